@@ -1,0 +1,100 @@
+"""Addresses, links, routes and sysctls of a host, as rtnetlink and /proc/sys hold them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kernelbal.model.address import Address, format_address
+
+IFA_PROTO_KERNELBAL = 0x4B
+"""Value of `IFA_PROTO` (`linux/if_addr.h`, Linux 5.18) that marks an address as ours."""
+
+
+class AddressKey(NamedTuple):
+    """Identity of an address on a device."""
+
+    device: str
+    address: Address
+    prefix: int
+
+    def __str__(self) -> str:
+        return f"{format_address(self.address)}/{self.prefix} dev {self.device}"
+
+
+class AddressAttributes(NamedTuple):
+    """How an address is added.
+
+    Attributes:
+        no_dad: skip duplicate address detection (IPv6): usable at once, never stuck in `dadfailed`.
+        deprecated: preferred lifetime 0: never chosen as the source of the host's own traffic (IPv6).
+        no_prefix_route: no on-link route for the prefix.
+    """
+
+    no_dad: bool = False
+    deprecated: bool = False
+    no_prefix_route: bool = False
+
+
+class ObservedAddress(NamedTuple):
+    """An address that the kernel holds; `ours` is True when it carries our `IFA_PROTO`."""
+
+    key: AddressKey
+    attributes: AddressAttributes
+    ours: bool
+
+
+class Link(NamedTuple):
+    """A network device.
+
+    Attributes:
+        ifindex: interface index.
+        kind: rtnetlink kind such as `veth`, `tunl`, or empty for hardware.
+        mtu_bytes: MTU in bytes.
+        hardware_address: such as `52:54:00:12:34:56`, or empty.
+    """
+
+    name: str
+    ifindex: int
+    up: bool
+    kind: str
+    mtu_bytes: int
+    hardware_address: str
+
+
+class LinkState(NamedTuple):
+    """A device that must exist and be up; `kind` is what to create when it is missing.
+
+    Attributes:
+        kind: `ipip`, `ip6tnl`, `sit`, `gre`, `ip6gre` or `dummy`; empty when the device must exist already.
+        mtu_bytes: MTU in bytes, or 0 to leave it.
+    """
+
+    name: str
+    kind: str = ""
+    mtu_bytes: int = 0
+
+
+class Route(NamedTuple):
+    """A unicast route of the main table. An empty `gateway` means on-link."""
+
+    destination: Address
+    prefix: int
+    gateway: Address | None
+    device: str
+    metric: int
+
+
+class Sysctl(NamedTuple):
+    """A wanted sysctl.
+
+    Attributes:
+        path: below /proc/sys with slashes, since device names may hold dots: `net/ipv4/vs/conntrack`.
+        value: text as /proc/sys shows it.
+        reason: why, in a sentence.
+        optional: True when an older kernel may lack it; then it is skipped and reported.
+    """
+
+    path: str
+    value: str
+    reason: str
+    optional: bool = False

@@ -1,0 +1,1 @@
+"""From a site file and an observed kernel to the actions between them: pure functions."""

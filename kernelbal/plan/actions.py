@@ -1,0 +1,204 @@
+"""Everything that an apply can do to a kernel, one record per kind.
+
+What `kernelbal plan` prints are these records; what `kernelbal apply` performs are the same ones.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from kernelbal.model.ipvs import (
+    DestinationAttributes,
+    DestinationKey,
+    ServiceAttributes,
+    ServiceKey,
+    Timeouts,
+)
+from kernelbal.model.network import AddressAttributes, AddressKey, LinkState
+from kernelbal.model.nft import NftTable
+
+
+class Phase(IntEnum):
+    """The order of an apply: what receives traffic comes last on the way up and first on the way down."""
+
+    REMOVE_ADDRESSES = 0
+    LINKS = 1
+    SYSCTLS = 2
+    NFTABLES = 3
+    SERVICES = 4
+    DESTINATIONS = 5
+    QUIESCE = 6
+    REMOVE_DESTINATIONS = 7
+    REMOVE_SERVICES = 8
+    ADD_ADDRESSES = 9
+    RELEASE_NFTABLES = 10
+    RELEASE_SYSCTLS = 11
+    RELEASE_LINKS = 12
+
+
+class AddService(NamedTuple):
+    """Create an IPVS service without destinations."""
+
+    key: ServiceKey
+    attributes: ServiceAttributes
+
+
+class EditService(NamedTuple):
+    """Change a service in place; its connections go on."""
+
+    key: ServiceKey
+    old: ServiceAttributes
+    attributes: ServiceAttributes
+
+
+class RemoveService(NamedTuple):
+    """Remove a service and all its destinations."""
+
+    key: ServiceKey
+
+
+class AddDestination(NamedTuple):
+    """Add a real server to a service."""
+
+    service: ServiceKey
+    key: DestinationKey
+    attributes: DestinationAttributes
+
+
+class EditDestination(NamedTuple):
+    """Change a real server in place; its connections go on."""
+
+    service: ServiceKey
+    key: DestinationKey
+    old: DestinationAttributes
+    attributes: DestinationAttributes
+
+
+class QuiesceDestination(NamedTuple):
+    """Set the weight of a leaving real server to 0 and let its connections end until `drain_s` has passed."""
+
+    service: ServiceKey
+    key: DestinationKey
+    old: DestinationAttributes
+    drain_s: float
+
+
+class RemoveDestination(NamedTuple):
+    """Remove a real server from a service; connections it still has are cut."""
+
+    service: ServiceKey
+    key: DestinationKey
+
+
+class SetTimeouts(NamedTuple):
+    """Set the IPVS connection timeouts; `old` is None when they were not read."""
+
+    old: Timeouts | None
+    timeouts: Timeouts
+
+
+class AddAddress(NamedTuple):
+    """Add an address to a device and announce it."""
+
+    key: AddressKey
+    attributes: AddressAttributes
+
+
+class ReplaceAddress(NamedTuple):
+    """Change the flags of an address in place."""
+
+    key: AddressKey
+    old: AddressAttributes
+    attributes: AddressAttributes
+
+
+class RemoveAddress(NamedTuple):
+    """Remove an address of ours."""
+
+    key: AddressKey
+
+
+class EnsureLink(NamedTuple):
+    """Create a device if it is missing, and bring it up."""
+
+    link: LinkState
+
+
+class RemoveLink(NamedTuple):
+    """Remove a device that we created."""
+
+    name: str
+
+
+class WriteSysctl(NamedTuple):
+    """Write a sysctl; `old` is what it held."""
+
+    path: str
+    old: str
+    value: str
+    reason: str
+
+
+class ReplaceTable(NamedTuple):
+    """Replace our nftables table in one transaction; an empty table is deleted."""
+
+    old: NftTable | None
+    table: NftTable
+
+
+Action = (
+    AddService
+    | EditService
+    | RemoveService
+    | AddDestination
+    | EditDestination
+    | QuiesceDestination
+    | RemoveDestination
+    | SetTimeouts
+    | AddAddress
+    | ReplaceAddress
+    | RemoveAddress
+    | EnsureLink
+    | RemoveLink
+    | WriteSysctl
+    | ReplaceTable
+)
+
+IpvsAction = (
+    AddService
+    | EditService
+    | RemoveService
+    | AddDestination
+    | EditDestination
+    | QuiesceDestination
+    | RemoveDestination
+    | SetTimeouts
+)
+
+
+class Result(Enum):
+    """How an action ended."""
+
+    DONE = "done"
+    ALREADY = "already"
+    """The kernel was so already: added meanwhile, or gone."""
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Not tried, because something that it needs failed."""
+
+
+class Outcome(NamedTuple):
+    """How one action ended.
+
+    Attributes:
+        errno: the kernel's error number (positive), 0 when there was none.
+        message: what the kernel said, in words; empty unless it failed or was skipped.
+        hint: the remedy, or empty.
+    """
+
+    action: Action
+    result: Result
+    errno: int = 0
+    message: str = ""
+    hint: str = ""
