@@ -116,7 +116,7 @@ class DestinationAttributes(NamedTuple):
         forwarding: a `Forwarding` value.
         weight: 0-65535; 0 quiesces.
         upper_threshold: connections at which it gets no new ones; 0 is no limit.
-        lower_threshold: connections below which it gets new ones again; 0 lets the kernel choose 3/4 of upper.
+        lower_threshold: connections below which it gets new ones again; 0: the kernel uses 3/4 of upper.
         tunnel_type, tunnel_port, tunnel_flags: encapsulation; 0 unless `forwarding` is TUNNEL.
     """
 
