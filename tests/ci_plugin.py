@@ -1,48 +1,26 @@
 """Turns skipped tests into failures in continuous integration, so that green means that everything ran.
 
-Loaded with `-p tests.ci_plugin`. Without `CI` in the environment it does nothing: on a laptop a missing tool is
-a named skip. `tests/allowed_skips.txt` lists the skips that CI accepts, each with its reason.
+Loaded with `-p tests.ci_plugin`. Without `CI` in the environment it does nothing: on a laptop a missing
+tool is a named skip. `tests/allowed_skips.txt` lists the skips that CI accepts, each with its reason.
 """
 
 import fnmatch
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from tests.reasons import read_reasons
+
 ALLOWED_SKIPS_FILE = Path(__file__).with_name("allowed_skips.txt")
-
-
-class AllowedSkip(NamedTuple):
-    """A test (node id, `*` and `?` are wildcards) that CI lets be skipped, and why."""
-
-    pattern: str
-    reason: str
-
-
-def parse_allowed_skips(text: str) -> list[AllowedSkip]:
-    """Reads lines of the form `node id: reason`; `#` starts a comment line.
-
-    Raises:
-        pytest.UsageError: when a line has no reason.
-    """
-    entries = []
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        pattern, separator, reason = line.rpartition(": ")
-        if not separator or not pattern.strip() or not reason.strip():
-            raise pytest.UsageError(f"allowed skip without a reason: {line!r}; write `node id: reason`")
-        entries.append(AllowedSkip(pattern.strip(), reason.strip()))
-    return entries
 
 
 class SkipsAreFailures:
     """Collects skips during a run and fails the run when one of them is not allowed."""
 
-    def __init__(self, allowed: list[AllowedSkip]) -> None:
-        self._allowed = allowed
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = tuple(allowed)
         self._forbidden: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -55,8 +33,8 @@ class SkipsAreFailures:
             self._note(report)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fails a run that would have been green."""
-        if self._forbidden and session.exitstatus == pytest.ExitCode.OK:
+        """Fails a run that had no other fault."""
+        if self._forbidden and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -71,7 +49,7 @@ class SkipsAreFailures:
     def _note(self, report: pytest.CollectReport | pytest.TestReport) -> None:
         if not report.skipped:
             return
-        if any(fnmatch.fnmatchcase(report.nodeid, entry.pattern) for entry in self._allowed):
+        if any(fnmatch.fnmatchcase(report.nodeid, pattern) for pattern in self._allowed):
             return
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         self._forbidden.append(f"{report.nodeid}: {reason}")
@@ -80,5 +58,5 @@ class SkipsAreFailures:
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the check where CI asks for it."""
     if os.environ.get("CI"):
-        allowed = parse_allowed_skips(ALLOWED_SKIPS_FILE.read_text(encoding="utf-8"))
+        allowed = read_reasons(ALLOWED_SKIPS_FILE)
         config.pluginmanager.register(SkipsAreFailures(allowed), "kernelbal-skips-are-failures")
