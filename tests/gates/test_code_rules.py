@@ -1,0 +1,125 @@
+"""Style rules hold in every Python file; each rule goes red on a planted violation."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.gates.rules import (
+    SourceFile,
+    clock_uses,
+    long_functions,
+    long_modules,
+    undocumented_names,
+    unexplained_suppressions,
+)
+
+ROOT = Path(__file__).parents[2]
+PURE = ("kernelbal/errors.py", "kernelbal/model/", "kernelbal/plan/", "kernelbal/config/")
+EVERYWHERE = ("kernelbal/", "tests/")
+
+
+class Gate(NamedTuple):
+    """A rule, the path prefixes where it holds, and a file that it must refuse."""
+
+    rule: Callable[[SourceFile], Iterator[str]]
+    where: tuple[str, ...]
+    planted: str
+
+
+def gate(rule: Callable[[SourceFile], Iterator[str]], where: tuple[str, ...], *planted: str) -> list[object]:
+    """One parameter set per planted violation."""
+    return [
+        pytest.param(Gate(rule, where, text), id=f"{rule.__name__}-{number}")
+        for number, text in enumerate(planted)
+    ]
+
+
+GATES = [
+    *gate(
+        long_functions, EVERYWHERE, "def long():\n" + "    pass\n" * 50, "async def long():\n" + " 1\n" * 50
+    ),
+    *gate(long_modules, EVERYWHERE, "pass\n" * 501),
+    *gate(
+        unexplained_suppressions,
+        EVERYWHERE,
+        "x = 1  # noqa\n",
+        "x = 1  # noqa: F401\n",
+        "x = 1  # type: ignore\n",
+        "x = 1  # type: ignore[attr-defined]\n",
+        "x = 1  # type: ignore # it has no type at all\n",
+        "x = 1  # type: ignore[misc]  # a good reason  # noqa\n",
+        "# ruff: noqa: F401 for a good reason\n",
+        "# mypy: ignore-errors\n",
+    ),
+    *gate(
+        undocumented_names,
+        PURE,
+        "x = 1\n",
+        '"""Module."""\ndef public(): ...\n',
+        '"""Module."""\nclass Public:\n    """Class."""\n    def method(self): ...\n',
+    ),
+    *gate(
+        clock_uses,
+        PURE,
+        "import time\n",
+        "from time import monotonic\n",
+        "import datetime\nnow = datetime.datetime.now()\n",
+        "from datetime import date\ntoday = date.today\n",
+        "import random\nx = random.choice([1])\n",
+    ),
+]
+
+ACCEPTED = '''"""A module that breaks no rule."""
+import random
+from dataclasses import dataclass
+
+x = 1  # noqa: S104 - the lab listens on every address
+y = 2  # type: ignore[misc]  # the library ships no types
+z = 3  # type: ignore[misc]  # the library ships no types  # noqa: E501 - a long reason
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value."""
+
+    def _private(self): ...
+
+def draw(generator: random.Random) -> float:
+    """Draws from the generator that it was given."""
+    return generator.random()
+'''
+
+
+def files_below(where: tuple[str, ...]) -> list[Path]:
+    """Python files whose path starts with one of the prefixes."""
+    return sorted(
+        file
+        for top in ("kernelbal", "tests")
+        for file in (ROOT / top).rglob("*.py")
+        if file.relative_to(ROOT).as_posix().startswith(where)
+    )
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_planted_violation_is_found(gate: Gate) -> None:
+    assert list(gate.rule(SourceFile.parse("kernelbal/planted.py", gate.planted)))
+
+
+@pytest.mark.parametrize(
+    "rule", sorted({entry.values[0].rule for entry in GATES}, key=lambda rule: rule.__name__)
+)
+def test_clean_module_is_accepted(rule: Callable[[SourceFile], Iterator[str]]) -> None:
+    assert not list(rule(SourceFile.parse("kernelbal/clean.py", ACCEPTED)))
+
+
+@pytest.mark.parametrize("gate", [entry for entry in GATES if entry.id.endswith("-0")])
+def test_rule_holds(gate: Gate) -> None:
+    files = files_below(gate.where)
+    assert files, "the sweep found no file"
+    violations = [line for file in files for line in gate.rule(SourceFile.read(ROOT, file))]
+    assert not violations, "\n".join(violations)
+
+
+def test_every_pure_prefix_names_something() -> None:
+    assert [prefix for prefix in PURE if not files_below((prefix,))] == []
