@@ -1,0 +1,48 @@
+"""What the reconciler needs of a kernel; `LinuxKernel` and the tests' `FakeKernel` both are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from kernelbal.model.ipvs import ServiceKey
+from kernelbal.model.nft import NftTable
+from kernelbal.model.state import ObservedState
+from kernelbal.plan.actions import Action, Outcome
+
+Progress = Callable[[int, int], None]
+"""Called with the number of actions done and the number of all."""
+
+
+class Kernel(Protocol):
+    """A kernel that can be read and changed."""
+
+    def observe(
+        self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
+    ) -> ObservedState:
+        """Read the kernel.
+
+        Args:
+            sysctls: paths below /proc/sys to read.
+            services: the IPVS services to read; None reads all.
+
+        Raises:
+            KernelError: the kernel cannot be read, such as without CAP_NET_ADMIN.
+        """
+        ...
+
+    def perform(self, actions: Sequence[Action], progress: Progress | None = None) -> list[Outcome]:
+        """Perform actions in their order; one that fails does not stop the others.
+
+        Returns:
+            One outcome per action, in the same order.
+        """
+        ...
+
+    def check_table(self, table: NftTable) -> None:
+        """Let the kernel check an nftables transaction without committing it.
+
+        Raises:
+            KernelError: it would be refused; the message says why.
+        """
+        ...

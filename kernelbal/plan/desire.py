@@ -1,0 +1,200 @@
+"""From the site and node documents to the kernel that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kernelbal.errors import PlanRefused
+from kernelbal.model.address import AF_INET6, Address, family_of, format_address, host_prefix
+from kernelbal.model.ipvs import (
+    DestinationAttributes,
+    DestinationKey,
+    Destinations,
+    Forwarding,
+    ServiceAttributes,
+    ServiceFlag,
+    ServiceKey,
+    Timeouts,
+    VirtualServer,
+)
+from kernelbal.model.network import AddressAttributes, AddressKey, Sysctl
+from kernelbal.model.nft import NftTable
+from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, VirtualService
+from kernelbal.model.state import DesiredState, ServicePolicy
+from kernelbal.plan.classifier import build_table
+from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
+from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, ipvs_sysctls, no_redirects
+
+DEFAULT_NETWORK = "outside"
+SORRY_WEIGHT = 1
+
+
+def desired_state(site: Site, node: Node) -> DesiredState:
+    """Return what this node's kernel must hold for the site.
+
+    Raises:
+        PlanRefused: `node.yaml` does not name the device of a network that the site uses.
+    """
+    marks = assign_marks(site)
+    state = DesiredState(
+        addresses=_addresses(site, node),
+        sysctls=_sysctls(site, node),
+        nft=_classifier(site, marks),
+        timeouts=_timeouts(site),
+    )
+    for service in site.virtual_services:
+        policy = ServicePolicy(service.name, service.drain)
+        for key, server in virtual_servers(service, marks.get(service.name, 0)):
+            state.services[key] = server
+            state.policies[key] = policy
+    return state
+
+
+def virtual_servers(service: VirtualService, mark: int) -> Iterator[tuple[ServiceKey, VirtualServer]]:
+    """Yield the IPVS services of one virtual service: one by mark, or one per port."""
+    address = Address(service.address)
+    attributes = _attributes(service)
+    family = family_of(address)
+    if by_mark(service):
+        key = ServiceKey(family, 0, Address(b""), 0, mark)
+        yield key, VirtualServer(attributes, _destinations(service, 0))
+        return
+    protocol = service.protocol.number.value
+    for ports in service.ports:
+        key = ServiceKey(family, protocol, address, ports.low)
+        yield key, VirtualServer(attributes, _destinations(service, ports.low))
+
+
+def network_of(site: Site, service: VirtualService) -> str:
+    """Return the name of the network that carries the service's address."""
+    if service.network is not None:
+        return service.network
+    for name, network in site.networks.items():
+        if any(shared.contains(service.address) for shared in network.shared_addresses):
+            return name
+    return DEFAULT_NETWORK
+
+
+def device_of(node: Node, network: str, wanted_by: str) -> str:
+    """Return the device that leads to a network.
+
+    Raises:
+        PlanRefused: the node document does not say.
+    """
+    device = node.interfaces.get(network)
+    if device is None:
+        raise PlanRefused(
+            f"{wanted_by} needs a device on network `{network}`, which node `{node.name}` does not name",
+            f"add `interfaces: {{{network}: eth0}}` with the right device to node.yaml",
+        )
+    return device
+
+
+def _attributes(service: VirtualService) -> ServiceAttributes:
+    flags = ServiceFlag.NONE
+    for flag in service.scheduler_flags:
+        flags |= flag.bit
+    if service.one_packet:
+        flags |= ServiceFlag.ONE_PACKET
+    timeout_s = 0
+    prefix = host_prefix(Address(service.address))
+    if service.persistence is not None:
+        flags |= ServiceFlag.PERSISTENT
+        timeout_s = int(service.persistence.source_ip.timeout)
+        prefix = service.persistence.source_ip.prefix or prefix
+    engine = service.persistence_engine or ""
+    return ServiceAttributes(service.scheduler.value, int(flags), timeout_s, prefix, engine)
+
+
+def _destinations(service: VirtualService, port: int) -> Destinations:
+    forwarding = service.forwarding.number
+    tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
+    method = int(forwarding)
+    destinations = {
+        DestinationKey(Address(server.address), server.port or port): DestinationAttributes(
+            method, server.weight, server.upper_threshold, server.lower_threshold, *tunnel
+        )
+        for server in service.real_servers
+    }
+    sorry = service.sorry_server
+    if sorry is not None and not any(server.weight for server in service.real_servers):
+        key, attributes = _sorry(service, sorry, port)
+        destinations[key] = attributes
+    return destinations
+
+
+def _sorry(
+    service: VirtualService, sorry: SorryServer, port: int
+) -> tuple[DestinationKey, DestinationAttributes]:
+    forwarding = (sorry.forwarding or service.forwarding).number
+    tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
+    key = DestinationKey(Address(sorry.address), sorry.port or port)
+    return key, DestinationAttributes(int(forwarding), SORRY_WEIGHT, 0, 0, *tunnel)
+
+
+def _tunnel(service: VirtualService) -> tuple[int, int, int]:
+    tunnel = service.tunnel
+    if tunnel is None:
+        return (0, 0, 0)
+    return (int(tunnel.type.number), tunnel.port or 0, int(tunnel.checksum.flag))
+
+
+def _addresses(site: Site, node: Node) -> dict[AddressKey, AddressAttributes]:
+    addresses: dict[AddressKey, AddressAttributes] = {}
+    present: set[bytes] = set()
+    for name, network in site.networks.items():
+        for shared in network.shared_addresses:
+            device = device_of(node, name, f"shared address {format_address(Address(shared.address))}")
+            key = AddressKey(device, Address(shared.address), shared.prefix)
+            addresses[key] = _address_attributes(key.address)
+            present.add(shared.address)
+    for service in site.virtual_services:
+        if service.address in present:
+            continue
+        present.add(service.address)
+        address = Address(service.address)
+        device = device_of(node, network_of(site, service), f"virtual service `{service.name}`")
+        key = AddressKey(device, address, host_prefix(address))
+        addresses[key] = _address_attributes(address)
+    return addresses
+
+
+def _address_attributes(address: Address) -> AddressAttributes:
+    """IPv6: usable at once, and never the source of the director's own packets."""
+    is_ipv6 = family_of(address) == AF_INET6
+    return AddressAttributes(no_dad=is_ipv6, deprecated=is_ipv6)
+
+
+def _sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
+    services = site.virtual_services
+    if not services:
+        return ()
+    wanted = {sysctl.path: sysctl for sysctl in ipvs_sysctls(site.kernel.sysctls)}
+    if any(service.forwarding is ForwardingName.NAT for service in services):
+        devices = frozenset(node.interfaces.values())
+        wanted.update({sysctl.path: sysctl for sysctl in (*FORWARDING, *no_redirects(devices))})
+    if any(service.one_armed for service in services):
+        wanted.update({sysctl.path: sysctl for sysctl in CONNTRACK})
+    return tuple(wanted.values())
+
+
+def _classifier(site: Site, marks: dict[str, int]) -> NftTable:
+    marked: dict[tuple[Address, int, int, int], int] = {}
+    masquerade: set[int] = set()
+    for service in site.virtual_services:
+        if not needs_mark(service):
+            continue
+        mark = marks[service.name]
+        for ports in service.ports:
+            where = (Address(service.address), service.protocol.number.value, ports.low, ports.high)
+            marked[where] = mark
+        if service.one_armed:
+            masquerade.add(mark)
+    return build_table(marked, frozenset(masquerade))
+
+
+def _timeouts(site: Site) -> Timeouts | None:
+    if not site.virtual_services:
+        return None
+    timeouts = site.kernel.timeouts
+    return Timeouts(int(timeouts.tcp), int(timeouts.tcp_fin), int(timeouts.udp))

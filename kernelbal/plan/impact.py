@@ -1,0 +1,70 @@
+"""What an action does to traffic, in words."""
+
+from __future__ import annotations
+
+from kernelbal.model.ipvs import CounterTable, DestinationCounters, ServiceFlag
+from kernelbal.plan.actions import (
+    Action,
+    EditDestination,
+    EditService,
+    QuiesceDestination,
+    RemoveAddress,
+    RemoveDestination,
+    RemoveService,
+    SetTimeouts,
+)
+from kernelbal.plan.drain import NO_CONNECTIONS, open_connections
+
+
+def impact(action: Action, counters: CounterTable) -> str:
+    """Return the effect on traffic, such as `312 active connections would be cut`; empty when none."""
+    match action:
+        case RemoveDestination(service, key):
+            cut = open_connections(service, counters.get(service, {}).get(key, NO_CONNECTIONS))
+            return _cut(cut)
+        case RemoveService(key):
+            live = counters.get(key, {}).values()
+            return _cut(sum(open_connections(key, each) for each in live))
+        case QuiesceDestination(service, key, _, drain_s):
+            return _quiesce(counters.get(service, {}).get(key, NO_CONNECTIONS), drain_s)
+        case RemoveAddress():
+            return "clients can no longer reach this address"
+        case EditService():
+            return _edit_service(action)
+        case EditDestination():
+            return _edit_destination(action, counters)
+        case SetTimeouts():
+            return "new and refreshed connections only"
+        case _:
+            return ""
+
+
+def _cut(connections: int) -> str:
+    if not connections:
+        return ""
+    noun = "connection" if connections == 1 else "connections"
+    return f"{connections} active {noun} would be cut"
+
+
+def _quiesce(counters: DestinationCounters, drain_s: float) -> str:
+    count = counters.active + counters.inactive
+    noun = "connection has" if count == 1 else "connections have"
+    return f"no new connections; {count} {noun} {drain_s:.0f} s to end"
+
+
+def _edit_service(action: EditService) -> str:
+    was, now = action.old.flags & ServiceFlag.PERSISTENT, action.attributes.flags & ServiceFlag.PERSISTENT
+    if was and not now:
+        return "clients are no longer kept on their real server"
+    if action.old.scheduler != action.attributes.scheduler:
+        return "new connections only"
+    return ""
+
+
+def _edit_destination(action: EditDestination, counters: CounterTable) -> str:
+    live = counters.get(action.service, {}).get(action.key, NO_CONNECTIONS)
+    if action.old.weight and not action.attributes.weight:
+        return f"no new connections; {live.active} active go on"
+    if action.old.forwarding != action.attributes.forwarding:
+        return "new connections only; established ones keep their forwarding method"
+    return ""

@@ -1,0 +1,171 @@
+"""Whether real servers can work with the forwarding method that the site gives them.
+
+Judged from the director's own addresses and routes. A fault means that clients would get no answers; it
+is a refusal unless the operator insists.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.network import AddressKey, Route
+from kernelbal.model.site import ForwardingName, Node, Site, VirtualService
+from kernelbal.model.state import ObservedState
+from kernelbal.plan.desire import device_of, network_of
+
+SHOWN = 3
+"""How many real servers a message names."""
+
+
+class Fault(NamedTuple):
+    """Why a virtual service would not work.
+
+    Attributes:
+        service: its name.
+        message: what is wrong, with the addresses concerned.
+        hint: the remedy.
+    """
+
+    service: str
+    message: str
+    hint: str
+
+
+class RouteTable:
+    """Longest-prefix lookup in the main table."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        by_prefix: defaultdict[tuple[int, int], dict[int, Route]] = defaultdict(dict)
+        for route in sorted(routes, key=lambda route: -route.metric):
+            bits = len(route.destination) * 8
+            network = int.from_bytes(route.destination) >> (bits - route.prefix)
+            by_prefix[bits, route.prefix][network] = route
+        self._prefixes = sorted(by_prefix.items(), key=lambda item: -item[0][1])
+
+    def lookup(self, address: Address) -> Route | None:
+        """Return the route that the director takes to `address`, or None."""
+        bits = len(address) * 8
+        value = int.from_bytes(address)
+        for (table_bits, prefix), networks in self._prefixes:
+            if table_bits == bits:
+                route = networks.get(value >> (bits - prefix))
+                if route is not None:
+                    return route
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What every check needs."""
+
+    routes: RouteTable
+    local: frozenset[Address]
+    devices: frozenset[str]
+
+
+def faults(site: Site, node: Node, observed: ObservedState) -> tuple[Fault, ...]:
+    """Return every reason for which a virtual service of the site would not work on this node."""
+    facts = _Site(
+        RouteTable(observed.routes),
+        frozenset(address.key.address for address in observed.addresses),
+        frozenset(link.name for link in observed.links),
+    )
+    found: list[Fault] = []
+    for service in site.virtual_services:
+        device = device_of(node, network_of(site, service), f"virtual service `{service.name}`")
+        if device not in facts.devices:
+            found.append(_no_device(service, node, device))
+        elif service.forwarding is ForwardingName.NAT:
+            found.extend(_nat(service, device, facts))
+        elif service.forwarding is ForwardingName.DSR:
+            found.extend(_dsr(service, facts))
+    return tuple(found)
+
+
+def _no_device(service: VirtualService, node: Node, device: str) -> Fault:
+    return Fault(
+        service.name,
+        f"its network is on device `{device}`, which node `{node.name}` does not have",
+        "correct `interfaces` in node.yaml; `ip -br link` lists the devices",
+    )
+
+
+def _nat(service: VirtualService, device: str, facts: _Site) -> Iterator[Fault]:
+    if service.one_armed:
+        return
+    remote: list[Address] = []
+    same_side: list[Address] = []
+    for server in service.real_servers:
+        address = Address(server.address)
+        route = facts.routes.lookup(address)
+        if address in facts.local or route is None:
+            continue
+        if route.gateway is not None:
+            remote.append(address)
+        elif route.device == device:
+            same_side.append(address)
+    hint = "set `one_armed: true` on the service, or make the director their default gateway and use --force"
+    if remote:
+        yield Fault(
+            service.name,
+            f"{_names(remote)}: reached through a gateway, so replies do not come back through the director",
+            hint,
+        )
+    if same_side:
+        yield Fault(
+            service.name,
+            f"{_names(same_side)}: on `{device}`, the side of the clients, so replies go straight to the"
+            " clients or their router instead of back through the director",
+            hint,
+        )
+
+
+def _dsr(service: VirtualService, facts: _Site) -> Iterator[Fault]:
+    off_link = [
+        Address(server.address)
+        for server in service.real_servers
+        if Address(server.address) not in facts.local
+        and (route := facts.routes.lookup(Address(server.address))) is not None
+        and route.gateway is not None
+    ]
+    if off_link:
+        yield Fault(
+            service.name,
+            f"{_names(off_link)}: behind a gateway; direct server return rewrites only the MAC address, so"
+            " real servers must be on a segment of the director",
+            "use `forwarding: tunnel` for these real servers",
+        )
+
+
+def _names(addresses: list[Address]) -> str:
+    shown = ", ".join(format_address(address) for address in addresses[:SHOWN])
+    more = len(addresses) - SHOWN
+    noun = "real server" if len(addresses) == 1 else "real servers"
+    return f"{noun} {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+def unroutable(site: Site, observed: ObservedState) -> tuple[Fault, ...]:
+    """Return the real servers to which the director has no route: a warning, routes may come later."""
+    routes = RouteTable(observed.routes)
+    found: list[Fault] = []
+    for service in site.virtual_services:
+        lost = [
+            Address(server.address)
+            for server in service.real_servers
+            if routes.lookup(Address(server.address)) is None
+        ]
+        if lost:
+            found.append(
+                Fault(service.name, f"{_names(lost)}: no route", "add a route, or correct the address")
+            )
+    return tuple(found)
+
+
+def foreign_virtual_addresses(site: Site, observed: ObservedState) -> tuple[AddressKey, ...]:
+    """Return virtual addresses that someone else has configured here: they are used and left alone."""
+    wanted = {service.address for service in site.virtual_services}
+    return tuple(a.key for a in observed.addresses if not a.ours and a.key.address in wanted)

@@ -1,0 +1,1 @@
+"""One round: observe, diff, plan, perform, observe again."""

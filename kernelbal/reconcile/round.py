@@ -1,0 +1,169 @@
+"""One round of reconciliation against a live kernel.
+
+Nothing is kept between rounds but the ownership record, which is written before the first change and
+settled after the last; a round that is interrupted anywhere is repaired by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from kernelbal.kernel.interface import Kernel, Progress
+from kernelbal.model.ipvs import ServiceKey
+from kernelbal.model.state import DesiredState, ObservedState, Ownership
+from kernelbal.plan.actions import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    Outcome,
+    QuiesceDestination,
+    RemoveDestination,
+    RemoveService,
+    Result,
+)
+from kernelbal.plan.diff import make_plan
+from kernelbal.plan.ownership import claim, settle
+from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
+
+FULL_READ_SHARE = 0.1
+"""Above this share of touched services a full read costs less than reading them one by one."""
+
+
+class OwnershipStore(Protocol):
+    """Where the ownership record lives."""
+
+    def load(self) -> Ownership:
+        """Return the record of this boot; an empty one when there is none."""
+        ...
+
+    def save(self, ownership: Ownership) -> None:
+        """Replace the record; on return it has reached the disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with the observation that it was made from."""
+
+    desired: DesiredState
+    observed: ObservedState
+    ownership: Ownership
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a round ended.
+
+    Attributes:
+        outcomes: one per action, in order.
+        remaining: what would still have to be done; empty when the kernel is as wanted.
+    """
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+    remaining: Plan = field(default_factory=Plan)
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The actions that the kernel refused, and those that were not tried because of them."""
+        return tuple(o for o in self.outcomes if o.result in (Result.FAILED, Result.SKIPPED))
+
+    @property
+    def converged(self) -> bool:
+        """Whether a second look at the kernel found nothing left to do."""
+        return not self.failed and self.remaining.empty
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Brings a kernel to a desired state.
+
+    Attributes:
+        now: seconds on the boot clock.
+    """
+
+    kernel: Kernel
+    store: OwnershipStore
+    now: Callable[[], float]
+
+    def prepare(self, desired: DesiredState, options: Options = DEFAULT_OPTIONS) -> Prepared:
+        """Observe the kernel and plan; changes nothing.
+
+        Raises:
+            KernelError: the kernel cannot be read.
+            StateError: the ownership record cannot be read.
+        """
+        ownership = self.store.load()
+        paths = {sysctl.path for sysctl in desired.sysctls} | ownership.sysctls.keys()
+        observed = self.kernel.observe(paths)
+        return self.replan(desired, observed, ownership, options)
+
+    def replan(
+        self, desired: DesiredState, observed: ObservedState, ownership: Ownership, options: Options
+    ) -> Prepared:
+        """Plan from an observation that is already there."""
+        plan = make_plan(desired, observed, ownership, self.now(), options)
+        return Prepared(desired, observed, ownership, plan)
+
+    def perform(
+        self, prepared: Prepared, options: Options = DEFAULT_OPTIONS, progress: Progress | None = None
+    ) -> Report:
+        """Perform a plan and prove it by reading again.
+
+        Raises:
+            KernelError: the kernel cannot be read again.
+            StateError: the ownership record cannot be written; then nothing was changed.
+        """
+        plan, desired = prepared.plan, prepared.desired
+        claimed = claim(prepared.ownership, plan, desired, prepared.observed)
+        if claimed != prepared.ownership:
+            self.store.save(claimed)
+        if plan.empty:
+            return Report(plan, ())
+        outcomes = tuple(self.kernel.perform(plan.actions, progress))
+        settled = settle(claimed, outcomes, desired)
+        if settled != claimed:
+            self.store.save(settled)
+        observed = self._observe_again(prepared, settled)
+        remaining = self.replan(desired, observed, settled, options).plan
+        return Report(plan, outcomes, remaining)
+
+    def _observe_again(self, prepared: Prepared, ownership: Ownership) -> ObservedState:
+        """Read everything but the services that the plan did not touch."""
+        paths = {sysctl.path for sysctl in prepared.desired.sysctls} | ownership.sysctls.keys()
+        before = prepared.observed.services
+        touched = touched_services(prepared.plan)
+        if len(touched) > len(before) * FULL_READ_SHARE:
+            return self.kernel.observe(paths)
+        observed = self.kernel.observe(paths, touched)
+        services = {key: server for key, server in before.items() if key not in touched}
+        counters = {k: c for k, c in prepared.observed.counters.items() if k not in touched}
+        return replace(observed, services=services | observed.services, counters=counters | observed.counters)
+
+
+def touched_services(plan: Plan) -> set[ServiceKey]:
+    """Return the IPVS services that a plan changes."""
+    touched: set[ServiceKey] = set()
+    for action in plan.actions:
+        match action:
+            case AddService() | EditService() | RemoveService():
+                touched.add(action.key)
+            case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
+                touched.add(action.service)
+            case _:
+                pass
+    return touched
+
+
+def owned_state(observed: ObservedState, ownership: Ownership) -> DesiredState:
+    """Return what is ours in the kernel now, as a state to come back to."""
+    return DesiredState(
+        services={k: s for k, s in observed.services.items() if k in ownership.services},
+        addresses={a.key: a.attributes for a in observed.addresses if a.ours or a.key in ownership.addresses},
+        nft=observed.nft or DesiredState().nft,
+        timeouts=observed.timeouts if ownership.timeouts is not None else None,
+    )

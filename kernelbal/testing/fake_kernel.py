@@ -1,0 +1,199 @@
+"""A kernel in memory, for planner and reconciler tests that need no privileges.
+
+`tests/contract` runs the same tests on it and on a real kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from kernelbal.errors import KernelError
+from kernelbal.model.ipvs import (
+    CounterTable,
+    DestinationCounters,
+    ServiceKey,
+    ServiceTable,
+    Timeouts,
+    VirtualServer,
+)
+from kernelbal.model.network import AddressKey, Link, ObservedAddress, Route
+from kernelbal.model.nft import NftTable
+from kernelbal.model.state import ObservedState
+from kernelbal.plan.actions import (
+    Action,
+    AddAddress,
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    EnsureLink,
+    Outcome,
+    QuiesceDestination,
+    RemoveAddress,
+    RemoveDestination,
+    RemoveLink,
+    RemoveService,
+    ReplaceAddress,
+    ReplaceTable,
+    Result,
+    SetTimeouts,
+    WriteSysctl,
+)
+
+NO_CONNECTIONS = DestinationCounters(0, 0, 0)
+KERNEL_TIMEOUTS = Timeouts()
+
+
+@dataclass(slots=True)
+class FakeKernel:
+    """IPVS, addresses, links, sysctls and our nftables table as plain values.
+
+    Attributes:
+        refuse: returns an errno for an action that shall fail, 0 for the others.
+    """
+
+    services: ServiceTable = field(default_factory=dict)
+    counters: CounterTable = field(default_factory=dict)
+    addresses: dict[AddressKey, ObservedAddress] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    sysctls: dict[str, str] = field(default_factory=dict)
+    nft: NftTable | None = None
+    foreign_nft: tuple[str, ...] = ()
+    timeouts: Timeouts = KERNEL_TIMEOUTS
+    refuse: Callable[[Action], int] = lambda _: 0
+    performed: list[Action] = field(default_factory=list)
+
+    def observe(
+        self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
+    ) -> ObservedState:
+        """Return copies: changing the fake later does not change what was observed."""
+        names = self.services.keys() if services is None else services & self.services.keys()
+        return ObservedState(
+            services={
+                key: VirtualServer(self.services[key].attributes, dict(self.services[key].destinations))
+                for key in names
+            },
+            counters={key: dict(self.counters.get(key, {})) for key in names},
+            addresses=tuple(self.addresses.values()),
+            links=tuple(self.links.values()),
+            routes=self.routes,
+            sysctls={path: self.sysctls.get(path) for path in sysctls},
+            nft=self.nft,
+            foreign_nft=self.foreign_nft,
+            timeouts=self.timeouts,
+            connection_table_size=4096,
+        )
+
+    def perform(
+        self, actions: Sequence[Action], progress: Callable[[int, int], None] | None = None
+    ) -> list[Outcome]:
+        """Perform actions as the kernel would, errno by errno."""
+        outcomes: list[Outcome] = []
+        for action in actions:
+            error = self.refuse(action) or self._perform(action)
+            self.performed.append(action)
+            outcomes.append(_outcome(action, error))
+            if progress is not None:
+                progress(len(outcomes), len(actions))
+        return outcomes
+
+    def check_table(self, table: NftTable) -> None:
+        """Refuse what `refuse` refuses."""
+        error = self.refuse(ReplaceTable(self.nft, table))
+        if error:
+            raise KernelError("check nftables table", "inet kernelbal", error, "refused by the test")
+
+    def _perform(self, action: Action) -> int:
+        match action:
+            case AddService(key, attributes):
+                if key in self.services:
+                    return errno.EEXIST
+                self.services[key] = VirtualServer(attributes)
+                self.counters[key] = {}
+            case EditService() | RemoveService():
+                return self._service(action)
+            case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
+                return self._destination(action)
+            case SetTimeouts():
+                self.timeouts = action.timeouts
+            case _:
+                return self._network(action)
+        return 0
+
+    def _service(self, action: EditService | RemoveService) -> int:
+        server = self.services.get(action.key)
+        if server is None:
+            return errno.ESRCH
+        if isinstance(action, EditService):
+            server.attributes = action.attributes
+        else:
+            del self.services[action.key]
+            self.counters.pop(action.key, None)
+        return 0
+
+    def _destination(
+        self, action: AddDestination | EditDestination | QuiesceDestination | RemoveDestination
+    ) -> int:
+        server = self.services.get(action.service)
+        if server is None:
+            return errno.ESRCH
+        exists = action.key in server.destinations
+        if isinstance(action, AddDestination) is exists:
+            return errno.EEXIST if exists else errno.ENOENT
+        counters = self.counters.setdefault(action.service, {})
+        if isinstance(action, RemoveDestination):
+            del server.destinations[action.key]
+            counters.pop(action.key, None)
+            return 0
+        counters.setdefault(action.key, NO_CONNECTIONS)
+        if isinstance(action, QuiesceDestination):
+            server.destinations[action.key] = action.old._replace(weight=0)
+        else:
+            server.destinations[action.key] = action.attributes
+        return 0
+
+    def _network(self, action: Action) -> int:
+        match action:
+            case AddAddress(key, attributes) | ReplaceAddress(key, _, attributes):
+                if isinstance(action, AddAddress) and key in self.addresses:
+                    return errno.EEXIST
+                self.addresses[key] = ObservedAddress(key, attributes, ours=True)
+            case RemoveAddress(key):
+                return 0 if self.addresses.pop(key, None) else errno.EADDRNOTAVAIL
+            case EnsureLink(link):
+                self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, 1500, "")
+            case RemoveLink(name):
+                return 0 if self.links.pop(name, None) else errno.ENODEV
+            case WriteSysctl():
+                if action.path not in self.sysctls:
+                    return errno.ENOENT
+                self.sysctls[action.path] = action.value
+            case ReplaceTable():
+                self.nft = None if action.table.empty else action.table
+            case _:
+                raise AssertionError(action)
+        return 0
+
+    def load(self, service: ServiceKey, active: int) -> None:
+        """Give every destination of a service `active` connections."""
+        for key in self.services[service].destinations:
+            self.counters[service][key] = connections(active)
+
+
+def connections(active: int) -> DestinationCounters:
+    """Return counters with `active` connections and nothing else."""
+    return NO_CONNECTIONS._replace(active=active)
+
+
+def _outcome(action: Action, error: int) -> Outcome:
+    if not error:
+        return Outcome(action, Result.DONE)
+    removing = isinstance(action, RemoveService | RemoveDestination | RemoveAddress | RemoveLink)
+    gone = error in (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
+    adding = isinstance(action, AddService | AddDestination | AddAddress)
+    if (removing and gone) or (adding and error == errno.EEXIST):
+        return Outcome(action, Result.ALREADY, error)
+    return Outcome(action, Result.FAILED, error, f"refused with errno {error}")
