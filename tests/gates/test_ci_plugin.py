@@ -11,7 +11,7 @@ SKIPPED_MODULE = "import pytest\npytest.skip('no kernel', allow_module_level=Tru
 EXPECTED_FAILURE = "import pytest\n@pytest.mark.xfail\ndef test_a(): assert False\n"
 
 
-def run(pytester: pytest.Pytester, text: str, *allowed: str) -> pytest.RunResult:
+def run(pytester: pytest.Pytester, text: str, *allowed: str) -> pytest.HookRecorder:
     pytester.makepyfile(test_it=text)
     return pytester.inline_run(plugins=[SkipsAreFailures(allowed)])
 

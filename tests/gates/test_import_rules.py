@@ -27,7 +27,7 @@ def skeleton(tmp_path: Path) -> Path:
 
 def broken_contracts(project: Path) -> set[str]:
     """Names of the contracts that do not hold in the project."""
-    command = [LINT_IMPORTS, "--no-cache"]
+    command = [str(LINT_IMPORTS), "--no-cache"]
     done = subprocess.run(command, cwd=project, text=True, capture_output=True, check=False, timeout=60)
     broken = {line.removesuffix(" BROKEN") for line in done.stdout.splitlines() if line.endswith(" BROKEN")}
     assert (done.returncode != 0) == bool(broken), done.stdout + done.stderr

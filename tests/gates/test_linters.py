@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
     ],
 )
 def test_ruff_refuses(planted: str, code: str) -> None:
-    command = [BIN / "ruff", "check", "--no-cache", "--stdin-filename", "kernelbal/planted.py", "-"]
+    command = [str(BIN / "ruff"), "check", "--no-cache", "--stdin-filename", "kernelbal/planted.py", "-"]
     done = subprocess.run(
         command, cwd=ROOT, input=planted, text=True, capture_output=True, check=False, timeout=60
     )
@@ -54,7 +54,8 @@ def name(state: State) -> str:
 def test_mypy_refuses_a_missed_case(tmp_path: Path) -> None:
     planted = tmp_path / "planted.py"
     planted.write_text(MISSED_CASE)
-    command = [BIN / "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", tmp_path, planted]
+    settings = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path)]
+    command = [str(BIN / "mypy"), *settings, str(planted)]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False, timeout=120)
     assert done.returncode == 1
     assert "assert_never" in done.stdout

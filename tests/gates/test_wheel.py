@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the files in a freshly built wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = folder.glob("kernelbal-*-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
