@@ -170,3 +170,30 @@ ServiceTable = dict[ServiceKey, VirtualServer]
 
 CounterTable = dict[ServiceKey, dict[DestinationKey, DestinationCounters]]
 """Counters beside a `ServiceTable`, never part of a comparison."""
+
+
+class Connection(NamedTuple):
+    """One entry of the IPVS connection table (`/proc/net/ip_vs_conn`).
+
+    An entry with client port 0 is a persistence template: `client` is then masked to the service's prefix,
+    and for a firewall-mark service `protocol` is 0 and `virtual` is the mark in the first four bytes.
+
+    Attributes:
+        protocol: a `Protocol` value, or 0.
+        state: the kernel's name such as `ESTABLISHED`; `NONE` for a new template.
+        expires_s: seconds left.
+    """
+
+    protocol: int
+    client: Address
+    client_port: int
+    virtual: Address
+    virtual_port: int
+    destination: DestinationKey
+    state: str
+    expires_s: int
+
+    @property
+    def template(self) -> bool:
+        """Whether this is a persistence template and no connection."""
+        return self.client_port == 0
