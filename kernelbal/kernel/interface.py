@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from kernelbal.model.ipvs import ServiceKey
+from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.nft import NftTable
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import Action, Outcome
@@ -20,7 +20,7 @@ class Kernel(Protocol):
     def observe(
         self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
     ) -> ObservedState:
-        """Read the kernel.
+        """Read the kernel, all but the counters.
 
         Args:
             sysctls: paths below /proc/sys to read.
@@ -28,6 +28,14 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: the kernel cannot be read, such as without CAP_NET_ADMIN.
+        """
+        ...
+
+    def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
+        """Return the counters of the named services that exist; it takes longer than reading what is set.
+
+        Raises:
+            KernelError: the kernel cannot be read.
         """
         ...
 

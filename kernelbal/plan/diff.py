@@ -68,6 +68,19 @@ def make_plan(
     return planner.result()
 
 
+def services_to_count(
+    desired: DesiredState, observed: ObservedState, ownership: Ownership
+) -> tuple[ServiceKey, ...]:
+    """Return the services whose counters a plan depends on: those that lose or change a real server."""
+    wanted = desired.services
+    return tuple(
+        key
+        for key, have in observed.services.items()
+        if have.destinations
+        and (have.destinations != wanted[key].destinations if key in wanted else key in ownership.services)
+    )
+
+
 @dataclass(slots=True)
 class _Planner:
     """Collects actions by phase."""

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from kernelbal.kernel.interface import Kernel, Progress
 from kernelbal.model.ipvs import ServiceKey
+from kernelbal.model.network import Sysctl
+from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.model.state import DesiredState, ObservedState, Ownership
 from kernelbal.plan.actions import (
     AddDestination,
@@ -24,7 +26,7 @@ from kernelbal.plan.actions import (
     RemoveService,
     Result,
 )
-from kernelbal.plan.diff import make_plan
+from kernelbal.plan.diff import make_plan, services_to_count
 from kernelbal.plan.ownership import claim, settle
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
 
@@ -105,7 +107,14 @@ class Reconciler:
     def replan(
         self, desired: DesiredState, observed: ObservedState, ownership: Ownership, options: Options
     ) -> Prepared:
-        """Plan from an observation that is already there."""
+        """Plan from an observation; reads the counters that the plan depends on.
+
+        Raises:
+            KernelError: the kernel cannot be read.
+        """
+        counted = services_to_count(desired, observed, ownership)
+        if counted:
+            observed = replace(observed, counters=self.kernel.read_counters(counted))
         plan = make_plan(desired, observed, ownership, self.now(), options)
         return Prepared(desired, observed, ownership, plan)
 
@@ -164,6 +173,11 @@ def owned_state(observed: ObservedState, ownership: Ownership) -> DesiredState:
     return DesiredState(
         services={k: s for k, s in observed.services.items() if k in ownership.services},
         addresses={a.key: a.attributes for a in observed.addresses if a.ours or a.key in ownership.addresses},
-        nft=observed.nft or DesiredState().nft,
+        sysctls=tuple(
+            Sysctl(path, value, "Its value before the last apply.", optional=True)
+            for path in sorted(ownership.sysctls)
+            if (value := observed.sysctls.get(path)) is not None
+        ),
+        nft=observed.nft or EMPTY_TABLE,
         timeouts=observed.timeouts if ownership.timeouts is not None else None,
     )

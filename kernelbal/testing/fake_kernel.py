@@ -76,7 +76,6 @@ class FakeKernel:
                 key: VirtualServer(self.services[key].attributes, dict(self.services[key].destinations))
                 for key in names
             },
-            counters={key: dict(self.counters.get(key, {})) for key in names},
             addresses=tuple(self.addresses.values()),
             links=tuple(self.links.values()),
             routes=self.routes,
@@ -86,6 +85,10 @@ class FakeKernel:
             timeouts=self.timeouts,
             connection_table_size=4096,
         )
+
+    def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
+        """Return copies of the counters."""
+        return {key: dict(self.counters[key]) for key in services if key in self.counters}
 
     def perform(
         self, actions: Sequence[Action], progress: Callable[[int, int], None] | None = None
