@@ -1,0 +1,1 @@
+"""The drivers: everything here talks to the running kernel."""

@@ -1,0 +1,333 @@
+"""The IPVS table of one network namespace: read it whole, change it in bulk.
+
+A system call costs more than what it does here, so programming packs hundreds of messages into a send, and
+reading takes the older socket options where they are complete (`kernelbal.kernel.ipvs.sockopt`). What was
+read is checked against the kernel's own counts: a dump that runs while the kernel resizes its hash table
+comes out short, without any sign of it in the dump.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import repeat
+from types import TracebackType
+from typing import Final, NamedTuple, Self, TypeVar
+
+from kernelbal.errors import KernelError, NotSupported
+from kernelbal.kernel import errno_map
+from kernelbal.kernel.errno_map import Operation, Subject
+from kernelbal.kernel.ipvs import settle, wire
+from kernelbal.kernel.ipvs.pack import Packer
+from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReader
+from kernelbal.kernel.ipvs.sockopt import Sockopt
+from kernelbal.kernel.ipvs.status import StatusFile
+from kernelbal.kernel.netlink import HEADER_BYTES, DumpInterrupted, Netlink, Refusal, attributes
+from kernelbal.model.ipvs import (
+    CounterTable,
+    Destinations,
+    ServiceAttributes,
+    ServiceKey,
+    ServiceTable,
+    Timeouts,
+    VirtualServer,
+)
+from kernelbal.plan.actions import IpvsAction, Outcome, Result
+
+T = TypeVar("T")
+
+READ_ATTEMPTS: Final = 8
+
+
+class Info(NamedTuple):
+    """What `ipvsadm` prints in its first line.
+
+    Attributes:
+        version: of IPVS, such as (1, 2, 1).
+        connection_buckets: size of the connection hash table.
+    """
+
+    version: tuple[int, int, int]
+    connection_buckets: int
+
+
+def available() -> bool:
+    """Return whether the kernel has IPVS; the kernel may load its module for the question."""
+    try:
+        with Netlink.open() as netlink:
+            return netlink.family(wire.FAMILY_NAME) is not None
+    except OSError:
+        return False
+
+
+class IpvsTable:
+    """The driver. One thread at a time; it stays in the network namespace in which it was opened."""
+
+    def __init__(
+        self,
+        netlink: Netlink,
+        family: int,
+        sockopt: Sockopt | None = None,
+        status: StatusFile | None = None,
+    ) -> None:
+        self._netlink = netlink
+        self._family = family
+        self._sockopt = sockopt
+        self._status = status
+
+    @classmethod
+    def open(cls) -> Self:
+        """Open the table of the calling thread's network namespace.
+
+        Raises:
+            NotSupported: the kernel has no IPVS.
+            KernelError: the kernel refuses a socket.
+        """
+        with _worded(Operation.OPEN):
+            netlink = Netlink.open()
+            family = netlink.family(wire.FAMILY_NAME)
+        if family is None:
+            netlink.close()
+            raise NotSupported(
+                str(Operation.OPEN), "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs"
+            )
+        return cls(netlink, family, _or_none(Sockopt.open), _or_none(StatusFile.open))
+
+    def close(self) -> None:
+        """Close the sockets; the kernel's table stays as it is."""
+        self._netlink.close()
+        if self._sockopt:
+            self._sockopt.close()
+        if self._status:
+            self._status.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- changing ------------------------------------------------------------------------------------------
+
+    def perform(self, actions: Sequence[IpvsAction]) -> list[Outcome]:
+        """Carry out `actions` in their order and return one outcome each, in the same order.
+
+        An action that fails stops nothing. Where answers were lost the table is read to learn what became of
+        the action.
+
+        Raises:
+            KernelError: the socket itself failed.
+        """
+        with _collector_paused():
+            first = self._netlink.reserve(len(actions))
+            messages = Packer(self._family).pack(actions, first)
+            with _worded(Operation.OPEN):
+                verdicts = self._netlink.transmit(messages, first)
+            outcomes = list(map(Outcome, actions, repeat(Result.DONE)))
+        for index, refusal in verdicts.refused.items():
+            outcomes[index] = settle.refused(actions[index], refusal)
+        self._settle(actions, verdicts.unknown, outcomes)
+        return outcomes
+
+    def _settle(self, actions: Sequence[IpvsAction], unknown: list[int], outcomes: list[Outcome]) -> None:
+        if not unknown:
+            return
+        held = self.read_services({key for index in unknown if (key := settle.service_of(actions[index]))})
+        timeouts = self.read_timeouts()
+        for index in unknown:
+            if not settle.is_done(actions[index], held, timeouts):
+                outcomes[index] = settle.refused(actions[index], Refusal(errno.ENOBUFS))
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def read(self, *, counters: bool = False) -> tuple[ServiceTable, CounterTable]:
+        """Return every service with its destinations, and their counters if asked.
+
+        Args:
+            counters: read them too, which takes about three times as long; the second table is empty
+                without. Impact needs those of few services: see `read_counters`.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN is missing.
+            KernelError: the table kept changing, or the kernel failed.
+        """
+        fault = ""
+        with _collector_paused(), _worded(Operation.READ):
+            for _ in range(READ_ATTEMPTS):
+                try:
+                    return self._read_once(counters)
+                except DumpInterrupted as interrupted:
+                    fault = str(interrupted)
+        raise KernelError(
+            str(Operation.READ),
+            "",
+            errno.EAGAIN,
+            f"the IPVS table could not be read consistently in {READ_ATTEMPTS} attempts: {fault}",
+            "another program keeps changing it; stop that program or try again",
+        )
+
+    def _read_once(self, counters: bool) -> tuple[ServiceTable, CounterTable]:
+        services = ServiceReader().parse(self._netlink.dump(self._family, wire.CMD_GET_SERVICE))
+        counts = self._counts()
+        self._check_complete(services, counts)
+        reader = DestinationReader()
+        table: ServiceTable = {}
+        found: CounterTable = {}
+        for key, values in services.items():
+            if counters:
+                into: Counters = {}
+                table[key] = VirtualServer(values, self._dump_destinations(reader, key, into))
+                found[key] = into
+            else:
+                table[key] = VirtualServer(values, self._destinations(reader, key, counts.get(key)))
+        for key, count in self._counts().items():
+            held = table.get(key)
+            if held is None or len(held.destinations) != count:
+                raise DumpInterrupted("the table changed while it was read")
+        return table, found
+
+    def _counts(self) -> dict[ServiceKey, int]:
+        return (self._sockopt.counts() if self._sockopt else None) or {}
+
+    def _check_complete(
+        self, services: dict[ServiceKey, ServiceAttributes], counts: dict[ServiceKey, int]
+    ) -> None:
+        if missing := counts.keys() - services.keys():
+            raise DumpInterrupted(f"{len(missing)} services were missing from the dump")
+        total = self._status.services() if self._status else None
+        if total is not None and total != len(services):
+            raise DumpInterrupted(f"the dump had {len(services)} services, the kernel has {total}")
+
+    def _destinations(self, reader: DestinationReader, key: ServiceKey, count: int | None) -> Destinations:
+        if count is not None and self._sockopt:
+            found = self._sockopt.destinations(key, count)
+            if found is not None:
+                return found
+        return self._dump_destinations(reader, key, None)
+
+    def _dump_destinations(
+        self, reader: DestinationReader, key: ServiceKey, counters: Counters | None
+    ) -> Destinations:
+        body = wire.service(wire.service_key(key))
+        return reader.parse(self._netlink.dump(self._family, wire.CMD_GET_DEST, body), counters)
+
+    def read_services(self, keys: Iterable[ServiceKey]) -> ServiceTable:
+        """Return the named services with their destinations; those that the kernel lacks are absent.
+
+        Meant for few: above some thousand, `read` is faster.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN is missing.
+            KernelError: the kernel failed.
+        """
+        services, destinations = ServiceReader(), DestinationReader()
+        table: ServiceTable = {}
+        for key in keys:
+            with _worded(Operation.READ, str(key)):
+                values = self._service(services, key)
+                if values is not None:
+                    table[key] = VirtualServer(values, self._retried_destinations(destinations, key, None))
+        return table
+
+    def read_counters(self, keys: Iterable[ServiceKey]) -> CounterTable:
+        """Return the counters of the named services' destinations; none for a service that is absent.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN is missing.
+            KernelError: the kernel failed.
+        """
+        reader = DestinationReader()
+        table: CounterTable = {}
+        for key in keys:
+            with _worded(Operation.READ, str(key)):
+                found: Counters = {}
+                self._retried_destinations(reader, key, found)
+                table[key] = found
+        return table
+
+    def _service(self, reader: ServiceReader, key: ServiceKey) -> ServiceAttributes | None:
+        body = wire.service(wire.service_key(key))
+        answer = self._netlink.ask(self._family, wire.CMD_GET_SERVICE, body)
+        if not isinstance(answer, Refusal):
+            return reader.parse_one(answer, HEADER_BYTES + 4, len(answer))[1]
+        if answer.errno == errno.ESRCH:
+            return None
+        raise OSError(answer.errno, answer.text)
+
+    def _retried_destinations(
+        self, reader: DestinationReader, key: ServiceKey, counters: Counters | None
+    ) -> Destinations:
+        for _ in range(READ_ATTEMPTS - 1):
+            with suppress(DumpInterrupted):
+                return self._dump_destinations(reader, key, counters)
+        return self._dump_destinations(reader, key, counters)
+
+    def read_timeouts(self) -> Timeouts:
+        """Return the connection timeouts.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN is missing.
+            KernelError: the kernel failed.
+        """
+        values = self._numbers(wire.CMD_GET_CONFIG)
+        return Timeouts(
+            tcp_s=values[wire.ATTR_TIMEOUT_TCP],
+            tcp_fin_s=values[wire.ATTR_TIMEOUT_TCP_FIN],
+            udp_s=values[wire.ATTR_TIMEOUT_UDP],
+        )
+
+    def read_info(self) -> Info:
+        """Return the version of IPVS and the size of its connection table.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN is missing.
+            KernelError: the kernel failed.
+        """
+        values = self._numbers(wire.CMD_GET_INFO)
+        version = values[wire.INFO_VERSION]
+        return Info(
+            (version >> 16 & 0xFF, version >> 8 & 0xFF, version & 0xFF), values[wire.INFO_CONN_TAB_SIZE]
+        )
+
+    def _numbers(self, command: int) -> dict[int, int]:
+        with _worded(Operation.READ):
+            answer = self._netlink.ask(self._family, command, b"")
+            if isinstance(answer, Refusal):
+                raise OSError(answer.errno, answer.text)
+            return {
+                kind: wire.number(answer[start:end])
+                for kind, start, end in attributes(answer, HEADER_BYTES, len(answer))
+            }
+
+
+def _or_none(opener: Callable[[], T]) -> T | None:
+    """Open what not every kernel has."""
+    try:
+        return opener()
+    except OSError:
+        return None
+
+
+@contextmanager
+def _worded(operation: Operation, target: str = "") -> Iterator[None]:
+    """Turn what the sockets raise into errors for users."""
+    try:
+        yield
+    except OSError as error:
+        raise errno_map.error(operation, error.errno or errno.EIO, Subject(target)) from error
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking 100,000 young tuples again and again; none is in a cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
