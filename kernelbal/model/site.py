@@ -6,8 +6,9 @@ values at once is in `kernelbal.config.checks`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     Strict,
+    ValidationInfo,
     WithJsonSchema,
 )
 
@@ -38,30 +40,52 @@ def _address(value: object) -> Address:
     return parse_address(value)
 
 
-def _duration(value: object) -> float:
-    if isinstance(value, float):
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How messages and the reference call the values of a type."""
+
+    text: str
+
+
+DOCUMENT: Final = "document"
+"""Validation context of values that a person wrote: there a number is no duration, it lacks a unit."""
+
+
+def _duration(value: object, info: ValidationInfo) -> float:
+    if isinstance(value, float) and info.context != DOCUMENT:
         return value
     if not isinstance(value, str):
         raise ValueError(f"`{value}` has no unit; write a duration such as `300ms`, `9s`, `5m`, `1h`")
     return parse_duration(value)
 
 
-def _ports(value: object) -> tuple[PortRange, ...]:
+def _ports(value: object) -> object:
     if value == "all":
         return (ALL_PORTS,)
     items = value if isinstance(value, list | tuple) else [value]
     if not items:
-        raise ValueError("name at least one port, or `all`")
-    ranges: list[PortRange] = []
-    for item in items:
-        if isinstance(item, PortRange):
-            ranges.append(item)
-        elif isinstance(item, bool) or not isinstance(item, int | str):
-            raise ValueError(f"`{item}` is not a port or a range such as `8000-8010`")
-        else:
-            ranges.append(parse_ports(item))
-    return tuple(ranges)
+        raise ValueError("no ports")
+    return items
 
+
+def _port_range(value: object) -> PortRange:
+    if isinstance(value, PortRange):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"`{value}` is not a port or a range such as `8000-8010`")
+    return parse_ports(value)
+
+
+def _sysctl(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("a sysctl is a whole number or text")
+    if isinstance(value, str) and (not value.isprintable() or len(value) > MAX_SYSCTL_CHARACTERS):
+        raise ValueError(f"a sysctl has one line of at most {MAX_SYSCTL_CHARACTERS} characters")
+    return value
+
+
+MAX_SYSCTL_CHARACTERS = 64
+"""Longest value of a sysctl that is text, such as a list of processors."""
 
 _PORT_SCHEMA = {
     "anyOf": [
@@ -80,6 +104,7 @@ IpAddress = Annotated[
     bytes,
     BeforeValidator(_address),
     PlainSerializer(lambda value: format_address(Address(value)), return_type=str),
+    Wording('an IPv4 or IPv6 address, such as `192.0.2.10` or `"2001:db8::10"`'),
     WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
 ]
 """A numeric IPv4 or IPv6 address; packed bytes after validation."""
@@ -88,13 +113,19 @@ Duration = Annotated[
     float,
     BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str),
+    Wording("a duration with its unit, such as `300ms`, `9s`, `5m`, `1h`, `2d`"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"}),
 ]
 """A duration with its unit; seconds after validation."""
 
+_Port = Annotated[
+    PortRange, BeforeValidator(_port_range), Wording("a port 1-65535, or a range such as `8000-8010`")
+]
+
 Ports = Annotated[
-    tuple[PortRange, ...],
+    tuple[_Port, ...],
     BeforeValidator(_ports),
+    Wording("`all`, a port 1-65535, or a list of ports and ranges such as `8000-8010`"),
     PlainSerializer(lambda ranges: "all" if ranges == (ALL_PORTS,) else [str(r) for r in ranges]),
     WithJsonSchema(
         {
@@ -108,8 +139,22 @@ Ports = Annotated[
 ]
 """`all`, one port, or a list of ports and `low-high` ranges."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"),
+    Wording("a name of letters, digits, `_`, `.` and `-`, 63 at most, the first a letter or digit"),
+]
 """A name of letters, digits, `_`, `.` and `-`, 63 characters at most."""
+
+Device = Annotated[
+    str,
+    Field(pattern=r"^[^/\s:.][^/\s:]{0,14}$"),
+    Wording("a network device, 15 characters at most, such as `eth0`"),
+]
+"""Name of a network device (`dev_valid_name` in the kernel's `net/core/dev.c`)."""
+
+SysctlValue = Annotated[int | str, BeforeValidator(_sysctl), Wording("a whole number or text")]
+"""Value of a sysctl."""
 
 
 class InterfaceAddress(Model):
@@ -140,6 +185,7 @@ SharedAddress = Annotated[
     InterfaceAddress,
     BeforeValidator(_interface_address),
     PlainSerializer(lambda value: f"{format_address(Address(value.address))}/{value.prefix}"),
+    Wording("an address with the prefix length of its subnet, such as `192.0.2.10/24`"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$"}),
 ]
 """`address/prefix`."""
@@ -343,7 +389,7 @@ class KernelSettings(Model):
     timeouts: TimeoutSettings = Field(
         default_factory=TimeoutSettings, description="IPVS connection timeouts."
     )
-    sysctls: dict[str, int | str] = Field(
+    sysctls: dict[str, SysctlValue] = Field(
         default_factory=dict,
         description="`net.ipv4.vs.*` values that replace the recommended ones, by name without the prefix.",
     )
@@ -362,6 +408,6 @@ class Node(Model):
 
     name: Name = Field(description="Name of this director.")
     role: Literal["first", "second"] = Field("first", description="Which of the two partners this is.")
-    interfaces: dict[Name, str] = Field(
+    interfaces: dict[Name, Device] = Field(
         default_factory=dict, description="Device by network name, such as `outside: eth0`."
     )

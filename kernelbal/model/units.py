@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
+_MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 
+MAX_DURATION_S = 3650 * 86400.0
+"""Ten years, the longest duration."""
 MAX_PORT = 65535
+
+_PORTS = re.compile(r"[0-9]{1,20}(?:-[0-9]{1,20})?")
 
 
 class PortRange(NamedTuple):
@@ -29,21 +33,28 @@ def parse_duration(text: str) -> float:
     """Return seconds for `300ms`, `9s`, `5m`, `1.5h`, `2d`; the unit is required.
 
     Raises:
-        ValueError: it is not a duration; the message says what is.
+        ValueError: it is no duration, above ten years, or no whole number of milliseconds; the message says
+            which.
     """
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"`{text}` is not a duration such as `300ms`, `9s`, `5m`, `1h`")
-    return float(match[1]) * _SECONDS[match[2]]
+    exact = float(match[1]) * _MILLISECONDS[match[2]]
+    milliseconds = round(exact)
+    if milliseconds > MAX_DURATION_S * 1000:
+        raise ValueError(f"`{text}` is longer than ten years")
+    if abs(exact - milliseconds) > 1e-3:
+        raise ValueError(f"`{text}` is finer than a millisecond")
+    return milliseconds / 1000
 
 
 def format_duration(seconds: float) -> str:
-    """Return the shortest exact text that `parse_duration` reads back."""
-    for unit in ("d", "h", "m", "s"):
-        count = seconds / _SECONDS[unit]
-        if count >= 1 and count == int(count):
-            return f"{int(count)}{unit}"
-    return "0s" if seconds == 0 else f"{round(seconds * 1000)}ms"
+    """Return the shortest text with one unit that `parse_duration` reads back."""
+    milliseconds = round(seconds * 1000)
+    if milliseconds == 0:
+        return "0s"
+    unit = next(unit for unit, size in _MILLISECONDS.items() if milliseconds % size == 0)
+    return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
 
 
 def parse_ports(value: int | str) -> PortRange:
@@ -53,7 +64,7 @@ def parse_ports(value: int | str) -> PortRange:
         ValueError: not a port (1-65535), or a range whose ends are the wrong way round.
     """
     low_text, dash, high_text = str(value).partition("-")
-    if not (low_text.isascii() and low_text.isdigit() and (not dash or high_text.isdigit())):
+    if _PORTS.fullmatch(str(value)) is None:
         raise ValueError(f"`{value}` is not a port or a range such as `8000-8010`")
     low = int(low_text)
     high = int(high_text) if dash else low

@@ -1,0 +1,1 @@
+"""YAML text to validated documents, with the place of everything that is wrong."""

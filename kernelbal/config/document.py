@@ -1,0 +1,254 @@
+"""YAML text to plain data: dicts, lists, text, numbers, booleans and None.
+
+The C parser of PyYAML delivers events, and this module composes them, because PyYAML's constructors
+accept what a configuration must not hold: duplicate keys, aliases that explode, tags, YAML 1.1 booleans.
+Positions are not kept: a document without faults, however large, does not pay for them, and for one with
+faults `kernelbal.config.places` reads the text a second time.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import NoReturn
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from kernelbal.config.finding import Path, key_path, shown
+from kernelbal.config.places import Loader, find_places, mark_of, nearest_place
+from kernelbal.config.scalars import PlainScalars, Scalar
+from kernelbal.config.syntax import syntax_problem
+from kernelbal.errors import ConfigError, Problem, Span
+
+Data = Scalar | list["Data"] | dict[str, "Data"]
+"""Plain data."""
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Largest document; 100,000 real servers need about 6 MB."""
+MAX_DEPTH = 32
+"""Deepest nesting; a site document needs fewer than ten levels."""
+MAX_EVENTS = 4_000_000
+"""Most parser events: scalars, and two for each mapping or list; 100,000 real servers need 600,000."""
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML 1.2.2 section 5.1 keeps out of a document."""
+
+
+class _Refused(Exception):
+    """A construct that a configuration must not hold; `path` grows on the way up."""
+
+    def __init__(self, event: Event, message: str, expected: str, hint: str) -> None:
+        super().__init__(message)
+        self.problem = (message, expected, hint)
+        self.mark = mark_of(event)
+        self.path: list[str | int] = []
+        self.duplicate = False
+
+
+@contextmanager
+def paused_gc() -> Iterator[None]:
+    """Keep the cyclic garbage collector from walking a growing document again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def compose(text: bytes, file: str) -> Data:
+    """Return the data of one YAML document.
+
+    Args:
+        text: UTF-8, with or without a byte order mark; at most `MAX_BYTES`.
+        file: name of the document for messages.
+
+    Raises:
+        ConfigError: it is not YAML, not text, too large or too deep, or holds duplicate keys, keys that are
+            not text, aliases, anchors, tags, merge keys or a second document.
+    """
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    _require_text(text, file)
+    try:
+        with paused_gc():
+            return _compose(text)
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError((syntax_problem(error, text, file),)) from error
+    except yaml.reader.ReaderError as error:
+        raise ConfigError((_unprintable(text.decode(), file),)) from error
+    except _Refused as refused:
+        raise ConfigError((_problem(refused, text, file),)) from refused
+
+
+def _require_text(text: bytes, file: str) -> None:
+    if len(text) > MAX_BYTES:
+        _refuse(file, f"{len(text):,} bytes", f"at most {MAX_BYTES:,} bytes", "split the site in several")
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        _refuse(file, "the document is UTF-16", "UTF-8 text", "save the file as UTF-8")
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        before = text[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        found = f"byte 0x{text[error.start]:02x} is not UTF-8 text"
+        _refuse(file, found, "UTF-8 text", "save the file as UTF-8", line, column)
+
+
+def _unprintable(text: str, file: str) -> Problem:
+    match = _UNPRINTABLE.search(text)
+    start, code = (match.start(), ord(match[0])) if match else (0, 0)
+    line = text.count("\n", 0, start) + 1
+    column = start - text.rfind("\n", 0, start)
+    hint = "remove the character; is this a text file?"
+    return Problem(
+        "", f"character U+{code:04X} cannot be in a document", "text", hint, Span(file, line, column)
+    )
+
+
+def _refuse(file: str, message: str, expected: str, hint: str, line: int = 1, column: int = 1) -> NoReturn:
+    raise ConfigError((Problem("", message, expected, hint, Span(file, line, column)),))
+
+
+def _problem(refused: _Refused, text: bytes, file: str) -> Problem:
+    path: Path = tuple(reversed(refused.path))
+    message, expected, hint = refused.problem
+    if refused.duplicate:
+        hint = hint.format(line=nearest_place(find_places(text, [path]), path).key.line)
+    span = Span(file, refused.mark.line, refused.mark.column)
+    return Problem(key_path(path), message, expected, hint, span)
+
+
+def _compose(text: bytes) -> Data:
+    parser = Loader(text)
+    try:
+        composer = _Composer(parser)
+        return composer.document()
+    finally:
+        parser.dispose()
+
+
+class _Composer:
+    """Composes events; recursion is bounded by `MAX_DEPTH`."""
+
+    def __init__(self, parser: yaml.CSafeLoader | yaml.SafeLoader) -> None:
+        self._events: Iterator[Event] = islice(iter(parser.get_event, None), MAX_EVENTS)
+        self._plain = PlainScalars()
+
+    def document(self) -> Data:
+        """Return the data of the only document."""
+        next(self._events)
+        start = next(self._events)
+        if not isinstance(start, DocumentStartEvent):
+            raise _Refused(start, "the document is empty", "a mapping", "write at least one key")
+        data = self._value(next(self._events), 0)
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                hint = "remove the `---` and what follows, or put it in a file of its own"
+                raise _Refused(event, "a second document", "one document per file", hint)
+            if isinstance(event, StreamEndEvent):
+                return data
+        raise _too_long(start)
+
+    def _value(self, event: Event, depth: int) -> Data:
+        if type(event) is ScalarEvent:
+            return self._scalar(event)
+        if isinstance(event, CollectionStartEvent):
+            _require_bare(event)
+            if depth == MAX_DEPTH:
+                hint = "a site document needs fewer than ten levels"
+                raise _Refused(event, "nested too deeply", f"at most {MAX_DEPTH} levels", hint)
+            if type(event) is MappingStartEvent:
+                return self._mapping(event, depth + 1)
+            return self._sequence(event, depth + 1)
+        if isinstance(event, AliasEvent):
+            hint = "write the value out; there are no aliases"
+            raise _Refused(event, f"alias `*{shown(event.anchor)}`", "a value", hint)
+        raise _too_long(event)
+
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        if event.anchor is not None or event.tag is not None:
+            _require_bare(event)
+        return self._plain[event.value] if event.implicit[0] else event.value
+
+    def _mapping(self, start: Event, depth: int) -> dict[str, Data]:
+        data: dict[str, Data] = {}
+        plain, events = self._plain, self._events
+        for key_event in events:
+            if type(key_event) is MappingEndEvent:
+                return data
+            if type(key_event) is not ScalarEvent or type(key := self._scalar(key_event)) is not str:
+                raise _bad_key(key_event)
+            if key in data or key == "<<":
+                raise _refused_key(key_event, key)
+            event = next(events, start)
+            if type(event) is ScalarEvent and event.implicit[0] and event.anchor is None:
+                data[key] = plain[event.value]
+            else:
+                data[key] = self._child(key, event, depth)
+        raise _too_long(start)
+
+    def _sequence(self, start: Event, depth: int) -> list[Data]:
+        data: list[Data] = []
+        for event in self._events:
+            if type(event) is SequenceEndEvent:
+                return data
+            data.append(self._child(len(data), event, depth))
+        raise _too_long(start)
+
+    def _child(self, step: str | int, event: Event, depth: int) -> Data:
+        try:
+            return self._value(event, depth)
+        except _Refused as refused:
+            refused.path.append(step)
+            raise
+
+
+def _require_bare(event: NodeEvent) -> None:
+    if event.anchor is not None:
+        hint = f"remove `&{shown(event.anchor)}` and write the value out where it is needed"
+        raise _Refused(event, f"anchor `&{shown(event.anchor)}`", "a value", hint)
+    tag = getattr(event, "tag", None)
+    if tag is not None:
+        tag = tag.replace("tag:yaml.org,2002:", "!!")
+        raise _Refused(event, f"tag `{shown(tag)}`", "a value", "remove the tag; quote what must be text")
+
+
+def _bad_key(event: Event) -> _Refused:
+    if isinstance(event, ScalarEvent):
+        hint = f'quote it: `"{shown(event.value)}":`'
+        return _Refused(event, f"key `{shown(event.value)}` is not text", "a key that is text", hint)
+    if isinstance(event, NodeEvent):
+        return _Refused(event, "a key that is not text", "a key that is text", "write `key: value`")
+    return _too_long(event)
+
+
+def _refused_key(event: Event, key: str) -> _Refused:
+    if key == "<<":
+        return _Refused(event, "merge key `<<`", "keys and values", "write the values out; nothing is merged")
+    refused = _Refused(
+        event, f"`{shown(key)}` is given twice", "each key once", "the first is on line {line}"
+    )
+    refused.path.append(key)
+    refused.duplicate = True
+    return refused
+
+
+def _too_long(event: Event) -> _Refused:
+    return _Refused(event, "too many values", f"at most {MAX_EVENTS:,}", "split the site in several")

@@ -1,0 +1,50 @@
+"""What is wrong in a document, before its place in the text is looked up."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Path = tuple[str | int, ...]
+"""Keys and list indices that lead to a value."""
+
+
+_ONE_LINE = {**dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), "�"), 10: " ", 9: " "}
+"""What a message must not hold: it would break the line or drive the terminal."""
+
+
+class Finding(NamedTuple):
+    """One fault.
+
+    Attributes:
+        path: the setting.
+        message: what is wrong.
+        expected: what would have been right, or None.
+        hint: the remedy, or None.
+        at_key: the fault is the key at `path`, not its value.
+        other: a second setting that is involved, and its name; its line is added to the message.
+    """
+
+    path: Path
+    message: str
+    expected: str | None = None
+    hint: str | None = None
+    at_key: bool = False
+    other: tuple[Path, str] | None = None
+
+
+MAX_SHOWN_CHARACTERS = 60
+"""Longest value that a message repeats."""
+
+
+def shown(value: object) -> str:
+    """Return a value as YAML writes it, shortened and on one line."""
+    words = {True: "true", False: "false", None: "null"}
+    text = words[value] if value is None or isinstance(value, bool) else str(value)
+    line = text[: MAX_SHOWN_CHARACTERS + 1].translate(_ONE_LINE)
+    return line if len(line) <= MAX_SHOWN_CHARACTERS else line[: MAX_SHOWN_CHARACTERS - 3] + "..."
+
+
+def key_path(path: Path) -> str:
+    """Return `virtual_services[0].ports[1]` for `("virtual_services", 0, "ports", 1)`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in path)
+    return text.removeprefix(".")
