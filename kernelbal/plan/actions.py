@@ -20,18 +20,22 @@ from kernelbal.model.nft import NftTable
 
 
 class Phase(IntEnum):
-    """The order of an apply: what receives traffic comes last on the way up and first on the way down."""
+    """The order of an apply: what receives traffic comes last on the way up and first on the way down.
+
+    Firewall marks change after the services that they lead to exist, and before the ones that they led to
+    go: a service that moves between address and mark never leaves a new connection without an answer.
+    """
 
     REMOVE_ADDRESSES = 0
     LINKS = 1
     SYSCTLS = 2
-    NFTABLES = 3
-    SERVICES = 4
-    DESTINATIONS = 5
-    QUIESCE = 6
-    REMOVE_DESTINATIONS = 7
-    REMOVE_SERVICES = 8
-    ADD_ADDRESSES = 9
+    SERVICES = 3
+    DESTINATIONS = 4
+    NFTABLES = 5
+    ADD_ADDRESSES = 6
+    QUIESCE = 7
+    REMOVE_DESTINATIONS = 8
+    REMOVE_SERVICES = 9
     RELEASE_NFTABLES = 10
     RELEASE_SYSCTLS = 11
     RELEASE_LINKS = 12
