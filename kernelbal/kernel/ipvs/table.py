@@ -234,19 +234,19 @@ class IpvsTable:
         return table
 
     def read_counters(self, keys: Iterable[ServiceKey]) -> CounterTable:
-        """Return the counters of the named services' destinations; none for a service that is absent.
+        """Return the counters of the named services' destinations; services that the kernel lacks are absent.
 
         Raises:
             NotPermitted: CAP_NET_ADMIN is missing.
             KernelError: the kernel failed.
         """
-        reader = DestinationReader()
+        services, destinations = ServiceReader(), DestinationReader()
         table: CounterTable = {}
         for key in keys:
             with _worded(Operation.READ, str(key)):
-                found: Counters = {}
-                self._retried_destinations(reader, key, found)
-                table[key] = found
+                if self._service(services, key) is not None:
+                    table[key] = {}
+                    self._retried_destinations(destinations, key, table[key])
         return table
 
     def _service(self, reader: ServiceReader, key: ServiceKey) -> ServiceAttributes | None:
