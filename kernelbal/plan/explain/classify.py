@@ -1,0 +1,101 @@
+"""What our nftables table makes of a packet: which firewall mark, and whether it is masqueraded.
+
+The table is read as data: a map from address, protocol and port to a mark sets the mark in prerouting, and a
+set of marks says which packets are masqueraded in postrouting.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kernelbal.model.address import Address, format_address, parse_address
+from kernelbal.model.ipvs import Protocol
+from kernelbal.model.nft import Element, NftSet, NftTable
+from kernelbal.plan.explain.question import Question, View
+from kernelbal.plan.explain.result import Step, Topic, Verdict
+
+_ADDRESS_TYPES = ("ipv4_addr", "ipv6_addr")
+
+
+class Classified(NamedTuple):
+    """A packet after our table.
+
+    Attributes:
+        mark: firewall mark; 0 without one.
+        masquerade: whether its source address becomes the director's on the way out.
+        set_name: the map that set the mark, or empty.
+    """
+
+    mark: int = 0
+    masquerade: bool = False
+    set_name: str = ""
+
+
+UNMARKED = Classified()
+"""A packet that our table does not touch."""
+
+
+def classify(table: NftTable | None, virtual: Address, protocol: Protocol, port: int) -> Classified:
+    """Return what the table makes of a packet to `virtual`:`port`."""
+    if table is None:
+        return UNMARKED
+    for candidate in table.sets:
+        if candidate.value_type != "mark":
+            continue
+        mark = _lookup(candidate, virtual, protocol, port)
+        if mark is not None:
+            return Classified(mark, mark in _masqueraded(table), candidate.name)
+    return UNMARKED
+
+
+def classifier_step(question: Question, view: View) -> tuple[Classified, Step]:
+    """Return the classification of the packet with its reason."""
+    found = classify(view.nft, question.virtual, question.protocol, question.port)
+    if found.mark:
+        reason = f"map `{found.set_name}` of nftables table `inet kernelbal` sets mark {found.mark:#x}"
+        if found.masquerade:
+            reason += "; packets with it are masqueraded on their way out"
+        return found, Step(Topic.CLASSIFIER, Verdict.MARKED, reason, view.source)
+    if view.nft is None or view.nft.empty:
+        reason = "there is no nftables table `inet kernelbal`, so the packet has no mark of ours"
+    else:
+        reason = f"nftables table `inet kernelbal` does not name {format_address(question.virtual)}"
+        reason += f" port {question.port}/{question.protocol.name.lower()}, so the packet has no mark"
+    if view.foreign_nft:
+        reason += f"; not looked into: {', '.join(view.foreign_nft)}"
+    return found, Step(Topic.CLASSIFIER, Verdict.UNMARKED, reason, view.source)
+
+
+def _lookup(candidate: NftSet, virtual: Address, protocol: Protocol, port: int) -> int | None:
+    for element in candidate.elements:
+        if _matches(candidate.key_types, element, virtual, protocol, port):
+            return int(element[-1], 0)
+    return None
+
+
+def _matches(
+    key_types: tuple[str, ...], element: Element, virtual: Address, protocol: Protocol, port: int
+) -> bool:
+    for kind, text in zip(key_types, element, strict=False):
+        if kind in _ADDRESS_TYPES:
+            if parse_address(text) != virtual:
+                return False
+        elif kind == "inet_proto":
+            if text not in (protocol.name.lower(), str(protocol.value)):
+                return False
+        elif kind == "inet_service":
+            low, _, high = text.partition("-")
+            if not int(low) <= port <= int(high or low):
+                return False
+        else:
+            return False
+    return True
+
+
+def _masqueraded(table: NftTable) -> frozenset[int]:
+    return frozenset(
+        int(element[0], 0)
+        for candidate in table.sets
+        if candidate.key_types == ("mark",) and not candidate.value_type
+        for element in candidate.elements
+    )

@@ -1,0 +1,194 @@
+"""An explanation: the steps in their order, the candidates, and where the connection ends up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from kernelbal.model.address import Address
+from kernelbal.model.ipvs import DestinationAttributes, DestinationCounters, DestinationKey, ServiceKey
+from kernelbal.plan.explain.question import Question, Source
+
+
+class Topic(Enum):
+    """What a step decides; the order is that of the packet."""
+
+    ADDRESS = "address"
+    CLASSIFIER = "classifier"
+    SERVICE = "service"
+    PERSISTENCE = "persistence"
+    SCHEDULER = "scheduler"
+    FORWARDING = "forwarding"
+    RETURN = "return"
+
+
+class Verdict(Enum):
+    """How a step was decided; each topic has its own few."""
+
+    LOCAL = "local"
+    ELSEWHERE = "elsewhere"
+    MARKED = "marked"
+    UNMARKED = "unmarked"
+    MATCHED = "matched"
+    NO_SERVICE = "no-service"
+    OFF = "off"
+    TEMPLATE = "template"
+    CONNECTION = "connection"
+    NEW_CLIENT = "new-client"
+    UNKNOWN = "unknown"
+    NOT_ASKED = "not-asked"
+    CHOSEN = "chosen"
+    LEADING = "leading"
+    UNDETERMINED = "undetermined"
+    NOBODY = "nobody"
+    NAT = "nat"
+    DSR = "dsr"
+    TUNNEL = "tunnel"
+    OWN_STACK = "own-stack"
+    BYPASS = "bypass"
+    VARIES = "varies"
+    VIA_DIRECTOR = "via-director"
+    MASQUERADED = "masqueraded"
+    STRAIGHT = "straight"
+
+
+class Step(NamedTuple):
+    """One decision.
+
+    Attributes:
+        reason: why, in words.
+        source: where the deciding fact was read.
+    """
+
+    topic: Topic
+    verdict: Verdict
+    reason: str
+    source: Source
+
+
+class Certainty(Enum):
+    """How much a choice of real server is worth."""
+
+    CERTAIN = "certain"
+    """It follows from what was read, and holds until that changes."""
+    NOW = "now"
+    """It follows from counters, and the next connection may change it."""
+    OPEN = "open"
+    """The kernel decides by something that cannot be read."""
+
+
+class Choice(NamedTuple):
+    """A real server, or None: nobody takes the connection unless the certainty is OPEN."""
+
+    destination: DestinationKey | None
+    certainty: Certainty
+    reason: str
+
+
+class Availability(Enum):
+    """Whether a real server takes new connections."""
+
+    AVAILABLE = "available"
+    QUIESCED = "quiesced"
+    OVERLOADED = "overloaded"
+    PERHAPS = "between-thresholds"
+    """In if it has not reached its upper threshold since it was last below the lower one."""
+
+
+class Path(NamedTuple):
+    """How a packet goes on to a real server.
+
+    Attributes:
+        port: port at the real server.
+        device: device it leaves by; None when there is no route, or it stays here.
+        gateway: next hop; None when the real server is on-link.
+        overhead_bytes: bytes that encapsulation adds; 0 without.
+        mtu_bytes: largest packet that fits, encapsulation taken off; 0 when the device's MTU is not known.
+        text: the whole in words.
+        problems: why it would not arrive.
+    """
+
+    method: Verdict
+    port: int
+    device: str | None
+    gateway: Address | None
+    overhead_bytes: int
+    mtu_bytes: int
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+class Reply(NamedTuple):
+    """How the answer comes back.
+
+    Attributes:
+        conditions: what has to hold for that, most of it on the real server.
+        problems: why it would not come back.
+    """
+
+    way: Verdict
+    text: str
+    conditions: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Candidate(NamedTuple):
+    """A real server of the service that matched.
+
+    Attributes:
+        name: its name in the site file, or empty.
+        why: why it is out, or empty.
+        chosen: whether the connection goes to it.
+    """
+
+    key: DestinationKey
+    name: str
+    attributes: DestinationAttributes
+    counters: DestinationCounters
+    availability: Availability
+    why: str
+    chosen: bool
+    path: Path
+    reply: Reply
+
+
+class Outcome(Enum):
+    """What becomes of the connection."""
+
+    FORWARDED = "forwarded"
+    """To the one real server that is named."""
+    ONE_OF = "one-of"
+    """To one of the candidates that are available."""
+    REFUSED = "refused"
+    """No real server takes it: an ICMP port unreachable, which clients see as connection refused."""
+    DROPPED = "dropped"
+    """In silence: its entry points to a real server that has been removed."""
+    OWN_STACK = "own-stack"
+    """IPVS passes it on to the director's own sockets."""
+    ELSEWHERE = "elsewhere"
+    """It does not come to this director's IPVS at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer to a question.
+
+    Attributes:
+        mark: firewall mark of the packet; 0 without one.
+        certainty: what the choice of `real_server` is worth; None when none was made.
+        answer: the outcome in a sentence.
+    """
+
+    question: Question
+    source: Source
+    outcome: Outcome
+    answer: str
+    steps: tuple[Step, ...]
+    mark: int = 0
+    masquerade: bool = False
+    service: ServiceKey | None = None
+    service_name: str = ""
+    real_server: DestinationKey | None = None
+    certainty: Certainty | None = None
+    candidates: tuple[Candidate, ...] = field(default=())

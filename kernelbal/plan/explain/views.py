@@ -1,0 +1,104 @@
+"""Views: of a kernel that was read, and of one that a site file describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kernelbal.model.address import Address, host_prefix
+from kernelbal.model.ipvs import Connection, DestinationKey, ServiceKey, VirtualServer
+from kernelbal.model.network import AddressKey, Route
+from kernelbal.model.site import Site
+from kernelbal.model.state import DesiredState, ObservedState
+from kernelbal.plan.explain import persistence, reply
+from kernelbal.plan.explain.persistence import mask
+from kernelbal.plan.explain.question import Source, View
+
+SYSCTLS = (*persistence.SYSCTLS, *reply.SYSCTLS)
+"""The sysctls that an observation has to ask for."""
+SORRY_NAME = "sorry server"
+"""What a sorry server is called that has no name of its own."""
+
+ServerNames = Mapping[tuple[ServiceKey, DestinationKey], str]
+"""Name of a real server in a service."""
+
+
+def kernel_view(
+    observed: ObservedState,
+    connections: tuple[Connection, ...] | None,
+    documents: tuple[Site, DesiredState] | None = None,
+) -> View:
+    """Return the view of a live kernel.
+
+    Args:
+        observed: the kernel, read completely, with `SYSCTLS`.
+        connections: the client's entries in the connection table; None when they could not be read.
+        documents: the site and what it wants of this director, for names; None without.
+    """
+    site, desired = documents if documents is not None else (Site(), DesiredState())
+    return View(
+        source=Source.KERNEL,
+        services=observed.services,
+        counters=observed.counters,
+        nft=observed.nft,
+        addresses=tuple(address.key for address in observed.addresses),
+        routes=observed.routes,
+        links=observed.links,
+        sysctls=observed.sysctls,
+        connections=connections,
+        service_names=_service_names(desired),
+        server_names=_server_names(site, desired),
+        wanted_addresses=tuple(desired.addresses),
+        ipvs_available=observed.ipvs_available,
+        foreign_nft=observed.foreign_nft,
+    )
+
+
+def site_view(site: Site, desired: DesiredState) -> View:
+    """Return the view of a kernel after a first apply of the site, without any connection.
+
+    The kernel puts each new destination at the head of its list (`ip_vs_add_dest`), so the list is the
+    reverse of the site file's.
+    """
+    services = {
+        key: VirtualServer(server.attributes, dict(reversed(server.destinations.items())))
+        for key, server in desired.services.items()
+    }
+    return View(
+        source=Source.SITE_FILE,
+        services=services,
+        nft=None if desired.nft.empty else desired.nft,
+        addresses=tuple(desired.addresses),
+        routes=_connected(tuple(desired.addresses)),
+        sysctls={sysctl.path: sysctl.value for sysctl in desired.sysctls},
+        service_names=_service_names(desired),
+        server_names=_server_names(site, desired),
+    )
+
+
+def _connected(addresses: tuple[AddressKey, ...]) -> tuple[Route, ...]:
+    """Return the routes that the kernel adds by itself for the subnets of addresses."""
+    return tuple(
+        Route(mask(key.address, key.prefix), key.prefix, None, key.device, 0)
+        for key in addresses
+        if key.prefix < host_prefix(key.address)
+    )
+
+
+def _service_names(desired: DesiredState) -> dict[ServiceKey, str]:
+    return {key: policy.name for key, policy in desired.policies.items()}
+
+
+def _server_names(site: Site, desired: DesiredState) -> ServerNames:
+    by_name = {service.name: service for service in site.virtual_services}
+    names: dict[tuple[ServiceKey, DestinationKey], str] = {}
+    for key, policy in desired.policies.items():
+        service = by_name[policy.name]
+        for server in service.real_servers:
+            if server.name is not None:
+                names[key, DestinationKey(Address(server.address), server.port or key.port)] = server.name
+        sorry = service.sorry_server
+        if sorry is not None:
+            names.setdefault(
+                (key, DestinationKey(Address(sorry.address), sorry.port or key.port)), SORRY_NAME
+            )
+    return names
