@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from importlib import resources
 from pathlib import Path
@@ -45,5 +46,19 @@ def find_kernel() -> Path | None:
                 f"unset {KERNEL_VARIABLE} to have a kernel built",
             )
         return path
-    built = sorted(uml_directory().glob(f"*/{KERNEL_FILE}"), key=lambda path: path.stat().st_mtime)
-    return built[-1] if built else None
+    return built_kernel()
+
+
+def built_kernel() -> Path | None:
+    """Return the newest kernel that was built with the present configuration."""
+    kernels = uml_directory().glob(f"*-{_config_hash()}/{KERNEL_FILE}")
+    return max(kernels, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def kernel_directory(source_version: str) -> Path:
+    """Return where the kernel of a source version and the present configuration is kept."""
+    return uml_directory() / f"{source_version}-{_config_hash()}"
+
+
+def _config_hash() -> str:
+    return hashlib.sha256(config_fragment().encode()).hexdigest()[:12]

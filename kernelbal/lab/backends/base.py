@@ -66,6 +66,25 @@ class Refusal:
         return f"{self.reason} ({self.hint})" if self.hint else self.reason
 
 
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A lab that is up.
+
+    Attributes:
+        backend: name of the back end.
+        topology: name of the topology.
+        pid: the process that holds it.
+        started_ticks: when that process started (`proc(5)`, field 22 of `stat`), to tell it from a later one.
+        consoles: terminals (character devices) or Unix sockets that its agent answers on.
+    """
+
+    backend: str
+    topology: str
+    pid: int
+    started_ticks: int
+    consoles: tuple[str, ...]
+
+
 class Backend(Protocol):
     """One way to get a kernel with IPVS."""
 
@@ -82,6 +101,13 @@ class Backend(Protocol):
         Raises:
             GuestFailed: the environment did not come up or ended early.
             GuestTimeout: the command outlived its limit.
+        """
+
+    def up(self, topology: str, directory: Path) -> Up:
+        """Bring a topology of the package up so that it stays, with its files in `directory`.
+
+        Raises:
+            GuestFailed: it did not come up.
         """
 
 

@@ -82,17 +82,20 @@ def run_guest(
         GuestTimeout: the command outlived its limit.
     """
     with exchange_directory() as exchange:
-        script = exchange / SCRIPT_FILE
-        script.write_text(render_init(command, machine, exchange, size=_terminal_size()), encoding="utf-8")
-        script.chmod(0o755)
+        write_init(command, machine, exchange)
         with _terminal(streams.stdin, command.interactive):
             _boot_and_wait(command, streams, exchange, launch)
         return _exit_status(exchange)
 
 
-def _terminal_size() -> tuple[int, int]:
+def write_init(command: GuestCommand, machine: Machine, exchange: Path) -> None:
+    """Write the script that a guest boots into its exchange directory."""
     size = shutil.get_terminal_size()
-    return size.lines, size.columns
+    script = exchange / SCRIPT_FILE
+    script.write_text(
+        render_init(command, machine, exchange, size=(size.lines, size.columns)), encoding="utf-8"
+    )
+    script.chmod(0o755)
 
 
 @contextlib.contextmanager

@@ -12,14 +12,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kernelbal.lab import process
-from kernelbal.lab.backends.base import Refusal, guest_environment
+from kernelbal.lab import holder, process
+from kernelbal.lab.backends.base import GuestCommand, Refusal, guest_environment
 from kernelbal.lab.backends.guest import wait_for
 from kernelbal.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from kernelbal.lab.backends.base import GuestCommand, Streams
+    from kernelbal.lab.backends.base import Streams, Up
 
+_UP_LIMIT_S: Final = 30.0
 _IPVS_TABLE: Final = Path("/proc/net/ip_vs")
 
 
@@ -60,6 +61,20 @@ class NetnsBackend:
         finally:
             status = process.stop(started)
         return status
+
+    def up(self, topology: str, directory: Path) -> Up:
+        """Bring a topology up so that it stays, with its files in `directory`.
+
+        Raises:
+            GuestFailed: it did not come up.
+        """
+        listening = str(directory / "agent.sock")
+        agent = holder.agent_command(topology, directory, ["--listen", listening])
+        argv = [sys.executable, "-m", "kernelbal.lab.private", *agent]
+        pid = holder.start(argv, directory, guest_environment(GuestCommand(agent, Path("/"))))
+        # Every connection is served by a thread of its own, so any number may use the one socket.
+        consoles = [listening] * holder.CONSOLES
+        return holder.await_ready(self.name, topology, pid, directory, consoles, _UP_LIMIT_S)
 
 
 def _load_ipvs() -> bool:

@@ -6,26 +6,32 @@ timer when everything waits: an hour of protocol time passes in seconds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
-from typing import TYPE_CHECKING, Final
+import tty
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kernelbal.lab.backends.base import Refusal
-from kernelbal.lab.backends.guest import Channels, Launch, run_guest
+from kernelbal.lab import holder
+from kernelbal.lab.backends.base import GuestCommand, Refusal
+from kernelbal.lab.backends.guest import Channels, Launch, run_guest, write_init
 from kernelbal.lab.backends.init_script import SCRIPT_FILE, Machine
+from kernelbal.lab.errors import BackendUnavailable
 from kernelbal.lab.kernel_cache import find_kernel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kernelbal.lab.backends.base import GuestCommand, Streams
+    from kernelbal.lab.backends.base import Streams, Up
 
 MACHINE: Final = Machine(
     share='mount -t hostfs -o "$1" hostfs "$2"',
     stdout="/dev/tty1",
     stderr="/dev/tty2",
 )
+_FIRST_CONSOLE: Final = 3
+_UP_LIMIT_S: Final = 60.0
 _MEMORY_DIRECTORIES: Final = ("/dev/shm", "/tmp")  # noqa: S108 - where the guest's memory file may be
 
 
@@ -34,51 +40,98 @@ class UmlBackend:
 
     name: Final = "uml"
 
+    def __init__(self, kernel: Path | None = None) -> None:
+        """Use `kernel`; by default the one that is found when it is needed."""
+        self._kernel = kernel
+
     def refusal(self) -> Refusal | None:
         """Say why it cannot be used here, or None when it can."""
         if platform.machine() != "x86_64":
             return Refusal(f"User-mode Linux runs on x86_64, this is {platform.machine()}")
-        if find_kernel() is None:
+        if self._found() is None:
             return Refusal("the lab kernel is not built", "build it once: kernelbal lab kernel")
         return None
+
+    def _found(self) -> Path | None:
+        return self._kernel or find_kernel()
+
+    def _required(self) -> Path:
+        kernel = self._found()
+        if kernel is None:
+            raise BackendUnavailable(str(self.refusal()))
+        return kernel
 
     def run(self, command: GuestCommand, streams: Streams) -> int:
         """Run a command to its end and return its exit status.
 
         Raises:
+            BackendUnavailable: there is no kernel.
             GuestFailed: the guest did not come up or ended early.
             GuestTimeout: the command outlived its limit.
         """
+        kernel = self._required()
 
         def launch(exchange: Path, channels: Channels) -> Launch:
-            return Launch(command_line(command, exchange, channels), environment(command.memory_mib))
+            argv = [str(kernel), *arguments(command, exchange, channels)]
+            return Launch(argv, environment(command.memory_mib))
 
         return run_guest(command, streams, MACHINE, launch)
 
+    def up(self, topology: str, directory: Path) -> Up:
+        """Bring a topology up so that it stays, with its files in `directory`.
 
-def command_line(command: GuestCommand, exchange: Path, channels: Channels) -> list[str]:
-    """Return the kernel with its arguments.
+        Raises:
+            BackendUnavailable: there is no kernel.
+            GuestFailed: it did not come up.
+        """
+        devices = [f"/dev/tty{_FIRST_CONSOLE + number}" for number in range(holder.CONSOLES)]
+        agent = holder.agent_command(topology, directory, holder.console_options(devices))
+        command = GuestCommand(agent, Path("/"), results=directory)
+        write_init(command, replace(MACHINE, stderr=MACHINE.stdout), directory)
+        with contextlib.ExitStack() as stack:
+            terminals = [_terminal(stack) for _ in devices]
+            argv = [
+                str(self._required()),
+                *common_arguments(command.memory_mib, directory),
+                "con1=null,fd:2",
+                *(f"con{_FIRST_CONSOLE + number}=fd:{t.ours}" for number, t in enumerate(terminals)),
+            ]
+            inherited = [descriptor for t in terminals for descriptor in (t.ours, t.theirs)]
+            pid = holder.start(argv, directory, environment(command.memory_mib), inherited)
+        names = [terminal.name for terminal in terminals]
+        return holder.await_ready(self.name, topology, pid, directory, names, _UP_LIMIT_S)
 
-    Raises:
-        LabError: there is no kernel, or it is not executable.
-    """
+
+class _Terminal(NamedTuple):
+    """A pseudo-terminal. The guest gets both sides: with one of its own open, a client may come and go."""
+
+    ours: int
+    theirs: int
+    name: str
+
+
+def _terminal(stack: contextlib.ExitStack) -> _Terminal:
+    ours, theirs = os.openpty()
+    stack.callback(os.close, ours)
+    stack.callback(os.close, theirs)
+    tty.setraw(theirs)
+    return _Terminal(ours, theirs, os.ttyname(theirs))
+
+
+def arguments(command: GuestCommand, exchange: Path, channels: Channels) -> list[str]:
+    """Return the kernel's arguments for running one command."""
     stdin = "null" if channels.stdin is None else f"fd:{channels.stdin}"
     return [
-        *kernel_arguments(command.memory_mib, exchange),
+        *common_arguments(command.memory_mib, exchange),
         f"con1={stdin},fd:{channels.stdout}",
         f"con2=null,fd:{channels.stderr}",
         *(["time-travel=inf-cpu"] if command.virtual_time else []),
     ]
 
 
-def kernel_arguments(memory_mib: int, exchange: Path) -> list[str]:
-    """Return the kernel with the arguments that every guest has.
-
-    Raises:
-        LabError: there is no kernel, or it is not executable.
-    """
+def common_arguments(memory_mib: int, exchange: Path) -> list[str]:
+    """Return the kernel's arguments that every guest has."""
     return [
-        str(find_kernel()),
         f"mem={memory_mib}M",
         "rootfstype=hostfs",
         "rootflags=/",
