@@ -148,8 +148,8 @@ class IpvsTable:
         """Return every service with its destinations, and their counters if asked.
 
         Args:
-            counters: read them too, which takes about three times as long; the second table is empty
-                without. Impact needs those of few services: see `read_counters`.
+            counters: read them too, which takes about three times as long; without, the second table is
+                empty. For those of a few services see `read_counters`.
 
         Raises:
             NotPermitted: CAP_NET_ADMIN is missing.
@@ -235,6 +235,9 @@ class IpvsTable:
 
     def read_counters(self, keys: Iterable[ServiceKey]) -> CounterTable:
         """Return the counters of the named services' destinations; services that the kernel lacks are absent.
+
+        Connections are counted at once; the kernel adds up the totals every two seconds, and not at all where
+        the sysctl `net.ipv4.vs.run_estimation` is 0.
 
         Raises:
             NotPermitted: CAP_NET_ADMIN is missing.

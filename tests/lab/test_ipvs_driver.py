@@ -1,0 +1,530 @@
+"""The IPVS driver on a real kernel, with `ipvsadm` as the oracle of what it did and of what it read."""
+
+import errno
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernelbal.errors import KernelError, NotPermitted
+from kernelbal.kernel.ipvs import (
+    ConnectionFilter,
+    IpvsControl,
+    IpvsTable,
+    SyncDaemon,
+    SyncRole,
+    available,
+    read_connections,
+)
+from kernelbal.lab.linuxns import create_namespace, delete_namespace, inside
+from kernelbal.model.address import AF_INET, AF_INET6, Address, parse_address
+from kernelbal.model.ipvs import (
+    DestinationAttributes,
+    DestinationCounters,
+    DestinationKey,
+    Forwarding,
+    Protocol,
+    ServiceAttributes,
+    ServiceFlag,
+    ServiceKey,
+    ServiceTable,
+    Timeouts,
+    TunnelFlag,
+    TunnelType,
+    VirtualServer,
+)
+from kernelbal.plan.actions import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    IpvsAction,
+    Outcome,
+    QuiesceDestination,
+    RemoveDestination,
+    RemoveService,
+    Result,
+    SetTimeouts,
+)
+from tests.lab import ipvsadm
+
+pytestmark = [pytest.mark.needs_ipvs, pytest.mark.interop]
+
+NAMESPACE = "driver"
+SCHEDULERS = ["rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "mh", "dh", "lblc", "lblcr", "fo", "ovf"]
+PLAIN = ServiceAttributes("rr", 0, 0, 32, "")
+PLAIN6 = PLAIN._replace(prefix=128)
+NAT = DestinationAttributes(Forwarding.NAT, 1)
+PERSISTENT = int(ServiceFlag.PERSISTENT)
+
+
+def v4(port: int = 80, protocol: int = Protocol.TCP) -> ServiceKey:
+    return ServiceKey(AF_INET, protocol, parse_address("192.0.2.10"), port)
+
+
+def v6(port: int = 80, protocol: int = Protocol.TCP) -> ServiceKey:
+    return ServiceKey(AF_INET6, protocol, parse_address("2001:db8::10"), port)
+
+
+def mark(number: int, family: int = AF_INET) -> ServiceKey:
+    return ServiceKey(family, 0, Address(b""), 0, number)
+
+
+def server(text: str, port: int = 80) -> DestinationKey:
+    return DestinationKey(parse_address(text), port)
+
+
+@pytest.fixture(autouse=True)
+def _namespace() -> Iterator[None]:
+    create_namespace(NAMESPACE)
+    try:
+        with inside(NAMESPACE):
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            yield
+    finally:
+        delete_namespace(NAMESPACE)
+
+
+@pytest.fixture
+def table(_namespace: None) -> Iterator[IpvsTable]:
+    with IpvsTable.open() as opened:
+        yield opened
+
+
+def building(wanted: ServiceTable) -> list[IpvsAction]:
+    actions: list[IpvsAction] = []
+    for key, virtual in wanted.items():
+        actions.append(AddService(key, virtual.attributes))
+        actions += [AddDestination(key, place, values) for place, values in virtual.destinations.items()]
+    return actions
+
+
+def assert_done(outcomes: list[Outcome]) -> None:
+    assert [outcome for outcome in outcomes if outcome.result is not Result.DONE] == []
+
+
+def assert_roundtrip(table: IpvsTable, wanted: ServiceTable) -> None:
+    """What was programmed is what the driver reads, each way that it has, and what ipvsadm sees."""
+    assert_done(table.perform(building(wanted)))
+    assert ipvsadm.table() == wanted
+    assert table.read()[0] == wanted
+    held, counters = table.read(counters=True)
+    assert held == wanted
+    assert {key: set(found) for key, found in counters.items()} == {
+        key: set(virtual.destinations) for key, virtual in wanted.items()
+    }
+    assert table.read_services(wanted) == wanted
+
+
+def test_kernel_is_found_capable() -> None:
+    assert available()
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_scheduler(table: IpvsTable, scheduler: str) -> None:
+    attributes = PLAIN._replace(scheduler=scheduler)
+    assert_roundtrip(table, {v4(): VirtualServer(attributes, {server("10.0.0.11"): NAT})})
+
+
+@pytest.mark.parametrize("scheduler", ["sh", "mh"])
+@pytest.mark.parametrize("flags", [0, 8, 16, 24])
+def test_scheduler_flags(table: IpvsTable, scheduler: str, flags: int) -> None:
+    assert_roundtrip(table, {v4(): VirtualServer(PLAIN._replace(scheduler=scheduler, flags=flags))})
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("port", [1, 80, 65535])
+def test_protocol_and_port_in_both_families(table: IpvsTable, protocol: Protocol, port: int) -> None:
+    wanted = {
+        v4(port, protocol): VirtualServer(PLAIN, {server("10.0.0.11", port): NAT}),
+        v6(port, protocol): VirtualServer(PLAIN6, {server("fd00::11", port): NAT}),
+    }
+    assert_roundtrip(table, wanted)
+
+
+@pytest.mark.parametrize("forwarding", [Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL])
+@pytest.mark.parametrize("weight", [0, 1, 65535])
+def test_forwarding_and_weight_in_both_families(
+    table: IpvsTable, forwarding: Forwarding, weight: int
+) -> None:
+    values = DestinationAttributes(forwarding, weight)
+    wanted = {
+        v4(): VirtualServer(PLAIN, {server("10.0.0.11"): values, server("10.0.0.12"): values}),
+        v6(): VirtualServer(PLAIN6, {server("fd00::11"): values}),
+    }
+    assert_roundtrip(table, wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "flag"),
+    [
+        (TunnelType.IPIP, 0, TunnelFlag.NOCSUM),
+        (TunnelType.GUE, 5555, TunnelFlag.NOCSUM),
+        (TunnelType.GUE, 1, TunnelFlag.CSUM),
+        (TunnelType.GUE, 65535, TunnelFlag.REMCSUM),
+        (TunnelType.GRE, 0, TunnelFlag.NOCSUM),
+        (TunnelType.GRE, 0, TunnelFlag.CSUM),
+    ],
+)
+def test_tunnel(table: IpvsTable, kind: TunnelType, port: int, flag: TunnelFlag) -> None:
+    values = DestinationAttributes(Forwarding.TUNNEL, 5, 0, 0, kind, port, flag)
+    wanted = {
+        v4(): VirtualServer(
+            PLAIN, {server("10.0.0.11"): values, server("fd00::11"): values, server("10.0.0.12"): NAT}
+        ),
+        v6(): VirtualServer(PLAIN6, {server("fd00::11"): values, server("10.0.0.11"): values}),
+    }
+    assert_roundtrip(table, wanted)
+
+
+def test_tunnel_fields_count_for_tunnels_alone(table: IpvsTable) -> None:
+    odd = NAT._replace(tunnel_type=TunnelType.GUE, tunnel_port=5555, tunnel_flags=TunnelFlag.CSUM)
+    assert_done(table.perform([AddService(v4(), PLAIN), AddDestination(v4(), server("10.0.0.11"), odd)]))
+    assert table.read()[0] == {v4(): VirtualServer(PLAIN, {server("10.0.0.11"): NAT})}
+
+
+@pytest.mark.parametrize("prefix", [1, 24, 32])
+def test_persistence_v4(table: IpvsTable, prefix: int) -> None:
+    attributes = ServiceAttributes("wlc", PERSISTENT, 300, prefix, "")
+    assert_roundtrip(table, {v4(): VirtualServer(attributes, {server("10.0.0.11"): NAT})})
+
+
+@pytest.mark.parametrize("prefix", [1, 64, 128])
+def test_persistence_v6(table: IpvsTable, prefix: int) -> None:
+    attributes = ServiceAttributes("wlc", PERSISTENT, 300, prefix, "")
+    assert_roundtrip(table, {v6(): VirtualServer(attributes, {server("fd00::11"): NAT})})
+
+
+def test_every_port_of_an_address(table: IpvsTable) -> None:
+    attributes = PLAIN._replace(flags=PERSISTENT, timeout_s=60)
+    dsr = DestinationAttributes(Forwarding.DSR, 1)
+    assert_roundtrip(table, {v4(0): VirtualServer(attributes, {server("10.0.0.11", 0): dsr})})
+
+
+def test_persistence_engine(table: IpvsTable) -> None:
+    attributes = ServiceAttributes("rr", PERSISTENT, 60, 32, "sip")
+    key = v4(5060, Protocol.UDP)
+    assert_roundtrip(table, {key: VirtualServer(attributes, {server("10.0.0.11", 5060): NAT})})
+
+
+def test_engine_is_taken_away(table: IpvsTable) -> None:
+    attributes = ServiceAttributes("rr", PERSISTENT, 60, 32, "sip")
+    without = attributes._replace(engine="")
+    key = v4(5060, Protocol.UDP)
+    assert_done(table.perform([AddService(key, attributes), EditService(key, attributes, without)]))
+    assert ipvsadm.table() == {key: VirtualServer(without)}
+
+
+def test_one_packet_scheduling(table: IpvsTable) -> None:
+    attributes = PLAIN._replace(flags=int(ServiceFlag.ONE_PACKET))
+    dsr = DestinationAttributes(Forwarding.DSR, 1)
+    wanted = {v4(53, Protocol.UDP): VirtualServer(attributes, {server("10.0.0.11", 53): dsr})}
+    assert_roundtrip(table, wanted)
+
+
+def test_thresholds(table: IpvsTable) -> None:
+    wanted = {
+        v4(): VirtualServer(
+            PLAIN,
+            {
+                server("10.0.0.11"): NAT._replace(upper_threshold=10, lower_threshold=7),
+                server("10.0.0.12"): NAT._replace(upper_threshold=100000),
+                server("10.0.0.13"): NAT._replace(upper_threshold=5, lower_threshold=5),
+            },
+        )
+    }
+    assert_roundtrip(table, wanted)
+
+
+@pytest.mark.parametrize("number", [1, 7, 0x7FFFFFFF])
+def test_firewall_marks_of_both_families(table: IpvsTable, number: int) -> None:
+    persistent = ServiceAttributes("wlc", PERSISTENT, 30, 24, "")
+    wanted = {
+        mark(number): VirtualServer(persistent, {server("10.0.0.11", 0): NAT}),
+        mark(number, AF_INET6): VirtualServer(persistent._replace(prefix=64), {server("fd00::11", 0): NAT}),
+    }
+    assert_roundtrip(table, wanted)
+
+
+def test_edits_and_removals(table: IpvsTable) -> None:
+    old, new = PLAIN, ServiceAttributes("mh", PERSISTENT | 8, 60, 24, "")
+    heavier = NAT._replace(weight=9, upper_threshold=4, lower_threshold=2)
+    kept, quiesced, removed = server("10.0.0.11"), server("10.0.0.12"), server("10.0.0.13")
+    places = dict.fromkeys([kept, quiesced, removed], NAT)
+    assert_done(table.perform(building({v4(): VirtualServer(old, places), v6(): VirtualServer(PLAIN6)})))
+    outcomes = table.perform(
+        [
+            EditService(v4(), old, new),
+            EditDestination(v4(), kept, NAT, heavier),
+            QuiesceDestination(v4(), quiesced, NAT, 60.0),
+            RemoveDestination(v4(), removed),
+            RemoveService(v6()),
+        ]
+    )
+    assert_done(outcomes)
+    wanted = {v4(): VirtualServer(new, {kept: heavier, quiesced: NAT._replace(weight=0)})}
+    assert ipvsadm.table() == wanted
+    assert table.read()[0] == wanted
+
+
+def test_a_flag_is_taken_away(table: IpvsTable) -> None:
+    fallback = PLAIN._replace(scheduler="sh", flags=24)
+    port = PLAIN._replace(scheduler="sh", flags=16)
+    assert_done(table.perform([AddService(v4(), fallback), EditService(v4(), fallback, port)]))
+    assert ipvsadm.table() == {v4(): VirtualServer(port)}
+
+
+def test_what_ipvsadm_programs_is_read(table: IpvsTable) -> None:
+    lines = """
+        -A -t 192.0.2.10:80 -s sh -b sh-port,sh-fallback -p 300 -M 255.255.255.0
+        -a -t 192.0.2.10:80 -r 10.0.0.1:80 -g -w 5 -x 10 -y 7
+        -a -t 192.0.2.10:80 -r 10.0.0.2:80 -i -w 5 --tun-type gue --tun-port 5555 --tun-csum
+        -a -t 192.0.2.10:80 -r [fd00::1]:80 -i -w 65535
+        -A -t [2001:db8::10]:80 -s rr -p 60 -M 64
+        -a -t [2001:db8::10]:80 -r [fd00::2]:81 -m -w 0
+        -A -f 7 -6 -s rr
+        -A -f 7 -s wlc -p 20
+        """
+    ipvsadm.run("-R", text="\n".join(line.strip() for line in lines.strip().splitlines()) + "\n")
+    assert table.read()[0] == ipvsadm.table()
+    assert len(table.read()[0]) == 4
+
+
+def test_empty_table(table: IpvsTable) -> None:
+    assert table.read() == ({}, {})
+    assert table.read(counters=True) == ({}, {})
+    assert table.perform([]) == []
+
+
+def test_only_existing_services_are_found_by_name(table: IpvsTable) -> None:
+    assert_done(table.perform([AddService(v4(), PLAIN)]))
+    assert table.read_services([v4(), v4(81), v6(), mark(3)]) == {v4(): VirtualServer(PLAIN)}
+    assert table.read_counters([v4(), v4(81)]) == {v4(): {}}
+
+
+def test_one_failure_stops_nothing(table: IpvsTable) -> None:
+    actions = [
+        AddService(v4(), PLAIN),
+        AddService(v4(), PLAIN),
+        AddService(v4(81), PLAIN._replace(scheduler="nonesuch")),
+        AddDestination(v4(81), server("10.0.0.11"), NAT),
+        RemoveDestination(v4(), server("10.0.0.99")),
+        EditDestination(v4(), server("10.0.0.99"), NAT, NAT._replace(weight=2)),
+        RemoveService(v6()),
+        AddDestination(v4(), server("fd00::11"), NAT),
+        AddDestination(v4(), server("10.0.0.11"), NAT._replace(upper_threshold=1, lower_threshold=2)),
+        AddDestination(v4(), server("10.0.0.12"), NAT),
+    ]
+    outcomes = table.perform(actions)
+    assert [outcome.action for outcome in outcomes] == actions
+    assert [(outcome.result, outcome.errno) for outcome in outcomes] == [
+        (Result.DONE, 0),
+        (Result.ALREADY, errno.EEXIST),
+        (Result.FAILED, errno.ENOENT),
+        (Result.FAILED, errno.ESRCH),
+        (Result.ALREADY, errno.ENOENT),
+        (Result.FAILED, errno.ENOENT),
+        (Result.ALREADY, errno.ESRCH),
+        (Result.FAILED, errno.EINVAL),
+        (Result.FAILED, errno.ERANGE),
+        (Result.DONE, 0),
+    ]
+    assert "nonesuch" in outcomes[2].message
+    assert outcomes[2].hint == "modprobe ip_vs_nonesuch"
+    assert table.read()[0] == {v4(): VirtualServer(PLAIN, {server("10.0.0.12"): NAT})}
+
+
+def test_unknown_engine_is_named(table: IpvsTable) -> None:
+    attributes = PLAIN._replace(flags=PERSISTENT, timeout_s=60, engine="nonesuch")
+    (outcome,) = table.perform([AddService(v4(), attributes)])
+    assert (outcome.result, outcome.errno) == (Result.FAILED, errno.ENOENT)
+    assert "nonesuch" in outcome.message
+    assert "ip_vs_pe_nonesuch" in outcome.hint
+
+
+def test_many_failures_in_one_batch_are_all_reported(table: IpvsTable) -> None:
+    actions = [AddDestination(v4(), server("10.0.0.11", port), NAT) for port in range(1, 3001)]
+    outcomes = table.perform(actions)
+    assert {(outcome.result, outcome.errno) for outcome in outcomes} == {(Result.FAILED, errno.ESRCH)}
+    assert [outcome.action for outcome in outcomes] == actions
+
+
+def test_user_without_capability_is_told(table: IpvsTable) -> None:
+    script = (
+        "import os; os.setuid(65534)\n"
+        "from kernelbal.kernel.ipvs import IpvsTable\n"
+        "from kernelbal.errors import NotPermitted\n"
+        "try: IpvsTable.open().read()\n"
+        "except NotPermitted as error: print(error.errno, error.message, error.hint)\n"
+    )
+    said = subprocess.run(["python3", "-c", script], check=False, capture_output=True, text=True)
+    assert said.stdout.startswith(f"{errno.EPERM} "), said.stderr
+    assert "CAP_NET_ADMIN" in said.stdout
+    assert "sudo" in said.stdout
+
+
+def test_timeouts(table: IpvsTable) -> None:
+    before = table.read_timeouts()
+    assert_done(table.perform([SetTimeouts(before, Timeouts(1000, 100, 200))]))
+    assert table.read_timeouts() == Timeouts(1000, 100, 200)
+    assert "1000 100 200" in ipvsadm.run("-L", "--timeout")
+
+
+def test_info(table: IpvsTable) -> None:
+    version = ".".join(map(str, table.read_info().version))
+    assert f"Server version {version} (size={table.read_info().connection_buckets})" in ipvsadm.run("-Ln")
+
+
+def test_big_table_is_complete(table: IpvsTable) -> None:
+    wanted: ServiceTable = {}
+    for number in range(2000):
+        family = AF_INET6 if number % 4 == 0 else AF_INET
+        head = b"\xfd" + bytes(11) if family == AF_INET6 else b""
+        key = ServiceKey(family, Protocol.TCP, Address(head + (0x0AC80000 + number).to_bytes(4, "big")), 80)
+        places = {
+            DestinationKey(Address(head + (0x0A000000 + number * 10 + count).to_bytes(4, "big")), 8080): NAT
+            for count in range(10)
+        }
+        wanted[key] = VirtualServer(PLAIN6 if family == AF_INET6 else PLAIN, places)
+    assert_done(table.perform(building(wanted)))
+    assert table.read()[0] == wanted  # at once, while the kernel still resizes its table
+    assert ipvsadm.run("-Sn").count("\n") == 2000 * 11
+
+
+@pytest.mark.parametrize("family", [AF_INET, AF_INET6])
+def test_service_with_more_destinations_than_one_datagram_holds(table: IpvsTable, family: int) -> None:
+    key, attributes = (v4(), PLAIN) if family == AF_INET else (v6(), PLAIN6)
+    address = parse_address("10.0.0.11" if family == AF_INET else "fd00::11")
+    places = {DestinationKey(address, port): NAT._replace(weight=port % 7) for port in range(1, 1001)}
+    assert_roundtrip(table, {key: VirtualServer(attributes, places)})
+
+
+def exchange_over(key: ServiceKey) -> None:
+    """Tries to connect from this host itself: enough for an entry in the connection table."""
+    kind = socket.SOCK_STREAM if key.protocol == Protocol.TCP else socket.SOCK_DGRAM
+    with socket.socket(key.family, kind) as client:
+        client.setblocking(False)
+        client.connect_ex((socket.inet_ntop(key.family, key.address), key.port))
+        if kind == socket.SOCK_DGRAM:
+            client.send(b"?")
+
+
+@pytest.fixture
+def traffic(table: IpvsTable) -> ServiceTable:
+    """A network of its own with both addresses local, and one exchange over each of four services."""
+    for command in (
+        "link add outside type dummy",
+        "link set outside up",
+        "address add 10.0.0.1/24 dev outside",
+        "address add 192.0.2.10/32 dev lo",
+        "-6 address add fd00::1/64 dev outside nodad",
+        "-6 address add 2001:db8::10/128 dev lo nodad",
+    ):
+        subprocess.run(["ip", *command.split()], check=True)
+    sticky = PLAIN._replace(flags=PERSISTENT, timeout_s=60, prefix=24)
+    wanted = {
+        v4(): VirtualServer(sticky, {server("10.0.0.11"): NAT}),
+        v4(53, Protocol.UDP): VirtualServer(PLAIN, {server("10.0.0.11", 5353): NAT}),
+        v6(): VirtualServer(sticky._replace(prefix=64), {server("fd00::11"): NAT}),
+    }
+    assert_done(table.perform(building(wanted)))
+    for key in wanted:
+        exchange_over(key)
+    return wanted
+
+
+def test_connections_and_templates(traffic: ServiceTable) -> None:
+    found = {(entry.template, entry.protocol, entry.virtual): entry for entry in read_connections()}
+    assert len(found) == 5
+    template = found[True, Protocol.TCP, v4().address]
+    assert (template.client, template.destination) == (parse_address("192.0.2.0"), server("10.0.0.11"))
+    assert 0 < template.expires_s <= 60
+    assert found[True, Protocol.TCP, v6().address].client == parse_address("2001:db8::")
+    udp = found[False, Protocol.UDP, v4().address]
+    assert (udp.client, udp.virtual_port, udp.destination) == (
+        *(v4().address, 53),
+        server("10.0.0.11", 5353),
+    )
+    assert len(ipvsadm.run("-Lcn").splitlines()) == 2 + len(found)
+
+
+def test_connections_are_filtered(traffic: ServiceTable) -> None:
+    of_service = read_connections(ConnectionFilter(service=v6()))
+    assert {entry.destination for entry in of_service} == {server("fd00::11")}
+    assert len(of_service) == 2
+    assert len(read_connections(ConnectionFilter(templates=True))) == 2
+    assert len(read_connections(ConnectionFilter(destination=server("10.0.0.11", 5353)))) == 1
+    assert read_connections(ConnectionFilter(client=parse_address("203.0.113.1"))) == []
+
+
+def after_estimation(table: IpvsTable, key: ServiceKey, place: DestinationKey) -> DestinationCounters:
+    """Waits for the kernel's estimator, which adds up the totals every two seconds."""
+    for _ in range(100):
+        counters = table.read_counters([key])[key][place]
+        if counters.connections:
+            return counters
+        time.sleep(0.1)
+    raise AssertionError("the totals stayed at 0")
+
+
+def test_counters_are_read_and_zeroed(table: IpvsTable, traffic: ServiceTable) -> None:
+    udp = v4(53, Protocol.UDP)
+    exchange_over(udp)
+    counters = after_estimation(table, udp, server("10.0.0.11", 5353))
+    assert (counters.connections, counters.packets_in, counters.packets_out) == (2, 2, 0)
+    assert counters.bytes_in == 2 * (20 + 8 + 1)
+    assert (counters.active, counters.inactive) == (0, 2)
+    assert table.read_counters([v4()])[v4()][server("10.0.0.11")].persistent == 1
+    assert table.read(counters=True)[1][udp] == {server("10.0.0.11", 5353): counters}
+    with IpvsControl.open() as control:
+        control.zero(udp)
+    after = table.read_counters(traffic)
+    assert after[udp][server("10.0.0.11", 5353)].connections == 0
+    assert after[v4()][server("10.0.0.11")].connections == 1
+    with IpvsControl.open() as control:
+        control.zero()
+    assert table.read_counters([v4()])[v4()][server("10.0.0.11")].connections == 0
+
+
+def test_sync_daemons_start_and_stop(traffic: ServiceTable) -> None:
+    group = parse_address("224.0.0.82")
+    master = SyncDaemon(SyncRole.MASTER, "outside", 5, 1400, group, 8850, 3)
+    with IpvsControl.open() as control:
+        control.start_daemon(master)
+        control.start_daemon(SyncDaemon(SyncRole.BACKUP, "outside", 6))
+        assert control.read_daemons()[0] == master
+        said = ipvsadm.run("-L", "--daemon").splitlines()
+        assert said[0] == (
+            "master sync daemon (mcast=outside, syncid=5, maxlen=1400, group=224.0.0.82, port=8850, ttl=3)"
+        )
+        assert said[1].startswith("backup sync daemon (mcast=outside, syncid=6")
+        with pytest.raises(KernelError) as refusal:
+            control.start_daemon(master)
+        assert refusal.value.errno == errno.EEXIST
+        for daemon in control.read_daemons():
+            control.stop_daemon(daemon)
+        assert control.read_daemons() == []
+        with pytest.raises(KernelError) as refusal:
+            control.stop_daemon(master)
+        assert refusal.value.errno == errno.ESRCH
+
+
+def test_table_stays_in_the_namespace_where_it_was_opened(table: IpvsTable) -> None:
+    assert_done(table.perform([AddService(v4(), PLAIN)]))
+    create_namespace("elsewhere")
+    try:
+        with inside("elsewhere"):
+            assert table.read()[0] == {v4(): VirtualServer(PLAIN)}
+            assert Path("/proc/thread-self/net/ip_vs").read_text().count("\n") == 3
+    finally:
+        delete_namespace("elsewhere")
+
+
+def test_zero_of_a_missing_service_is_refused() -> None:
+    with IpvsControl.open() as control, pytest.raises(KernelError) as refusal:
+        control.zero(v4())
+    assert refusal.value.errno == errno.ESRCH
+    assert not isinstance(refusal.value, NotPermitted)
