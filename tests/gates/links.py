@@ -7,7 +7,9 @@ from pathlib import Path
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+\s+(.*?)\s*#*$", re.MULTILINE)
-MAKE_TARGET = re.compile(r"(?:^ {4,}|^\$ |`)(?:\w+=\S+ )*make ([a-z][a-z-]*)", re.MULTILINE)
+COMMAND = r"(?:\$ )?(?:\w+=\S+ )*make ([a-z][a-z-]*)"
+SHOWN_COMMAND = re.compile(rf"^ {{4,}}{COMMAND}|`{COMMAND}", re.MULTILINE)
+FENCED_COMMAND = re.compile(rf"^ *{COMMAND}", re.MULTILINE)
 ABSOLUTE = re.compile(r"[a-z]+:")
 
 
@@ -32,5 +34,7 @@ def broken_links(file: Path) -> Iterator[str]:
 
 
 def make_targets(text: str) -> set[str]:
-    """Targets of the `make` commands that a Markdown text shows."""
-    return set(MAKE_TARGET.findall(text))
+    """Targets of the `make` commands that a Markdown text shows: in code spans and in code blocks."""
+    shown = {target for match in SHOWN_COMMAND.finditer(FENCE.sub("", text)) for target in match.groups()}
+    fenced = {target for block in FENCE.findall(text) for target in FENCED_COMMAND.findall(block)}
+    return {target for target in shown | fenced if target}

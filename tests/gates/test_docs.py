@@ -56,6 +56,6 @@ def test_broken_link_is_found(tmp_path: Path, text: str, count: int) -> None:
 
 def test_make_commands_are_found() -> None:
     text = (
-        "Type `make demo`, or\n\n    make test   # all\n$ KERNELBAL_LAB_KERNEL=/x make lint\nwe make none\n"
+        "Type `make demo`, or\n\n    X=/y make test   # all\n\n```\n$ make lint\nmake bench\n```\nmake none\n"
     )
-    assert make_targets(text) == {"demo", "test", "lint"}
+    assert make_targets(text) == {"demo", "test", "lint", "bench"}
