@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from kernelbal.lab.backends.base import Backend, GuestCommand, Streams
-from kernelbal.lab.backends.choose import BackendName, choose
+from kernelbal.lab.backends.choose import choose
 from kernelbal.lab.backends.netns import NetnsBackend
 from kernelbal.lab.errors import BackendUnavailable, LabError
 from kernelbal.lab.factory import LabFactory
+from kernelbal.lab.names import BackendName
 from kernelbal.lab.namespaces import IN_LAB_VARIABLE
 
 EXCHANGE_VARIABLE = "KERNELBAL_LAB_EXCHANGE"

@@ -107,7 +107,7 @@ def _terminal(descriptor: int, wanted: bool, transport: int) -> Iterator[None]:
 
     before = termios.tcgetattr(descriptor)
     handler = signal.signal(signal.SIGWINCH, resized)
-    tty.setraw(descriptor)
+    tty.setraw(descriptor, termios.TCSADRAIN)  # what has been typed already counts
     try:
         yield
     finally:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernelbal.lab.backends.netns import NetnsBackend
 from kernelbal.lab.backends.uml import UmlBackend
 from kernelbal.lab.errors import BackendUnavailable
+from kernelbal.lab.names import BackendName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kernelbal.lab.backends.base import Backend, Refusal
-
-
-class BackendName(StrEnum):
-    """What a user can ask for."""
-
-    AUTO = "auto"
-    NETNS = "netns"
-    UML = "uml"
-    QEMU = "qemu"
 
 
 class Candidate(NamedTuple):

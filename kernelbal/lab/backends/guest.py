@@ -105,7 +105,7 @@ def _terminal(descriptor: int, interactive: bool) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(descriptor)
-    tty.setraw(descriptor)
+    tty.setraw(descriptor, termios.TCSADRAIN)  # what has been typed already counts
     try:
         yield
     finally:
