@@ -12,7 +12,7 @@ import struct
 from typing import Final, NamedTuple
 
 from kernelbal.kernel.ipvs import wire
-from kernelbal.kernel.netlink import HEADER_BYTES, DumpInterrupted, attributes
+from kernelbal.kernel.netlink import HEADER_BYTES, attributes
 from kernelbal.model.address import AF_INET, Address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
@@ -154,11 +154,10 @@ class DestinationReader:
         found: Destinations = {}
         for data in parts:
             sweep = self._sweep_of(data)
-            if sweep is None:
+            keys = self._parse_fast(data, sweep.keys, found) if sweep else None
+            if sweep is None or keys is None:
                 self._parse_slowly(data, found, counters)
-                continue
-            keys = self._parse_fast(data, sweep.keys, found)
-            if counters is not None:
+            elif counters is not None:
                 counts = map(DestinationCounters._make, sweep.counts.iter_unpack(data))
                 counters.update(zip(keys, counts, strict=True))
         return found
@@ -171,14 +170,17 @@ class DestinationReader:
             self._sweeps[length] = sweep_of(data, length)
         return self._sweeps[length]
 
-    def _parse_fast(self, data: bytes, sweep: struct.Struct, found: Destinations) -> list[DestinationKey]:
+    def _parse_fast(
+        self, data: bytes, sweep: struct.Struct, found: Destinations
+    ) -> list[DestinationKey] | None:
+        """Add the destinations to `found` and return their keys; None if not all messages are of one size."""
         known = self._known
         new_key = DestinationKey
         expected = data[:4]
         keys = []
         for length, address, port, raw, family in sweep.iter_unpack(data):
             if length != expected:
-                raise DumpInterrupted("destinations of different sizes in one row")
+                return None
             values = known.get(raw)
             if values is None:
                 values = known[raw] = parse_destination_attributes(raw)

@@ -1,0 +1,96 @@
+"""Which message each action becomes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernelbal.kernel.ipvs import wire
+from kernelbal.kernel.ipvs.messages import CommandMessage
+from kernelbal.kernel.ipvs.pack import Packer
+from kernelbal.model.address import AF_INET, parse_address
+from kernelbal.model.ipvs import (
+    DestinationAttributes,
+    DestinationKey,
+    ServiceAttributes,
+    ServiceKey,
+    Timeouts,
+)
+from kernelbal.plan.actions import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    IpvsAction,
+    QuiesceDestination,
+    RemoveDestination,
+    RemoveService,
+    SetTimeouts,
+)
+from tests.unit.kernel.fake_netlink import requests_in
+from tests.unit.kernel.ipvs import strategies as some
+
+WEB = ServiceKey(AF_INET, 6, parse_address("192.0.2.10"), 80)
+PLAIN = ServiceAttributes("wlc", 0, 0, 32, "")
+PLACE = DestinationKey(parse_address("10.0.0.11"), 80)
+OLD = DestinationAttributes(0, 5, 100, 75)
+NEW = DestinationAttributes(0, 9)
+
+KEY = wire.service_key(WEB)
+TAIL = wire.service_attributes(AF_INET, PLAIN)
+NAMED = wire.DEST_KEY_HEADER + wire.destination_key(PLACE)
+
+
+def whole(values: DestinationAttributes) -> bytes:
+    return (
+        wire.service(KEY)
+        + wire.DEST_HEADER
+        + wire.destination_key(PLACE)
+        + wire.destination_attributes(values)
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "command", "body"),
+    [
+        (AddService(WEB, PLAIN), 1, wire.service(KEY + TAIL)),
+        (EditService(WEB, PLAIN._replace(scheduler="rr"), PLAIN), 2, wire.service(KEY + TAIL)),
+        (RemoveService(WEB), 3, wire.service(KEY)),
+        (AddDestination(WEB, PLACE, NEW), 5, whole(NEW)),
+        (EditDestination(WEB, PLACE, OLD, NEW), 6, whole(NEW)),
+        (QuiesceDestination(WEB, PLACE, OLD, 60.0), 6, whole(OLD._replace(weight=0))),
+        (RemoveDestination(WEB, PLACE), 7, wire.service(KEY) + NAMED),
+        (SetTimeouts(None, Timeouts(1, 2, 3)), 12, wire.timeouts(Timeouts(1, 2, 3))),
+    ],
+)
+def test_action_becomes_a_command(action: IpvsAction, command: int, body: bytes) -> None:
+    (raw,) = Packer(31).pack([action], 17)
+    (request,) = requests_in(raw)
+    assert (request.family, request.command, request.sequence) == (31, command, 17)
+    assert request.body == body
+
+
+def test_messages_are_numbered_in_the_order_of_the_actions() -> None:
+    actions: list[IpvsAction] = [AddService(WEB, PLAIN), AddDestination(WEB, PLACE, NEW), RemoveService(WEB)]
+    requests = [requests_in(raw)[0] for raw in Packer(31).pack(actions, 5)]
+    assert [(request.sequence, request.command) for request in requests] == [(5, 1), (6, 5), (7, 3)]
+
+
+@given(
+    st.lists(
+        st.builds(AddDestination, some.service_keys(), some.destination_keys, some.destination_attributes)
+    )
+)
+def test_what_is_packed_once_never_reaches_another_service(actions: list[AddDestination]) -> None:
+    repeated: list[IpvsAction] = [*actions, *reversed(actions)]
+    together = Packer(31).pack(repeated, 1)
+    alone = [Packer(31).pack([action], number)[0] for number, action in enumerate(repeated, 1)]
+    assert together == alone
+
+
+def test_pyroute2_agrees_on_the_whole_message() -> None:
+    (raw,) = Packer(31).pack([AddDestination(WEB, PLACE, NEW)], 1)
+    read = CommandMessage(raw)
+    read.decode()
+    assert read["cmd"] == 5
+    assert read.get_attr("IPVS_CMD_ATTR_SERVICE").get_attr("IPVS_SVC_ATTR_ADDR") == "192.0.2.10"
+    assert read.get_attr("IPVS_CMD_ATTR_DEST").get_attr("IPVS_DEST_ATTR_WEIGHT") == 9
