@@ -1,5 +1,6 @@
 """What is predicted is what the kernel does: real connections from many clients, one by one."""
 
+import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -235,20 +236,24 @@ def test_highest_weight(bench: Bench) -> None:
 
 @pytest.mark.parametrize("scheduler", ["lc", "wlc", "sed", "nq", "ovf"])
 def test_leader_by_counters(bench: Bench, scheduler: str) -> None:
-    """Connections are held open, so that each prediction meets other counters."""
+    """Every other connection is held open, so that each prediction meets other counters."""
     bench.program(scheduler, (1, 4, 2))
-    held = []
-    for client in clients(4, 12):
-        explanation = bench.predict(client)
-        try:
-            held.append(bench.open(client))
-        except OSError:
-            assert explanation.outcome is Outcome.REFUSED, explanation.answer
-            continue
-        assert (ask_connection(held[-1]), explanation.certainty) == (bench.named(explanation), Certainty.NOW)
-    for connection in held:
-        connection.close()
-    assert len(held) >= 10
+    with contextlib.ExitStack() as held:
+        open_count = 0
+        for number, client in enumerate(clients(4, 24)):
+            explanation = bench.predict(client)
+            assert sum(one.counters.active for one in explanation.candidates) == open_count
+            try:
+                connection = held.enter_context(bench.open(client))
+            except OSError:
+                assert explanation.outcome is Outcome.REFUSED, explanation.answer
+                continue
+            answer = ask_connection(connection)
+            assert (answer, explanation.certainty) == (bench.named(explanation), Certainty.NOW)
+            open_count += number % 2
+            if not number % 2:
+                connection.close()
+    assert open_count >= 8
 
 
 @pytest.mark.parametrize("version", [4, 6])
