@@ -42,6 +42,8 @@ MAX_BYTES = 64 * 1024 * 1024
 """Largest document; 100,000 real servers need about 6 MB."""
 MAX_DEPTH = 32
 """Deepest nesting; a site document needs fewer than ten levels."""
+MAX_KEYS = 1000
+"""Most keys of one mapping; none of a site document needs a hundred."""
 MAX_EVENTS = 4_000_000
 """Most parser events: scalars, and two for each mapping or list; 100,000 real servers need 600,000."""
 
@@ -195,8 +197,8 @@ class _Composer:
                 return data
             if type(key_event) is not ScalarEvent or type(key := self._scalar(key_event)) is not str:
                 raise _bad_key(key_event)
-            if key in data or key == "<<":
-                raise _refused_key(key_event, key)
+            if key in data or key == "<<" or len(data) == MAX_KEYS:
+                raise _refused_key(key_event, key, data)
             event = next(events, start)
             if type(event) is ScalarEvent and event.implicit[0] and event.anchor is None:
                 data[key] = plain[event.value]
@@ -239,7 +241,11 @@ def _bad_key(event: Event) -> _Refused:
     return _too_long(event)
 
 
-def _refused_key(event: Event, key: str) -> _Refused:
+def _refused_key(event: Event, key: str, data: dict[str, Data]) -> _Refused:
+    if len(data) == MAX_KEYS:
+        return _Refused(
+            event, "too many keys in one mapping", f"at most {MAX_KEYS}", "is this a site document?"
+        )
     if key == "<<":
         return _Refused(event, "merge key `<<`", "keys and values", "write the values out; nothing is merged")
     refused = _Refused(

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     PlainSerializer,
     Strict,
@@ -59,12 +60,32 @@ def _duration(value: object, info: ValidationInfo) -> float:
     return parse_duration(value)
 
 
+MAX_ENTRIES = 256
+"""Most entries of any list or mapping other than virtual services, real servers and ports."""
+MAX_PORT_RANGES = 1000
+"""Most ports and ranges of a virtual service."""
+MAX_SYSCTL_CHARACTERS = 64
+"""Longest value of a sysctl that is text, such as a list of processors."""
+
+
+def _few(value: object) -> object:
+    if isinstance(value, dict | list | tuple) and len(value) > MAX_ENTRIES:
+        raise ValueError(f"{len(value)} entries; at most {MAX_ENTRIES} are possible")
+    return value
+
+
+_Few = BeforeValidator(_few)
+"""Keeps the number of faults that validation collects in bounds; long lists stop at their first fault."""
+
+
 def _ports(value: object) -> object:
     if value == "all":
         return (ALL_PORTS,)
     items = value if isinstance(value, list | tuple) else [value]
     if not items:
         raise ValueError("no ports")
+    if len(items) > MAX_PORT_RANGES:
+        raise ValueError(f"{len(items)} ports and ranges; at most {MAX_PORT_RANGES} are possible")
     return items
 
 
@@ -83,9 +104,6 @@ def _sysctl(value: object) -> object:
         raise ValueError(f"a sysctl has one line of at most {MAX_SYSCTL_CHARACTERS} characters")
     return value
 
-
-MAX_SYSCTL_CHARACTERS = 64
-"""Longest value of a sysctl that is text, such as a list of processors."""
 
 _PORT_SCHEMA = {
     "anyOf": [
@@ -358,19 +376,23 @@ class VirtualService(Model):
     )
     tunnel: Tunnel | None = Field(None, description="Encapsulation of `forwarding: tunnel`.")
     scheduler: Scheduler = Field(Scheduler.WLC, description="IPVS scheduler.")
-    scheduler_flags: tuple[SchedulerFlag, ...] = Field((), description="Options of `sh` and `mh`.")
+    scheduler_flags: Annotated[tuple[SchedulerFlag, ...], _Few] = Field(
+        (), description="Options of `sh` and `mh`."
+    )
     persistence: Persistence | None = Field(None, description="What keeps a client on its real server.")
     persistence_engine: Literal["sip"] | None = Field(None, description="`sip`: by Call-ID (udp).")
     one_packet: Switch = Field(False, description="Schedule each datagram by itself (udp).")
     drain: Duration = Field(60.0, description="How long a removed real server may keep its connections.")
-    real_servers: tuple[RealServer, ...] = Field((), description="The machines that serve.")
+    real_servers: Annotated[tuple[RealServer, ...], FailFast()] = Field(
+        (), description="The machines that serve."
+    )
     sorry_server: SorryServer | None = Field(None, description="Answers while no real server can.")
 
 
 class Network(Model):
     """A network of the site; `node.yaml` says which device leads to it."""
 
-    shared_addresses: tuple[SharedAddress, ...] = Field(
+    shared_addresses: Annotated[tuple[SharedAddress, ...], _Few] = Field(
         (), description="Addresses that the active director holds, with the subnet's prefix length."
     )
 
@@ -389,7 +411,7 @@ class KernelSettings(Model):
     timeouts: TimeoutSettings = Field(
         default_factory=TimeoutSettings, description="IPVS connection timeouts."
     )
-    sysctls: dict[str, SysctlValue] = Field(
+    sysctls: Annotated[dict[str, SysctlValue], _Few] = Field(
         default_factory=dict,
         description="`net.ipv4.vs.*` values that replace the recommended ones, by name without the prefix.",
     )
@@ -398,9 +420,13 @@ class KernelSettings(Model):
 class Site(Model):
     """One load-balancing site."""
 
-    networks: dict[Name, Network] = Field(default_factory=dict, description="Networks by name.")
+    networks: Annotated[dict[Name, Network], _Few] = Field(
+        default_factory=dict, description="Networks by name."
+    )
     kernel: KernelSettings = Field(default_factory=KernelSettings, description="Kernel settings.")
-    virtual_services: tuple[VirtualService, ...] = Field((), description="Virtual services.")
+    virtual_services: Annotated[tuple[VirtualService, ...], FailFast()] = Field(
+        (), description="Virtual services."
+    )
 
 
 class Node(Model):
@@ -408,6 +434,6 @@ class Node(Model):
 
     name: Name = Field(description="Name of this director.")
     role: Literal["first", "second"] = Field("first", description="Which of the two partners this is.")
-    interfaces: dict[Name, Device] = Field(
+    interfaces: Annotated[dict[Name, Device], _Few] = Field(
         default_factory=dict, description="Device by network name, such as `outside: eth0`."
     )

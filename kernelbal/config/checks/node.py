@@ -1,0 +1,26 @@
+"""A node document against the site that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kernelbal.config.finding import Finding
+from kernelbal.model.site import Node, Site
+from kernelbal.plan.desire import network_of
+
+
+def find_node_conflicts(site: Site, node: Node) -> Iterator[Finding]:
+    """Yield the networks of the site whose device the node does not name."""
+    wanted: dict[str, str] = {
+        name: "its shared address" for name, network in site.networks.items() if network.shared_addresses
+    }
+    for service in site.virtual_services:
+        wanted.setdefault(network_of(site, service), f"virtual service `{service.name}`")
+    for network, wanted_by in wanted.items():
+        if network not in node.interfaces:
+            yield Finding(
+                ("interfaces", network),
+                f"no device for network `{network}`, which {wanted_by} needs",
+                "the network device that leads there",
+                f"add `{network}: eth0` with the right device to `interfaces`",
+            )

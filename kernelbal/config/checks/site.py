@@ -1,0 +1,134 @@
+"""Virtual services against each other, and the settings of the whole site."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from kernelbal.config.checks.subject import Context, Subject
+from kernelbal.config.finding import Finding, Path, shown
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.site import TimeoutSettings
+from kernelbal.model.units import PortRange, format_duration
+from kernelbal.plan.sysctls import IPVS_SYSCTLS
+
+MAX_TIMEOUT_S = 2147483
+"""Longest IPVS timeout: the kernel takes `INT_MAX / HZ`, here with the largest HZ, 1000."""
+
+_VS_NAMES = tuple(sysctl.name for sysctl in IPVS_SYSCTLS)
+
+
+class _Claim(NamedTuple):
+    """Ports of one address that a service takes."""
+
+    ports: PortRange
+    subject: Subject
+    path: Path
+
+
+def names(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+    """Names tell services apart."""
+    first: dict[str, Subject] = {}
+    for subject in subjects:
+        before = first.setdefault(subject.service.name, subject)
+        if before is not subject:
+            message = f"name `{subject.service.name}` is given twice"
+            other = (before.path("name"), "the first")
+            yield subject.finding(("name",), message, "a name of its own", "rename one of them", other)
+
+
+def marks(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+    """A firewall mark ties packets to one service."""
+    first: dict[int, Subject] = {}
+    for subject in subjects:
+        mark = subject.service.mark
+        if mark is None:
+            continue
+        before = first.setdefault(mark, subject)
+        if before is not subject:
+            message = f"mark {mark} is taken"
+            hint = "remove the key: a free mark is derived from the name"
+            other = (before.path("mark"), before.title)
+            yield subject.finding(("mark",), message, "a mark of its own", hint, other)
+
+
+def overlaps(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+    """A packet belongs to one service."""
+    claims: defaultdict[tuple[str, bytes], list[_Claim]] = defaultdict(list)
+    for subject in subjects:
+        service = subject.service
+        taken = claims[service.protocol.value, service.address]
+        for index, ports in enumerate(service.ports):
+            taken.append(_Claim(ports, subject, subject.path("ports", index)))
+    for (protocol, _address), taken in claims.items():
+        if len(taken) > 1:
+            yield from _overlaps(protocol, taken)
+
+
+def _overlaps(protocol: str, claims: list[_Claim]) -> Iterator[Finding]:
+    claims.sort(key=lambda claim: (claim.ports.low, claim.subject.index))
+    widest = claims[0]
+    for claim in claims[1:]:
+        if claim.ports.low <= widest.ports.high and claim.subject is not widest.subject:
+            later, earlier = sorted((claim, widest), key=lambda one: one.subject.index, reverse=True)
+            yield _overlap(protocol, later, earlier)
+        if claim.ports.high > widest.ports.high:
+            widest = claim
+
+
+def _overlap(protocol: str, later: _Claim, earlier: _Claim) -> Finding:
+    both = PortRange(max(later.ports.low, earlier.ports.low), min(later.ports.high, earlier.ports.high))
+    address = format_address(Address(later.subject.service.address))
+    return Finding(
+        later.path,
+        f"overlaps virtual service `{earlier.subject.title}` on {address}, {protocol} port {both}",
+        "ports that no other service has on this address",
+        "merge the two, or give one of them another address or other ports",
+        other=(earlier.path, earlier.subject.title),
+    )
+
+
+def timeouts(context: Context) -> Iterator[Finding]:
+    """IPVS counts its timeouts in whole seconds."""
+    settings = context.site.kernel.timeouts
+    for name in TimeoutSettings.model_fields:
+        value_s: float = getattr(settings, name)
+        if value_s != int(value_s) or not 1 <= value_s <= MAX_TIMEOUT_S:
+            yield Finding(
+                ("kernel", "timeouts", name),
+                f"a timeout of {format_duration(value_s)}",
+                f"whole seconds from `1s` to `{MAX_TIMEOUT_S}s`",
+                "remove the key for the kernel's default",
+            )
+
+
+def sysctl_names(context: Context) -> Iterator[Finding]:
+    """Only sysctls below `net.ipv4.vs` that some kernel has."""
+    for name in context.site.kernel.sysctls:
+        if name not in _VS_NAMES:
+            bare = name[:64].replace("/", ".").removeprefix("net.ipv4.vs.")
+            similar = (bare,) if bare in _VS_NAMES else get_close_matches(bare, _VS_NAMES, n=1)
+            hint = f"did you mean `{similar[0]}`?" if similar else "set others in /etc/sysctl.d"
+            yield Finding(
+                ("kernel", "sysctls", name),
+                f"`{shown(name)}` is no sysctl of `net.ipv4.vs`",
+                "a name below `net.ipv4.vs`, without the prefix",
+                hint,
+                at_key=True,
+            )
+
+
+def sysctl_conntrack(context: Context) -> Iterator[Finding]:
+    """Masquerading needs connection tracking."""
+    value = context.site.kernel.sysctls.get("conntrack")
+    armed = next((s for s in context.subjects if s.service.one_armed and "one_armed" not in s.invalid), None)
+    if armed is not None and value is not None and str(value) != "1":
+        yield Finding(
+            ("kernel", "sysctls", "conntrack"),
+            f"conntrack {shown(value)} with a one-armed service",
+            "`conntrack: 1`",
+            "remove the key: one-armed services switch connection tracking on by themselves",
+            other=(armed.path("one_armed"), armed.title),
+        )

@@ -1,0 +1,215 @@
+"""What a model says against a document, in plain words.
+
+The model stops at the first fault of a long list, so that a document full of faults costs no more than one
+without. Only then are the items of long lists validated one by one, until `MAX_FINDINGS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from kernelbal.config.document import Data
+from kernelbal.config.finding import Finding, Path, shown
+from kernelbal.config.foreign import key_hint, meant_key, value_hint
+from kernelbal.config.wording import Setting, describe, setting_at
+from kernelbal.model.site import DOCUMENT, Node
+
+MAX_FINDINGS = 1000
+"""Most findings of one document."""
+
+_MAX_MESSAGE_CHARACTERS = 200
+
+
+def find_faults(model: type[BaseModel], data: Data) -> Iterator[Finding]:
+    """Yield every fault that `model` finds in `data`; nothing when it accepts the data."""
+    for path, error in _errors(model, data, ()):
+        if error["type"] != "missing" or not _is_renamed(str(path[-1]), error["input"]):
+            yield _finding(model, path, error)
+
+
+def _is_renamed(key: str, mapping: object) -> bool:
+    """Return whether a missing key stands there under a foreign name, which is reported by itself."""
+    return isinstance(mapping, dict) and any(meant_key(written, (key,)) for written in mapping)
+
+
+def _errors(model: type[BaseModel], data: Data, path: Path) -> Iterator[tuple[Path, ErrorDetails]]:
+    long = _long_lists(model, data)
+    shell = {key: value for key, value in data.items() if key not in long} if isinstance(data, dict) else data
+    try:
+        model.model_validate(shell, context=DOCUMENT)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield (*path, *detail["loc"]), detail
+    for key, (item_model, items) in long.items():
+        for index, item in enumerate(items):
+            if not _accepts(item_model, item):
+                yield from _errors(item_model, item, (*path, key, index))
+
+
+def _accepts(model: type[BaseModel], data: Data) -> bool:
+    try:
+        model.model_validate(data, context=DOCUMENT)
+    except ValidationError:
+        return False
+    return True
+
+
+def _long_lists(model: type[BaseModel], data: Data) -> dict[str, tuple[type[BaseModel], list[Data]]]:
+    """Return the lists of mappings in `data`, with the model of their items."""
+    if not isinstance(data, dict):
+        return {}
+    lists: dict[str, tuple[type[BaseModel], list[Data]]] = {}
+    for key in model.model_fields:
+        value = data.get(key)
+        if isinstance(value, list) and get_origin(setting_at(model, (key,)).annotation) is tuple:
+            item_model = setting_at(model, (key, 0)).model
+            if item_model is not None:
+                lists[key] = (item_model, value)
+    return lists
+
+
+class _Fault(NamedTuple):
+    """One error of the model, with everything that its words need."""
+
+    setting: Setting
+    path: Path
+    error: ErrorDetails
+
+    @property
+    def value(self) -> object:
+        return self.error["input"]
+
+    @property
+    def last(self) -> str:
+        return shown(self.path[-1]) if self.path else "the document"
+
+    def finding(self, message: str, hint: str | None = None, *, at_key: bool = False) -> Finding:
+        return Finding(self.path, message, describe(self.setting), hint or self.about, at_key)
+
+    @property
+    def about(self) -> str | None:
+        field = self.setting.field
+        if field is None or not field.description:
+            return None
+        return f"`{_field_name(self.path)}`: {field.description}"
+
+
+def _finding(model: type[BaseModel], path: Path, error: ErrorDetails) -> Finding:
+    if path and path[-1] == "[key]":
+        fault = _Fault(Setting(str), path[:-1], error)
+        return _free_key(fault)
+    fault = _Fault(setting_at(model, path), path, error)
+    words = _WORDS.get(error["type"], _of_wrong_type)
+    return words(fault)
+
+
+def _missing(fault: _Fault) -> Finding:
+    return fault.finding(f"`{fault.last}` is missing")
+
+
+def _unknown_key(fault: _Fault) -> Finding:
+    model = fault.setting.model
+    known = tuple(model.model_fields) if model else ()
+    hint = key_hint(str(fault.path[-1]), fault.value, known) or "remove it"
+    expected = f"one of the keys {', '.join(f'`{key}`' for key in known)}"
+    return Finding(fault.path, f"unknown key `{fault.last}`", expected, hint, at_key=True)
+
+
+def _unknown_value(fault: _Fault) -> Finding:
+    if not isinstance(fault.value, str):
+        return _of_wrong_type(fault)
+    hint = value_hint(_field_name(fault.path), fault.value, _choices(fault.setting))
+    return fault.finding(f"`{shown(fault.value)}` is not possible here", hint)
+
+
+def _wrong_value(fault: _Fault) -> Finding:
+    reason = str(fault.error.get("ctx", {}).get("error", fault.error["msg"]))
+    if len(reason) > _MAX_MESSAGE_CHARACTERS:
+        reason = f"`{shown(fault.value)}` is not possible here"
+    return fault.finding(reason)
+
+
+def _too_small(fault: _Fault) -> Finding:
+    return fault.finding(f"{shown(fault.value)} is too small")
+
+
+def _too_large(fault: _Fault) -> Finding:
+    return fault.finding(f"{shown(fault.value)} is too large")
+
+
+def _bad_text(fault: _Fault) -> Finding:
+    return fault.finding(f"`{shown(fault.value)}` is not possible here")
+
+
+def _free_key(fault: _Fault) -> Finding:
+    message = f"`{fault.last}` is not possible as a name"
+    return Finding(fault.path, message, describe(setting_at(Node, ("name",))), None, at_key=True)
+
+
+def _of_wrong_type(fault: _Fault) -> Finding:
+    return fault.finding(f"found {_kind(fault.value)}", _type_hint(fault))
+
+
+def _type_hint(fault: _Fault) -> str | None:
+    value, kind = fault.value, fault.setting.annotation
+    if value is None:
+        return "write a value, or remove the line"
+    if kind is bool:
+        return _SWITCHES.get(str(value).lower())
+    if kind is int and isinstance(value, str) and value.strip().isdecimal():
+        return "remove the quotes"
+    if kind is str and isinstance(value, int | float):
+        return f'quote it: `"{shown(value)}"`'
+    if get_origin(kind) is tuple:
+        return "begin each item with `- `, or write `[...]`"
+    return None
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"`{shown(value)}`"
+        case int() | float():
+            return f"the number `{shown(value)}`"
+        case str():
+            return f"the text `{shown(value)}`"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _field_name(path: Path) -> str:
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
+
+
+def _choices(setting: Setting) -> tuple[str, ...]:
+    kind = setting.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return tuple(str(member.value) for member in kind)
+    return tuple(map(str, get_args(kind)))
+
+
+_SWITCHES = {
+    **dict.fromkeys(("yes", "on", "1", "y", "enable", "enabled"), "write `true`"),
+    **dict.fromkeys(("no", "off", "0", "n", "disable", "disabled"), "write `false`"),
+}
+
+_WORDS: dict[str, Callable[[_Fault], Finding]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown_key,
+    "enum": _unknown_value,
+    "literal_error": _unknown_value,
+    "value_error": _wrong_value,
+    "greater_than_equal": _too_small,
+    "less_than_equal": _too_large,
+    "string_pattern_mismatch": _bad_text,
+}
+"""By pydantic's error type; the types that are not named here say that a value has the wrong type."""
