@@ -1,8 +1,8 @@
 """Prepares real servers of a lab for the forwarding methods that need it, one function per step.
 
-NAT needs a route back through the director, which is the topology's business, and one-armed NAT needs nothing.
-With direct server return and tunnels a real server answers the client itself, as the virtual address: it has to
-hold that address without telling the segment so.
+NAT needs a route back through the director, which is the topology's business; one-armed NAT needs nothing.
+With direct server return and tunnels a real server answers the client itself, as the virtual address: it
+has to hold that address without telling the segment so.
 """
 
 from __future__ import annotations

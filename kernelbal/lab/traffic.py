@@ -1,8 +1,9 @@
 """Real traffic for a lab: servers that say who they are, and clients that count who answered.
 
-A server answers HTTP with its name, echoes anything else as `NAME:data`, and answers UDP from the address
-that was asked, which direct server return needs. Everything runs in threads of the calling process with
-sockets made on the host in question; `python -m kernelbal.lab.traffic NAME PORT...` is a process of its own.
+A server answers HTTP with its name and, in a header, whom it takes for the client, echoes anything else as
+`NAME:data`, and answers UDP from the address that was asked, which direct server return needs. All of it
+runs in threads of the calling process with sockets made on the host in question;
+`python -m kernelbal.lab.traffic NAME PORT...` is a process of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import struct
 import sys
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ TIMEOUT_S: Final = 5.0
 """How long a client waits; in virtual time this costs nothing when nobody answers."""
 HTTP_PORT: Final = 80
 UDP_PORT: Final = 53
+CLIENT_HEADER: Final = "X-Client"
+"""Header of an HTTP answer: the address that the server was asked from."""
 _BACKLOG: Final = 512
 _DATAGRAM_BYTES: Final = 4096
 # linux/in6.h; IPv4 arrives on the same socket as a mapped address.
@@ -47,6 +50,7 @@ class _NameProtocol(asyncio.Protocol):
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._client = ""
         self._head = b""
         self._transport: asyncio.Transport | None = None
 
@@ -54,6 +58,8 @@ class _NameProtocol(asyncio.Protocol):
         """Remember where to answer."""
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
+            # IPv4 arrives on the same socket, as a mapped address.
+            self._client = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
 
     def data_received(self, data: bytes) -> None:
         """Answer."""
@@ -69,7 +75,10 @@ class _NameProtocol(asyncio.Protocol):
 
     def _response(self) -> bytes:
         body = f"{self._name}\n".encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{CLIENT_HEADER}: {self._client}\r\n"
+            "Connection: close\r\n\r\n"
+        )
         return head.encode() + (b"" if self._head.startswith(b"HEAD ") else body)
 
 
@@ -219,6 +228,13 @@ def ask_connection(connection: socket.socket, data: bytes = b"?") -> str:
     return answer.split(b":", 1)[0].decode()
 
 
+class HttpAnswer(NamedTuple):
+    """Who answered, and which address that server was asked from."""
+
+    server: str
+    client: str
+
+
 def http_get(
     host: Host,
     address: str,
@@ -232,6 +248,22 @@ def http_get(
     Raises:
         OSError: no connection, no answer in time, or `ConnectionResetError` for a cut answer.
     """
+    return http_ask(host, address, port, timeout_s=timeout_s, source=source).server
+
+
+def http_ask(
+    host: Host,
+    address: str,
+    port: int = HTTP_PORT,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    source: str | None = None,
+) -> HttpAnswer:
+    """Make one HTTP request on a new connection from `host` and return what the server says.
+
+    Raises:
+        OSError: no connection, no answer in time, or `ConnectionResetError` for a cut answer.
+    """
     shown = f"[{address}]" if ":" in address else address
     with connect(host, address, port, timeout_s=timeout_s, source=source) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {shown}\r\nConnection: close\r\n\r\n".encode())
@@ -239,7 +271,8 @@ def http_get(
     head, separator, body = received.partition(b"\r\n\r\n")
     if not separator or b" 200 " not in head.split(b"\r\n", 1)[0]:
         raise ConnectionResetError(f"no complete answer: {received[:80]!r}")
-    return body.decode().strip()
+    fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    return HttpAnswer(body.decode().strip(), fields.get(CLIENT_HEADER, ""))
 
 
 def _counted_error(error: OSError) -> str:
