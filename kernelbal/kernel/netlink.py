@@ -1,4 +1,6 @@
-"""Generic netlink with many requests per system call (`linux/netlink.h`, `linux/genetlink.h`).
+"""Netlink with many requests per system call (`linux/netlink.h`, `linux/genetlink.h`).
+
+Used for generic netlink (IPVS) and, by its `_plain` methods, for rtnetlink.
 
 A send carries hundreds of messages and only the last one asks for an acknowledgement; the kernel reports each
 refused message on its own, with that message's sequence number. So a batch costs one send and one receive,
@@ -16,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+NETLINK_ROUTE = 0
 NETLINK_GENERIC = 16
 SOL_NETLINK = 270
 NETLINK_CAP_ACK = 10
@@ -53,6 +56,8 @@ ANSWER_WITHIN_S = 10
 """The kernel answers within the send; this bounds the wait for an answer that was lost without a word."""
 
 _HEADER = struct.Struct("=IHHIIBBxx")
+_REQUEST = struct.Struct("=IHHII")
+_GENERIC = struct.Struct("=BBxx")
 _NLMSG = struct.Struct("=IHHI")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERROR = struct.Struct("=i")
@@ -126,8 +131,13 @@ def message(family: int, command: int, body: bytes, sequence: int, flags: int = 
     )
 
 
+def request(kind: int, payload: bytes, sequence: int, flags: int = 0) -> bytes:
+    """Return one request of any netlink family: a header with message type `kind`, and its payload."""
+    return _REQUEST.pack(16 + len(payload), kind, NLM_F_REQUEST | flags, sequence, 0) + payload
+
+
 class Netlink:
-    """One generic netlink socket; requests are numbered and answered one batch at a time."""
+    """One netlink socket; requests are numbered and answered one batch at a time."""
 
     def __init__(self, sock: RawSocket) -> None:
         self._sock = sock
@@ -135,13 +145,16 @@ class Netlink:
         self._view = memoryview(bytearray(RECEIVE_BYTES))
 
     @classmethod
-    def open(cls) -> Self:
+    def open(cls, protocol: int = NETLINK_GENERIC) -> Self:
         """Open a socket in the network namespace of the calling thread.
+
+        Args:
+            protocol: `NETLINK_GENERIC` or `NETLINK_ROUTE`.
 
         Raises:
             OSError: the kernel has no netlink or refuses it.
         """
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_GENERIC)
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         sock.bind((0, 0))
         sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
@@ -191,12 +204,20 @@ class Netlink:
         Raises:
             OSError: the socket failed, or no answer came.
         """
+        return self.ask_plain(family, _GENERIC.pack(command, 1) + body)
+
+    def ask_plain(self, kind: int, payload: bytes, flags: int = 0) -> bytes | Refusal:
+        """Do what `ask` does with a request of any netlink family.
+
+        Raises:
+            OSError: the socket failed, or no answer came.
+        """
         sequence = self.reserve(1)
-        self._sock.send(message(family, command, body, sequence, NLM_F_ACK))
+        self._sock.send(request(kind, payload, sequence, flags | NLM_F_ACK))
         answer = b""
         while True:
             data = self._receive()
-            for start, end, kind, flags, number in _messages(data):
+            for start, end, kind, flags, number in messages(data):
                 if number != sequence:
                     continue
                 if kind != NLMSG_ERROR:
@@ -263,8 +284,17 @@ class Netlink:
             DumpInterrupted: the result is not complete; read again.
             OSError: the kernel refused the request (with its errno), or the socket failed.
         """
+        return self.dump_plain(family, _GENERIC.pack(command, 1) + body)
+
+    def dump_plain(self, kind: int, payload: bytes) -> list[bytes]:
+        """Do what `dump` does with a request of any netlink family.
+
+        Raises:
+            DumpInterrupted: the result is not complete; read again.
+            OSError: the kernel refused the request (with its errno), or the socket failed.
+        """
         sequence = self.reserve(1)
-        self._sock.send(message(family, command, body, sequence, NLM_F_DUMP))
+        self._sock.send(request(kind, payload, sequence, NLM_F_DUMP))
         parts: list[bytes] = []
         interrupted, over = "", False
         while not over:  # to the end in any case: a dump that is under way blocks the next one
@@ -306,8 +336,12 @@ def _chunks(messages: Sequence[bytes]) -> Iterator[tuple[int, int]]:
         yield start, len(messages)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield start, end, type, flags and sequence number of each whole message."""
+def messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield start, end, type, flags and sequence number of each whole message.
+
+    Raises:
+        DumpInterrupted: a message is cut off.
+    """
     start = 0
     while start + 16 <= len(data):
         length, kind, flags, sequence = _NLMSG.unpack_from(data, start)
@@ -334,7 +368,7 @@ def _refusal(data: bytes, start: int, end: int, flags: int) -> Refusal | None:
 def _note(data: bytes, sequences: range, first: int, refused: dict[int, Refusal]) -> bool:
     """Add the refusals in `data`; return whether the answer to the last message was among them."""
     last = False
-    for start, end, kind, flags, number in _messages(data):
+    for start, end, kind, flags, number in messages(data):
         if kind != NLMSG_ERROR or number not in sequences:
             continue
         refusal = _refusal(data, start, end, flags)
@@ -354,7 +388,7 @@ def _dump_part(data: bytes, sequence: int) -> tuple[int, bool, int]:
     if number != sequence:
         return 0, False, 0  # left over from a request that was given up
     seen, end = 0, 0
-    for start, stop, kind, flags, _ in _messages(data):
+    for start, stop, kind, flags, _ in messages(data):
         seen |= flags
         if kind in (NLMSG_DONE, NLMSG_ERROR):
             code = -_ERROR.unpack_from(data, start + 16)[0] if stop - start >= 20 else 0
