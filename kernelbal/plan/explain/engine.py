@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from kernelbal.model.ipvs import DestinationKey, ServiceFlag, VirtualServer
+from kernelbal.model.ipvs import DestinationKey, ServiceFlag, ServiceKey, VirtualServer
 from kernelbal.plan.explain.arrival import arrival
 from kernelbal.plan.explain.availability import availability
 from kernelbal.plan.explain.classify import Classified, classifier_step
@@ -49,6 +49,13 @@ def explain(question: Question, view: View) -> Explanation:
         return found
     answer = f"{first.reason}; a director that holds the address would decide: {found.answer}"
     return replace(found, outcome=Outcome.ELSEWHERE, answer=answer)
+
+
+def service_of(question: Question, view: View) -> ServiceKey | None:
+    """Return the IPVS service of a packet: the one whose counters and templates an explanation needs."""
+    classified, _ = classifier_step(question, view)
+    match, _ = service_step(question, view, classified.mark, local=False)
+    return match.key if match is not None else None
 
 
 @dataclass(frozen=True, slots=True)

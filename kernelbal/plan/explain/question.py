@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from kernelbal.model.address import Address, family_of, format_endpoint
+from kernelbal.model.address import Address, family_of, format_address, format_endpoint
 from kernelbal.model.ipvs import (
     Connection,
     CounterTable,
@@ -50,7 +50,11 @@ class Question(NamedTuple):
         return family_of(self.virtual)
 
     def __str__(self) -> str:
-        client = format_endpoint(self.client, self.client_port or 0)
+        client = (
+            format_endpoint(self.client, self.client_port)
+            if self.client_port
+            else format_address(self.client)
+        )
         return f"{client} -> {format_endpoint(self.virtual, self.port)}/{self.protocol.name.lower()}"
 
 

@@ -70,6 +70,7 @@ def site_view(site: Site, desired: DesiredState) -> View:
         addresses=tuple(desired.addresses),
         routes=_connected(tuple(desired.addresses)),
         sysctls={sysctl.path: sysctl.value for sysctl in desired.sysctls},
+        connections=(),
         service_names=_service_names(desired),
         server_names=_server_names(site, desired),
     )

@@ -1,0 +1,198 @@
+"""`kernelbal explain`: which way a client's connection goes, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from kernelbal.cli.documents import NODE_FILE, SITE_FILE
+from kernelbal.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kernelbal.model.address import Address
+    from kernelbal.model.site import Node, Site
+    from kernelbal.model.state import DesiredState
+    from kernelbal.plan.explain.question import Question, View
+
+EPILOG = """Examples:
+
+kernelbal explain 198.51.100.7 192.0.2.10:80
+
+kernelbal explain 2001:db8:7::1 '[2001:db8::10]:443' --json | jq -r .answer
+
+kernelbal explain 198.51.100.7 192.0.2.10:53 --protocol udp --file site.yaml"""
+
+MAX_PORT = 65535
+
+
+class ProtocolChoice(Enum):
+    """What `--protocol` takes."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    SCTP = "sctp"
+
+
+PROTOCOL_OPTION = typer.Option(ProtocolChoice.TCP, "--protocol", help="Transport protocol.")
+FILE_OPTION = typer.Option(
+    None, "--file", help="Explain from this site document alone, offline and without privileges."
+)
+EXPLAIN_NODE_OPTION = typer.Option(
+    None, "--node", help="The node document; with --file, devices are called like their networks without it."
+)
+
+
+def explain(
+    client: str = typer.Argument(metavar="CLIENT-IP", help="The client's address."),
+    virtual: str = typer.Argument(
+        metavar="VIP[:PORT]", help="Virtual address and port; IPv6 in brackets. The port of its one service."
+    ),
+    protocol: ProtocolChoice = PROTOCOL_OPTION,
+    client_port: int | None = typer.Option(
+        None, "--client-port", min=1, max=MAX_PORT, help="Source port: for sh-port, mh-port, connections."
+    ),
+    file: Path | None = FILE_OPTION,
+    node: Path | None = EXPLAIN_NODE_OPTION,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> int:
+    """Explain which real server a new connection of a client gets, why, and how replies come back.
+
+    Reads the live kernel, and names from the site document where there is one; with --file, the documents
+    alone.
+    """
+    from kernelbal.cli.explain_view import explanation_document, print_explanation
+    from kernelbal.cli.output import put_json
+    from kernelbal.model.ipvs import Protocol
+    from kernelbal.plan.explain.engine import explain as explained
+    from kernelbal.plan.explain.question import Question
+
+    source = _parsed_address(client, "CLIENT-IP")
+    address, port = parse_endpoint(virtual)
+    if len(source) != len(address):
+        raise typer.BadParameter(
+            f"`{client}` and `{virtual}` are of different address families", param_hint="CLIENT-IP"
+        )
+    question = Question(source, address, port or 0, Protocol[protocol.name], client_port)
+    if file is not None:
+        question, view = _offline(question, file, node)
+    else:
+        question, view = _live(question, node or NODE_FILE)
+    explanation = explained(question, view)
+    if as_json:
+        put_json(explanation_document(explanation))
+    else:
+        print_explanation(explanation, view.title(explanation.service) if explanation.service else "")
+    return ExitCode.OK
+
+
+def parse_endpoint(text: str) -> tuple[Address, int | None]:
+    """Return address and port of `192.0.2.1:80`, `[2001:db8::1]:80`, or an address alone.
+
+    Raises:
+        typer.BadParameter: it is none of these.
+    """
+    bare, colon, port_text = text.rpartition(":")
+    if text.startswith("[") and text.endswith("]"):
+        return _parsed_address(text[1:-1], "VIP:PORT"), None
+    bracketed = bare.startswith("[") and bare.endswith("]")
+    if not colon or (":" in bare and not bracketed):
+        return _parsed_address(text, "VIP:PORT"), None
+    address = _parsed_address(bare[1:-1] if bracketed else bare, "VIP:PORT")
+    if not (port_text.isascii() and port_text.isdigit() and 1 <= int(port_text) <= MAX_PORT):
+        raise typer.BadParameter(
+            f"`{port_text}` is not a port of 1-{MAX_PORT}; hint: write `{bare}:80`", param_hint="VIP:PORT"
+        )
+    return address, int(port_text)
+
+
+def _parsed_address(text: str, argument: str) -> Address:
+    from kernelbal.model.address import parse_address
+
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        hint = "write `192.0.2.10` or `2001:db8::10`, with a port `192.0.2.10:80` or `[2001:db8::10]:80`"
+        raise typer.BadParameter(f"{error}; hint: {hint}", param_hint=argument) from error
+
+
+def _with_port(question: Question, view: View) -> Question:
+    """Return the question with a port: that of the one service of its address where none was given.
+
+    Raises:
+        typer.BadParameter: there is not just one.
+    """
+    if question.port:
+        return question
+    ports = sorted(
+        {
+            key.port
+            for key in view.services
+            if key.address == question.virtual and key.protocol == question.protocol and key.port
+        }
+    )
+    if len(ports) == 1:
+        return question._replace(port=ports[0])
+    known = f"its services are on ports {', '.join(map(str, ports))}" if ports else "no service names one"
+    raise typer.BadParameter(f"which port? {known}; hint: add it, as in `VIP:80`", param_hint="VIP:PORT")
+
+
+def _offline(question: Question, file: Path, node_file: Path | None) -> tuple[Question, View]:
+    from kernelbal.cli.documents import read_node, read_site
+    from kernelbal.plan.desire import desired_state
+    from kernelbal.plan.explain.views import site_view
+
+    site = read_site(file)
+    node = read_node(node_file) if node_file is not None else _nameless_node(site)
+    view = site_view(site, desired_state(site, node))
+    return _with_port(question, view), view
+
+
+def _nameless_node(site: Site) -> Node:
+    """Return a node whose devices are called like the networks that they lead to."""
+    from kernelbal.model.site import Node
+    from kernelbal.plan.desire import network_of
+
+    networks = {*site.networks, *(network_of(site, service) for service in site.virtual_services)}
+    return Node(name="any", interfaces={name: name for name in networks})
+
+
+def _live(question: Question, node_file: Path) -> tuple[Question, View]:
+    from kernelbal.kernel.ipvs import ConnectionFilter, read_connections
+    from kernelbal.kernel.linux import LinuxKernel
+    from kernelbal.plan.explain.engine import service_of
+    from kernelbal.plan.explain.persistence import masked_clients
+    from kernelbal.plan.explain.views import SYSCTLS, kernel_view
+
+    documents = _documents(SITE_FILE, node_file)
+    with LinuxKernel() as kernel:
+        observed = kernel.observe(SYSCTLS)
+        view = kernel_view(observed, None, documents)
+        question = _with_port(question, view)
+        key = service_of(question, view)
+        if key is None:
+            return question, view
+        clients = masked_clients({key: view.services[key]}, question.client)
+        found = [entry for one in clients for entry in read_connections(ConnectionFilter(client=one))]
+        counters = kernel.read_counters([key])
+    return question, replace(view, counters=counters, connections=tuple(found))
+
+
+def _documents(site_file: Path, node_file: Path) -> tuple[Site, DesiredState] | None:
+    """Return the documents for their names; without them the explanation only lacks the names."""
+    from kernelbal.cli.documents import read_node, read_site
+    from kernelbal.cli.output import warn
+    from kernelbal.errors import KernelbalError
+    from kernelbal.plan.desire import desired_state
+
+    if not (site_file.exists() and node_file.exists()):
+        return None
+    try:
+        site = read_site(site_file)
+        return site, desired_state(site, read_node(node_file))
+    except KernelbalError as error:
+        warn(f"explaining without the site document: {error.message}", error.hint)
+        return None

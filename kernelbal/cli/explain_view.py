@@ -1,0 +1,143 @@
+"""An explanation as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernelbal.cli.output import coloured, put
+from kernelbal.cli.table import print_table
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.ipvs import Forwarding
+from kernelbal.plan.explain.question import Source
+from kernelbal.plan.explain.result import Candidate, Explanation, Outcome, Step, Topic
+
+SHOWN_CANDIDATES = 40
+"""Real servers that the table lists; --json lists all."""
+
+_TITLES = {
+    Source.KERNEL: "in the kernel as it is now",
+    Source.SITE_FILE: "as a first apply of the site file would make it",
+}
+_COLOURS = {Outcome.FORWARDED: "ok", Outcome.ONE_OF: "ok"}
+
+
+def print_explanation(explanation: Explanation, service: str) -> None:
+    """Print the steps, the candidates and the answer; `service` is the title of the one that matched."""
+    put(f"{explanation.question}, {_TITLES[explanation.source]}")
+    for number, step in enumerate(explanation.steps, 1):
+        _print_step(number, step, explanation)
+    if explanation.candidates:
+        _print_candidates(explanation, service)
+    word = _COLOURS.get(explanation.outcome, "FAIL")
+    put(f"\n=> {coloured(word, explanation.outcome.value)}: {explanation.answer}")
+
+
+def _print_step(number: int, step: Step, explanation: Explanation) -> None:
+    read = "" if step.source is explanation.source else f" (from the {step.source.value})"
+    put(f"\n{number}. {step.topic.value}: {step.verdict.value}{read}")
+    put(f"   {step.reason}")
+    if step.topic is Topic.RETURN:
+        for condition in _conditions(explanation):
+            put(f"   - needs: {condition}")
+
+
+def _conditions(explanation: Explanation) -> tuple[str, ...]:
+    shown = [one for one in explanation.candidates if one.chosen]
+    shown = shown or [one for one in explanation.candidates if not one.why]
+    return shown[0].reply.conditions if shown else ()
+
+
+def _print_candidates(explanation: Explanation, service: str) -> None:
+    header = ("", "real server", "name", "weight", "active", "inactive", "forwarding", "out of", "state")
+    shown = sorted(explanation.candidates, key=_rank)[:SHOWN_CANDIDATES]
+    put("")
+    print_table(header, [_row(one) for one in shown], f"real servers of {service}")
+    hidden = len(explanation.candidates) - len(shown)
+    if hidden:
+        put(f"... and {hidden} more (--json lists them)")
+
+
+def _rank(candidate: Candidate) -> tuple[bool, bool, Address]:
+    return (not candidate.chosen, bool(candidate.why), candidate.key.address)
+
+
+def _row(candidate: Candidate) -> tuple[str, ...]:
+    problems = (*candidate.path.problems, *candidate.reply.problems)
+    return (
+        "=>" if candidate.chosen else "",
+        str(candidate.key),
+        candidate.name,
+        str(candidate.attributes.weight),
+        str(candidate.counters.active),
+        str(candidate.counters.inactive),
+        Forwarding(candidate.attributes.forwarding).name.lower(),
+        candidate.path.device or "",
+        candidate.why or "; ".join(problems) or candidate.availability.value,
+    )
+
+
+def explanation_document(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation as plain data; the names of its fields are stable."""
+    question, key = explanation.question, explanation.real_server
+    return {
+        "source": explanation.source.value,
+        "client": format_address(question.client),
+        "client_port": question.client_port,
+        "virtual_address": format_address(question.virtual),
+        "port": question.port,
+        "protocol": question.protocol.name.lower(),
+        "outcome": explanation.outcome.value,
+        "answer": explanation.answer,
+        "service": str(explanation.service) if explanation.service else None,
+        "service_name": explanation.service_name or None,
+        "mark": explanation.mark or None,
+        "masquerade": explanation.masquerade,
+        "real_server": str(key) if key else None,
+        "certainty": explanation.certainty.value if explanation.certainty else None,
+        "steps": [
+            {
+                "topic": step.topic.value,
+                "verdict": step.verdict.value,
+                "reason": step.reason,
+                "source": step.source.value,
+            }
+            for step in explanation.steps
+        ],
+        "candidates": [_candidate_document(one) for one in explanation.candidates],
+    }
+
+
+def _candidate_document(candidate: Candidate) -> dict[str, Any]:
+    attributes, path, reply = candidate.attributes, candidate.path, candidate.reply
+    return {
+        "real_server": str(candidate.key),
+        "name": candidate.name or None,
+        "chosen": candidate.chosen,
+        "weight": attributes.weight,
+        "active": candidate.counters.active,
+        "inactive": candidate.counters.inactive,
+        "upper_threshold": attributes.upper_threshold,
+        "lower_threshold": attributes.lower_threshold,
+        "state": candidate.availability.value,
+        "why_out": candidate.why or None,
+        "forwarding": {
+            "method": path.method.value,
+            "port": path.port,
+            "device": path.device,
+            "gateway": _text_or_none(path.gateway),
+            "overhead_bytes": path.overhead_bytes,
+            "mtu_bytes": path.mtu_bytes or None,
+            "text": path.text,
+            "problems": list(path.problems),
+        },
+        "return": {
+            "way": reply.way.value,
+            "text": reply.text,
+            "conditions": list(reply.conditions),
+            "problems": list(reply.problems),
+        },
+    }
+
+
+def _text_or_none(address: Address | None) -> str | None:
+    return format_address(address) if address is not None else None
