@@ -10,7 +10,7 @@ import signal
 import termios
 import time
 import tty
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernelbal.lab.errors import SessionError
 from kernelbal.lab.frames import Decoder, Frame, Kind, Request, parse_exit, size_frame
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kernelbal.lab.backends.base import Streams
+
+
+class Transport(NamedTuple):
+    """File descriptors to the agent; both may be the same."""
+
+    reading: int
+    writing: int
+
 
 _CHUNK_BYTES: Final = 16384
 _START_LIMIT_S: Final = 20.0
@@ -34,47 +42,47 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def call(transport: int, request: Request, streams: Streams) -> int:
+def call(transport: Transport, request: Request, streams: Streams) -> int:
     """Run a program in the lab over a connected transport and return its exit status.
 
     Raises:
         SessionError: the agent does not answer or goes away.
         KeyboardInterrupt: the program has been ended as well.
     """
-    write_all(transport, request.frame().encode())
+    write_all(transport.writing, request.frame().encode())
     beginning = _await_start(transport, request.token)
     with _terminal(streams.stdin, request.terminal, transport):
         try:
             return _converse(transport, beginning, streams, forward_input=request.terminal)
         except KeyboardInterrupt:
-            write_all(transport, Frame(Kind.CANCEL).encode())
+            write_all(transport.writing, Frame(Kind.CANCEL).encode())
             raise
 
 
-def _await_start(transport: int, token: str) -> bytes:
+def _await_start(transport: Transport, token: str) -> bytes:
     """Skip what an earlier client left; return what follows the agent's acknowledgement."""
     started = Frame(Kind.STARTED, token.encode()).encode()
     seen = b""
     deadline = time.monotonic() + _START_LIMIT_S
     while started not in seen:
         left_s = deadline - time.monotonic()
-        if left_s <= 0 or not select.select([transport], [], [], left_s)[0]:
+        if left_s <= 0 or not select.select([transport.reading], [], [], left_s)[0]:
             raise SessionError("the lab does not answer", "kernelbal lab down, then lab up")
         seen = seen[-len(started) :] + _read(transport)
     return seen.split(started, 1)[1]
 
 
-def _read(transport: int) -> bytes:
-    data = os.read(transport, _CHUNK_BYTES)
+def _read(transport: Transport) -> bytes:
+    data = os.read(transport.reading, _CHUNK_BYTES)
     if not data:
         raise SessionError("the lab has gone", "kernelbal lab up")
     return data
 
 
-def _converse(transport: int, data: bytes, streams: Streams, *, forward_input: bool) -> int:
+def _converse(transport: Transport, data: bytes, streams: Streams, *, forward_input: bool) -> int:
     decoder = Decoder()
     outputs = {Kind.STDOUT: streams.stdout, Kind.STDERR: streams.stderr}
-    watched = [transport, streams.stdin] if forward_input else [transport]
+    watched = [transport.reading, streams.stdin] if forward_input else [transport.reading]
     while True:
         for frame in decoder.feed(data):
             if frame.kind is Kind.EXIT:
@@ -86,16 +94,16 @@ def _converse(transport: int, data: bytes, streams: Streams, *, forward_input: b
         if streams.stdin in ready and forward_input:
             typed = os.read(streams.stdin, _CHUNK_BYTES)
             if typed:
-                write_all(transport, Frame(Kind.INPUT, typed).encode())
+                write_all(transport.writing, Frame(Kind.INPUT, typed).encode())
             else:
                 watched.remove(streams.stdin)
-                write_all(transport, Frame(Kind.INPUT, b"\x04").encode())  # end of input, as typed
-        if transport in ready:
+                write_all(transport.writing, Frame(Kind.INPUT, b"\x04").encode())  # end of input, as typed
+        if transport.reading in ready:
             data = _read(transport)
 
 
 @contextlib.contextmanager
-def _terminal(descriptor: int, wanted: bool, transport: int) -> Iterator[None]:
+def _terminal(descriptor: int, wanted: bool, transport: Transport) -> Iterator[None]:
     """Hand every key and every change of size on, and restore the terminal afterwards."""
     if not (wanted and os.isatty(descriptor)):
         yield
@@ -103,7 +111,7 @@ def _terminal(descriptor: int, wanted: bool, transport: int) -> Iterator[None]:
 
     def resized(_number: int, _frame: object) -> None:
         size = shutil.get_terminal_size()
-        write_all(transport, size_frame(size.lines, size.columns).encode())
+        write_all(transport.writing, size_frame(size.lines, size.columns).encode())
 
     before = termios.tcgetattr(descriptor)
     handler = signal.signal(signal.SIGWINCH, resized)

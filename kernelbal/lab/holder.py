@@ -15,7 +15,7 @@ from kernelbal.lab.backends.base import Up
 from kernelbal.lab.errors import GuestFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 READY_FILE: Final = "ready"
 LOG_FILE: Final = "log"
@@ -30,6 +30,25 @@ def agent_command(topology: str, directory: Path, serve: Sequence[str]) -> tuple
     """Return the command that builds a topology and answers where the options `serve` say."""
     ready = str(directory / READY_FILE)
     return (sys.executable, "-m", "kernelbal.lab.agent", "--topology", topology, "--ready", ready, *serve)
+
+
+def make_pipes(directory: Path) -> list[str]:
+    """Make a pair of named pipes for each console and return their common names."""
+    names = [str(directory / f"console{number}") for number in range(CONSOLES)]
+    for name in names:
+        os.mkfifo(f"{name}.in", 0o600)
+        os.mkfifo(f"{name}.out", 0o600)
+    return names
+
+
+@contextlib.contextmanager
+def open_pipe(path: str, flags: int) -> Iterator[int]:
+    """Give a descriptor of a named pipe until the block ends; waits until the other side is there."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def console_options(devices: Sequence[str]) -> list[str]:

@@ -14,16 +14,15 @@ import secrets
 import shutil
 import socket
 import sys
-import tty
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab.backends.base import GuestCommand, Up, guest_environment
-from kernelbal.lab.client import call
+from kernelbal.lab.client import Transport, call
 from kernelbal.lab.errors import SessionError
 from kernelbal.lab.frames import Request
-from kernelbal.lab.holder import end, started_ticks
+from kernelbal.lab.holder import end, open_pipe, started_ticks
 from kernelbal.lab.kernel_cache import cache_directory
 
 if TYPE_CHECKING:
@@ -133,8 +132,8 @@ def _environment(host: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _connected(found: Up) -> Iterator[int]:
-    """Give the descriptor of a transport that nobody else uses."""
+def _connected(found: Up) -> Iterator[Transport]:
+    """Give a transport that nobody else uses."""
     for number, console in enumerate(found.consoles):
         with (session_directory() / f"console{number}.lock").open("w") as lock:
             try:
@@ -148,15 +147,14 @@ def _connected(found: Up) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _opened(console: str) -> Iterator[int]:
+def _opened(console: str) -> Iterator[Transport]:
     if Path(console).is_socket():
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(console)
-            yield connection.fileno()
+            yield Transport(connection.fileno(), connection.fileno())
         return
-    descriptor = os.open(console, os.O_RDWR | os.O_NOCTTY)
-    try:
-        tty.setraw(descriptor)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with (
+        open_pipe(f"{console}.out", os.O_RDONLY) as reading,
+        open_pipe(f"{console}.in", os.O_WRONLY) as writing,
+    ):
+        yield Transport(reading, writing)

@@ -75,7 +75,7 @@ class Up:
         topology: name of the topology.
         pid: the process that holds it.
         started_ticks: when that process started (`proc(5)`, field 22 of `stat`), to tell it from a later one.
-        consoles: terminals (character devices) or Unix sockets that its agent answers on.
+        consoles: what its agent answers on: Unix sockets, or pairs of named pipes, `.in` and `.out` left out.
     """
 
     backend: str

@@ -10,10 +10,9 @@ import contextlib
 import os
 import platform
 import shutil
-import tty
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab import holder
 from kernelbal.lab.backends.base import GuestCommand, Refusal
@@ -88,34 +87,23 @@ class UmlBackend:
         agent = holder.agent_command(topology, directory, holder.console_options(devices))
         command = GuestCommand(agent, Path("/"), results=directory)
         write_init(command, replace(MACHINE, stderr=MACHINE.stdout), directory)
+        consoles = holder.make_pipes(directory)
         with contextlib.ExitStack() as stack:
-            terminals = [_terminal(stack) for _ in devices]
+
+            def opened(path: str) -> int:
+                # For both directions: a client that comes or goes is nothing that the guest would notice.
+                return stack.enter_context(holder.open_pipe(path, os.O_RDWR))
+
+            pipes = [(opened(f"{name}.in"), opened(f"{name}.out")) for name in consoles]
             argv = [
                 str(self._required()),
                 *common_arguments(command.memory_mib, directory),
                 "con1=null,fd:2",
-                *(f"con{_FIRST_CONSOLE + number}=fd:{t.ours}" for number, t in enumerate(terminals)),
+                *(f"con{_FIRST_CONSOLE + n}=fd:{given},fd:{taken}" for n, (given, taken) in enumerate(pipes)),
             ]
-            inherited = [descriptor for t in terminals for descriptor in (t.ours, t.theirs)]
+            inherited = [descriptor for pair in pipes for descriptor in pair]
             pid = holder.start(argv, directory, environment(command.memory_mib), inherited)
-        names = [terminal.name for terminal in terminals]
-        return holder.await_ready(self.name, topology, pid, directory, names, _UP_LIMIT_S)
-
-
-class _Terminal(NamedTuple):
-    """A pseudo-terminal. The guest gets both sides: with one of its own open, a client may come and go."""
-
-    ours: int
-    theirs: int
-    name: str
-
-
-def _terminal(stack: contextlib.ExitStack) -> _Terminal:
-    ours, theirs = os.openpty()
-    stack.callback(os.close, ours)
-    stack.callback(os.close, theirs)
-    tty.setraw(theirs)
-    return _Terminal(ours, theirs, os.ttyname(theirs))
+        return holder.await_ready(self.name, topology, pid, directory, consoles, _UP_LIMIT_S)
 
 
 def arguments(command: GuestCommand, exchange: Path, channels: Channels) -> list[str]:
