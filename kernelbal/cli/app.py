@@ -1,0 +1,102 @@
+"""The command `kernelbal`: one function per command, each in its own module.
+
+Command modules import nothing heavy at module level, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import typer
+
+from kernelbal.cli import apply, check, confirm, explain, lab, plan, release, schema, setup, status
+from kernelbal.cli.exit_codes import ExitCode, exit_code_of
+from kernelbal.cli.output import print_error, say
+from kernelbal.errors import KernelbalError
+
+HELP = "One YAML document describes a load-balancing site; kernelbal makes the Linux kernel be that site."
+EPILOG = """Exit codes: 0 done, 1 failed, 2 changes pending (plan --detailed-exitcode), 64 usage, 66 file not
+readable, 69 kernel feature missing, 70 fault of kernelbal, 74 state directory, 77 not permitted,
+78 configuration."""
+
+
+class Command(NamedTuple):
+    """A command and the examples under its help."""
+
+    run: Callable[..., int]
+    epilog: str
+
+
+COMMANDS = (
+    Command(check.check, check.EPILOG),
+    Command(plan.plan, plan.EPILOG),
+    Command(apply.apply, apply.EPILOG),
+    Command(confirm.confirm, confirm.EPILOG),
+    Command(confirm.rollback, confirm.ROLLBACK_EPILOG),
+    Command(status.status, status.EPILOG),
+    Command(explain.explain, explain.EPILOG),
+    Command(release.release, release.EPILOG),
+    Command(schema.schema, schema.EPILOG),
+)
+
+
+def build() -> typer.Typer:
+    """Return the application with every command."""
+    app = typer.Typer(
+        name="kernelbal",
+        help=HELP,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for command in COMMANDS:
+        app.command(epilog=command.epilog)(command.run)
+    app.add_typer(setup.app, name="setup")
+    app.add_typer(lab.app, name="lab")
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"kernelbal {version('kernelbal')}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; errors that a user may see are printed."""
+    try:
+        result = build()(args=arguments, standalone_mode=False)
+    except typer.Abort:
+        return ExitCode.FAILED
+    except typer.exceptions.TyperException as error:
+        error.show()
+        return ExitCode.USAGE
+    except KernelbalError as error:
+        print_error(error)
+        return exit_code_of(error)
+    except BrokenPipeError:
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        say("interrupted; the next apply repairs what is unfinished")
+        return 130
+    return result if isinstance(result, int) else ExitCode.OK

@@ -1,0 +1,106 @@
+"""`kernelbal confirm` and `kernelbal rollback`: keep or undo an `apply --confirm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from kernelbal.cli.documents import STATE_OPTION
+from kernelbal.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kernelbal.cli.session import Session
+    from kernelbal.reconcile.round import Prepared
+
+EPILOG = """Example:
+
+kernelbal apply --confirm 60s && kernelbal confirm"""
+ROLLBACK_EPILOG = """Example:
+
+kernelbal rollback   (at once, instead of when the time to confirm is over)"""
+
+PATIENCE_S = 30.0
+"""How long to wait for an apply that is still at work, in seconds."""
+POLL_S = 0.5
+"""How often the waiting roll-back looks whether it was called off, in seconds."""
+
+
+def confirm(state_dir: Path = STATE_OPTION) -> int:
+    """Keep what `apply --confirm` did; without this it is rolled back when its time is over."""
+    from kernelbal.cli.output import put
+    from kernelbal.errors import PlanRefused
+    from kernelbal.kernel.state import StateDirectory
+
+    store = StateDirectory(state_dir)
+    with store.lock(PATIENCE_S):
+        if store.load_snapshot() is None:
+            raise PlanRefused("nothing awaits confirmation", "it may have been rolled back: `kernelbal plan`")
+        store.discard_snapshot()
+    put("confirmed: the changes stay")
+    return ExitCode.OK
+
+
+def rollback(
+    state_dir: Path = STATE_OPTION,
+    wait: bool = typer.Option(False, "--wait", help="Wait until the time to confirm is over."),
+) -> int:
+    """Undo what an unconfirmed `apply --confirm` did."""
+    from kernelbal.cli.output import put
+    from kernelbal.cli.plan_view import print_failures
+    from kernelbal.cli.session import open_session
+    from kernelbal.errors import PlanRefused
+
+    if wait and not _wait_for_deadline(state_dir):
+        return ExitCode.OK
+    with open_session(state_dir) as session, session.store.lock(PATIENCE_S):
+        snapshot = session.store.load_snapshot()
+        if snapshot is None:
+            raise PlanRefused("there is nothing to roll back", "only `apply --confirm` can be rolled back")
+        report = session.reconciler.perform(session.reconciler.prepare(snapshot.state))
+        print_failures(report.failed, {})
+        if report.converged:
+            session.store.discard_snapshot()
+            put(f"rolled back with {len(report.outcomes)} changes")
+    return ExitCode.OK if report.converged else ExitCode.FAILED
+
+
+def _wait_for_deadline(state_dir: Path) -> bool:
+    """Wait for the deadline; False when the roll-back was called off meanwhile."""
+    import time
+
+    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.kernel.state import StateDirectory
+
+    store = StateDirectory(state_dir)
+    while True:
+        snapshot = store.load_snapshot()
+        if snapshot is None:
+            return False
+        left_s = snapshot.deadline_at - boot_clock()
+        if left_s <= 0:
+            return True
+        time.sleep(min(POLL_S, left_s))
+
+
+def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path) -> None:
+    """Record what to come back to and start the process that does so; called before the first change.
+
+    The process is detached: it outlives this command and the login that ran it.
+    """
+    import subprocess
+    import sys
+
+    from kernelbal.cli.output import say
+    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.reconcile.round import owned_state
+
+    state = owned_state(prepared.observed, prepared.ownership)
+    session.store.save_snapshot(state, boot_clock() + confirm_s)
+    command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
+    with (state_dir / "rollback.log").open("ab") as log:
+        subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    say(f"rolled back in {confirm_s:.0f} s unless `kernelbal confirm` is run")

@@ -1,0 +1,66 @@
+"""Reading the site and node documents from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from kernelbal.errors import KernelbalError
+
+if TYPE_CHECKING:
+    from kernelbal.model.site import Node, Site
+
+SITE_FILE = Path("/etc/kernelbal/site.yaml")
+NODE_FILE = Path("/etc/kernelbal/node.yaml")
+
+SITE_ARGUMENT = typer.Argument(SITE_FILE, help="The site document.", show_default=True)
+NODE_OPTION = typer.Option(NODE_FILE, "--node", help="The node document.")
+STATE_OPTION = typer.Option(
+    Path("/var/lib/kernelbal"),
+    "--state-dir",
+    envvar="KERNELBAL_STATE_DIR",
+    help="Where the record of what is ours is kept.",
+)
+
+
+class FileUnreadable(KernelbalError):
+    """A document cannot be read."""
+
+
+def read_document(path: Path, what: str) -> bytes:
+    """Return the bytes of a document.
+
+    Raises:
+        FileUnreadable: with the operating system's reason.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        hint = f"name the {what} document, or create {path}"
+        raise FileUnreadable(f"cannot read {path}: {error.strerror}", hint) from error
+
+
+def read_site(path: Path) -> Site:
+    """Return the validated site document.
+
+    Raises:
+        FileUnreadable: it cannot be read.
+        ConfigError: it is not a valid site.
+    """
+    from kernelbal.config.load import load_site
+
+    return load_site(read_document(path, "site"), str(path))
+
+
+def read_node(path: Path) -> Node:
+    """Return the validated node document.
+
+    Raises:
+        FileUnreadable: it cannot be read.
+        ConfigError: it is not a valid node.
+    """
+    from kernelbal.config.load import load_node
+
+    return load_node(read_document(path, "node"), str(path))

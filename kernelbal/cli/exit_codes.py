@@ -1,0 +1,53 @@
+"""Exit codes, one table (`sysexits.h` where it has a word for it)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from kernelbal.errors import (
+    ConfigError,
+    KernelbalError,
+    KernelError,
+    NotConverged,
+    NotPermitted,
+    NotSupported,
+    PlanRefused,
+    StateError,
+)
+
+
+class ExitCode(IntEnum):
+    """What a caller can tell from the exit code."""
+
+    OK = 0
+    FAILED = 1
+    """Something was tried and did not work, such as an apply that did not converge."""
+    CHANGES = 2
+    """`plan --detailed-exitcode`: the kernel differs from the site file."""
+    USAGE = 64
+    NO_INPUT = 66
+    """A file cannot be read."""
+    UNAVAILABLE = 69
+    """The kernel lacks a module or feature."""
+    SOFTWARE = 70
+    """A fault of kernelbal itself."""
+    STATE = 74
+    """The state directory cannot be read or written."""
+    PERMISSION = 77
+    CONFIG = 78
+
+
+_BY_ERROR: tuple[tuple[type[KernelbalError], ExitCode], ...] = (
+    (ConfigError, ExitCode.CONFIG),
+    (NotPermitted, ExitCode.PERMISSION),
+    (NotSupported, ExitCode.UNAVAILABLE),
+    (KernelError, ExitCode.FAILED),
+    (StateError, ExitCode.STATE),
+    (PlanRefused, ExitCode.FAILED),
+    (NotConverged, ExitCode.FAILED),
+)
+
+
+def exit_code_of(error: KernelbalError) -> ExitCode:
+    """Return the exit code for an error; the first class that fits decides."""
+    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), ExitCode.FAILED)

@@ -1,0 +1,60 @@
+"""What commands print: data on stdout, talk on stderr, colour only for a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+from kernelbal.errors import ConfigError, KernelbalError
+
+JSON_SCHEMA = 1
+"""Version of every JSON document that a command prints."""
+
+_COLOURS = {"+": "32", "~": "33", "-": "31", "ok": "32", "FAIL": "31", "warning": "33", "error": "31"}
+
+
+def coloured(word: str, text: str | None = None, *, stream: TextIO | None = None) -> str:
+    """Return `text` in the colour of `word` when the stream is a terminal and NO_COLOR is not set."""
+    shown = word if text is None else text
+    out = stream or sys.stdout
+    if word not in _COLOURS or os.environ.get("NO_COLOR") or not out.isatty():
+        return shown
+    return f"\x1b[{_COLOURS[word]}m{shown}\x1b[0m"
+
+
+def say(text: str) -> None:
+    """Print talk: progress, hints, warnings."""
+    sys.stderr.write(text + "\n")
+
+
+def put(text: str) -> None:
+    """Print data."""
+    sys.stdout.write(text + "\n")
+
+
+def put_json(document: dict[str, Any]) -> None:
+    """Print one JSON document with its schema version."""
+    put(json.dumps({"schema": JSON_SCHEMA, **document}, indent=2))
+
+
+def warn(message: str, hint: str | None = None) -> None:
+    """Print a warning."""
+    _labelled("warning", message, hint)
+
+
+def print_error(error: KernelbalError) -> None:
+    """Print an error with its hint; a configuration error with all its problems."""
+    if isinstance(error, ConfigError):
+        from kernelbal.cli.problems import print_problems
+
+        print_problems(error)
+        return
+    _labelled("error", error.message, error.hint)
+
+
+def _labelled(label: str, message: str, hint: str | None) -> None:
+    say(f"{coloured(label, label + ':', stream=sys.stderr)} {message}")
+    if hint:
+        say(f"  hint: {hint}")

@@ -1,0 +1,96 @@
+"""The live kernel, the record of what is ours, and the documents, put together for a command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernelbal.cli.documents import read_node, read_site
+from kernelbal.cli.output import warn
+from kernelbal.errors import PlanRefused
+
+if TYPE_CHECKING:
+    from kernelbal.kernel.linux import LinuxKernel
+    from kernelbal.kernel.state import StateDirectory
+    from kernelbal.model.site import Node, Site
+    from kernelbal.model.state import DesiredState, ObservedState
+    from kernelbal.reconcile.round import Reconciler
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A command's hold on this machine."""
+
+    kernel: LinuxKernel
+    store: StateDirectory
+    reconciler: Reconciler
+
+
+@contextmanager
+def open_session(state_dir: Path) -> Iterator[Session]:
+    """Open the kernel and the state directory; read-only until something is performed.
+
+    Raises:
+        KernelError: the kernel cannot be talked to.
+    """
+    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.kernel.linux import LinuxKernel
+    from kernelbal.kernel.state import StateDirectory
+    from kernelbal.reconcile.round import Reconciler
+
+    store = StateDirectory(state_dir)
+    with LinuxKernel() as kernel:
+        yield Session(kernel, store, Reconciler(kernel, store, boot_clock))
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Both documents and the kernel they describe."""
+
+    site: Site
+    node: Node
+    desired: DesiredState
+
+    @property
+    def names(self) -> dict[object, str]:
+        """Name of the virtual service by IPVS service."""
+        return {key: policy.name for key, policy in self.desired.policies.items()}
+
+
+def read_documents(site_path: Path, node_path: Path) -> Documents:
+    """Read and validate both documents.
+
+    Raises:
+        FileUnreadable: one cannot be read.
+        ConfigError: one is not valid.
+        PlanRefused: they do not fit together.
+    """
+    from kernelbal.plan.desire import desired_state
+
+    site = read_site(site_path)
+    node = read_node(node_path)
+    return Documents(site, node, desired_state(site, node))
+
+
+def judge(documents: Documents, observed: ObservedState, *, force: bool) -> None:
+    """Warn of what may not work, and refuse what would not, unless `force` is set.
+
+    Raises:
+        PlanRefused: a virtual service would not get answers back to its clients.
+    """
+    from kernelbal.plan.reachability import faults, unroutable
+
+    for fault in unroutable(documents.site, observed):
+        warn(f"virtual service `{fault.service}`: {fault.message}", fault.hint)
+    found = faults(documents.site, documents.node, observed)
+    if force:
+        for fault in found:
+            warn(f"virtual service `{fault.service}`: {fault.message}", fault.hint)
+    elif found:
+        lines = [f"virtual service `{fault.service}`: {fault.message}" for fault in found]
+        hints = dict.fromkeys(fault.hint for fault in found)
+        message = "this would not work, and nothing was changed\n  " + "\n  ".join(lines)
+        raise PlanRefused(message, "; ".join(hints) + " (--force makes this a warning)")

@@ -1,0 +1,79 @@
+"""`kernelbal setup`: prepare a machine for its role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from kernelbal.cli.exit_codes import ExitCode
+
+app = typer.Typer(help="Prepare a machine for its role.", no_args_is_help=True, rich_markup_mode=None)
+
+EPILOG = """Examples:
+
+kernelbal setup director --dry-run
+
+kernelbal setup director"""
+
+
+@app.callback()
+def _group() -> None:
+    """Prepare a machine for its role."""
+
+
+@app.command(epilog=EPILOG)
+def director(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be written."),
+    root: Path = typer.Option(Path("/"), "--root", help="Write below this directory, such as an image's."),
+) -> int:
+    """Load IPVS at boot with a connection table that fits the memory, and lay out /etc/kernelbal.
+
+    Files that exist are left alone when their content differs; it says so.
+    """
+    from kernelbal.cli.output import put
+
+    for path, content in _files().items():
+        target = root / path
+        if target.exists():
+            same = target.read_text(encoding="utf-8") == content
+            put(f"= {target}" + ("" if same else "  (exists and differs; left alone)"))
+            continue
+        put(f"+ {target}")
+        if not dry_run:
+            _write(target, content)
+    if dry_run:
+        return ExitCode.OK
+    put("next: edit /etc/kernelbal/site.yaml and node.yaml, then `kernelbal plan`")
+    put("the size of the connection table takes effect when ip_vs is loaded anew: reboot, or")
+    put("  modprobe --remove ip_vs && modprobe ip_vs")
+    return ExitCode.OK
+
+
+def _files() -> dict[str, str]:
+    from kernelbal.kernel.boot import total_memory_bytes
+    from kernelbal.kernel.modules import modprobe_conf, modules_load_conf, recommended_bits
+
+    bits = recommended_bits(total_memory_bytes())
+    return {
+        "etc/modprobe.d/kernelbal.conf": modprobe_conf(bits),
+        "etc/modules-load.d/kernelbal.conf": modules_load_conf(),
+        "etc/kernelbal/site.yaml": _template("site.yaml"),
+        "etc/kernelbal/node.yaml": _template("node.yaml"),
+    }
+
+
+def _template(name: str) -> str:
+    from importlib.resources import files
+
+    return (files("kernelbal") / "skeleton" / name).read_text(encoding="utf-8")
+
+
+def _write(path: Path, content: str) -> None:
+    from kernelbal.errors import StateError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise StateError(f"cannot write {path}: {error.strerror}", "run as root") from error
