@@ -172,8 +172,8 @@ class IpvsTable:
 
     def _read_once(self, counters: bool) -> tuple[ServiceTable, CounterTable]:
         services = ServiceReader().parse(self._netlink.dump(self._family, wire.CMD_GET_SERVICE))
+        self._check_complete(len(services))
         counts = self._counts()
-        self._check_complete(services, counts)
         reader = DestinationReader()
         table: ServiceTable = {}
         found: CounterTable = {}
@@ -193,14 +193,10 @@ class IpvsTable:
     def _counts(self) -> dict[ServiceKey, int]:
         return (self._sockopt.counts() if self._sockopt else None) or {}
 
-    def _check_complete(
-        self, services: dict[ServiceKey, ServiceAttributes], counts: dict[ServiceKey, int]
-    ) -> None:
-        if missing := counts.keys() - services.keys():
-            raise DumpInterrupted(f"{len(missing)} services were missing from the dump")
+    def _check_complete(self, found: int) -> None:
         total = self._status.services() if self._status else None
-        if total is not None and total != len(services):
-            raise DumpInterrupted(f"the dump had {len(services)} services, the kernel has {total}")
+        if total is not None and total != found:
+            raise DumpInterrupted(f"the dump had {found} services, the kernel has {total}")
 
     def _destinations(self, reader: DestinationReader, key: ServiceKey, count: int | None) -> Destinations:
         if count is not None and self._sockopt:

@@ -140,6 +140,15 @@ def test_answers_queued_behind_a_loss_do_not_reach_the_next_batch() -> None:
     assert netlink.transmit(*numbered(netlink, [b"tri!"])) == ({0: Refusal(errno.EINVAL)}, [])
 
 
+def test_answer_to_an_earlier_batch_is_passed_over() -> None:
+    def answer(request: Request) -> Iterable[Reply]:
+        return [ack(request.sequence - 1, errno.EIO), ack(request.sequence)]
+
+    netlink = Netlink(FakeSocket(answer))
+    netlink.reserve(1)
+    assert netlink.transmit(*numbered(netlink, [b"one!"])) == ({}, [])
+
+
 def test_silence_is_a_loss_too() -> None:
     netlink = Netlink(FakeSocket(lambda request: []))
     assert netlink.transmit(*numbered(netlink, [b"one!"])) == ({}, [0])

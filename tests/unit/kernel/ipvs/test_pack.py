@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernelbal.kernel.ipvs import wire
 from kernelbal.kernel.ipvs.messages import CommandMessage
 from kernelbal.kernel.ipvs.pack import Packer
-from kernelbal.model.address import AF_INET, parse_address
+from kernelbal.model.address import AF_INET, AF_INET6, Address, parse_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
@@ -85,6 +85,14 @@ def test_what_is_packed_once_never_reaches_another_service(actions: list[AddDest
     together = Packer(31).pack(repeated, 1)
     alone = [Packer(31).pack([action], number)[0] for number, action in enumerate(repeated, 1)]
     assert together == alone
+
+
+def test_services_of_both_families_have_their_own_netmask() -> None:
+    mark6 = ServiceKey(AF_INET6, 0, Address(b""), 0, 7)
+    values = PLAIN._replace(prefix=24)
+    raw = Packer(31).pack([AddService(mark6._replace(family=AF_INET), values), AddService(mark6, values)], 1)
+    assert raw[0].endswith(wire.netmask(AF_INET, 24))
+    assert raw[1].endswith(wire.netmask(AF_INET6, 24))
 
 
 def test_pyroute2_agrees_on_the_whole_message() -> None:
