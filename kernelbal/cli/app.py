@@ -77,6 +77,15 @@ def _options(
     pass
 
 
+def show_usage_error(error: typer.exceptions.TyperException) -> None:
+    """Print what was wrong with the command line; typer's own errors know the usage line."""
+    show = getattr(error, "show", None)
+    if show is None:
+        say(error.format_message())
+    else:
+        show()
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     sys.exit(run(sys.argv[1:]))
@@ -89,7 +98,7 @@ def run(arguments: list[str]) -> int:
     except typer.Abort:
         return ExitCode.FAILED
     except typer.exceptions.TyperException as error:
-        error.show()
+        show_usage_error(error)
         return ExitCode.USAGE
     except KernelbalError as error:
         print_error(error)

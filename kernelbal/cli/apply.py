@@ -72,11 +72,11 @@ def _confirm_seconds(text: str) -> float | None:
 
 def _refuse_unconfirmed(session: Session) -> None:
     from kernelbal.errors import PlanRefused
-    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.kernel.boot import boot_clock_s
 
     snapshot = session.store.load_snapshot()
     if snapshot is not None:
-        left_s = max(0.0, snapshot.deadline_at - boot_clock())
+        left_s = max(0.0, snapshot.deadline_at - boot_clock_s())
         raise PlanRefused(
             f"the last apply still awaits confirmation, {left_s:.0f} s left",
             "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",

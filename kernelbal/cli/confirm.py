@@ -70,7 +70,7 @@ def _wait_for_deadline(state_dir: Path) -> bool:
     """Wait for the deadline; False when the roll-back was called off meanwhile."""
     import time
 
-    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.kernel.state import StateDirectory
 
     store = StateDirectory(state_dir)
@@ -78,7 +78,7 @@ def _wait_for_deadline(state_dir: Path) -> bool:
         snapshot = store.load_snapshot()
         if snapshot is None:
             return False
-        left_s = snapshot.deadline_at - boot_clock()
+        left_s = snapshot.deadline_at - boot_clock_s()
         if left_s <= 0:
             return True
         time.sleep(min(POLL_S, left_s))
@@ -93,11 +93,11 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
     import sys
 
     from kernelbal.cli.output import say
-    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.reconcile.round import owned_state
 
     state = owned_state(prepared.observed, prepared.ownership)
-    session.store.save_snapshot(state, boot_clock() + confirm_s)
+    session.store.save_snapshot(state, boot_clock_s() + confirm_s)
     command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
     with (state_dir / "rollback.log").open("ab") as log:
         subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)

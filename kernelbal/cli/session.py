@@ -15,6 +15,7 @@ from kernelbal.errors import PlanRefused
 if TYPE_CHECKING:
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.state import StateDirectory
+    from kernelbal.model.ipvs import ServiceKey
     from kernelbal.model.site import Node, Site
     from kernelbal.model.state import DesiredState, ObservedState
     from kernelbal.reconcile.round import Reconciler
@@ -36,14 +37,14 @@ def open_session(state_dir: Path) -> Iterator[Session]:
     Raises:
         KernelError: the kernel cannot be talked to.
     """
-    from kernelbal.kernel.boot import boot_clock
+    from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.state import StateDirectory
     from kernelbal.reconcile.round import Reconciler
 
     store = StateDirectory(state_dir)
     with LinuxKernel() as kernel:
-        yield Session(kernel, store, Reconciler(kernel, store, boot_clock))
+        yield Session(kernel, store, Reconciler(kernel, store, boot_clock_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Documents:
     desired: DesiredState
 
     @property
-    def names(self) -> dict[object, str]:
+    def names(self) -> dict[ServiceKey, str]:
         """Name of the virtual service by IPVS service."""
         return {key: policy.name for key, policy in self.desired.policies.items()}
 

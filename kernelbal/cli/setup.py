@@ -8,6 +8,8 @@ import typer
 
 from kernelbal.cli.exit_codes import ExitCode
 
+ROOT_OPTION = typer.Option(Path("/"), "--root", help="Write below this directory, such as an image's.")
+
 app = typer.Typer(help="Prepare a machine for its role.", no_args_is_help=True, rich_markup_mode=None)
 
 EPILOG = """Examples:
@@ -25,7 +27,7 @@ def _group() -> None:
 @app.command(epilog=EPILOG)
 def director(
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be written."),
-    root: Path = typer.Option(Path("/"), "--root", help="Write below this directory, such as an image's."),
+    root: Path = ROOT_OPTION,
 ) -> int:
     """Load IPVS at boot with a connection table that fits the memory, and lay out /etc/kernelbal.
 
@@ -52,12 +54,12 @@ def director(
 
 def _files() -> dict[str, str]:
     from kernelbal.kernel.boot import total_memory_bytes
-    from kernelbal.kernel.modules import modprobe_conf, modules_load_conf, recommended_bits
+    from kernelbal.kernel.modules import modprobe_text, modules_load_text, recommended_bits
 
     bits = recommended_bits(total_memory_bytes())
     return {
-        "etc/modprobe.d/kernelbal.conf": modprobe_conf(bits),
-        "etc/modules-load.d/kernelbal.conf": modules_load_conf(),
+        "etc/modprobe.d/kernelbal.conf": modprobe_text(bits),
+        "etc/modules-load.d/kernelbal.conf": modules_load_text(("ip_vs",)),
         "etc/kernelbal/site.yaml": _template("site.yaml"),
         "etc/kernelbal/node.yaml": _template("node.yaml"),
     }
