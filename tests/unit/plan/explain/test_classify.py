@@ -2,29 +2,21 @@ import pytest
 
 from kernelbal.model.ipvs import Protocol
 from kernelbal.model.nft import EMPTY_TABLE, NftSet, NftTable
+from kernelbal.plan.classifier import ALL_PORTS, MARKS6, build_table
 from kernelbal.plan.explain.classify import UNMARKED, Classified, classifier_step, classify
 from kernelbal.plan.explain.result import Verdict
 from tests.unit.plan.explain.scene import VIRTUAL, address, question, view
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
-KEY4 = ("ipv4_addr", "inet_proto", "inet_service")
-KEY6 = ("ipv6_addr", "inet_proto", "inet_service")
-TABLE = NftTable(
-    sets=(
-        NftSet(
-            "services4",
-            KEY4,
-            "mark",
-            True,
-            (
-                ("192.0.2.10", "tcp", "80", "0x4b000001"),
-                ("192.0.2.10", "tcp", "8000-8010", "0x4b000002"),
-                ("192.0.2.10", "17", "53", "1258291203"),
-            ),
-        ),
-        NftSet("services6", KEY6, "mark", True, (("2001:db8::10", "tcp", "0-65535", "0x4b000004"),)),
-        NftSet("masqueraded", ("mark",), "", False, (("0x4b000002",),)),
-    )
+IPV6 = address("2001:db8::10")
+TABLE = build_table(
+    {
+        (VIRTUAL, TCP, 80, 80): 0x4B000001,
+        (VIRTUAL, TCP, 8000, 8010): 0x4B000002,
+        (VIRTUAL, UDP, 53, 53): 0x4B000003,
+        (IPV6, TCP, *ALL_PORTS): 0x4B000004,
+    },
+    frozenset({0x4B000002}),
 )
 
 
@@ -45,8 +37,7 @@ def test_map_gives_the_mark(protocol: Protocol, port: int, mark: int, masquerade
 
 
 def test_ipv6_has_its_own_map() -> None:
-    found = classify(TABLE, address("2001:db8::10"), TCP, 12345)
-    assert found == Classified(0x4B000004, False, "services6")
+    assert classify(TABLE, IPV6, TCP, 12345) == Classified(0x4B000004, False, MARKS6)
     assert classify(TABLE, address("2001:db8::11"), TCP, 12345) == UNMARKED
 
 
@@ -64,7 +55,7 @@ def test_mark_in_words() -> None:
     found, step = classifier_step(question(8000), view(nft=TABLE))
     assert found.masquerade
     assert step.verdict is Verdict.MARKED
-    assert "map `services4` of nftables table `inet kernelbal` sets mark 0x4b000002" in step.reason
+    assert "map `marks4` of nftables table `inet kernelbal` sets mark 0x4b000002" in step.reason
     assert "masqueraded" in step.reason
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.model.ipvs import Connection, Forwarding, Protocol
-from kernelbal.model.nft import NftSet, NftTable
+from kernelbal.plan.classifier import build_table
 from kernelbal.plan.explain.engine import explain, service_of
 from kernelbal.plan.explain.question import Source, View
 from kernelbal.plan.explain.result import Availability, Certainty, Explanation, Outcome, Topic, Verdict
@@ -24,18 +24,7 @@ from tests.unit.plan.explain.scene import (
 )
 
 MARK = 0x4B000001
-ONE_ARMED = NftTable(
-    sets=(
-        NftSet(
-            "services",
-            ("ipv4_addr", "inet_proto", "inet_service"),
-            "mark",
-            True,
-            (("192.0.2.10", "tcp", "80", hex(MARK)),),
-        ),
-        NftSet("masqueraded", ("mark",), "", False, ((hex(MARK),),)),
-    )
-)
+ONE_ARMED = build_table({(VIRTUAL, Protocol.TCP, 80, 80): MARK}, frozenset({MARK}))
 LOADED = {service_key(): {real_server(11): counters(9), real_server(12): counters(1)}}
 
 
