@@ -36,7 +36,7 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.plan.actions import IpvsAction, Outcome, Result
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 READ_ATTEMPTS: Final = 8
 
@@ -303,7 +303,7 @@ class IpvsTable:
             }
 
 
-def _or_none(opener: Callable[[], T]) -> T | None:
+def _or_none(opener: Callable[[], _T]) -> _T | None:
     """Open what not every kernel has."""
     try:
         return opener()
