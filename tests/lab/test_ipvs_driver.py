@@ -306,7 +306,7 @@ def test_only_existing_services_are_found_by_name(table: IpvsTable) -> None:
 
 
 def test_one_failure_stops_nothing(table: IpvsTable) -> None:
-    actions = [
+    actions: list[IpvsAction] = [
         AddService(v4(), PLAIN),
         AddService(v4(), PLAIN),
         AddService(v4(81), PLAIN._replace(scheduler="nonesuch")),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReader
+from kernelbal.kernel.netlink import attribute
 from kernelbal.model.address import AF_INET, parse_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
@@ -94,7 +95,7 @@ def test_messages_of_different_sizes_in_one_datagram() -> None:
 def test_sizes_that_add_up_by_chance_are_noticed() -> None:
     """Three messages whose sizes sum to a multiple of the first: a sweep would misread the second."""
     size = len(kernel_dump.datagram([kernel_dump.destination(PLACE, NAT)]))
-    rows = [b"", kernel_dump.attribute(99, bytes(36)), kernel_dump.attribute(99, bytes(size - 44))]
+    rows = [b"", attribute(99, bytes(36)), attribute(99, bytes(size - 44))]
     keys = [PLACE._replace(port=port) for port in (80, 81, 82)]
     bodies = [kernel_dump.destination(key, NAT, extra=row) for key, row in zip(keys, rows, strict=True)]
     data = kernel_dump.datagram(bodies)
@@ -104,8 +105,6 @@ def test_sizes_that_add_up_by_chance_are_noticed() -> None:
 
 def test_kernel_without_tunnel_types() -> None:
     body = kernel_dump.destination(PLACE, NAT)
-    without = body.replace(
-        kernel_dump.attribute(13, b"\0") + kernel_dump.be16(14, 0) + kernel_dump.u16(15, 0), b""
-    )
+    without = body.replace(attribute(13, b"\0") + kernel_dump.be16(14, 0) + kernel_dump.u16(15, 0), b"")
     raw = struct.pack("=H", len(without)) + without[2:]
     assert DestinationReader().parse([kernel_dump.datagram([raw])]) == {PLACE: NAT}
