@@ -1,0 +1,260 @@
+"""IP addresses of the host, marked as ours by IFA_PROTO (`linux/if_addr.h`)."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from kernelbal.errors import KernelError
+from kernelbal.kernel import sysctl
+from kernelbal.kernel.announce import announce
+from kernelbal.kernel.links import LinkDetail, read_link_details
+from kernelbal.kernel.netlink import Refusal, attribute, attributes
+from kernelbal.kernel.network_errors import failure
+from kernelbal.kernel.rtnetlink import (
+    IFA_MESSAGE,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    RTM_DELADDR,
+    RTM_GETADDR,
+    RTM_NEWADDR,
+    U32,
+    Request,
+    RtNetlink,
+)
+from kernelbal.model.address import AF_INET, Address, family_of, host_prefix
+from kernelbal.model.network import (
+    IFA_PROTO_KERNELBAL,
+    AddressAttributes,
+    AddressKey,
+    Link,
+    ObservedAddress,
+)
+from kernelbal.plan.actions import AddAddress, Outcome, RemoveAddress, ReplaceAddress, Result
+
+AddressAction = AddAddress | ReplaceAddress | RemoveAddress
+Announcer = Callable[[Sequence[AddressKey], Mapping[str, LinkDetail]], Mapping[AddressKey, str]]
+
+IFA_ADDRESS: Final = 1
+IFA_LOCAL: Final = 2
+IFA_CACHEINFO: Final = 6
+IFA_FLAGS: Final = 8
+IFA_PROTO: Final = 11
+IFA_F_NODAD: Final = 0x02
+IFA_F_DEPRECATED: Final = 0x20
+IFA_F_NOPREFIXROUTE: Final = 0x200
+FOREVER_S: Final = 0xFFFFFFFF
+
+_CACHEINFO = struct.Struct("=IIII")
+"""`struct ifa_cacheinfo`: preferred and valid lifetime in seconds, creation and update stamp."""
+_PROTO: Final = attribute(IFA_PROTO, bytes([IFA_PROTO_KERNELBAL]))
+
+
+def observe_addresses(socket: RtNetlink, links: Iterable[Link]) -> tuple[ObservedAddress, ...]:
+    """Return every address of every device.
+
+    `ours` is False throughout on kernels before 5.18, which do not keep IFA_PROTO.
+
+    Raises:
+        KernelError: they cannot be read.
+    """
+    devices = {link.ifindex: link.name for link in links}
+    dump = socket.dump(RTM_GETADDR, IFA_MESSAGE.pack(0, 0, 0, 0, 0), "addresses")
+    return tuple(parse_address_message(data, devices) for data in dump)
+
+
+def parse_address_message(data: bytes, devices: Mapping[int, str]) -> ObservedAddress:
+    """Return the address in an RTM_NEWADDR message without netlink header."""
+    _, prefix, flags, _, index = IFA_MESSAGE.unpack_from(data)
+    address, ours, preferred_s = b"", False, FOREVER_S
+    for kind, start, end in attributes(data, IFA_MESSAGE.size, len(data)):
+        if kind == IFA_LOCAL or (kind == IFA_ADDRESS and not address):
+            address = data[start:end]  # of a point-to-point address, the local end
+        elif kind == IFA_FLAGS:
+            (flags,) = U32.unpack_from(data, start)
+        elif kind == IFA_CACHEINFO:
+            preferred_s = _CACHEINFO.unpack_from(data, start)[0]
+        elif kind == IFA_PROTO:
+            ours = data[start] == IFA_PROTO_KERNELBAL
+    attributes_ = AddressAttributes(
+        no_dad=bool(flags & IFA_F_NODAD),
+        deprecated=bool(flags & IFA_F_DEPRECATED) or preferred_s == 0,
+        no_prefix_route=bool(flags & IFA_F_NOPREFIXROUTE),
+    )
+    return ObservedAddress(AddressKey(devices.get(index, ""), Address(address), prefix), attributes_, ours)
+
+
+def pack_address(key: AddressKey, ifindex: int, wanted: AddressAttributes) -> bytes:
+    """Return the payload of RTM_NEWADDR: every attribute is explicit."""
+    flags = (IFA_F_NODAD if wanted.no_dad else 0) | (IFA_F_NOPREFIXROUTE if wanted.no_prefix_route else 0)
+    preferred_s = 0 if wanted.deprecated else FOREVER_S
+    return (
+        _identity(key, ifindex)
+        + attribute(IFA_FLAGS, U32.pack(flags))
+        + attribute(IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, FOREVER_S, 0, 0))
+        + _PROTO
+    )
+
+
+def _identity(key: AddressKey, ifindex: int) -> bytes:
+    head = IFA_MESSAGE.pack(family_of(key.address), key.prefix, 0, 0, ifindex)
+    return head + attribute(IFA_LOCAL, key.address) + attribute(IFA_ADDRESS, key.address)
+
+
+def perform_addresses(
+    socket: RtNetlink, actions: Sequence[AddressAction], announcer: Announcer = announce
+) -> list[Outcome]:
+    """Add, change and remove addresses, and announce the added ones; one that fails does not stop others.
+
+    Returns:
+        One outcome per action, in the same order.
+    """
+    try:
+        devices = {detail.link.name: detail for detail in read_link_details(socket)}
+    except KernelError as error:
+        return [Outcome(a, Result.FAILED, error.errno, error.message, error.hint or "") for a in actions]
+    with ExitStack() as stack:
+        for device in _losing_networks(actions):
+            stack.enter_context(keeping_secondaries(device))
+        refusals = _transmit(socket, actions, devices)
+    outcomes = [
+        Outcome(action, Result.DONE) if refusal is None else failure(action, *refusal)
+        for action, refusal in zip(actions, refusals, strict=True)
+    ]
+    return _announced(_excuse_equal(socket, outcomes, devices), devices, announcer)
+
+
+def _transmit(
+    socket: RtNetlink, actions: Sequence[AddressAction], devices: Mapping[str, LinkDetail]
+) -> list[Refusal | None]:
+    requests: list[Request] = []
+    owners: list[int] = []
+    refusals: list[Refusal | None] = [None] * len(actions)
+    for index, action in enumerate(actions):
+        detail = devices.get(action.key.device)
+        if detail is None:
+            refusals[index] = Refusal(errno.ENODEV)
+            continue
+        for each in _requests(action, detail.link.ifindex):
+            requests.append(each)
+            owners.append(index)
+    verdicts = socket.transmit(requests)
+    for number, refusal in verdicts.refused.items():
+        refusals[owners[number]] = refusal
+    for number in verdicts.unknown:
+        refusals[owners[number]] = refusals[owners[number]] or Refusal(errno.ENOBUFS)
+    return refusals
+
+
+def _requests(action: AddressAction, ifindex: int) -> Iterator[Request]:
+    match action:
+        case AddAddress(key, wanted):
+            yield Request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, pack_address(key, ifindex, wanted))
+        case RemoveAddress(key):
+            yield Request(RTM_DELADDR, 0, _identity(key, ifindex))
+        case ReplaceAddress(key, old, wanted):
+            if len(key.address) == 4 and old.no_prefix_route != wanted.no_prefix_route:
+                # The kernel changes lifetimes of an IPv4 address in place, but ignores this flag.
+                yield Request(RTM_DELADDR, 0, _identity(key, ifindex))
+            yield Request(RTM_NEWADDR, NLM_F_REPLACE | NLM_F_CREATE, pack_address(key, ifindex, wanted))
+
+
+def _losing_networks(actions: Iterable[AddressAction]) -> list[str]:
+    """Return the devices that lose an IPv4 address which others may depend on."""
+    return sorted(
+        {
+            action.key.device
+            for action in actions
+            if not isinstance(action, AddAddress)
+            and family_of(action.key.address) == AF_INET
+            and action.key.prefix < host_prefix(action.key.address)
+        }
+    )
+
+
+@contextmanager
+def keeping_secondaries(device: str) -> Iterator[None]:
+    """Let other IPv4 addresses of a network stay while its first address is removed.
+
+    The kernel removes all of them with the first one unless `promote_secondaries` is set.
+    """
+    path = f"net/ipv4/conf/{device}/promote_secondaries"
+    before = sysctl.read_sysctl(path)
+    if before is None or before == "1":
+        yield
+        return
+    sysctl.write_sysctl(path, "1")
+    try:
+        yield
+    finally:
+        sysctl.write_sysctl(path, before)
+
+
+def _excuse_equal(
+    socket: RtNetlink, outcomes: list[Outcome], devices: Mapping[str, LinkDetail]
+) -> list[Outcome]:
+    """Settle by reading what was there already, and what the kernel's lost answers were about."""
+    doubtful = {
+        index for index, outcome in enumerate(outcomes) if outcome.errno in (errno.EEXIST, errno.ENOBUFS)
+    }
+    if not doubtful:
+        return outcomes
+    try:
+        found = observe_addresses(socket, [detail.link for detail in devices.values()])
+    except KernelError:
+        return outcomes  # they stay failed, in the words that they have
+    present = {address.key: address.attributes for address in found}
+    return [
+        _settled(outcome, present) if index in doubtful else outcome for index, outcome in enumerate(outcomes)
+    ]
+
+
+def _settled(outcome: Outcome, present: Mapping[AddressKey, AddressAttributes]) -> Outcome:
+    action = outcome.action
+    if isinstance(action, RemoveAddress):
+        return outcome if action.key in present else Outcome(action, Result.DONE)
+    if not isinstance(action, AddAddress | ReplaceAddress):
+        return outcome
+    have = present.get(action.key)
+    if have is None or not _equal(action.key, have, action.attributes):
+        return outcome
+    return Outcome(action, Result.ALREADY if outcome.errno == errno.EEXIST else Result.DONE)
+
+
+def _equal(key: AddressKey, have: AddressAttributes, wanted: AddressAttributes) -> bool:
+    """The kernel keeps no DAD flag for IPv4."""
+    if family_of(key.address) == AF_INET:
+        have = have._replace(no_dad=wanted.no_dad)
+    return have == wanted
+
+
+def _announced(
+    outcomes: list[Outcome], devices: Mapping[str, LinkDetail], announcer: Announcer
+) -> list[Outcome]:
+    """Announce what was added; IPv6 only without DAD, before which an address must not be used (RFC 4862)."""
+    added = [
+        outcome.action.key
+        for outcome in outcomes
+        if outcome.result is Result.DONE
+        and isinstance(outcome.action, AddAddress)
+        and (family_of(outcome.action.key.address) == AF_INET or outcome.action.attributes.no_dad)
+    ]
+    if not added:
+        return outcomes
+    silent = announcer(added, devices)
+    return [_unannounced(outcome, silent) for outcome in outcomes] if silent else outcomes
+
+
+def _unannounced(outcome: Outcome, silent: Mapping[AddressKey, str]) -> Outcome:
+    if not isinstance(outcome.action, AddAddress) or outcome.action.key not in silent:
+        return outcome
+    reason = silent[outcome.action.key]
+    return outcome._replace(
+        result=Result.FAILED,
+        message=f"the address is there, but was not announced: {reason}",
+        hint="neighbours may go on sending to its former holder until their entries expire",
+    )
