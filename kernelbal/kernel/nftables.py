@@ -1,0 +1,167 @@
+"""Our one nftables table through libnftables (`libnftables-json(5)`).
+
+The table is replaced as a whole, in one transaction and without looking at what is there: packets see either
+the old table or the new one, and a table that someone edited is put right by the same three commands.
+
+Numbers are asked for instead of names, so that neither /etc/protocols nor /etc/services has a say.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+from collections.abc import Sequence
+from typing import Final, Protocol, Self
+
+from kernelbal.errors import KernelError, NotSupported
+from kernelbal.kernel.network_errors import NFT_MODULES, error
+from kernelbal.kernel.nft_json import TABLE, Command, parse_table, replacement
+from kernelbal.model.nft import TABLE_FAMILY, TABLE_NAME, NftTable
+from kernelbal.plan.actions import Outcome, ReplaceTable, Result
+
+LIBRARY: Final = "libnftables.so.1"
+_CONTEXT_FIELD: Final = "_Nftables__ctx"
+"""The binding's `struct nft_ctx`; the published binding has no method for dry runs."""
+TARGET: Final = f"{TABLE_FAMILY} {TABLE_NAME}"
+
+_ERRNO_BY_WORDS: Final = {
+    os.strerror(number): number
+    for number in (
+        errno.EPERM,
+        errno.ENOENT,
+        errno.EEXIST,
+        errno.EBUSY,
+        errno.EINVAL,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.EOPNOTSUPP,
+        errno.EPROTONOSUPPORT,
+        errno.EAFNOSUPPORT,
+        errno.EMSGSIZE,
+    )
+}
+"""libnftables reports errors in words alone."""
+_NO_NFTABLES: Final = (errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
+
+
+class Context(Protocol):
+    """What is needed of `nftables.Nftables`."""
+
+    def cmd(self, command: str, /) -> tuple[int, str, str]:
+        """Run commands; return status, output and errors."""
+
+
+class Nftables:
+    """A libnftables context in the network namespace of the thread that made it."""
+
+    def __init__(self, context: Context, library: ctypes.CDLL) -> None:
+        self._context = context
+        self._set_dry_run = library.nft_ctx_set_dry_run
+        self._set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+
+    @classmethod
+    def open(cls) -> Self:
+        """Open a context.
+
+        Raises:
+            NotSupported: libnftables is not installed.
+        """
+        try:
+            library = ctypes.CDLL(LIBRARY)
+        except OSError as fault:
+            raise NotSupported(
+                "open nftables", TARGET, errno.ENOENT, f"{LIBRARY} is missing", "apt install libnftables1"
+            ) from fault
+        import nftables  # not above: a machine without libnftables must get the words above
+
+        context = nftables.Nftables(LIBRARY)
+        context.set_json_output(True)
+        context.set_stateless_output(True)
+        context.set_numeric_proto_output(True)
+        context.set_numeric_prio_output(True)
+        context.set_numeric_symbol_output(True)
+        return cls(context, library)
+
+    def observe(self) -> NftTable | None:
+        """Return our table, None when there is none.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        try:
+            return parse_table(self._run("read nftables table", [{"list": {"table": TABLE}}]))
+        except KernelError as fault:
+            if fault.errno == errno.ENOENT or fault.errno in _NO_NFTABLES:
+                return None
+            raise
+
+    def foreign_tables(self) -> tuple[str, ...]:
+        """Return the names of all other tables, such as `ip filter`.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+        try:
+            listed = self._run("list nftables tables", [{"list": {"tables": None}}])
+        except KernelError as fault:
+            if fault.errno in _NO_NFTABLES:
+                return ()
+            raise
+        tables = [f"{t['family']} {t['name']}" for each in listed for t in [each.get("table")] if t]
+        return tuple(sorted(name for name in tables if name != TARGET))
+
+    def check(self, table: NftTable) -> None:
+        """Let the kernel check the transaction that `replace` would run, without committing it.
+
+        Raises:
+            KernelError: it would be refused; the message says why.
+        """
+        handle = getattr(self._context, _CONTEXT_FIELD)
+        self._set_dry_run(handle, True)
+        try:
+            self._run("check nftables table", replacement(table))
+        finally:
+            self._set_dry_run(handle, False)
+
+    def replace(self, table: NftTable) -> None:
+        """Replace our table in one transaction; an empty one is deleted.
+
+        Raises:
+            KernelError: the kernel refuses it, and the old table stays.
+        """
+        self._run("replace nftables table", replacement(table))
+
+    def _run(self, operation: str, commands: Sequence[Command]) -> list[Command]:
+        document = {"nftables": [{"metainfo": {"json_schema_version": 1}}, *commands]}
+        status, output, said = self._context.cmd(json.dumps(document))
+        if status:
+            raise _refused(operation, said)
+        return list(json.loads(output)["nftables"]) if output else []
+
+
+def perform_tables(driver: Nftables, actions: Sequence[ReplaceTable]) -> list[Outcome]:
+    """Replace our table; an action that fails does not stop the others."""
+    outcomes: list[Outcome] = []
+    for action in actions:
+        try:
+            driver.replace(action.table)
+        except KernelError as fault:
+            outcomes.append(Outcome(action, Result.FAILED, fault.errno, fault.message, fault.hint or ""))
+        else:
+            outcomes.append(Outcome(action, Result.DONE))
+    return outcomes
+
+
+def _refused(operation: str, said: str) -> KernelError:
+    text = _first_line(said)
+    number = next((number for words, number in _ERRNO_BY_WORDS.items() if words in said), 0)
+    if number == 0:
+        return KernelError(operation, TARGET, 0, f"cannot {operation}: {text}", NFT_MODULES)
+    return error(ReplaceTable, operation, TARGET, number, text)
+
+
+def _first_line(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line), "no reason given")
