@@ -1,24 +1,45 @@
-"""What this boot of the machine is called, how long it runs, and how much memory it has."""
+"""Facts about the running system: which boot it is, how long it has run, how much memory it has."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
+from typing import Final
 
-BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+from kernelbal.errors import StateError
 
-
-def boot_id() -> str:
-    """Return the kernel's random name for this boot (`random(4)`)."""
-    return BOOT_ID_FILE.read_text(encoding="ascii").strip()
+PROC: Final = Path("/proc")
 
 
-def boot_clock() -> float:
-    """Return seconds since boot, time asleep included (`CLOCK_BOOTTIME`)."""
+def boot_id(proc: Path = PROC) -> str:
+    """Return the random identifier of this boot (`random(4)`).
+
+    Raises:
+        StateError: /proc is not mounted.
+    """
+    return _read(proc / "sys/kernel/random/boot_id").strip()
+
+
+def boot_clock_s() -> float:
+    """Return seconds since boot, time asleep included (CLOCK_BOOTTIME)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def total_memory_bytes() -> int:
-    """Return the memory of the machine in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def total_memory_bytes(proc: Path = PROC) -> int:
+    """Return the memory that the kernel manages, in bytes.
+
+    Raises:
+        StateError: /proc is not mounted.
+    """
+    for line in _read(proc / "meminfo").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemTotal":
+            return int(rest.split()[0]) * 1024
+    raise StateError("/proc/meminfo does not say how much memory there is")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise StateError(f"cannot read {path}: {error.strerror}", "mount /proc") from error

@@ -1,202 +1,204 @@
-"""The state directory: the record of what is ours, and what an unconfirmed apply comes back to.
+"""The state directory: what is ours in this kernel, and what to come back to.
 
-Files are replaced atomically and have reached the disk before the kernel is changed. A record of another
-boot counts for nothing, because a reboot takes everything that we put into the kernel with it.
+Every file is replaced whole: written beside the old one, flushed to the disk, renamed over it, and the
+directory flushed. So after a crash or a power cut there is the old record or the new one, never half of one.
+A record that cannot be read is an error: taken for empty, it would turn everything of ours into foreign
+objects that nobody removes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
-import json
 import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from kernelbal.errors import StateError
-from kernelbal.kernel import codec
 from kernelbal.kernel.boot import boot_id
+from kernelbal.kernel.state_codec import (
+    Malformed,
+    Snapshot,
+    decode_ownership,
+    decode_snapshot,
+    encode_ownership,
+    encode_snapshot,
+)
 from kernelbal.model.state import DesiredState, Ownership
 
-VERSION = 1
-"""Version of the files' format; another one is refused, never guessed at."""
+DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
+DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 
-_Value = TypeVar("_Value")
+OWNERSHIP_FILE: Final = "owned.json"
+SNAPSHOT_FILE: Final = "snapshot.json"
+LOCK_FILE: Final = "lock"
 
-LOCK_POLL_S = 0.1
-"""How often a process that waits for the directory tries again, in seconds."""
+_DIRECTORY_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
+_AS_ROOT: Final = "run it as root, or name another directory with --state-dir"
+_PID_BYTES: Final = 32
 
-_OWNED = "owned.json"
-_SNAPSHOT = "snapshot.json"
-_LOCK = "lock"
-
-
-class Snapshot(NamedTuple):
-    """What an unconfirmed apply comes back to, and when (seconds on the boot clock)."""
-
-    state: DesiredState
-    deadline_at: float
+T = TypeVar("T")
 
 
 class StateDirectory:
-    """A directory of our own, by default `/var/lib/kernelbal`, made when it is first written to."""
+    """The files of one state directory; it is made when something is first written or locked.
 
-    def __init__(self, path: Path, this_boot: Callable[[], str] = boot_id) -> None:
-        self._path = path
-        self._this_boot = this_boot
+    Args:
+        path: the directory; None takes `KERNELBAL_STATE_DIR`, and without that `/var/lib/kernelbal`.
+        boot: returns the identifier of this boot.
+    """
+
+    def __init__(self, path: Path | None = None, boot: Callable[[], str] = boot_id) -> None:
+        self._path = path or Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
+        self._boot = boot
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._path
 
     def load(self) -> Ownership:
-        """Return the record of this boot; an empty one when there is none.
+        """Return the record of this boot; an empty one when there is none, or only one of an earlier boot.
 
         Raises:
-            StateError: the record cannot be read or is damaged; it is left as it is.
+            StateError: the record cannot be read, or is damaged.
         """
-        this_boot = self._this_boot()
-        document = self._read(_OWNED)
-        if document is None or document["boot_id"] != this_boot:
+        this_boot = self._boot()
+        found = self._read(OWNERSHIP_FILE, decode_ownership, "the record of what is ours")
+        if found is None or found.boot_id != this_boot:
             return Ownership(boot_id=this_boot)
-        return self._decoded(_OWNED, lambda: codec.decode_ownership(document))
+        return found
 
     def save(self, ownership: Ownership) -> None:
         """Replace the record; on return it has reached the disk.
 
         Raises:
-            StateError: it cannot be written; the old record still holds.
+            StateError: it cannot be written; then the old one stays.
         """
-        self._write(_OWNED, codec.encode_ownership(ownership) | {"boot_id": self._this_boot()})
-
-    def clear(self) -> None:
-        """Forget everything; after a release nothing is ours."""
-        for name in (_OWNED, _SNAPSHOT):
-            self._remove(name)
+        self._write(OWNERSHIP_FILE, encode_ownership(replace(ownership, boot_id=self._boot())))
 
     def load_snapshot(self) -> Snapshot | None:
-        """Return what an unconfirmed apply of this boot comes back to, or None.
+        """Return what to come back to, None when nothing awaits confirmation in this boot.
 
         Raises:
-            StateError: it cannot be read or is damaged.
+            StateError: the snapshot cannot be read, or is damaged.
         """
-        document = self._read(_SNAPSHOT)
-        if document is None or document["boot_id"] != self._this_boot():
-            return None
-        state = self._decoded(_SNAPSHOT, lambda: codec.decode_state(document["state"]))
-        return Snapshot(state, float(document["deadline_at"]))
+        found = self._read(SNAPSHOT_FILE, decode_snapshot, "the snapshot for `kernelbal rollback`")
+        return found if found is not None and found.boot_id == self._boot() else None
 
     def save_snapshot(self, state: DesiredState, deadline_at: float) -> None:
-        """Record what to come back to unless confirmed until `deadline_at` (seconds on the boot clock).
+        """Keep what to come back to; on return it has reached the disk.
+
+        Args:
+            state: what is ours now.
+            deadline_at: until when to confirm, in seconds on the boot clock.
 
         Raises:
             StateError: it cannot be written.
         """
-        document = {"state": codec.encode_state(state), "deadline_at": deadline_at}
-        self._write(_SNAPSHOT, document | {"boot_id": self._this_boot()})
+        self._write(SNAPSHOT_FILE, encode_snapshot(Snapshot(state, deadline_at, self._boot())))
 
     def discard_snapshot(self) -> None:
-        """Keep what was applied."""
-        self._remove(_SNAPSHOT)
-
-    @contextmanager
-    def lock(self, patience_s: float = 0.0) -> Iterator[None]:
-        """Hold the directory, so that no other apply runs meanwhile.
-
-        Args:
-            patience_s: how long to wait for another holder, in seconds.
+        """Forget the snapshot, if there is one.
 
         Raises:
-            StateError: another process holds it; the message names it.
+            StateError: it cannot be removed.
         """
-        self._make()
-        path = self._path / _LOCK
-        with self._worded("open", path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with _worded(f"cannot remove {self._path / SNAPSHOT_FILE}"), contextlib.suppress(FileNotFoundError):
+            (self._path / SNAPSHOT_FILE).unlink()
+            self._flush_directory()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other apply out until the block ends, or the process does.
+
+        Raises:
+            StateError: another process holds the lock; the message names its pid.
+        """
+        self._make_directory()
+        path = self._path / LOCK_FILE
+        with _worded(f"cannot lock {path}"):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
-            give_up_at = time.monotonic() + patience_s
-            while not _try_lock(descriptor):
-                if time.monotonic() >= give_up_at:
-                    holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                    raise StateError(
-                        f"another kernelbal is changing this kernel (process {holder})",
-                        "wait until it is done, then try again",
-                    )
-                time.sleep(LOCK_POLL_S)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            self._take(descriptor, path)
             yield
         finally:
             os.close(descriptor)
 
-    # -- files -----------------------------------------------------------------------------------------------
-
-    def _make(self) -> None:
-        with self._worded("make", self._path):
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        path = self._path / name
-        with self._worded("read", path):
-            try:
-                data = path.read_bytes()
-            except FileNotFoundError:
-                return None
-        document = self._decoded(name, lambda: json.loads(data))
-        if not isinstance(document, dict) or document.get("version") != VERSION or "boot_id" not in document:
-            raise self._damaged(name)
-        return document
-
-    def _decoded(self, name: str, decode: Callable[[], _Value]) -> _Value:
+    def _take(self, descriptor: int, path: Path) -> None:
         try:
-            return decode()
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise self._damaged(name) from error
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
+            raise StateError(
+                f"another kernelbal is changing this kernel (pid {holder})",
+                f"wait until it is through; it holds {path}",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
-    def _damaged(self, name: str) -> StateError:
-        return StateError(
-            f"{self._path / name} is damaged or of another version",
-            "move it away; what kernelbal put into the kernel then counts as foreign until the next apply",
-        )
-
-    def _write(self, name: str, document: dict[str, Any]) -> None:
-        self._make()
+    def _read(self, name: str, decode: Callable[[str], T], what: str) -> T | None:
         path = self._path / name
-        temporary = path.with_suffix(".new")
-        data = json.dumps({"version": VERSION, **document}, separators=(",", ":")).encode()
-        with self._worded("write", path):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unusable(f"cannot read {path}", error) from error
+        except UnicodeDecodeError as error:
+            raise _damaged(path, what, f"it is damaged: {error.reason}") from error
+        try:
+            return decode(text)
+        except Malformed as error:
+            raise _damaged(path, what, str(error)) from error
+
+    def _write(self, name: str, text: str) -> None:
+        self._make_directory()
+        path = self._path / name
+        # One writer at a time holds the lock, so the temporary name needs no random part, and what a crash
+        # left behind is overwritten.
+        temporary = self._path / f".{name}.new"
+        with _worded(f"cannot write {path}"):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(temporary, flags, _FILE_MODE), "w", encoding="utf-8") as file:
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            self._sync_directory()
+            self._flush_directory()
 
-    def _remove(self, name: str) -> None:
-        with self._worded("remove", self._path / name), suppress(FileNotFoundError):
-            (self._path / name).unlink()
-            self._sync_directory()
+    def _make_directory(self) -> None:
+        with _worded(f"cannot make {self._path}"):
+            self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
 
-    def _sync_directory(self) -> None:
+    def _flush_directory(self) -> None:
         descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
-    @contextmanager
-    def _worded(self, verb: str, path: Path) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StateError(
-                f"cannot {verb} {path}: {error.strerror}",
-                "run as root, or name another directory with --state-dir",
-            ) from error
+
+def _damaged(path: Path, what: str, why: str) -> StateError:
+    return StateError(
+        f"{path} holds {what}, but {why}",
+        f"restore it from a backup, or move it away (`mv {path} {path}.bad`): then what it lists counts as "
+        "foreign, and `kernelbal apply` adopts what the site file names",
+    )
 
 
-def _try_lock(descriptor: int) -> bool:
+def _unusable(doing: str, error: OSError) -> StateError:
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return StateError(f"{doing}: {error.strerror}", _AS_ROOT if denied else "check the disk and the path")
+
+
+@contextlib.contextmanager
+def _worded(doing: str) -> Iterator[None]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    except OSError as error:
+        raise _unusable(doing, error) from error

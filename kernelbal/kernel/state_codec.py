@@ -1,0 +1,274 @@
+"""The ownership record and the snapshot as compact JSON, one row per object.
+
+Rows instead of objects with names, and addresses in hexadecimal: a site may hold 100,000 real servers, and
+both files are written before each change. The layout has a number; a file of another layout is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from kernelbal.model.address import Address
+from kernelbal.model.ipvs import (
+    DestinationAttributes,
+    DestinationKey,
+    ServiceAttributes,
+    ServiceKey,
+    Timeouts,
+    VirtualServer,
+)
+from kernelbal.model.network import AddressAttributes, AddressKey, LinkState, Sysctl
+from kernelbal.model.nft import NftChain, NftRule, NftSet, NftTable
+from kernelbal.model.state import DesiredState, Drain, DrainKey, Ownership, ServicePolicy
+
+SCHEMA: Final = 1
+
+T = TypeVar("T")
+Row = list[Any]
+
+
+class Malformed(Exception):
+    """The text is not what this module writes; the message says in which way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What to come back to when an apply is not confirmed.
+
+    Attributes:
+        state: what was ours before the apply.
+        deadline_at: until when to confirm, in seconds on the boot clock.
+        boot_id: of the boot whose clock that is.
+    """
+
+    state: DesiredState
+    deadline_at: float
+    boot_id: str
+
+
+def encode_ownership(ownership: Ownership) -> str:
+    """Return the record as text; equal records give equal text."""
+    return _dump(
+        {
+            "schema": SCHEMA,
+            "boot_id": ownership.boot_id,
+            "services": [_service_row(key) for key in sorted(ownership.services)],
+            "addresses": [_address_row(key) for key in sorted(ownership.addresses)],
+            "links": sorted(ownership.links),
+            "sysctls": dict(sorted(ownership.sysctls.items())),
+            "timeouts": ownership.timeouts,
+            "drains": [
+                [_service_row(key.service), _destination_row(key.destination), *drain]
+                for key, drain in sorted(ownership.drains.items())
+            ],
+        }
+    )
+
+
+def decode_ownership(text: str) -> Ownership:
+    """Return the record.
+
+    Raises:
+        Malformed: the text is damaged or of another layout.
+    """
+    return _decode(text, _ownership)
+
+
+def _ownership(document: dict[str, Any]) -> Ownership:
+    return Ownership(
+        boot_id=_text(document["boot_id"]),
+        services=frozenset(map(_service, document["services"])),
+        addresses=frozenset(map(_address, document["addresses"])),
+        links=frozenset(map(_text, document["links"])),
+        sysctls={_text(path): _text(value) for path, value in document["sysctls"].items()},
+        timeouts=_timeouts(document["timeouts"]),
+        drains={
+            DrainKey(_service(service), _destination(destination)): Drain(float(since_at), float(deadline_at))
+            for service, destination, since_at, deadline_at in document["drains"]
+        },
+    )
+
+
+def encode_snapshot(snapshot: Snapshot) -> str:
+    """Return the snapshot as text."""
+    state = snapshot.state
+    return _dump(
+        {
+            "schema": SCHEMA,
+            "boot_id": snapshot.boot_id,
+            "deadline_at": snapshot.deadline_at,
+            "services": [
+                [
+                    _service_row(key),
+                    server.attributes,
+                    [[*_destination_row(name), *values] for name, values in server.destinations.items()],
+                ]
+                for key, server in state.services.items()
+            ],
+            "policies": [[_service_row(key), *policy] for key, policy in state.policies.items()],
+            "addresses": [[_address_row(key), values] for key, values in state.addresses.items()],
+            "links": state.links,
+            "sysctls": state.sysctls,
+            "nft": state.nft,
+            "timeouts": state.timeouts,
+        }
+    )
+
+
+def decode_snapshot(text: str) -> Snapshot:
+    """Return the snapshot.
+
+    Raises:
+        Malformed: the text is damaged or of another layout.
+    """
+    return _decode(text, _snapshot)
+
+
+def _snapshot(document: dict[str, Any]) -> Snapshot:
+    state = DesiredState(
+        services=dict(map(_virtual_server, document["services"])),
+        policies={
+            _service(key): ServicePolicy(_text(name), float(drain_s))
+            for key, name, drain_s in document["policies"]
+        },
+        addresses={
+            _address(key): AddressAttributes(*_bools(values)) for key, values in document["addresses"]
+        },
+        links=tuple(
+            LinkState(_text(name), _text(kind), _number(mtu)) for name, kind, mtu in document["links"]
+        ),
+        sysctls=tuple(
+            Sysctl(_text(path), _text(value), _text(reason), _bool(optional))
+            for path, value, reason, optional in document["sysctls"]
+        ),
+        nft=_nft(document["nft"]),
+        timeouts=_timeouts(document["timeouts"]),
+    )
+    return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]))
+
+
+def _virtual_server(row: Row) -> tuple[ServiceKey, VirtualServer]:
+    key, (scheduler, flags, timeout_s, prefix, engine), rows = row
+    attributes = ServiceAttributes(
+        _text(scheduler), _number(flags), _number(timeout_s), _number(prefix), _text(engine)
+    )
+    destinations = {
+        DestinationKey(_packed(address), _number(port)): DestinationAttributes(*_numbers(values))
+        for address, port, *values in rows
+    }
+    return _service(key), VirtualServer(attributes, destinations)
+
+
+def _nft(row: Row) -> NftTable:
+    sets, chains = row
+    return NftTable(
+        tuple(
+            NftSet(
+                _text(name),
+                tuple(map(_text, key_types)),
+                _text(value_type),
+                _bool(interval),
+                tuple(tuple(map(_text, element)) for element in elements),
+            )
+            for name, key_types, value_type, interval, elements in sets
+        ),
+        tuple(
+            NftChain(
+                _text(name),
+                _text(kind),
+                _text(hook),
+                _number(priority),
+                tuple(NftRule(_text(expression), _text(text)) for expression, text in rules),
+            )
+            for name, kind, hook, priority, rules in chains
+        ),
+    )
+
+
+def _service_row(key: ServiceKey) -> Row:
+    return [key.family, key.protocol, key.address.hex(), key.port, key.mark]
+
+
+def _service(row: Row) -> ServiceKey:
+    family, protocol, address, port, mark = row
+    family, protocol, port, mark = _numbers([family, protocol, port, mark])
+    return ServiceKey(family, protocol, Address(bytes.fromhex(address)), port, mark)
+
+
+def _destination_row(key: DestinationKey) -> Row:
+    return [key.address.hex(), key.port]
+
+
+def _destination(row: Row) -> DestinationKey:
+    address, port = row
+    return DestinationKey(_packed(address), _number(port))
+
+
+def _address_row(key: AddressKey) -> Row:
+    return [key.device, key.address.hex(), key.prefix]
+
+
+def _address(row: Row) -> AddressKey:
+    device, address, prefix = row
+    return AddressKey(_text(device), _packed(address), _number(prefix))
+
+
+def _packed(text: str) -> Address:
+    address = bytes.fromhex(text)
+    if len(address) not in (4, 16):
+        raise ValueError(f"`{text}` is not an address")
+    return Address(address)
+
+
+def _timeouts(row: Row | None) -> Timeouts | None:
+    return None if row is None else Timeouts(*_numbers(row))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _number(value: object) -> int:
+    return _numbers([value])[0]
+
+
+def _numbers(values: Iterable[Any]) -> list[int]:
+    return _all_of(int, values)
+
+
+def _bools(values: Iterable[Any]) -> list[bool]:
+    return _all_of(bool, values)
+
+
+def _bool(value: object) -> bool:
+    return _bools([value])[0]
+
+
+def _all_of(kind: type[T], values: Iterable[Any]) -> list[T]:
+    """A bool is no int here, although Python says so."""
+    found = list(values)
+    for value in found:
+        if type(value) is not kind:
+            raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return found
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":")) + "\n"
+
+
+def _decode(text: str, build: Callable[[dict[str, Any]], T]) -> T:
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or "schema" not in document:
+            raise Malformed("it is not a file of kernelbal")
+        if document["schema"] != SCHEMA:
+            raise Malformed(f"its layout has number {document['schema']}, this version knows {SCHEMA}")
+        return build(document)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise Malformed(f"it is damaged: {error}") from error
