@@ -96,7 +96,7 @@ class _Fault(NamedTuple):
         field = self.setting.field
         if field is None or not field.description:
             return None
-        return f"`{_field_name(self.path)}`: {field.description}"
+        return f"`{self.setting.key}`: {field.description}"
 
 
 def _finding(model: type[BaseModel], path: Path, error: ErrorDetails) -> Finding:
@@ -123,7 +123,7 @@ def _unknown_key(fault: _Fault) -> Finding:
 def _unknown_value(fault: _Fault) -> Finding:
     if not isinstance(fault.value, str):
         return _of_wrong_type(fault)
-    hint = value_hint(_field_name(fault.path), fault.value, _choices(fault.setting))
+    hint = value_hint(fault.setting.key, fault.value, _choices(fault.setting))
     return fault.finding(f"`{shown(fault.value)}` is not possible here", hint)
 
 
@@ -184,10 +184,6 @@ def _kind(value: object) -> str:
             return "a list"
         case _:
             return "a mapping"
-
-
-def _field_name(path: Path) -> str:
-    return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
 def _choices(setting: Setting) -> tuple[str, ...]:

@@ -21,13 +21,13 @@ class Setting(NamedTuple):
         annotation: type of the value, without `| None`.
         metadata: constraints and wording.
         field: the model's field; what is inside of a list or of a mapping with free keys has that one's.
-        owner: the model that holds the field, or None at the top.
+        key: the field's name.
     """
 
     annotation: Any
     metadata: tuple[Any, ...] = ()
     field: FieldInfo | None = None
-    owner: type[BaseModel] | None = None
+    key: str = ""
 
     @property
     def model(self) -> type[BaseModel] | None:
@@ -98,12 +98,12 @@ def _step(setting: Setting, step: str | int) -> Setting | None:
             return None
         inner = _unwrap(field.annotation)
         metadata = (*field.metadata, *inner.metadata)
-        return Setting(inner.annotation, metadata, field, setting.model)
+        return Setting(inner.annotation, metadata, field, str(step))
     origin, arguments = get_origin(setting.annotation), get_args(setting.annotation)
     if origin is tuple and isinstance(step, int):
-        return _unwrap(arguments[0])._replace(field=setting.field)
+        return _unwrap(arguments[0])._replace(field=setting.field, key=setting.key)
     if origin is dict and isinstance(step, str):
-        return _unwrap(arguments[1])._replace(field=setting.field)
+        return _unwrap(arguments[1])._replace(field=setting.field, key=setting.key)
     return None
 
 

@@ -1,0 +1,80 @@
+"""How problems of a document are shown: one block each, with the line of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kernelbal.cli.output import say
+from kernelbal.errors import ConfigError, Problem, Span
+
+MAX_SOURCE_CHARACTERS = 120
+"""Longest line of a document that is shown."""
+
+
+class Sources:
+    """The lines of the documents that problems stand in."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = {}
+
+    def line(self, span: Span) -> str | None:
+        """Return the line of a place, or None when it is too long or cannot be read."""
+        if span.file not in self._lines:
+            self._lines[span.file] = _read_lines(Path(span.file))
+        lines = self._lines[span.file]
+        text = lines[span.line - 1] if span.line <= len(lines) else ""
+        return text if text.strip() and len(text) <= MAX_SOURCE_CHARACTERS else None
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []  # shown without its lines: the document came from elsewhere or is gone
+    return ["".join(c if c.isprintable() else " " for c in line) for line in text.split("\n")]
+
+
+def print_problems(error: ConfigError) -> None:
+    """Print every problem of a refused document, and how many there are."""
+    say(problems_text(error.problems, Sources()))
+    say(f"\n{error.message}")
+
+
+def problems_text(problems: Iterable[Problem], sources: Sources, label: str = "") -> str:
+    """Return one block per problem, an empty line between them; `label` precedes each message."""
+    return "\n\n".join("\n".join(_block(problem, sources, label)) for problem in problems)
+
+
+def problem_document(problem: Problem) -> dict[str, Any]:
+    """Return a problem for a JSON document."""
+    span = problem.span
+    return {
+        "file": span.file if span else None,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "key": problem.key,
+        "message": problem.message,
+        "expected": problem.expected,
+        "hint": problem.hint,
+    }
+
+
+def _block(problem: Problem, sources: Sources, label: str) -> Iterable[str]:
+    where = [str(problem.span)] if problem.span else []
+    keys = [problem.key] if problem.key else []
+    yield ": ".join([*where, *keys, f"{label}{problem.message}"])
+    if problem.span:
+        yield from _source(problem.span, sources)
+    if problem.expected:
+        yield f"  expected: {problem.expected}"
+    if problem.hint:
+        yield f"  hint: {problem.hint}"
+
+
+def _source(span: Span, sources: Sources) -> Iterable[str]:
+    text = sources.line(span)
+    if text is not None:
+        yield f"  {span.line:>5} | {text}"
+        yield f"        | {' ' * (span.column - 1)}^"

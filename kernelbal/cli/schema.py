@@ -1,0 +1,49 @@
+"""`kernelbal schema`: the vocabulary of the documents, for editors and for people."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import typer
+
+from kernelbal.cli.exit_codes import ExitCode
+
+EPILOG = """Editors with the YAML language server check and complete a document while you type:
+
+kernelbal schema > site.schema.json
+
+Then begin site.yaml with this line:
+
+# yaml-language-server: $schema=site.schema.json"""
+
+
+class Document(Enum):
+    """The documents that people write."""
+
+    SITE = "site"
+    NODE = "node"
+
+
+class Format(Enum):
+    """How the vocabulary is printed."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+DOCUMENT_ARGUMENT = typer.Argument(Document.SITE, help="Which document.")
+FORMAT_OPTION = typer.Option(Format.JSON, "--format", help="JSON Schema, or the reference page.")
+
+
+def schema(
+    document: Document = DOCUMENT_ARGUMENT,
+    output: Format = FORMAT_OPTION,
+) -> int:
+    """Print the JSON Schema of a document."""
+    from kernelbal.cli.output import put
+    from kernelbal.config.reference import json_schema, reference
+    from kernelbal.model.site import Node, Site
+
+    model = Site if document is Document.SITE else Node
+    put(json_schema(model) if output is Format.JSON else reference(model).rstrip("\n"))
+    return ExitCode.OK
