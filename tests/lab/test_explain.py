@@ -1,14 +1,20 @@
 """What is predicted is what the kernel does: real connections from many clients, one by one."""
 
 import contextlib
+import json
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kernelbal.config.load import load_node, load_site
 from kernelbal.kernel.ipvs import ConnectionFilter, IpvsTable, read_connections
+from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.traffic import ask_connection, connect
@@ -23,8 +29,10 @@ from kernelbal.model.ipvs import (
     ServiceKey,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress
-from kernelbal.model.state import ObservedState
+from kernelbal.model.state import ObservedState, Ownership
 from kernelbal.plan.actions import AddDestination, AddService, EditDestination, Result
+from kernelbal.plan.desire import desired_state
+from kernelbal.plan.diff import make_plan
 from kernelbal.plan.explain.engine import explain
 from kernelbal.plan.explain.persistence import masked_clients
 from kernelbal.plan.explain.question import Question
@@ -314,3 +322,95 @@ def test_list_of_destinations_starts_with_the_newest(bench: Bench) -> None:
     with bench.lab.director.inside(), IpvsTable.open() as table:
         services, _ = table.read()
     assert list(services[bench.service].destinations) == bench.destinations()[::-1]
+
+
+# --- a whole site, asked by the command ---
+
+SITE = """
+networks:
+  outside: {shared_addresses: [192.0.2.10/24]}
+  inside: {shared_addresses: [10.0.0.2/24]}
+virtual_services:
+  - name: shop
+    address: 192.0.2.10
+    ports: [80, 443]
+    port_following: true
+    forwarding: nat
+    scheduler: rr
+    persistence: {source_ip: {timeout: 5m, prefix: 24}}
+    real_servers: [{address: 10.0.0.11, name: rs1}, {address: 10.0.0.12, name: rs2}]
+  - name: one-armed
+    address: 192.0.2.10
+    ports: 8080
+    forwarding: nat
+    one_armed: true
+    scheduler: sh
+    real_servers: [{address: 10.0.0.11, name: rs1}, {address: 10.0.0.12, name: rs2}]
+"""
+NODE = "name: d1\ninterfaces: {outside: eth0, inside: eth1}\n"
+
+
+@pytest.fixture
+def applied(lab: LabFactory) -> NamespaceLab:
+    """A director that was programmed from a site file."""
+    two_arm = lab("two-arm")
+    lab.serve(two_arm.real_servers, tcp_ports=(80, 443, 8080))
+    _many_addresses(two_arm.client, two_arm.director, 4)
+    site, node = load_site(SITE.encode(), "site.yaml"), load_node(NODE.encode(), "node.yaml")
+    desired = desired_state(site, node)
+    with two_arm.director.inside(), LinuxKernel() as kernel:
+        observed = kernel.observe([sysctl.path for sysctl in desired.sysctls])
+        plan = make_plan(desired, observed, Ownership(), now=0.0)
+        outcomes = kernel.perform(plan.actions)
+    assert [outcome for outcome in outcomes if outcome.result is Result.FAILED] == []
+    return two_arm
+
+
+def asked(director: Host, client: str, endpoint: str, *more: str) -> dict[str, Any]:
+    """What the command prints."""
+    argv = [sys.executable, "-m", "kernelbal", "explain", client, endpoint, "--json", *more]
+    found: dict[str, Any] = json.loads(director.run(argv).stdout)
+    return found
+
+
+def answering(client: Host, source: str, port: int) -> str:
+    with connect(client, "192.0.2.10", port, source=source) as connection:
+        return ask_connection(connection)
+
+
+def test_ports_that_follow_each_other(applied: NamespaceLab) -> None:
+    before = asked(applied.director, "198.18.7.1", "192.0.2.10:80")
+    assert (before["outcome"], before["steps"][3]["verdict"]) == ("one-of", "new-client")
+    assert before["service"] == f"mark {before['mark']:#x}"
+    given = answering(applied.client, "198.18.7.1", 80)
+    after = asked(applied.director, "198.18.7.200", "192.0.2.10:443")
+    assert after["steps"][3]["verdict"] == "template"
+    assert answering(applied.client, "198.18.7.200", 443) == given
+    assert after["real_server"] == {"rs1": "10.0.0.11:*", "rs2": "10.0.0.12:*"}[given]
+    assert after["candidates"][0]["forwarding"]["port"] == 443
+
+
+def test_one_armed_service(applied: NamespaceLab) -> None:
+    for source in clients(4, 6):
+        found = asked(applied.director, source, "192.0.2.10:8080")
+        assert (found["masquerade"], found["steps"][-1]["verdict"]) == (True, "masqueraded")
+        assert found["candidates"][0]["return"]["problems"] == []
+        served_by = answering(applied.client, source, 8080)
+        assert found["real_server"] == {"rs1": "10.0.0.11:8080", "rs2": "10.0.0.12:8080"}[served_by]
+
+
+def test_site_file_predicts_its_first_apply(applied: NamespaceLab, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE)
+    for source in clients(4, 6):
+        offline = asked(applied.client, source, "192.0.2.10:8080", "--file", str(file))
+        assert offline["real_server"] == asked(applied.director, source, "192.0.2.10:8080")["real_server"]
+
+
+def test_no_problem_is_seen_where_there_is_none(applied: NamespaceLab) -> None:
+    found = asked(applied.director, "198.18.7.1", "192.0.2.10:443")
+    assert [one["forwarding"]["problems"] + one["return"]["problems"] for one in found["candidates"]] == [
+        [],
+        [],
+    ]
+    assert found["candidates"][0]["forwarding"]["mtu_bytes"] == 1500

@@ -1,0 +1,111 @@
+"""Explanations as text and as plain data."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from kernelbal.cli.explain_view import SHOWN_CANDIDATES, explanation_document, print_explanation
+from kernelbal.plan.explain.engine import explain
+from kernelbal.plan.explain.question import View
+from kernelbal.plan.explain.result import Explanation, Outcome
+from tests.unit.plan.explain.scene import address, question, service, view
+
+FIELDS = {
+    "source",
+    "client",
+    "client_port",
+    "virtual_address",
+    "port",
+    "protocol",
+    "outcome",
+    "answer",
+    "service",
+    "service_name",
+    "mark",
+    "masquerade",
+    "real_server",
+    "certainty",
+    "steps",
+    "candidates",
+}
+
+
+def explained(seen: View | None = None) -> Explanation:
+    return explain(question(), seen or view(service("wlc", 1, 1, 0)))
+
+
+def shown(explanation: Explanation, capsys: pytest.CaptureFixture[str]) -> str:
+    print_explanation(explanation, "`web` 192.0.2.10:80/tcp")
+    return capsys.readouterr().out
+
+
+def test_steps_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(explained(), capsys)
+    places = [
+        text.index(f"\n{number}. {topic}")
+        for number, topic in enumerate(
+            ["address", "classifier", "service", "persistence", "scheduler", "forwarding", "return"], 1
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_chosen_real_server_stands_first_and_those_out_last(capsys: pytest.CaptureFixture[str]) -> None:
+    server = service("fo", 1, 0, 9)
+    rows = shown(explained(view(server)), capsys).split("real servers of")[1].splitlines()[2:5]
+    assert [row.split("10.0.0.")[1][:2] for row in rows] == ["13", "11", "12"]
+    assert [row[:2] for row in rows] == ["=>", "  ", "  "]
+
+
+def test_conditions_of_the_way_back_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\n   - needs: the real server's route to 198.51.100.7 leads" in shown(explained(), capsys)
+
+
+def test_problem_is_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    local = explain(question(80, address("10.0.0.99")), view(service("wlc", 1)))
+    table = shown(local, capsys).split("real servers of")[1]
+    assert "the client is on the segment of 10.0.0.11" in table
+
+
+def test_source_is_named_where_it_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = view().addresses[:1]
+    text = shown(explained(view(service("wlc", 1), addresses=(), wanted_addresses=wanted)), capsys)
+    assert "1. address: elsewhere (from the site file)" in text
+    assert "(from the kernel)" not in text
+
+
+def test_long_list_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(explained(view(service("rr", *[1] * (SHOWN_CANDIDATES + 2)))), capsys)
+    assert "... and 2 more (--json lists them)" in text
+
+
+def test_answer_ends_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    for outcome in Outcome:
+        text = shown(replace(explained(), outcome=outcome, answer="as it is"), capsys)
+        assert text.endswith(f"=> {outcome.value}: as it is\n")
+
+
+def test_document_has_the_documented_fields() -> None:
+    document = explanation_document(explained())
+    assert document.keys() == FIELDS
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_document_of_a_candidate() -> None:
+    candidate = explanation_document(explained())["candidates"][0]
+    assert (candidate["real_server"], candidate["chosen"], candidate["why_out"]) == (
+        "10.0.0.11:80",
+        True,
+        None,
+    )
+    assert candidate["forwarding"]["device"] == "eth1"
+    assert candidate["return"]["way"] == "via-director"
+    quiesced = explanation_document(explained())["candidates"][2]
+    assert (quiesced["state"], quiesced["why_out"]) == ("quiesced", "weight 0: no new connections")
+
+
+def test_document_without_a_service() -> None:
+    document = explanation_document(explained(view()))
+    assert (document["service"], document["real_server"], document["certainty"]) == (None, None, None)
+    assert (document["candidates"], document["mark"]) == ([], None)
