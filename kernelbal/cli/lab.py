@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kernelbal.cli import demo
 from kernelbal.cli.output import put, put_json, say
 from kernelbal.lab.names import BackendName
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command(epilog=demo.EPILOG)(demo.demo)
 
 Topo = Annotated[str, typer.Option("--topology", help="two-arm or one-arm.")]
 Back = Annotated[BackendName, typer.Option("--backend", help="What provides the kernel.")]

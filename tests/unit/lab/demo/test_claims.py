@@ -1,0 +1,206 @@
+"""Each claim holds when all is well, and each way of going wrong makes it fail."""
+
+import pytest
+
+from kernelbal.lab.demo import claims
+from kernelbal.lab.demo.claims import Evidence
+from kernelbal.lab.demo.counters import Packets, Reading
+from kernelbal.lab.demo.scenarios import Replies
+from kernelbal.lab.demo.visits import Visits
+from tests.unit.lab.demo.evidence import AROUND, CLIENT, THROUGH, evidence, visits
+
+OTHER = "10.0.0.1"
+SILENT_CLIENT = Packets(sent=300, received=0)
+
+
+def test_all_answered() -> None:
+    claim = claims.all_answered(evidence())
+    assert claim.ok
+    assert claim.text == "web: all 200 requests are answered"
+    assert claim.seen == "200 of 200 answered"
+
+
+@pytest.mark.parametrize(
+    ("visited", "seen"),
+    [
+        (visits(100, 60, 39, timeout=1), "199 of 200 answered; 1 times timeout"),
+        (visits(4, 2, timeout=3), "6 of 9 answered; 3 times timeout; 191 more were not tried"),
+        (visits(100, 60, 39), "199 of 199 answered; 1 more were not tried"),
+        (visits(), "0 of 0 answered; 200 more were not tried"),
+    ],
+)
+def test_one_answer_less_fails(visited: Visits, seen: str) -> None:
+    claim = claims.all_answered(evidence(visited))
+    assert not claim.ok
+    assert claim.seen == seen
+
+
+@pytest.mark.parametrize(
+    ("weights", "counts"),
+    [((5, 3, 2), (100, 60, 40)), ((1, 1, 1), (67, 67, 66)), ((1, 1, 1), (66, 67, 67)), ((1,), (200,))],
+)
+def test_share_by_weight(weights: tuple[int, ...], counts: tuple[int, ...]) -> None:
+    named = {f"rs{i}": weight for i, weight in enumerate(weights, 1)}
+    claim = claims.shared_by_weight(Evidence("web", named, visits(*counts), THROUGH))
+    assert claim.ok
+    assert claim.seen.startswith(f"rs1 {counts[0]}")
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        (101, 60, 39),  # one request astray
+        (67, 67, 66),  # weights ignored
+        (125, 75, 0),  # a dead server whose share went to the others
+        (100, 60, 0),  # a dead server whose share was lost
+        (100, 60, 39, 1),  # someone else answered
+        (0, 0, 0),
+    ],
+)
+def test_other_shares_fail(counts: tuple[int, ...]) -> None:
+    assert not claims.shared_by_weight(evidence(visits(*counts))).ok
+
+
+def test_stranger_is_named() -> None:
+    assert claims.shared_by_weight(evidence(visits(100, 60, 40, 5))).seen.endswith(
+        "; and rs4, which should not"
+    )
+
+
+def test_client_seen() -> None:
+    assert claims.client_seen(evidence(), CLIENT, "the client's own").ok
+
+
+def test_other_client_fails() -> None:
+    claim = claims.client_seen(evidence(visits(100, 60, 40, client=OTHER)), CLIENT, "the client's own")
+    assert not claim.ok
+    assert claim.seen == f"{OTHER}; expected {CLIENT}"
+
+
+def test_two_clients_fail() -> None:
+    visited = visits(100, 60, 40)
+    visited.answers.update(visits(1, client=OTHER).answers)
+    assert not claims.client_seen(evidence(visited), CLIENT, "the client's own").ok
+
+
+def test_no_client_seen_fails() -> None:
+    assert not claims.client_seen(evidence(visits(timeout=3)), CLIENT, "the client's own").ok
+
+
+@pytest.mark.parametrize(("packets", "way"), [(THROUGH, Replies.THROUGH), (AROUND, Replies.AROUND)])
+def test_replies_took_their_way(packets: Reading, way: Replies) -> None:
+    claim = claims.replies_took(evidence(packets=packets), way)
+    assert claim.ok
+    assert claim.text == f"web: replies go {way.value}"
+
+
+@pytest.mark.parametrize(
+    ("packets", "way"),
+    [
+        (AROUND, Replies.THROUGH),
+        (THROUGH, Replies.AROUND),
+        # Routed back by the director, past IPVS
+        (THROUGH._replace(ipvs=Packets(0, 1000)), Replies.AROUND),
+        (THROUGH._replace(ipvs=Packets(0, 1000)), Replies.THROUGH),
+        # A fifth of the replies came back through the director
+        (AROUND._replace(director=Packets(1205, 1207)), Replies.AROUND),
+        # Replies reached the director, which dropped them
+        (AROUND._replace(director=Packets(1005, 2007)), Replies.AROUND),
+        # IPVS saw a single reply
+        (AROUND._replace(ipvs=Packets(1, 1000)), Replies.AROUND),
+        # IPVS had no part in it: the client found its way without
+        (AROUND._replace(ipvs=Packets(0, 0)), Replies.AROUND),
+        # Nobody at the real servers answered
+        (AROUND._replace(real_servers=Packets(5, 1009)), Replies.AROUND),
+    ],
+)
+def test_other_ways_fail(packets: Reading, way: Replies) -> None:
+    assert not claims.replies_took(evidence(packets=packets), way).ok
+
+
+@pytest.mark.parametrize("way", list(Replies))
+def test_silence_proves_no_way(way: Replies) -> None:
+    silence = Reading(SILENT_CLIENT, Packets(300, 300), Packets(0, 300), Packets(0, 300))
+    assert not claims.replies_took(evidence(visits(timeout=3), silence), way).ok
+    assert not claims.replies_took(evidence(visits(timeout=3), Reading(*[Packets(0, 0)] * 4)), way).ok
+
+
+def test_only_director_answers_arp() -> None:
+    claim = claims.only_director_answers_arp("10.0.0.80", "02:00:00:00:00:01", ["02:00:00:00:00:01"])
+    assert claim.ok
+    assert claim.seen == "1 answer"
+
+
+@pytest.mark.parametrize(
+    ("answers", "seen"),
+    [
+        ([], "0 answers"),
+        (["02:00:00:00:00:02"], "1 answer, also from 02:00:00:00:00:02"),
+        (["02:00:00:00:00:01", "02:00:00:00:00:02"], "2 answers, also from 02:00:00:00:00:02"),
+        (["02:00:00:00:00:01"] * 2, "2 answers"),
+    ],
+)
+def test_other_arp_answers_fail(answers: list[str], seen: str) -> None:
+    claim = claims.only_director_answers_arp("10.0.0.80", "02:00:00:00:00:01", answers)
+    assert not claim.ok
+    assert claim.seen == seen
+
+
+def test_no_gateway_needed() -> None:
+    claim = claims.no_gateway_needed({"rs1": None, "rs2": None})
+    assert claim.ok
+    assert claim.seen == "rs1, rs2 reach the client on their own segment"
+
+
+def test_gateway_fails() -> None:
+    claim = claims.no_gateway_needed({"rs1": None, "rs2": OTHER})
+    assert not claim.ok
+    assert claim.seen == f"rs2 via {OTHER}"
+    assert not claims.no_gateway_needed({}).ok
+
+
+def test_applied() -> None:
+    assert claims.applied(0).ok
+    assert not claims.applied(1).ok
+
+
+NO_CHANGES = "no changes: the kernel is as the site file wants"
+
+
+def test_nothing_left_to_do() -> None:
+    assert claims.nothing_left_to_do(0, [NO_CHANGES]).ok
+
+
+@pytest.mark.parametrize(
+    ("status", "lines"),
+    [
+        (1, [NO_CHANGES]),
+        (0, []),
+        (0, ["+ service 10.0.0.80:80/tcp", "1 to add"]),
+        (0, [NO_CHANGES, "applied 3 changes; the kernel is as the site file wants"]),
+    ],
+)
+def test_something_left_to_do_fails(status: int, lines: list[str]) -> None:
+    assert not claims.nothing_left_to_do(status, lines).ok
+
+
+def test_left_as_found() -> None:
+    claim = claims.left_as_found(0, [], "3 sysctls")
+    assert claim.ok
+    assert claim.seen == "same: 3 sysctls"
+
+
+def test_difference_fails() -> None:
+    claim = claims.left_as_found(0, [f"+ address {i}" for i in range(6)], "3 sysctls")
+    assert not claim.ok
+    assert claim.seen == "different: + address 0; + address 1; + address 2; + address 3 and 2 more"
+
+
+def test_failed_release_fails() -> None:
+    claim = claims.left_as_found(1, [], "3 sysctls")
+    assert not claim.ok
+    assert claim.seen == "exit status 1; same: 3 sysctls"
+
+
+def test_broken_off_fails() -> None:
+    assert not claims.played("no such device").ok
