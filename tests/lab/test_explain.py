@@ -391,7 +391,7 @@ def test_ports_that_follow_each_other(applied: NamespaceLab) -> None:
 
 
 def test_one_armed_service(applied: NamespaceLab) -> None:
-    for source in clients(4, 6):
+    for source in clients(4, 4):
         found = asked(applied.director, source, "192.0.2.10:8080")
         assert (found["masquerade"], found["steps"][-1]["verdict"]) == (True, "masqueraded")
         assert found["candidates"][0]["return"]["problems"] == []
@@ -402,7 +402,7 @@ def test_one_armed_service(applied: NamespaceLab) -> None:
 def test_site_file_predicts_its_first_apply(applied: NamespaceLab, tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text(SITE)
-    for source in clients(4, 6):
+    for source in clients(4, 3):
         offline = asked(applied.client, source, "192.0.2.10:8080", "--file", str(file))
         assert offline["real_server"] == asked(applied.director, source, "192.0.2.10:8080")["real_server"]
 
