@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from kernelbal.errors import KernelError
+from kernelbal.model.address import AF_INET6, family_of, in_network
 from kernelbal.model.ipvs import (
     CounterTable,
     DestinationCounters,
@@ -161,13 +162,16 @@ class FakeKernel:
     def _network(self, action: Action) -> int:
         match action:
             case AddAddress(key, attributes) | ReplaceAddress(key, _, attributes):
-                if isinstance(action, AddAddress) and key in self.addresses:
+                if key.device not in self.links:
+                    return errno.ENODEV
+                if isinstance(action, AddAddress) and any(_excludes(held, key) for held in self.addresses):
                     return errno.EEXIST
                 self.addresses[key] = ObservedAddress(key, attributes, ours=True)
             case RemoveAddress(key):
-                return 0 if self.addresses.pop(key, None) else errno.EADDRNOTAVAIL
+                return self._remove_address(key)
             case EnsureLink(link):
-                self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, 1500, "")
+                mtu_bytes = link.mtu_bytes or 1500
+                self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, mtu_bytes, "")
             case RemoveLink(name):
                 return 0 if self.links.pop(name, None) else errno.ENODEV
             case WriteSysctl():
@@ -180,10 +184,40 @@ class FakeKernel:
                 raise AssertionError(action)
         return 0
 
+    def _remove_address(self, key: AddressKey) -> int:
+        """The first IPv4 address of a subnet takes the others along, unless the sysctl says otherwise."""
+        if key not in self.addresses:
+            return errno.EADDRNOTAVAIL
+        subnet = [held for held in self.addresses if _same_subnet(held, key)]
+        gone = [key] if subnet[0] != key or self._promotes(key.device) else subnet
+        for each in gone:
+            del self.addresses[each]
+        return 0
+
+    def _promotes(self, device: str) -> bool:
+        names = ("all", device)
+        return any(self.sysctls.get(f"net/ipv4/conf/{name}/promote_secondaries") == "1" for name in names)
+
     def load(self, service: ServiceKey, active: int) -> None:
         """Give every destination of a service `active` connections."""
         for key in self.services[service].destinations:
             self.counters[service][key] = connections(active)
+
+
+def _excludes(held: AddressKey, key: AddressKey) -> bool:
+    """IPv6 knows an address of a device by itself, IPv4 by address and prefix."""
+    same = held.device == key.device and held.address == key.address
+    return same and (held.prefix == key.prefix or family_of(key.address) == AF_INET6)
+
+
+def _same_subnet(one: AddressKey, other: AddressKey) -> bool:
+    if family_of(other.address) == AF_INET6:
+        return one == other
+    return (
+        one.device == other.device
+        and one.prefix == other.prefix
+        and in_network(one.address, other.address, other.prefix)
+    )
 
 
 def connections(active: int) -> DestinationCounters:
@@ -194,7 +228,9 @@ def connections(active: int) -> DestinationCounters:
 def _outcome(action: Action, error: int) -> Outcome:
     if not error:
         return Outcome(action, Result.DONE)
-    removing = isinstance(action, RemoveService | RemoveDestination | RemoveAddress | RemoveLink)
+    removing = isinstance(
+        action, RemoveService | RemoveDestination | QuiesceDestination | RemoveAddress | RemoveLink
+    )
     gone = error in (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
     adding = isinstance(action, AddService | AddDestination | AddAddress)
     if (removing and gone) or (adding and error == errno.EEXIST):
