@@ -1,14 +1,16 @@
 """Firewall marks: which services need one, and which one each gets.
 
 A mark ties several ports, or a range of them, to one IPVS service, and tells packets of one-armed services
-apart on their way out. Marks derive from the service's name, so that a service keeps its mark, and with it
-its connections, whatever else changes in the site.
+apart on their way out. Marks derive from the service's name and address, so that a service keeps its mark,
+and with it its connections, whatever else changes in the site; and from what the mark is for, so that an
+IPVS service by mark that drains never gets the packets of the service by address that takes its place.
 """
 
 from __future__ import annotations
 
 import zlib
 
+from kernelbal.model.address import Address, format_address
 from kernelbal.model.site import Site, VirtualService
 
 MARK_BASE = 0x4B000000
@@ -33,10 +35,17 @@ def assign_marks(site: Site) -> dict[str, int]:
     """
     marks = {s.name: s.mark for s in site.virtual_services if needs_mark(s) and s.mark is not None}
     taken = set(marks.values())
-    for name in sorted(s.name for s in site.virtual_services if needs_mark(s) and s.mark is None):
-        offset = zlib.crc32(name.encode()) & _MARK_MASK
+    derived = [s for s in site.virtual_services if needs_mark(s) and s.mark is None]
+    for service in sorted(derived, key=lambda service: service.name):
+        offset = _offset(service)
         while MARK_BASE + offset in taken:
             offset = (offset + 1) & _MARK_MASK
-        marks[name] = MARK_BASE + offset
+        marks[service.name] = MARK_BASE + offset
         taken.add(MARK_BASE + offset)
     return marks
+
+
+def _offset(service: VirtualService) -> int:
+    use = "service" if by_mark(service) else "masquerade"
+    text = f"{service.name} {format_address(Address(service.address))} {use}"
+    return zlib.crc32(text.encode()) & _MARK_MASK
