@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from kernelbal.model.ipvs import Timeouts
+from kernelbal.model.network import AddressKey
 from kernelbal.model.state import DesiredState, ObservedState, Ownership
 from kernelbal.plan.actions import (
+    AddAddress,
     EnsureLink,
     Outcome,
     RemoveAddress,
@@ -26,28 +29,59 @@ from kernelbal.plan.result import Plan
 def claim(ownership: Ownership, plan: Plan, desired: DesiredState, observed: ObservedState) -> Ownership:
     """Return the record to write before the plan is performed.
 
-    Addresses that someone else configured stay theirs, even when the site file names them.
+    Addresses that someone else configured stay theirs, even when the site file names them. What is neither
+    wanted nor there any more is forgotten: who makes it anew is its owner.
     """
-    theirs = {a.key for a in observed.addresses if not a.ours and a.key not in ownership.addresses}
+    known = _still_there(ownership, desired, observed)
+    return replace(
+        known,
+        services=known.services | desired.services.keys(),
+        addresses=known.addresses | _addresses_of(plan, desired, observed),
+        links=known.links | _links_of(plan, observed),
+        sysctls=_first_values(plan, observed) | known.sysctls,
+        timeouts=known.timeouts or _first_timeouts(plan),
+        drains=plan.drains,
+    )
+
+
+def _addresses_of(plan: Plan, desired: DesiredState, observed: ObservedState) -> set[AddressKey]:
+    marked = {have.key for have in observed.addresses if have.ours and have.key in desired.addresses}
+    return marked | {action.key for action in plan.actions if isinstance(action, AddAddress)}
+
+
+def _links_of(plan: Plan, observed: ObservedState) -> set[str]:
     present = {link.name for link in observed.links}
-    sysctls = dict(ownership.sysctls)
-    timeouts = ownership.timeouts
-    links = set(ownership.links)
-    for action in plan.actions:
-        if isinstance(action, WriteSysctl):
-            sysctls.setdefault(action.path, action.old)
-        elif isinstance(action, SetTimeouts) and timeouts is None:
-            timeouts = action.old
-        elif isinstance(action, EnsureLink) and action.link.kind and action.link.name not in present:
-            links.add(action.link.name)
+    links = [action.link for action in plan.actions if isinstance(action, EnsureLink)]
+    return {link.name for link in links if link.kind and link.name not in present}
+
+
+def _first_values(plan: Plan, observed: ObservedState) -> dict[str, str]:
+    """A sysctl that the kernel lacks has no value to come back to."""
+    writes = [action for action in plan.actions if isinstance(action, WriteSysctl)]
+    return {write.path: write.old for write in writes if observed.sysctls.get(write.path) is not None}
+
+
+def _first_timeouts(plan: Plan) -> Timeouts | None:
+    """The timeouts before the plan; the kernel's defaults when IPVS was not there to be asked."""
+    changes = [action for action in plan.actions if isinstance(action, SetTimeouts)]
+    return (changes[0].old or Timeouts()) if changes else None
+
+
+def _still_there(ownership: Ownership, desired: DesiredState, observed: ObservedState) -> Ownership:
+    """Return the record without what is no longer wanted and has gone, or has its first value again."""
+    kept = {sysctl.path for sysctl in desired.sysctls}
+    restored = desired.timeouts is None and ownership.timeouts == observed.timeouts
     return replace(
         ownership,
-        services=ownership.services | desired.services.keys(),
-        addresses=ownership.addresses | (desired.addresses.keys() - theirs),
-        links=frozenset(links),
-        sysctls=sysctls,
-        timeouts=timeouts,
-        drains=plan.drains,
+        services=ownership.services & observed.services.keys(),
+        addresses=ownership.addresses & {address.key for address in observed.addresses},
+        links=ownership.links & {link.name for link in observed.links},
+        sysctls={
+            path: first
+            for path, first in ownership.sysctls.items()
+            if path in kept or observed.sysctls.get(path) not in (None, first)
+        },
+        timeouts=None if restored else ownership.timeouts,
     )
 
 
@@ -59,14 +93,16 @@ def settle(ownership: Ownership, outcomes: Iterable[Outcome], desired: DesiredSt
     links = frozenset(a.name for a in gone if isinstance(a, RemoveLink))
     kept = {sysctl.path for sysctl in desired.sysctls}
     restored = {a.path for a in gone if isinstance(a, WriteSysctl)} - kept
+    first_timeouts = desired.timeouts is None and any(isinstance(a, SetTimeouts) for a in gone)
     return replace(
         ownership,
         services=ownership.services - services,
         addresses=ownership.addresses - addresses,
         links=ownership.links - links,
         sysctls={path: old for path, old in ownership.sysctls.items() if path not in restored},
+        timeouts=None if first_timeouts else ownership.timeouts,
     )
 
 
 def _removes(outcome: Outcome) -> bool:
-    return isinstance(outcome.action, RemoveService | RemoveAddress | RemoveLink | WriteSysctl)
+    return isinstance(outcome.action, RemoveService | RemoveAddress | RemoveLink | WriteSysctl | SetTimeouts)
