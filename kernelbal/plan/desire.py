@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelbal.errors import PlanRefused
-from kernelbal.model.address import AF_INET6, Address, family_of, format_address, host_prefix
+from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address, host_prefix
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
@@ -23,7 +23,7 @@ from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, Virtua
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
-from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, ipvs_sysctls, no_redirects
+from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, ipvs_sysctls, no_redirects, promote_secondaries
 
 DEFAULT_NETWORK = "outside"
 SORRY_WEIGHT = 1
@@ -36,9 +36,10 @@ def desired_state(site: Site, node: Node) -> DesiredState:
         PlanRefused: `node.yaml` does not name the device of a network that the site uses.
     """
     marks = assign_marks(site)
+    addresses = _addresses(site, node)
     state = DesiredState(
-        addresses=_addresses(site, node),
-        sysctls=_sysctls(site, node),
+        addresses=addresses,
+        sysctls=(*_address_sysctls(addresses), *_sysctls(site, node)),
         nft=_classifier(site, marks),
         timeouts=_timeouts(site),
     )
@@ -170,12 +171,23 @@ def _sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
     if not services:
         return ()
     wanted = {sysctl.path: sysctl for sysctl in ipvs_sysctls(site.kernel.sysctls)}
-    if any(service.forwarding is ForwardingName.NAT for service in services):
+    translated = {family_of(Address(service.address)) for service in services if _translates(service)}
+    wanted.update({FORWARDING[family].path: FORWARDING[family] for family in sorted(translated)})
+    if AF_INET in translated:
         devices = frozenset(node.interfaces.values())
-        wanted.update({sysctl.path: sysctl for sysctl in (*FORWARDING, *no_redirects(devices))})
+        wanted.update({sysctl.path: sysctl for sysctl in no_redirects(devices)})
     if any(service.one_armed for service in services):
         wanted.update({sysctl.path: sysctl for sysctl in CONNTRACK})
     return tuple(wanted.values())
+
+
+def _address_sysctls(addresses: dict[AddressKey, AddressAttributes]) -> tuple[Sysctl, ...]:
+    return promote_secondaries(key.device for key in addresses if family_of(key.address) == AF_INET)
+
+
+def _translates(service: VirtualService) -> bool:
+    sorry = service.sorry_server
+    return ForwardingName.NAT in (service.forwarding, sorry.forwarding if sorry else None)
 
 
 def _classifier(site: Site, marks: dict[str, int]) -> NftTable:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.network import Sysctl
 
 VS_PREFIX = "net/ipv4/vs/"
@@ -85,13 +86,13 @@ IPVS_SYSCTLS: tuple[IpvsSysctl, ...] = (
 )
 """Every `net.ipv4.vs` sysctl that a site file may name; kernels lack some of them."""
 
-FORWARDING = (
-    Sysctl("net/ipv4/ip_forward", "1", "The director routes replies of NAT services."),
-    Sysctl(
-        "net/ipv6/conf/all/forwarding", "1", "The director routes replies of NAT services.", optional=True
+FORWARDING = {
+    AF_INET: Sysctl("net/ipv4/ip_forward", "1", "The director routes replies of NAT services."),
+    AF_INET6: Sysctl(
+        "net/ipv6/conf/all/forwarding", "1", "The director routes replies of IPv6 NAT services."
     ),
-)
-"""What a site with NAT services needs."""
+}
+"""What a site with NAT services needs, by their family: an IPv6 router no longer takes routes from others."""
 
 CONNTRACK = (
     Sysctl(
@@ -115,6 +116,14 @@ def no_redirects(devices: frozenset[str]) -> tuple[Sysctl, ...]:
     reason = "An ICMP redirect would send real servers and clients on one segment past the director."
     names = ("all", *sorted(devices))
     return tuple(Sysctl(f"net/ipv4/conf/{name}/send_redirects", "0", reason) for name in names)
+
+
+def promote_secondaries(devices: Iterable[str]) -> tuple[Sysctl, ...]:
+    """Return the sysctls that keep the other IPv4 addresses of a subnet when the first one is removed."""
+    reason = "Removing an address must not take others of its subnet along, ours or the host's own."
+    return tuple(
+        Sysctl(f"net/ipv4/conf/{name}/promote_secondaries", "1", reason) for name in sorted(set(devices))
+    )
 
 
 def ipvs_sysctls(overrides: Mapping[str, int | str]) -> tuple[Sysctl, ...]:
