@@ -48,12 +48,17 @@ class OwnershipStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with the observation that it was made from."""
+    """A plan with the observation that it was made from.
+
+    Attributes:
+        at: when it was made, in seconds on the boot clock.
+    """
 
     desired: DesiredState
     observed: ObservedState
     ownership: Ownership
     plan: Plan
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,9 @@ class Reconciler:
         counted = services_to_count(desired, observed, ownership)
         if counted:
             observed = replace(observed, counters=self.kernel.read_counters(counted))
-        plan = make_plan(desired, observed, ownership, self.now(), options)
-        return Prepared(desired, observed, ownership, plan)
+        at = self.now()
+        plan = make_plan(desired, observed, ownership, at, options)
+        return Prepared(desired, observed, ownership, plan, at)
 
     def perform(
         self, prepared: Prepared, options: Options = DEFAULT_OPTIONS, progress: Progress | None = None
@@ -138,20 +144,23 @@ class Reconciler:
         if settled != claimed:
             self.store.save(settled)
         observed = self._observe_again(prepared, settled)
-        remaining = self.replan(desired, observed, settled, options).plan
+        remaining = make_plan(desired, observed, settled, prepared.at, options)
         return Report(plan, outcomes, remaining)
 
     def _observe_again(self, prepared: Prepared, ownership: Ownership) -> ObservedState:
-        """Read everything but the services that the plan did not touch."""
+        """Read everything but the services that the plan did not touch.
+
+        The counters stay those of the plan, as its clock does: a connection that ended meanwhile is work for
+        the next round and no fault of this one.
+        """
         paths = {sysctl.path for sysctl in prepared.desired.sysctls} | ownership.sysctls.keys()
         before = prepared.observed.services
         touched = touched_services(prepared.plan)
         if len(touched) > len(before) * FULL_READ_SHARE:
-            return self.kernel.observe(paths)
+            return replace(self.kernel.observe(paths), counters=prepared.observed.counters)
         observed = self.kernel.observe(paths, touched)
         services = {key: server for key, server in before.items() if key not in touched}
-        counters = {k: c for k, c in prepared.observed.counters.items() if k not in touched}
-        return replace(observed, services=services | observed.services, counters=counters | observed.counters)
+        return replace(observed, services=services | observed.services, counters=prepared.observed.counters)
 
 
 def touched_services(plan: Plan) -> set[ServiceKey]:
