@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from kernelbal.model.address import AF_INET6, family_of
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
@@ -17,7 +18,7 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressKey
-from kernelbal.model.nft import EMPTY_TABLE
+from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.model.state import DesiredState, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
     Action,
@@ -60,10 +61,10 @@ def make_plan(
     """
     drainer = Drainer(observed, ownership.drains, now, options.cut)
     planner = _Planner(desired, observed, ownership, options, drainer)
+    planner.services()
     planner.links()
     planner.sysctls()
     planner.nftables()
-    planner.services()
     planner.addresses()
     return planner.result()
 
@@ -118,6 +119,8 @@ class _Planner:
             link = present.get(wanted.name)
             if link is None or not link.up or wanted.mtu_bytes not in (0, link.mtu_bytes):
                 self.phases[Phase.LINKS].append(EnsureLink(wanted))
+        if self._draining:
+            return
         kept = {link.name for link in self.desired.links}
         for name in sorted(self.ownership.links - kept):
             if name in present:
@@ -132,26 +135,36 @@ class _Planner:
                 self.phases[Phase.SYSCTLS].append(
                     WriteSysctl(wanted.path, value or "", wanted.value, wanted.reason)
                 )
+        if self._draining:
+            return
         kept = {sysctl.path for sysctl in self.desired.sysctls}
         for path, previous in sorted(self.ownership.sysctls.items()):
             value = self.observed.sysctls.get(path)
-            if path not in kept and value is not None and value != previous:
+            if path not in kept and value is not None and value.split() != previous.split():
                 self.phases[Phase.RELEASE_SYSCTLS].append(
                     WriteSysctl(path, value, previous, "No longer needed; this was its value before.")
                 )
 
     def nftables(self) -> None:
         have, want = self.observed.nft, self.desired.nft
-        if want.empty:
-            if have is not None:
-                self.phases[Phase.RELEASE_NFTABLES].append(ReplaceTable(have, EMPTY_TABLE))
-        elif have != want:
-            self.phases[Phase.NFTABLES].append(ReplaceTable(have, want))
+        if have is not None and self._draining:
+            want = _with_nat_of(have, want)
+        if (have or EMPTY_TABLE) != want or (have is not None and want.empty):
+            phase = Phase.NFTABLES if self.desired.services else Phase.RELEASE_NFTABLES
+            self.phases[phase].append(ReplaceTable(have, want))
+
+    @property
+    def _draining(self) -> bool:
+        """Whether connections are left that may need what is no longer wanted: it stays until they end."""
+        return bool(self.drainer.drains)
 
     def services(self) -> None:
-        timeouts = self.desired.timeouts or self.ownership.timeouts
+        self._services()
+        timeouts = self.desired.timeouts or (None if self._draining else self.ownership.timeouts)
         if timeouts is not None and timeouts != self.observed.timeouts:
             self.phases[Phase.SERVICES].append(SetTimeouts(self.observed.timeouts, timeouts))
+
+    def _services(self) -> None:
         observed = self.observed.services
         for key, want in self.desired.services.items():
             have = observed.get(key)
@@ -182,7 +195,9 @@ class _Planner:
                 self.phases[Phase.DESTINATIONS].append(AddDestination(key, name, attributes))
             elif old != attributes and old != attributes._replace(forwarding=Forwarding.LOCAL):
                 # The kernel turns a real server on one of its own addresses into LOCAL.
-                self.phases[Phase.DESTINATIONS].append(EditDestination(key, name, old, attributes))
+                # Those that stop taking connections wait for those that start to: no moment without any.
+                phase = Phase.DESTINATIONS if attributes.weight else Phase.QUIESCE
+                self.phases[phase].append(EditDestination(key, name, old, attributes))
         policy = self.desired.policies.get(key, ServicePolicy("", self.options.default_drain_s))
         for name, attributes in have.destinations.items():
             if name not in want.destinations:
@@ -200,31 +215,51 @@ class _Planner:
     def _remove_service(self, key: ServiceKey, have: VirtualServer) -> None:
         """A service goes when the last of its real servers may; removing it removes them."""
         drain_s = self.options.default_drain_s
-        waiting = False
-        for name, attributes in have.destinations.items():
-            action = self.drainer.leave(key, name, attributes, drain_s)
-            if isinstance(action, QuiesceDestination):
-                self.phases[Phase.QUIESCE].append(action)
-            waiting = waiting or not isinstance(action, RemoveDestination)
-        if not waiting:
+        leaving = [
+            self.drainer.leave(key, name, attributes, drain_s)
+            for name, attributes in have.destinations.items()
+        ]
+        ready = [action for action in leaving if isinstance(action, RemoveDestination)]
+        if len(ready) == len(leaving):
             self.phases[Phase.REMOVE_SERVICES].append(RemoveService(key))
+            return
+        # Left in, a real server without connections would get new ones while the others drain.
+        self.phases[Phase.REMOVE_DESTINATIONS].extend(ready)
+        self.phases[Phase.QUIESCE].extend(a for a in leaving if isinstance(a, QuiesceDestination))
 
     def addresses(self) -> None:
         present = {address.key: address for address in self.observed.addresses}
-        owned = self.ownership.addresses
-        for key, attributes in self.desired.addresses.items():
+        ours = {key for key, have in present.items() if have.ours or key in self.ownership.addresses}
+        theirs = [key for key in present if key not in ours]
+        held_by_others = {(key.device, key.address) for key in theirs}
+        self.foreign_addresses.extend(key for key in theirs if key not in self.desired.addresses)
+        added: list[AddressKey] = []
+        wanted = self.desired.addresses
+        for key, attributes in wanted.items():
             have = present.get(key)
-            if have is None:
+            if have is None and (key.device, key.address) not in held_by_others:
+                added.append(key)
                 self.phases[Phase.ADD_ADDRESSES].append(AddAddress(key, attributes))
-            elif (have.ours or key in owned) and have.attributes._replace(
-                no_dad=attributes.no_dad
-            ) != attributes:
+            elif (
+                have is not None
+                and key in ours
+                and have.attributes._replace(no_dad=attributes.no_dad) != attributes
+            ):
                 self.phases[Phase.ADD_ADDRESSES].append(ReplaceAddress(key, have.attributes, attributes))
-        for key, have in present.items():
-            if key in self.desired.addresses:
-                continue
-            if not have.ours and key not in owned:
-                self.foreign_addresses.append(key)
+        self._remove_addresses([key for key in present if key in ours and key not in wanted], added)
+
+    def _remove_addresses(self, leaving: list[AddressKey], added: list[AddressKey]) -> None:
+        """An address that changes its device or prefix comes to its new place before it leaves the old one.
+
+        Only IPv6 refuses an address that the device has with another prefix (`ipv6_chk_same_addr`).
+        """
+        moving = {key.address for key in added}
+        places = {(key.device, key.address) for key in added if family_of(key.address) == AF_INET6}
+        for key in leaving:
+            if (key.device, key.address) in places:
+                self.phases[Phase.ADD_ADDRESSES].insert(0, RemoveAddress(key))
+            elif key.address in moving:
+                self.phases[Phase.ADD_ADDRESSES].append(RemoveAddress(key))
             elif not self._serves_drain(key):
                 self.phases[Phase.REMOVE_ADDRESSES].append(RemoveAddress(key))
 
@@ -235,3 +270,19 @@ class _Planner:
             and (drain.service.mark != 0 or drain.service.address == key.address)
             for drain in self.drainer.drains
         )
+
+
+def _with_nat_of(have: NftTable, want: NftTable) -> NftTable:
+    """Return `want` with the NAT chains of `have`, and the sets that these may look into.
+
+    The kernel translates packets of an established connection only as long as a NAT chain is registered
+    (`nf_nat_unregister_fn`); rules decide about new connections alone.
+    """
+    names = {chain.name for chain in want.chains}
+    chains = tuple(chain for chain in have.chains if chain.kind == "nat" and chain.name not in names)
+    if not chains:
+        return want
+    known = {each.name for each in want.sets}
+    rules = "".join(rule.expression for chain in chains for rule in chain.rules)
+    sets = tuple(each for each in have.sets if each.name not in known and f'"@{each.name}"' in rules)
+    return NftTable(tuple(sorted(want.sets + sets)), tuple(sorted(want.chains + chains)))
