@@ -14,6 +14,7 @@ from kernelbal.plan.explain.result import Candidate, Explanation, Outcome, Step,
 SHOWN_CANDIDATES = 40
 """Real servers that the table lists; --json lists all."""
 
+_HEADER = ("", "real server", "name", "weight", "active", "inactive", "method", "out of", "state")
 _TITLES = {
     Source.KERNEL: "in the kernel as it is now",
     Source.SITE_FILE: "as a first apply of the site file would make it",
@@ -48,10 +49,15 @@ def _conditions(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _print_candidates(explanation: Explanation, service: str) -> None:
-    header = ("", "real server", "name", "weight", "active", "inactive", "forwarding", "out of", "state")
     shown = sorted(explanation.candidates, key=_rank)[:SHOWN_CANDIDATES]
+    rows = [_row(one, live=explanation.source is Source.KERNEL) for one in shown]
+    columns = [i for i, name in enumerate(_HEADER) if any(row[i] for row in rows)]
     put("")
-    print_table(header, [_row(one) for one in shown], f"real servers of {service}")
+    print_table(
+        [_HEADER[i] for i in columns],
+        [[row[i] for i in columns] for row in rows],
+        f"real servers of {service}",
+    )
     hidden = len(explanation.candidates) - len(shown)
     if hidden:
         put(f"... and {hidden} more (--json lists them)")
@@ -61,15 +67,15 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, Address]:
     return (not candidate.chosen, bool(candidate.why), candidate.key.address)
 
 
-def _row(candidate: Candidate) -> tuple[str, ...]:
+def _row(candidate: Candidate, *, live: bool) -> tuple[str, ...]:
     problems = (*candidate.path.problems, *candidate.reply.problems)
     return (
         "=>" if candidate.chosen else "",
         str(candidate.key),
         candidate.name,
         str(candidate.attributes.weight),
-        str(candidate.counters.active),
-        str(candidate.counters.inactive),
+        str(candidate.counters.active) if live else "",
+        str(candidate.counters.inactive) if live else "",
         Forwarding(candidate.attributes.forwarding).name.lower(),
         candidate.path.device or "",
         candidate.why or "; ".join(problems) or candidate.availability.value,

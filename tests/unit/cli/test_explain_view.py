@@ -7,7 +7,7 @@ import pytest
 
 from kernelbal.cli.explain_view import SHOWN_CANDIDATES, explanation_document, print_explanation
 from kernelbal.plan.explain.engine import explain
-from kernelbal.plan.explain.question import View
+from kernelbal.plan.explain.question import Source, View
 from kernelbal.plan.explain.result import Explanation, Outcome
 from tests.unit.plan.explain.scene import address, question, service, view
 
@@ -73,6 +73,14 @@ def test_source_is_named_where_it_differs(capsys: pytest.CaptureFixture[str]) ->
     text = shown(explained(view(service("wlc", 1), addresses=(), wanted_addresses=wanted)), capsys)
     assert "1. address: elsewhere (from the site file)" in text
     assert "(from the kernel)" not in text
+
+
+def test_columns_that_say_nothing_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    live = shown(explained(), capsys)
+    assert "active  inactive" in live
+    assert " name " not in live
+    from_file = shown(explained(view(service("fo", 1), source=Source.SITE_FILE)), capsys)
+    assert "inactive" not in from_file
 
 
 def test_long_list_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
