@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kernelbal.config.document import Data
-from kernelbal.config.finding import Finding, Path, shown
+from kernelbal.config.finding import Finding, Path, one_line, shown
 from kernelbal.config.foreign import key_hint, meant_key, value_hint
 from kernelbal.config.wording import Setting, describe, setting_at
 from kernelbal.model.site import DOCUMENT, Node
@@ -131,7 +131,7 @@ def _wrong_value(fault: _Fault) -> Finding:
     reason = str(fault.error.get("ctx", {}).get("error", fault.error["msg"]))
     if len(reason) > _MAX_MESSAGE_CHARACTERS:
         reason = f"`{shown(fault.value)}` is not possible here"
-    return fault.finding(reason)
+    return fault.finding(one_line(reason))
 
 
 def _too_small(fault: _Fault) -> Finding:

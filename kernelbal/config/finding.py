@@ -8,10 +8,6 @@ Path = tuple[str | int, ...]
 """Keys and list indices that lead to a value."""
 
 
-_ONE_LINE = {**dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), "�"), 10: " ", 9: " "}
-"""What a message must not hold: it would break the line or drive the terminal."""
-
-
 class Finding(NamedTuple):
     """One fault.
 
@@ -36,11 +32,18 @@ MAX_SHOWN_CHARACTERS = 60
 """Longest value that a message repeats."""
 
 
+def one_line(text: str) -> str:
+    """Return text that cannot break the line or drive the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\ufffd" for c in text)
+
+
 def shown(value: object) -> str:
     """Return a value as YAML writes it, shortened and on one line."""
     words = {True: "true", False: "false", None: "null"}
     text = words[value] if value is None or isinstance(value, bool) else str(value)
-    line = text[: MAX_SHOWN_CHARACTERS + 1].translate(_ONE_LINE)
+    line = one_line(text[: MAX_SHOWN_CHARACTERS + 1])
     return line if len(line) <= MAX_SHOWN_CHARACTERS else line[: MAX_SHOWN_CHARACTERS - 3] + "..."
 
 

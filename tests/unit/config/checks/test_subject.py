@@ -1,0 +1,29 @@
+"""What the checks look at."""
+
+from kernelbal.config.checks.subject import context_of
+from kernelbal.model.address import parse_address
+from kernelbal.model.site import Site
+
+SITE = Site.model_validate(
+    {
+        "networks": {"outside": {"shared_addresses": ["192.0.2.10/24"]}},
+        "virtual_services": [
+            {"name": name, "address": "192.0.2.10", "ports": port, "forwarding": "nat"}
+            for name, port in (("a", 80), ("b", 81))
+        ],
+    }
+)
+
+
+def test_first_service_of_an_address_stands_for_it() -> None:
+    context = context_of(SITE)
+    address = parse_address("192.0.2.10")
+    assert context.virtual[address].title == "a"
+    assert context.shared[address] == ("outside", ("networks", "outside", "shared_addresses", 0))
+    assert context.taken == {address}
+
+
+def test_service_without_a_valid_address_takes_none() -> None:
+    context = context_of(SITE, invalid_fields={0: frozenset({"address", "name"})})
+    assert context.virtual[parse_address("192.0.2.10")].title == "b"
+    assert context.subjects[0].title == "virtual_services[0]"

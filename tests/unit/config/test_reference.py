@@ -1,0 +1,42 @@
+"""JSON Schema and the reference pages."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kernelbal.config.reference import json_schema, reference
+from kernelbal.model.site import Model, Node, Site
+
+ROOT = Path(__file__).parents[3]
+MODELS: dict[str, type[Model]] = {"site": Site, "node": Node}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_reference_page_is_current(name: str) -> None:
+    page = ROOT / f"docs/reference/{name}.md"
+    command = f"kernelbal schema {name} --format markdown > docs/reference/{name}.md"
+    assert page.read_text(encoding="utf-8") == reference(MODELS[name]), f"run: {command}"
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_every_key_is_described(model: type[Model]) -> None:
+    schema = json.loads(json_schema(model))
+    mappings = [schema, *schema.get("$defs", {}).values()]
+    for mapping in mappings:
+        for key, value in mapping.get("properties", {}).items():
+            target = schema["$defs"][value["$ref"].rpartition("/")[2]] if "$ref" in value else value
+            assert value.get("description") or target["description"], f"{mapping['title']}.{key}"
+            assert mapping["additionalProperties"] is False
+
+
+def test_schema_spells_defaults_as_the_document_does() -> None:
+    definitions = json.loads(json_schema(Site))["$defs"]
+    assert definitions["VirtualService"]["properties"]["drain"]["default"] == "1m"
+    assert definitions["VirtualService"]["properties"]["scheduler"]["default"] == "wlc"
+    assert definitions["RealServer"]["properties"]["weight"]["default"] == 100
+
+
+def test_page_names_each_key_with_values_default_and_meaning() -> None:
+    row = "| `weight` | a whole number 0-65535 | `100` | Share of new connections; 0 quiesces. |"
+    assert row in reference(Site).splitlines()

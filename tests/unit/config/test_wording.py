@@ -1,0 +1,45 @@
+"""Values in words."""
+
+import pytest
+
+from kernelbal.config.finding import Path
+from kernelbal.config.wording import describe, setting_at
+from kernelbal.model.site import RealServer, Site
+
+SERVICE: Path = ("virtual_services", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ((), "a mapping with the keys `networks`, `kernel`, `virtual_services`"),
+        (("networks",), "a mapping"),
+        (("networks", "outside"), "a mapping with the keys `shared_addresses`"),
+        ((*SERVICE, "mark"), "a whole number 1-4294967295"),
+        ((*SERVICE, "network"), "text"),
+        ((*SERVICE, "one_armed"), "`true` or `false`"),
+        ((*SERVICE, "persistence_engine"), "`sip`"),
+        ((*SERVICE, "protocol"), "one of `tcp`, `udp`, `sctp`"),
+        (
+            (*SERVICE, "scheduler_flags"),
+            "a list, each item one of `sh-fallback`, `sh-port`, `mh-fallback`, `mh-port`",
+        ),
+        ((*SERVICE, "real_servers"), "a list, each item a mapping"),
+        ((*SERVICE, "drain"), "a duration with its unit, such as `300ms`, `9s`, `5m`, `1h`, `2d`"),
+        ((*SERVICE, "ports", 1), "a port 1-65535, or a range such as `8000-8010`"),
+        (("kernel", "sysctls", "conntrack"), "a whole number or text"),
+    ],
+)
+def test_setting_in_words(path: Path, words: str) -> None:
+    assert describe(setting_at(Site, path)) == words
+
+
+def test_setting_knows_its_field_and_model() -> None:
+    weight = setting_at(Site, (*SERVICE, "real_servers", 3, "weight"))
+    assert weight.field is RealServer.model_fields["weight"]
+    assert setting_at(Site, (*SERVICE, "real_servers", 3)).model is RealServer
+    assert setting_at(Site, (*SERVICE, "ports", 3)).key == "ports"
+
+
+def test_path_that_leads_outside_stops_at_the_last_setting() -> None:
+    assert setting_at(Site, (*SERVICE, "real_servers", 3, "colour", "x")).model is RealServer
