@@ -1,0 +1,92 @@
+"""When a real server that left the site file leaves the kernel."""
+
+import pytest
+
+from kernelbal.model.ipvs import DestinationCounters, ServiceKey
+from kernelbal.model.state import Drain, DrainKey, ObservedState
+from kernelbal.plan.actions import QuiesceDestination, RemoveDestination
+from kernelbal.plan.drain import Drainer, open_connections
+from kernelbal.plan.result import PendingDrain
+from tests.unit.plan.samples import by_mark, connected, real, service, weighing
+
+WEB = service("192.0.2.10", 80)
+RS = real("10.0.0.11")
+KEY = DrainKey(WEB, RS)
+NOW = 1000.0
+UNDER_WAY = {KEY: Drain(990.0, 1050.0)}
+
+
+def _drainer(
+    counters: DestinationCounters | None,
+    *,
+    known: dict[DrainKey, Drain] | None = None,
+    now: float = NOW,
+    cut: bool = False,
+) -> Drainer:
+    found = {WEB: {RS: counters}} if counters else {}
+    return Drainer(ObservedState(counters=found), known or {}, now, cut)
+
+
+def test_real_server_without_connections_goes_at_once() -> None:
+    drainer = _drainer(connected(0))
+    assert drainer.leave(WEB, RS, weighing(100), 60) == RemoveDestination(WEB, RS)
+    assert (drainer.drains, drainer.pending) == ({}, [])
+
+
+def test_real_server_that_was_not_counted_has_no_connections() -> None:
+    assert _drainer(None).leave(WEB, RS, weighing(100), 60) == RemoveDestination(WEB, RS)
+
+
+def test_real_server_with_connections_is_quiesced_until_the_deadline() -> None:
+    drainer = _drainer(connected(3))
+    assert drainer.leave(WEB, RS, weighing(100), 60) == QuiesceDestination(WEB, RS, weighing(100), 60.0)
+    assert drainer.drains == {KEY: Drain(NOW, NOW + 60)}
+    assert drainer.pending == []
+
+
+def test_quiesced_real_server_is_waited_for() -> None:
+    drainer = _drainer(connected(3), known=UNDER_WAY)
+    assert drainer.leave(WEB, RS, weighing(0), 60) is None
+    assert drainer.drains == UNDER_WAY
+    assert drainer.pending == [PendingDrain(KEY, 3, 50.0)]
+
+
+def test_new_weight_from_elsewhere_is_taken_back_and_the_deadline_stays() -> None:
+    drainer = _drainer(connected(3), known=UNDER_WAY)
+    assert drainer.leave(WEB, RS, weighing(7), 600) == QuiesceDestination(WEB, RS, weighing(7), 50.0)
+    assert drainer.drains == UNDER_WAY
+
+
+@pytest.mark.parametrize(
+    ("now", "goes"), [(1049.9, False), (1050.0, True), (1050.1, True)], ids=["before", "at", "after"]
+)
+def test_deadline_ends_every_drain(now: float, goes: bool) -> None:
+    action = _drainer(connected(3), known=UNDER_WAY, now=now).leave(WEB, RS, weighing(0), 60)
+    assert (action == RemoveDestination(WEB, RS)) is goes
+
+
+def test_last_connection_ends_a_drain_early() -> None:
+    drainer = _drainer(connected(0, inactive=4), known=UNDER_WAY)
+    assert drainer.leave(WEB, RS, weighing(0), 60) == RemoveDestination(WEB, RS)
+    assert drainer.drains == {}
+
+
+@pytest.mark.parametrize(("cut", "drain_s"), [(True, 60.0), (False, 0.0)], ids=["cut", "no drain"])
+def test_connections_are_cut_only_on_request(cut: bool, drain_s: float) -> None:
+    drainer = _drainer(connected(3), cut=cut)
+    assert drainer.leave(WEB, RS, weighing(100), drain_s) == RemoveDestination(WEB, RS)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (service("192.0.2.10", 80), 2),
+        (service("2001:db8::10", 80), 2),
+        (service("192.0.2.10", 53, "udp"), 7),
+        (service("192.0.2.10", 9, "sctp"), 7),
+        (by_mark(5), 7),
+    ],
+    ids=str,
+)
+def test_inactive_connections_count_unless_all_are_tcp(key: ServiceKey, expected: int) -> None:
+    assert open_connections(key, connected(2, inactive=5)) == expected

@@ -1,0 +1,55 @@
+"""What an action does to traffic, in words."""
+
+import pytest
+
+from kernelbal.model.ipvs import CounterTable, Forwarding, ServiceAttributes, ServiceFlag, Timeouts
+from kernelbal.plan.actions import (
+    Action,
+    AddService,
+    EditDestination,
+    EditService,
+    QuiesceDestination,
+    RemoveAddress,
+    RemoveDestination,
+    RemoveService,
+    SetTimeouts,
+)
+from kernelbal.plan.impact import impact
+from tests.unit.plan.samples import connected, place, real, service, weighing
+
+WEB, DNS = service("192.0.2.10", 80), service("192.0.2.10", 53, "udp")
+A, B = real("10.0.0.11"), real("10.0.0.12")
+COUNTERS: CounterTable = {WEB: {A: connected(312, 9), B: connected(1)}, DNS: {A: connected(0, 4)}}
+PLAIN = ServiceAttributes("wlc", 0, 0, 32, "")
+STICKY = PLAIN._replace(flags=int(ServiceFlag.PERSISTENT), timeout_s=300)
+LIMITED = weighing(5, upper_threshold=9)
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        (RemoveDestination(WEB, A), "312 active connections would be cut"),
+        (RemoveDestination(WEB, B), "1 active connection would be cut"),
+        (RemoveDestination(WEB, real("10.0.0.99")), ""),
+        (RemoveDestination(DNS, A), "4 active connections would be cut"),
+        (RemoveService(WEB), "313 active connections would be cut"),
+        (RemoveService(service("192.0.2.99", 80)), ""),
+        (QuiesceDestination(WEB, A, weighing(5), 60), "no new connections; 321 connections have 60 s to end"),
+        (QuiesceDestination(WEB, B, weighing(5), 5), "no new connections; 1 connection has 5 s to end"),
+        (RemoveAddress(place("eth0", "192.0.2.10")), "clients can no longer reach this address"),
+        (EditService(WEB, STICKY, PLAIN), "clients are no longer kept on their real server"),
+        (EditService(WEB, PLAIN, PLAIN._replace(scheduler="sh")), "new connections only"),
+        (EditService(WEB, PLAIN, STICKY), ""),
+        (EditDestination(WEB, A, weighing(5), weighing(0)), "no new connections; 312 active go on"),
+        (
+            EditDestination(WEB, A, weighing(5), weighing(5, Forwarding.DSR)),
+            "new connections only; established ones keep their forwarding method",
+        ),
+        (EditDestination(WEB, A, weighing(5), weighing(6)), ""),
+        (EditDestination(WEB, A, weighing(5), LIMITED), ""),
+        (SetTimeouts(None, Timeouts()), "new and refreshed connections only"),
+        (AddService(WEB, PLAIN), ""),
+    ],
+)
+def test_impact(action: Action, text: str) -> None:
+    assert impact(action, COUNTERS) == text
