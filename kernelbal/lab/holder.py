@@ -110,3 +110,5 @@ def end(pid: int) -> None:
         while started_ticks(pid) == began_ticks and time.monotonic() < deadline:
             time.sleep(_POLL_S)
         os.killpg(pid, signal.SIGKILL)  # `start` made it the leader of a group of its own
+    with contextlib.suppress(ChildProcessError):  # some other process started it
+        os.waitpid(pid, 0)

@@ -86,8 +86,14 @@ def up(backend: Backend, topology: str) -> Up:
         SessionError: a lab is up.
         GuestFailed: it did not come up.
     """
-    made = backend.up(topology, new_directory())
-    record(made)
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with (cache_directory() / "lab.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SessionError("a lab is just being brought up") from None
+        made = backend.up(topology, new_directory())
+        record(made)
     return made
 
 

@@ -48,8 +48,9 @@ _ICMP: Final = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPP
 class _NameProtocol(asyncio.Protocol):
     """One TCP connection: an HTTP request gets the name and the end, other data comes back with the name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, opened: set[asyncio.Transport]) -> None:
         self._name = name
+        self._opened = opened
         self._client = ""
         self._head = b""
         self._transport: asyncio.Transport | None = None
@@ -58,8 +59,14 @@ class _NameProtocol(asyncio.Protocol):
         """Remember where to answer."""
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
+            self._opened.add(transport)
             # IPv4 arrives on the same socket, as a mapped address.
             self._client = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the connection."""
+        if self._transport is not None:
+            self._opened.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer."""
@@ -131,6 +138,7 @@ class NameServers:
         self._thread = threading.Thread(target=self._loop.run_forever, name="name-servers", daemon=True)
         self._servers: list[asyncio.Server] = []
         self._udp: list[socket.socket] = []
+        self._opened: set[asyncio.Transport] = set()
 
     def __enter__(self) -> Self:
         self.start()
@@ -157,7 +165,8 @@ class NameServers:
 
     async def _serve(self, name: str, listeners: list[socket.socket], bound: list[socket.socket]) -> None:
         for listener in listeners:
-            self._servers.append(await self._loop.create_server(lambda: _NameProtocol(name), sock=listener))
+            server = await self._loop.create_server(lambda: _NameProtocol(name, self._opened), sock=listener)
+            self._servers.append(server)
         for udp in bound:
             self._loop.add_reader(udp, _answer_udp, udp, name)
 
@@ -171,6 +180,8 @@ class NameServers:
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
+        for transport in list(self._opened):
+            transport.abort()  # a client that was cut off never closes its end
         for udp in self._udp:
             self._loop.remove_reader(udp)
             udp.close()

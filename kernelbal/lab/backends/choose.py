@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernelbal.lab.backends.netns import NetnsBackend
+from kernelbal.lab.backends.qemu import QemuBackend
 from kernelbal.lab.backends.uml import UmlBackend
 from kernelbal.lab.errors import BackendUnavailable
 from kernelbal.lab.names import BackendName
@@ -24,7 +25,7 @@ class Candidate(NamedTuple):
 
 def all_backends() -> tuple[Backend, ...]:
     """Return every back end, the preferred first."""
-    return (NetnsBackend(), UmlBackend())
+    return (NetnsBackend(), UmlBackend(), QemuBackend())
 
 
 def candidates(backends: Iterable[Backend] | None = None) -> list[Candidate]:

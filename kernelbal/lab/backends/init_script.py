@@ -36,17 +36,22 @@ class Machine:
         share: shell function body that makes the host's directory `$1` visible at `$2`.
         stdout: terminal device for the command's output.
         stderr: terminal device for its errors; the same as `stdout` for an interactive command.
+        prepare: shell commands once `/run` can be written to.
     """
 
     share: str
     stdout: str
     stderr: str
+    prepare: str = ":"
 
 
 _HEAD = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-share() {{ mkdir -p "$2"; {share}; }}
+share() {{
+mkdir -p "$2"
+{share}
+}}
 over() {{
     mkdir -p "/run/over$1/upper" "/run/over$1/work"
     mount -t overlay -o "lowerdir=$1,upperdir=/run/over$1/upper,workdir=/run/over$1/work" overlay "$1"
@@ -59,18 +64,19 @@ mkdir -p /dev/pts /dev/shm /run/netns /run/lock
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 ln -sf pts/ptmx /dev/ptmx
 ln -sfn /proc/self/fd /dev/fd
+{prepare}
 share {exchange} {mount_point}
 """
 
 _TAIL = """\
 ip link set lo up
 hostname lab
-for device in {terminals}; do stty -F "$device" raw -echo; done
+for device in {terminals}; do stty -F "$device" raw -echo 2>/dev/null; done
 ({environment}
 cd {cwd} && exec {command}) {redirection}
 echo $? >{exit_file}
 # Changing a terminal's mode waits until all output has been taken.
-for device in {terminals}; do stty -F "$device" raw; done
+for device in {terminals}; do stty -F "$device" raw 2>/dev/null; done
 sync
 echo o >/proc/sysrq-trigger
 sleep 60
@@ -86,7 +92,9 @@ def render_init(command: GuestCommand, machine: Machine, exchange: Path, *, size
         exchange: the host's directory that becomes `EXCHANGE`; writable.
         size: rows and columns of the terminal of an interactive command.
     """
-    head = _HEAD.format(share=machine.share, exchange=_quoted(exchange), mount_point=EXCHANGE)
+    head = _HEAD.format(
+        share=machine.share, prepare=machine.prepare, exchange=_quoted(exchange), mount_point=EXCHANGE
+    )
     environment = "; ".join(
         f"export {name}={shlex.quote(value)}" for name, value in guest_environment(command).items()
     )
@@ -98,20 +106,23 @@ def render_init(command: GuestCommand, machine: Machine, exchange: Path, *, size
         redirection=_redirection(command, machine),
         exit_file=f"{EXCHANGE}/{EXIT_FILE}",
     )
-    return head + "".join(f"{line}\n" for line in _mounts(command)) + tail
+    return head + "".join(f"{line}\n" for line in _mounts(command, exchange)) + tail
 
 
 def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def _mounts(command: GuestCommand) -> Iterable[str]:
+def _mounts(command: GuestCommand, exchange: Path) -> Iterable[str]:
     # Overlays first: a directory that is needed as it is may lie in one of them.
     yield from (f"over {directory}" for directory in _COPY_ON_WRITE)
     yield from (f"mount -t tmpfs -o mode=1777 tmpfs {directory}" for directory in _IN_MEMORY)
     hidden = [path for path in needed_directories(command) if _is_hidden(path)]
     yield from (f"share {_quoted(path)} {_quoted(path)}" for path in hidden)
-    if command.results is not None:
+    if command.results == exchange:
+        yield f"mkdir -p {_quoted(exchange)}"
+        yield f"mount --bind {EXCHANGE} {_quoted(exchange)}"
+    elif command.results is not None:
         yield f"share {_quoted(command.results)} {_quoted(command.results)}"
 
 
