@@ -63,6 +63,10 @@ class ConfigError(KernelbalError):
         self.problems = problems
 
 
+class FileUnreadable(KernelbalError):
+    """A document cannot be read from disk."""
+
+
 class PlanRefused(KernelbalError):
     """The plan would not work or would cut traffic, and nothing was changed."""
 

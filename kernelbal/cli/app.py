@@ -108,4 +108,10 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted; the next apply repairs what is unfinished")
         return 130
+    except Exception:  # noqa: BLE001 (the last resort: a fault of our own, shown whole)
+        import traceback
+
+        say(traceback.format_exc())
+        say("error: this is a fault of kernelbal; please report it with the lines above")
+        return ExitCode.SOFTWARE
     return result if isinstance(result, int) else ExitCode.OK

@@ -96,7 +96,7 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
     from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.reconcile.round import owned_state
 
-    state = owned_state(prepared.observed, prepared.ownership)
+    state = owned_state(prepared.observed, prepared.ownership, prepared.plan.adopted)
     session.store.save_snapshot(state, boot_clock_s() + confirm_s)
     command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
     with (state_dir / "rollback.log").open("ab") as log:

@@ -137,7 +137,7 @@ def _print_command(event: CommandRan) -> None:
     if event.brief and event.status == 0:
         lines = lines[-BRIEF_LINES:]
     for line in lines:
-        sign, space, rest = line.partition(" ")
+        sign, space, rest = line.expandtabs(4).partition(" ")
         put(f"  {coloured(sign)}{space}{rest}")
     if event.status:
         put(f"  (exit status {event.status})")

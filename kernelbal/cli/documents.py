@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kernelbal.errors import KernelbalError
+from kernelbal.errors import FileUnreadable
 
 if TYPE_CHECKING:
     from kernelbal.model.site import Node, Site
@@ -25,18 +25,17 @@ STATE_OPTION = typer.Option(
 )
 
 
-class FileUnreadable(KernelbalError):
-    """A document cannot be read."""
-
-
 def read_document(path: Path, what: str) -> bytes:
-    """Return the bytes of a document.
+    """Return the bytes of a document; of an endless one, more than a document may have.
 
     Raises:
         FileUnreadable: with the operating system's reason.
     """
+    from kernelbal.config.document import MAX_BYTES
+
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
         hint = f"name the {what} document, or create {path}"
         raise FileUnreadable(f"cannot read {path}: {error.strerror}", hint) from error

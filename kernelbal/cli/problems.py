@@ -17,23 +17,29 @@ class Sources:
     """The lines of the documents that problems stand in."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, list[str]] = {}
+        self._lines: dict[str, list[bytes]] = {}
 
     def line(self, span: Span) -> str | None:
         """Return the line of a place, or None when it is too long or cannot be read."""
         if span.file not in self._lines:
             self._lines[span.file] = _read_lines(Path(span.file))
         lines = self._lines[span.file]
-        text = lines[span.line - 1] if span.line <= len(lines) else ""
-        return text if text.strip() and len(text) <= MAX_SOURCE_CHARACTERS else None
+        text = lines[span.line - 1] if span.line <= len(lines) else b""
+        if not text.strip() or len(text) > MAX_SOURCE_CHARACTERS:
+            return None
+        return "".join(c if c.isprintable() else " " for c in text.decode(errors="replace"))
 
 
-def _read_lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[bytes]:
+    """Return nothing for a document that came from elsewhere, is gone, or is no file of bounded length."""
+    from kernelbal.config.document import MAX_BYTES
+
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return []
+        return path.read_bytes().splitlines()
     except OSError:
-        return []  # shown without its lines: the document came from elsewhere or is gone
-    return ["".join(c if c.isprintable() else " " for c in line) for line in text.split("\n")]
+        return []
 
 
 def print_problems(error: ConfigError) -> None:

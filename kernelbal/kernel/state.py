@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,9 @@ DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 OWNERSHIP_FILE: Final = "owned.json"
 SNAPSHOT_FILE: Final = "snapshot.json"
 LOCK_FILE: Final = "lock"
+
+LOCK_POLL_S: Final = 0.1
+"""How often a process that waits for the lock tries again, in seconds."""
 
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
@@ -108,13 +112,28 @@ class StateDirectory:
         Raises:
             StateError: it cannot be removed.
         """
-        with _worded(f"cannot remove {self._path / SNAPSHOT_FILE}"), contextlib.suppress(FileNotFoundError):
-            (self._path / SNAPSHOT_FILE).unlink()
+        self._remove(SNAPSHOT_FILE)
+
+    def clear(self) -> None:
+        """Forget everything: after a release nothing is ours.
+
+        Raises:
+            StateError: a file cannot be removed.
+        """
+        self._remove(SNAPSHOT_FILE)
+        self._remove(OWNERSHIP_FILE)
+
+    def _remove(self, name: str) -> None:
+        with _worded(f"cannot remove {self._path / name}"), contextlib.suppress(FileNotFoundError):
+            (self._path / name).unlink()
             self._flush_directory()
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience_s: float = 0.0) -> Iterator[None]:
         """Keep every other apply out until the block ends, or the process does.
+
+        Args:
+            patience_s: how long to wait for another holder, in seconds.
 
         Raises:
             StateError: another process holds the lock; the message names its pid.
@@ -124,22 +143,21 @@ class StateDirectory:
         with _worded(f"cannot lock {path}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
-            self._take(descriptor, path)
+            give_up_at = time.monotonic() + patience_s
+            while not _take(descriptor):
+                if time.monotonic() >= give_up_at:
+                    raise self._held(descriptor)
+                time.sleep(LOCK_POLL_S)
             yield
         finally:
             os.close(descriptor)
 
-    def _take(self, descriptor: int, path: Path) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
-            raise StateError(
-                f"another kernelbal is changing this kernel (pid {holder})",
-                f"wait until it is through; it holds {path}",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    def _held(self, descriptor: int) -> StateError:
+        holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
+        return StateError(
+            f"another kernelbal is changing this kernel (pid {holder})",
+            f"wait until it is through; it holds {self._path / LOCK_FILE}",
+        )
 
     def _read(self, name: str, decode: Callable[[str], T], what: str) -> T | None:
         path = self._path / name
@@ -181,6 +199,17 @@ class StateDirectory:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    """Take the lock if it is free, and leave our pid in the file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return True
 
 
 def _damaged(path: Path, what: str, why: str) -> StateError:

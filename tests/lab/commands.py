@@ -1,0 +1,70 @@
+"""Runs the real command line on a lab's director, as an operator would."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelbal.lab.namespaces import Host, NamespaceLab
+from kernelbal.lab.process import Completed
+
+NODE = {
+    "two-arm": "name: lb1\ninterfaces: {outside: eth0, inside: eth1}\n",
+    "one-arm": "name: lb1\ninterfaces: {outside: eth0, inside: eth0}\n",
+}
+
+
+@dataclass
+class Operator:
+    """Somebody at the director, with a site file, a node file and a state directory."""
+
+    lab: NamespaceLab
+    folder: Path
+
+    def __post_init__(self) -> None:
+        (self.folder / "node.yaml").write_text(NODE[self.lab.topology.name])
+
+    @property
+    def director(self) -> Host:
+        return self.lab.director
+
+    def write(self, site: str) -> None:
+        """Replace the site file."""
+        (self.folder / "site.yaml").write_text(site)
+
+    def kernelbal(self, command: str, *options: str, code: int = 0) -> Completed:
+        """Run a command and demand its exit code."""
+        documents = ("site.yaml", "--node", "node.yaml") if command in ("plan", "apply", "status") else ()
+        where = [str(self.folder / name) if name.endswith(".yaml") else name for name in documents]
+        state = ("--state-dir", str(self.folder / "state"))
+        done = self.director.run(
+            [sys.executable, "-m", "kernelbal", command, *where, *state, *options], check=False, timeout_s=300
+        )
+        assert done.returncode == code, f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def changes(self) -> list[str]:
+        """What a plan would do now."""
+        document: dict[str, Any] = json.loads(self.kernelbal("plan", "--json").stdout)
+        return [f"{action['sign']} {action['text']}" for action in document["actions"]]
+
+    def apply(self, site: str, *options: str) -> None:
+        """Replace the site file, apply it, and see that nothing is left to do."""
+        self.write(site)
+        self.kernelbal("apply", *options)
+        assert self.changes() == []
+
+    def snapshot(self) -> dict[str, str]:
+        """Everything that kernelbal may change, in the words of other programs."""
+        commands = {
+            "ipvs": "ipvsadm --save --numeric",
+            "timeouts": "ipvsadm --list --timeout",
+            "addresses": "ip -oneline address show | sed 's/valid_lft.*//'",
+            "nftables": "nft list ruleset",
+            "sysctls": "sysctl --all --pattern '^net[.](ipv4[.]vs|ipv4[.]ip_f|ipv[46][.]conf|netfilter)'",
+        }
+        return {
+            name: self.director.run(["bash", "-c", command], check=False).stdout
+            for name, command in commands.items()
+        }
