@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from kernelbal.cli.documents import FileUnreadable
 from kernelbal.errors import (
     ConfigError,
     FileUnreadable,
@@ -41,7 +40,6 @@ class ExitCode(IntEnum):
 
 _BY_ERROR: tuple[tuple[type[KernelbalError], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),
-    (FileUnreadable, ExitCode.NO_INPUT),
     (FileUnreadable, ExitCode.NO_INPUT),
     (NotPermitted, ExitCode.PERMISSION),
     (NotSupported, ExitCode.UNAVAILABLE),

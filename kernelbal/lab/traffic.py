@@ -402,7 +402,9 @@ def _main(name: str, ports: list[int]) -> None:
     for udp in bound:
         loop.add_reader(udp, _answer_udp, udp, name)
     for port in ports:
-        loop.run_until_complete(loop.create_server(lambda: _NameProtocol(name, set()), sock=_tcp_socket(port)))
+        loop.run_until_complete(
+            loop.create_server(lambda: _NameProtocol(name, set()), sock=_tcp_socket(port))
+        )
     loop.run_forever()
 
 
