@@ -1,0 +1,48 @@
+"""How problems are shown."""
+
+from pathlib import Path
+
+from kernelbal.cli.problems import MAX_SOURCE_CHARACTERS, Sources, problem_document, problems_text
+from kernelbal.errors import Problem, Span
+
+
+def shown(tmp_path: Path, text: str, line: int, column: int) -> str:
+    """The block of a problem in a file with this text."""
+    path = tmp_path / "site.yaml"
+    path.write_text(text, encoding="utf-8")
+    problem = Problem("a.b", "wrong", span=Span(str(path), line, column))
+    return problems_text([problem], Sources()).replace(str(path), "site.yaml")
+
+
+def test_block_names_place_key_and_message_and_points_at_it(tmp_path: Path) -> None:
+    assert shown(tmp_path, "a:\n  b: c\n", 2, 6) == (
+        "site.yaml:2:6: a.b: wrong\n      2 |   b: c\n        |      ^"
+    )
+
+
+def test_control_characters_of_the_document_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    assert "\x1b" not in shown(tmp_path, "a: '\x1b[31m'\n", 1, 4)
+    assert "      1 | a:  b" in shown(tmp_path, "a:\t b\n", 1, 4)
+
+
+def test_long_line_is_left_out(tmp_path: Path) -> None:
+    assert shown(tmp_path, "x" * MAX_SOURCE_CHARACTERS, 1, 1).count("\n") == 2
+    assert shown(tmp_path, "x" * (MAX_SOURCE_CHARACTERS + 1), 1, 1) == "site.yaml:1:1: a.b: wrong"
+
+
+def test_place_behind_the_end_and_lost_file_are_shown_without_a_line(tmp_path: Path) -> None:
+    assert shown(tmp_path, "a\n", 9, 1) == "site.yaml:9:1: a.b: wrong"
+    lost = Problem("", "wrong", "right", "mend it", Span("/nonexistent", 1, 1))
+    assert problems_text([lost], Sources()) == "/nonexistent:1:1: wrong\n  expected: right\n  hint: mend it"
+
+
+def test_problem_without_a_place() -> None:
+    problem = Problem("a", "wrong")
+    assert (
+        problems_text([problem, problem], Sources(), "warning: ") == "a: warning: wrong\n\na: warning: wrong"
+    )
+    assert problem_document(problem)["line"] is None
+
+
+def test_endless_file_is_not_read() -> None:
+    assert Sources().line(Span("/dev/zero", 1, 1)) is None
