@@ -1,7 +1,5 @@
 """Sites and kernels in the words of the site file, for tests of the planner."""
 
-from typing import Any
-
 import yaml
 
 from kernelbal.model.address import Address, family_of, host_prefix, parse_address
@@ -81,7 +79,7 @@ def place(device: str, address: str, prefix: int | None = None) -> AddressKey:
     return AddressKey(device, packed, host_prefix(packed) if prefix is None else prefix)
 
 
-def held(key: AddressKey, *, ours: bool = False, **attributes: Any) -> ObservedAddress:
+def held(key: AddressKey, *, ours: bool = False, **attributes: bool) -> ObservedAddress:
     """Return an address that the kernel holds."""
     return ObservedAddress(key, AddressAttributes(**attributes), ours)
 

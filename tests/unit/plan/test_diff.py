@@ -1,0 +1,500 @@
+"""The actions between the kernel as it is and the kernel as it should be."""
+
+import pytest
+
+from kernelbal.model.ipvs import CounterTable, DestinationAttributes, Forwarding, ServiceKey, Timeouts
+from kernelbal.model.network import AddressAttributes, AddressKey, LinkState, Sysctl
+from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership, ServicePolicy
+from kernelbal.plan.actions import (
+    Action,
+    AddAddress,
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    EnsureLink,
+    QuiesceDestination,
+    RemoveAddress,
+    RemoveDestination,
+    RemoveLink,
+    RemoveService,
+    ReplaceAddress,
+    ReplaceTable,
+    SetTimeouts,
+    WriteSysctl,
+)
+from kernelbal.plan.classifier import build_table
+from kernelbal.plan.diff import make_plan, services_to_count
+from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
+from tests.unit.plan.samples import (
+    by_mark,
+    connected,
+    held,
+    link,
+    place,
+    real,
+    service,
+    virtual,
+    weighing,
+)
+
+WEB, DNS, MARKED = service("192.0.2.10", 80), service("192.0.2.10", 53, "udp"), by_mark(7)
+A, B, SORRY = real("10.0.0.11"), real("10.0.0.12"), real("10.0.0.99")
+VIP = place("eth0", "192.0.2.10")
+VIP6 = place("eth0", "2001:db8::10")
+PLAIN = AddressAttributes()
+FORWARD = Sysctl("net/ipv4/ip_forward", "1", "Routes.")
+NOW = 1000.0
+NOBODY = Ownership()
+OURS = Ownership(services=frozenset({WEB, DNS, MARKED}))
+NOTHING = DesiredState()
+BUSY: CounterTable = {WEB: {A: connected(3), B: connected(0)}, MARKED: {A: connected(3)}}
+
+
+def _plan(
+    desired: DesiredState,
+    observed: ObservedState,
+    ownership: Ownership = NOBODY,
+    options: Options = DEFAULT_OPTIONS,
+) -> Plan:
+    return make_plan(desired, observed, ownership, NOW, options)
+
+
+def _wanting(*destinations: tuple[object, object], drain_s: float = 60.0) -> DesiredState:
+    policies = {WEB: ServicePolicy("web", drain_s)}
+    return DesiredState(services={WEB: virtual(*destinations)}, policies=policies)
+
+
+def _holding(*destinations: tuple[object, object], counters: CounterTable | None = None) -> ObservedState:
+    return ObservedState(services={WEB: virtual(*destinations)}, counters=counters or {})
+
+
+# --- services and real servers ---
+
+
+def test_new_service_comes_with_its_real_servers() -> None:
+    plan = _plan(_wanting((A, weighing(1)), (B, weighing(2))), ObservedState())
+    assert plan.actions == (
+        AddService(WEB, virtual().attributes),
+        AddDestination(WEB, A, weighing(1)),
+        AddDestination(WEB, B, weighing(2)),
+    )
+
+
+def test_kernel_that_is_as_wanted_needs_no_action() -> None:
+    plan = _plan(_wanting((A, weighing(1)), (B, weighing(2))), _holding((B, weighing(2)), (A, weighing(1))))
+    assert plan.empty
+
+
+def test_changed_attributes_are_edited_in_place() -> None:
+    desired = DesiredState(services={WEB: virtual(scheduler="sh")})
+    plan = _plan(desired, _holding())
+    edit = EditService(WEB, virtual().attributes, virtual(scheduler="sh").attributes)
+    assert plan.actions == (edit,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (weighing(1), weighing(2)),
+        (weighing(1), weighing(1, upper_threshold=100)),
+        (weighing(1, upper_threshold=100), weighing(1, upper_threshold=100, lower_threshold=50)),
+        (weighing(1), weighing(1, Forwarding.DSR)),
+        (weighing(1, Forwarding.TUNNEL), weighing(1, Forwarding.TUNNEL, tunnel_type=2)),
+        (weighing(1, Forwarding.LOCAL), weighing(2)),
+    ],
+)
+def test_changed_real_server_is_edited_in_place(
+    old: DestinationAttributes, new: DestinationAttributes
+) -> None:
+    assert _plan(_wanting((A, new)), _holding((A, old))).actions == (EditDestination(WEB, A, old, new),)
+
+
+@pytest.mark.parametrize("method", [Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL])
+def test_real_server_that_the_kernel_made_local_is_as_wanted(method: Forwarding) -> None:
+    assert _plan(_wanting((A, weighing(1, method))), _holding((A, weighing(1, Forwarding.LOCAL)))).empty
+
+
+def test_removed_real_server_without_connections_is_removed() -> None:
+    plan = _plan(_wanting((A, weighing(1))), _holding((A, weighing(1)), (B, weighing(1)), counters=BUSY))
+    assert plan.actions == (RemoveDestination(WEB, B),)
+
+
+def test_removed_real_server_with_connections_drains_for_as_long_as_its_service_says() -> None:
+    desired = _wanting((B, weighing(1)), drain_s=300)
+    plan = _plan(desired, _holding((A, weighing(9)), (B, weighing(1)), counters=BUSY))
+    assert plan.actions == (QuiesceDestination(WEB, A, weighing(9), 300),)
+    assert plan.drains == {DrainKey(WEB, A): Drain(NOW, NOW + 300)}
+
+
+def test_local_real_server_is_quiesced_as_what_it_is() -> None:
+    local = weighing(9, Forwarding.LOCAL)
+    plan = _plan(_wanting(), _holding((A, local), counters=BUSY))
+    assert plan.actions == (QuiesceDestination(WEB, A, local, 60),)
+
+
+def test_cut_removes_at_once() -> None:
+    plan = _plan(_wanting(), _holding((A, weighing(9)), counters=BUSY), options=Options(cut=True))
+    assert plan.actions == (RemoveDestination(WEB, A),)
+
+
+def test_replacement_is_there_before_its_predecessor_is_quiesced() -> None:
+    plan = _plan(_wanting((B, weighing(1))), _holding((A, weighing(1)), counters=BUSY))
+    assert [type(action) for action in plan.actions] == [AddDestination, QuiesceDestination]
+
+
+def test_sorry_server_is_there_before_the_last_real_server_stops() -> None:
+    desired = _wanting((A, weighing(0)), (SORRY, weighing(1)))
+    plan = _plan(desired, _holding((A, weighing(1)), counters=BUSY))
+    assert plan.actions == (
+        AddDestination(WEB, SORRY, weighing(1)),
+        EditDestination(WEB, A, weighing(1), weighing(0)),
+    )
+
+
+def test_weights_rise_before_others_fall_to_zero() -> None:
+    desired = _wanting((A, weighing(0)), (B, weighing(1)))
+    plan = _plan(desired, _holding((A, weighing(1)), (B, weighing(0))))
+    assert plan.actions == (
+        EditDestination(WEB, B, weighing(0), weighing(1)),
+        EditDestination(WEB, A, weighing(1), weighing(0)),
+    )
+
+
+def test_sorry_server_in_use_drains_once_a_real_server_is_back() -> None:
+    counters = {WEB: {SORRY: connected(2)}}
+    plan = _plan(
+        _wanting((A, weighing(1))), _holding((A, weighing(0)), (SORRY, weighing(1)), counters=counters)
+    )
+    assert plan.actions == (
+        EditDestination(WEB, A, weighing(0), weighing(1)),
+        QuiesceDestination(WEB, SORRY, weighing(1), 60),
+    )
+
+
+def test_sorry_server_that_drains_comes_back_when_needed() -> None:
+    known = Ownership(services=frozenset({WEB}), drains={DrainKey(WEB, SORRY): Drain(900, 1100)})
+    plan = _plan(_wanting((SORRY, weighing(1))), _holding((SORRY, weighing(0)), counters=BUSY), known)
+    assert plan.actions == (EditDestination(WEB, SORRY, weighing(0), weighing(1)),)
+    assert plan.drains == {}
+
+
+# --- services that leave ---
+
+
+def test_removed_service_without_connections_goes_whole() -> None:
+    plan = _plan(NOTHING, _holding((A, weighing(1)), (B, weighing(1))), OURS)
+    assert plan.actions == (RemoveService(WEB),)
+
+
+def test_removed_service_takes_no_new_connections_while_old_ones_end() -> None:
+    plan = _plan(NOTHING, _holding((A, weighing(1)), (B, weighing(1)), counters=BUSY), OURS)
+    assert plan.actions == (QuiesceDestination(WEB, A, weighing(1), 60), RemoveDestination(WEB, B))
+
+
+def test_removed_service_goes_with_its_last_connection() -> None:
+    known = Ownership(services=frozenset({WEB}), drains={DrainKey(WEB, A): Drain(990, 1050)})
+    assert _plan(NOTHING, _holding((A, weighing(0)), counters=BUSY), known).empty
+    assert _plan(NOTHING, _holding((A, weighing(0))), known).actions == (RemoveService(WEB),)
+
+
+def test_foreign_service_is_shown_and_left_alone() -> None:
+    plan = _plan(NOTHING, _holding((A, weighing(1))))
+    assert plan.empty
+    assert plan.foreign.services == (WEB,)
+
+
+def test_found_service_that_the_site_names_is_adopted() -> None:
+    plan = _plan(_wanting((A, weighing(1))), _holding((A, weighing(2))))
+    assert plan.adopted == (WEB,)
+    assert plan.foreign.services == ()
+    assert plan.actions == (EditDestination(WEB, A, weighing(2), weighing(1)),)
+    assert _plan(_wanting((A, weighing(1))), _holding((A, weighing(2))), OURS).adopted == ()
+
+
+@pytest.mark.parametrize(
+    ("desired", "ownership", "counted"),
+    [
+        (_wanting((A, weighing(1))), OURS, ()),
+        (_wanting((A, weighing(2))), OURS, (WEB,)),
+        (_wanting(), NOBODY, (WEB,)),
+        (NOTHING, OURS, (WEB,)),
+        (NOTHING, NOBODY, ()),
+    ],
+    ids=["as wanted", "changes", "adopted", "leaves", "foreign"],
+)
+def test_only_what_loses_or_changes_real_servers_is_counted(
+    desired: DesiredState, ownership: Ownership, counted: tuple[ServiceKey, ...]
+) -> None:
+    assert services_to_count(desired, _holding((A, weighing(1))), ownership) == counted
+
+
+# --- addresses ---
+
+
+def _addresses(*keys: AddressKey) -> DesiredState:
+    return DesiredState(addresses=dict.fromkeys(keys, PLAIN))
+
+
+def _held(*keys: AddressKey, ours: bool = True) -> ObservedState:
+    return ObservedState(addresses=tuple(held(key, ours=ours) for key in keys))
+
+
+MOVED = place("eth2", "192.0.2.10")
+SHARED = place("eth0", "192.0.2.10", 24)
+SHARED6 = place("eth0", "2001:db8::10", 64)
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "actions"),
+    [
+        (_addresses(VIP), _held(), (AddAddress(VIP, PLAIN),)),
+        (_addresses(VIP), _held(VIP), ()),
+        (NOTHING, _held(VIP), (RemoveAddress(VIP),)),
+        (NOTHING, _held(VIP, ours=False), ()),
+        (_addresses(VIP), _held(VIP, ours=False), ()),
+        (_addresses(VIP), _held(SHARED, ours=False), ()),
+        (_addresses(VIP6), _held(SHARED6, ours=False), ()),
+        (_addresses(VIP), _held(MOVED, ours=False), (AddAddress(VIP, PLAIN),)),
+    ],
+    ids=[
+        "new",
+        "there",
+        "leaves",
+        "foreign",
+        "wanted and foreign",
+        "other prefix",
+        "other prefix, ipv6",
+        "elsewhere",
+    ],
+)
+def test_address(desired: DesiredState, observed: ObservedState, actions: tuple[Action, ...]) -> None:
+    assert _plan(desired, observed).actions == actions
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "in_place"),
+    [
+        (VIP, MOVED, False),
+        (VIP, SHARED, False),
+        (SHARED, VIP, False),
+        (VIP6, place("eth2", "2001:db8::10"), False),
+        (VIP6, SHARED6, True),  # the kernel refuses the second one
+    ],
+    ids=["device", "to shared", "from shared", "device, ipv6", "to shared, ipv6"],
+)
+def test_address_that_moves_is_not_away_in_between(old: AddressKey, new: AddressKey, in_place: bool) -> None:
+    come, go = AddAddress(new, PLAIN), RemoveAddress(old)
+    assert _plan(_addresses(new), _held(old)).actions == ((go, come) if in_place else (come, go))
+
+
+def test_other_addresses_leave_before_everything_else() -> None:
+    leaving = place("eth0", "192.0.2.77")
+    desired = DesiredState(services={WEB: virtual()}, addresses={VIP: PLAIN})
+    actions = _plan(desired, _held(leaving)).actions
+    assert actions == (RemoveAddress(leaving), AddService(WEB, virtual().attributes), AddAddress(VIP, PLAIN))
+
+
+def test_flags_of_our_address_are_corrected() -> None:
+    wrong, right = AddressAttributes(no_dad=True), AddressAttributes(no_dad=True, deprecated=True)
+    desired = DesiredState(addresses={VIP6: right})
+    ours = ObservedState(addresses=(held(VIP6, ours=True, no_dad=True),))
+    assert _plan(desired, ours).actions == (ReplaceAddress(VIP6, wrong, right),)
+    foreign = ObservedState(addresses=(held(VIP6, no_dad=True),))
+    assert _plan(desired, foreign).empty
+    recorded = Ownership(addresses=frozenset({VIP6}))
+    assert len(_plan(desired, foreign, recorded).actions) == 1
+
+
+def test_duplicate_address_detection_is_no_difference() -> None:
+    desired = DesiredState(addresses={VIP6: AddressAttributes(no_dad=True)})
+    assert _plan(desired, ObservedState(addresses=(held(VIP6, ours=True),))).empty
+
+
+def test_recorded_address_is_ours_without_the_kernels_mark() -> None:
+    plan = _plan(NOTHING, _held(VIP, ours=False), Ownership(addresses=frozenset({VIP})))
+    assert plan.actions == (RemoveAddress(VIP),)
+
+
+def test_foreign_address_is_shown() -> None:
+    assert _plan(NOTHING, _held(VIP, ours=False)).foreign.addresses == (VIP,)
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "stays"),
+    [
+        (WEB, VIP, True),
+        (WEB, place("eth0", "192.0.2.11"), False),
+        (MARKED, VIP, True),  # the address of a service by mark is not known any more
+    ],
+    ids=["its own", "another", "by mark"],
+)
+def test_service_that_drains_keeps_its_address(key: ServiceKey, address: AddressKey, stays: bool) -> None:
+    observed = ObservedState(
+        services={key: virtual((A, weighing(1)))}, counters=BUSY, addresses=(held(address, ours=True),)
+    )
+    plan = _plan(NOTHING, observed, OURS)
+    assert (RemoveAddress(address) not in plan.actions) is stays
+    assert RemoveAddress(address) in _plan(NOTHING, observed, OURS, Options(cut=True)).actions
+
+
+# --- sysctls, timeouts, links ---
+
+
+@pytest.mark.parametrize(
+    ("value", "optional", "actions", "missing"),
+    [
+        ("0", False, 1, ()),
+        ("1", False, 0, ()),
+        (None, False, 1, ()),
+        (None, True, 0, (FORWARD.path,)),
+    ],
+)
+def test_sysctl(value: str | None, optional: bool, actions: int, missing: tuple[str, ...]) -> None:
+    desired = DesiredState(sysctls=(FORWARD._replace(optional=optional),))
+    plan = _plan(desired, ObservedState(sysctls={FORWARD.path: value}))
+    assert plan.actions == (WriteSysctl(FORWARD.path, value or "", "1", "Routes."),) * actions
+    assert plan.missing_sysctls == missing
+
+
+def test_sysctl_of_several_numbers_is_compared_without_its_tabs() -> None:
+    threshold = Sysctl("net/ipv4/vs/sync_threshold", "2 50", "Early.")
+    assert _plan(DesiredState(sysctls=(threshold,)), ObservedState(sysctls={threshold.path: "2\t50"})).empty
+
+
+@pytest.mark.parametrize(("value", "restored"), [("1", True), ("0", False), (None, False)])
+def test_sysctl_that_is_no_longer_wanted_gets_its_first_value(value: str | None, restored: bool) -> None:
+    plan = _plan(
+        NOTHING, ObservedState(sysctls={FORWARD.path: value}), Ownership(sysctls={FORWARD.path: "0"})
+    )
+    assert [(type(a), a.value) for a in plan.actions if isinstance(a, WriteSysctl)] == [
+        (WriteSysctl, "0")
+    ] * restored
+
+
+SLOW, FAST = Timeouts(), Timeouts(60, 10, 30)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "value", "action"),
+    [
+        (FAST, None, SLOW, SetTimeouts(SLOW, FAST)),
+        (FAST, SLOW, FAST, None),
+        (None, None, FAST, None),
+        (None, SLOW, FAST, SetTimeouts(FAST, SLOW)),
+        (None, SLOW, SLOW, None),
+    ],
+)
+def test_timeouts(
+    wanted: Timeouts | None, first: Timeouts | None, value: Timeouts, action: SetTimeouts | None
+) -> None:
+    plan = _plan(DesiredState(timeouts=wanted), ObservedState(timeouts=value), Ownership(timeouts=first))
+    assert plan.actions == ((action,) if action else ())
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "changes"),
+    [
+        ((), LinkState("tunl0", "ipip"), True),
+        ((link("tunl0", up=False),), LinkState("tunl0", "ipip"), True),
+        ((link("tunl0"),), LinkState("tunl0", "ipip"), False),
+        ((link("tunl0", mtu_bytes=1500),), LinkState("tunl0", "ipip", 1480), True),
+        ((link("tunl0", mtu_bytes=1480),), LinkState("tunl0", "ipip", 1480), False),
+    ],
+    ids=["missing", "down", "up", "other mtu", "same mtu"],
+)
+def test_link(present: tuple[object, ...], wanted: LinkState, changes: bool) -> None:
+    plan = _plan(DesiredState(links=(wanted,)), ObservedState(links=present))
+    assert plan.actions == (EnsureLink(wanted),) * changes
+
+
+def test_only_our_links_are_removed() -> None:
+    observed = ObservedState(links=(link("tunl0"), link("eth0")))
+    plan = _plan(NOTHING, observed, Ownership(links=frozenset({"tunl0", "long-gone"})))
+    assert plan.actions == (RemoveLink("tunl0"),)
+
+
+# --- nftables ---
+
+WHERE = (VIP.address, 6, 80, 90)
+MARKS = build_table({WHERE: 7}, frozenset())
+MASQUERADED = build_table({WHERE: 7}, frozenset({7}))
+
+
+@pytest.mark.parametrize(
+    ("want", "have", "becomes"),
+    [
+        (MARKS, None, MARKS),
+        (MARKS, MARKS, None),
+        (MARKS, MASQUERADED, MARKS),
+        (EMPTY_TABLE, MARKS, EMPTY_TABLE),
+        (EMPTY_TABLE, EMPTY_TABLE, EMPTY_TABLE),  # an empty table of ours is there: it goes
+        (EMPTY_TABLE, None, None),
+    ],
+)
+def test_table(want: NftTable, have: NftTable | None, becomes: NftTable | None) -> None:
+    plan = _plan(DesiredState(nft=want), ObservedState(nft=have))
+    assert plan.actions == (() if becomes is None else (ReplaceTable(have, becomes),))
+
+
+def test_other_tables_are_shown() -> None:
+    assert _plan(NOTHING, ObservedState(foreign_nft=("ip filter",))).foreign.tables == ("ip filter",)
+
+
+def test_marks_lead_to_a_service_that_is_there_and_away_from_one_that_still_answers() -> None:
+    """A service moves from its address to a mark, and back."""
+    old, new = virtual((A, weighing(1))), virtual((real("10.0.0.11", 0), weighing(1)))
+    there = _plan(
+        DesiredState(services={MARKED: new}, nft=MARKS),
+        ObservedState(services={WEB: old}, counters=BUSY),
+        OURS,
+    )
+    back = _plan(
+        DesiredState(services={WEB: old}),
+        ObservedState(services={MARKED: virtual((A, weighing(1)))}, counters=BUSY, nft=MARKS),
+        OURS,
+    )
+    for plan in (there, back):
+        order = [AddService, AddDestination, ReplaceTable, QuiesceDestination]
+        assert [type(action) for action in plan.actions] == order
+
+
+# --- what connections need while they drain ---
+
+
+def test_nothing_that_open_connections_need_is_taken_back_before_they_end() -> None:
+    observed = ObservedState(
+        services={WEB: virtual((A, weighing(0)))},
+        counters=BUSY,
+        links=(link("tunl0"),),
+        sysctls={FORWARD.path: "1"},
+        timeouts=FAST,
+        nft=build_table({}, frozenset({7})),
+    )
+    ours = Ownership(
+        services=frozenset({WEB}),
+        links=frozenset({"tunl0"}),
+        sysctls={FORWARD.path: "0"},
+        timeouts=SLOW,
+        drains={DrainKey(WEB, A): Drain(990, 1050)},
+    )
+    assert _plan(NOTHING, observed, ours).empty
+    after = _plan(NOTHING, observed, ours, Options(cut=True))
+    kinds = [SetTimeouts, RemoveService, ReplaceTable, WriteSysctl, RemoveLink]
+    assert [type(action) for action in after.actions] == kinds
+
+
+def test_marks_go_at_once_but_translation_lasts_as_long_as_the_drain() -> None:
+    observed = _holding((A, weighing(0)), counters=BUSY)
+    observed = ObservedState(services=observed.services, counters=BUSY, nft=MASQUERADED)
+    ours = Ownership(services=frozenset({WEB}), drains={DrainKey(WEB, A): Drain(990, 1050)})
+    other = build_table({(VIP.address, 17, 53, 54): 9}, frozenset())
+    (action,) = _plan(DesiredState(nft=other), observed, ours).actions
+    assert isinstance(action, ReplaceTable)
+    kept = {each.name for each in MASQUERADED.sets} - {each.name for each in MARKS.sets}
+    assert {chain.kind for chain in action.table.chains} == {"filter", "nat"}
+    assert set(other.sets) < set(action.table.sets)
+    assert {each.name for each in action.table.sets} - {each.name for each in other.sets} == kept
+    again = ObservedState(services=observed.services, counters=BUSY, nft=action.table)
+    assert _plan(DesiredState(nft=other), again, ours).empty

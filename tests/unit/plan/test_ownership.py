@@ -1,0 +1,187 @@
+"""What is ours: claimed before a plan is performed, settled afterwards."""
+
+from dataclasses import replace
+
+import pytest
+
+from kernelbal.model.ipvs import Timeouts
+from kernelbal.model.network import AddressAttributes, LinkState, Sysctl
+from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership
+from kernelbal.plan.actions import (
+    Action,
+    AddAddress,
+    AddService,
+    EnsureLink,
+    Outcome,
+    RemoveAddress,
+    RemoveLink,
+    RemoveService,
+    Result,
+    SetTimeouts,
+    WriteSysctl,
+)
+from kernelbal.plan.ownership import claim, settle
+from kernelbal.plan.result import Plan
+from tests.unit.plan.samples import held, link, place, real, service, virtual
+
+WEB, OTHER = service("192.0.2.10", 80), service("192.0.2.99", 80)
+VIP = place("eth0", "192.0.2.10")
+PLAIN = AddressAttributes()
+NOBODY = Ownership()
+NOTHING = DesiredState()
+FORWARD = "net/ipv4/ip_forward"
+TUNNEL = LinkState("tunl0", "ipip")
+
+
+def _claimed(
+    *actions: Action,
+    ownership: Ownership = NOBODY,
+    desired: DesiredState = NOTHING,
+    observed: ObservedState | None = None,
+) -> Ownership:
+    return claim(ownership, Plan(actions), desired, observed or ObservedState())
+
+
+# --- before ---
+
+
+def test_wanted_services_are_claimed_those_found_there_too() -> None:
+    desired = DesiredState(services={WEB: virtual(), OTHER: virtual()})
+    claimed = _claimed(desired=desired, observed=ObservedState(services={OTHER: virtual()}))
+    assert claimed.services == {WEB, OTHER}
+
+
+def test_added_address_is_claimed() -> None:
+    assert _claimed(AddAddress(VIP, PLAIN)).addresses == {VIP}
+
+
+def test_address_of_someone_else_stays_theirs_though_the_site_names_it() -> None:
+    claimed = _claimed(
+        desired=DesiredState(addresses={VIP: PLAIN}), observed=ObservedState(addresses=(held(VIP),))
+    )
+    assert claimed.addresses == frozenset()
+
+
+def test_address_that_bears_our_mark_is_claimed_again_after_the_record_was_lost() -> None:
+    observed = ObservedState(addresses=(held(VIP, ours=True),))
+    claimed = _claimed(desired=DesiredState(addresses={VIP: PLAIN}), observed=observed)
+    assert claimed.addresses == {VIP}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "claimed"),
+    [
+        (TUNNEL, (), {"tunl0"}),
+        (TUNNEL, (link("tunl0", up=False),), set()),
+        (LinkState("eth0"), (), set()),
+    ],
+    ids=["created", "only brought up", "must exist"],
+)
+def test_only_a_link_that_we_create_is_claimed(
+    wanted: LinkState, present: tuple[object, ...], claimed: set[str]
+) -> None:
+    assert _claimed(EnsureLink(wanted), observed=ObservedState(links=present)).links == claimed
+
+
+def test_first_value_of_a_sysctl_is_recorded_once() -> None:
+    desired = DesiredState(sysctls=(Sysctl(FORWARD, "1", "Routes."),))
+    first = _claimed(
+        WriteSysctl(FORWARD, "0", "1", ""), desired=desired, observed=ObservedState(sysctls={FORWARD: "0"})
+    )
+    assert first.sysctls == {FORWARD: "0"}
+    second = _claimed(
+        WriteSysctl(FORWARD, "2", "1", ""),
+        ownership=first,
+        desired=desired,
+        observed=ObservedState(sysctls={FORWARD: "2"}),
+    )
+    assert second.sysctls == {FORWARD: "0"}
+
+
+def test_sysctl_that_the_kernel_lacks_has_no_first_value() -> None:
+    write = WriteSysctl(FORWARD, "", "1", "")
+    assert _claimed(write, observed=ObservedState(sysctls={FORWARD: None})).sysctls == {}
+    assert _claimed(write, observed=ObservedState(sysctls={FORWARD: ""})).sysctls == {FORWARD: ""}
+
+
+@pytest.mark.parametrize(
+    ("known", "read", "recorded"),
+    [
+        (None, Timeouts(1, 2, 3), Timeouts(1, 2, 3)),
+        (Timeouts(4, 5, 6), Timeouts(1, 2, 3), Timeouts(4, 5, 6)),
+        (None, None, Timeouts(900, 120, 300)),  # IPVS was not loaded: it starts with its defaults
+    ],
+)
+def test_first_timeouts_are_recorded_once(
+    known: Timeouts | None, read: Timeouts | None, recorded: Timeouts
+) -> None:
+    wanted = Timeouts(7, 8, 9)
+    claimed = _claimed(
+        SetTimeouts(read, wanted),
+        ownership=Ownership(timeouts=known),
+        desired=DesiredState(timeouts=wanted),
+        observed=ObservedState(timeouts=read),
+    )
+    assert claimed.timeouts == recorded
+
+
+def test_drains_are_those_of_the_plan() -> None:
+    old, new = DrainKey(WEB, real("10.0.0.11")), DrainKey(WEB, real("10.0.0.12"))
+    before = Ownership(drains={old: Drain(0, 60)})
+    plan = Plan(drains={new: Drain(5, 65)})
+    assert claim(before, plan, NOTHING, ObservedState()).drains == {new: Drain(5, 65)}
+
+
+GONE = Ownership(
+    services=frozenset({WEB}),
+    addresses=frozenset({VIP}),
+    links=frozenset({"tunl0"}),
+    sysctls={FORWARD: "0"},
+    timeouts=Timeouts(),
+)
+
+
+def test_what_is_gone_and_not_wanted_is_forgotten_so_that_its_next_maker_owns_it() -> None:
+    observed = ObservedState(sysctls={FORWARD: "0"}, timeouts=Timeouts())
+    assert _claimed(ownership=GONE, observed=observed) == Ownership()
+
+
+def test_what_is_still_there_is_remembered_though_not_wanted() -> None:
+    observed = ObservedState(
+        services={WEB: virtual()},
+        addresses=(held(VIP),),
+        links=(link("tunl0"),),
+        sysctls={FORWARD: "1"},
+        timeouts=Timeouts(1, 2, 3),
+    )
+    assert _claimed(ownership=GONE, observed=observed) == GONE
+
+
+# --- after ---
+
+
+@pytest.mark.parametrize("result", list(Result))
+@pytest.mark.parametrize(
+    ("action", "settled"),
+    [
+        (RemoveService(WEB), replace(GONE, services=frozenset())),
+        (RemoveAddress(VIP), replace(GONE, addresses=frozenset())),
+        (RemoveLink("tunl0"), replace(GONE, links=frozenset())),
+        (WriteSysctl(FORWARD, "1", "0", ""), replace(GONE, sysctls={})),
+        (SetTimeouts(None, Timeouts()), replace(GONE, timeouts=None)),
+        (AddService(WEB, virtual().attributes), GONE),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, tuple) else "",
+)
+def test_what_was_removed_is_no_longer_ours(action: Action, settled: Ownership, result: Result) -> None:
+    removed = result in (Result.DONE, Result.ALREADY)
+    assert settle(GONE, [Outcome(action, result)], NOTHING) == (settled if removed else GONE)
+
+
+def test_first_values_stay_recorded_while_ours_are_wanted() -> None:
+    desired = DesiredState(sysctls=(Sysctl(FORWARD, "1", "Routes."),), timeouts=Timeouts(1, 2, 3))
+    outcomes = [
+        Outcome(WriteSysctl(FORWARD, "0", "1", ""), Result.DONE),
+        Outcome(SetTimeouts(Timeouts(), Timeouts(1, 2, 3)), Result.DONE),
+    ]
+    assert settle(GONE, outcomes, desired) == GONE
