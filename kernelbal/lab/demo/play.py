@@ -116,6 +116,7 @@ def play(scenario: Scenario, requests: int, emit: Emit) -> None:
         state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kernelbal-demo-")))
         stage = Stage(scenario, lab, site, state_dir, requests, emit)
         _prepare(stage)
+        snapshot.settle(lab.director)
         before = snapshot.take(lab.director)
         _apply(stage)
         for service in site.virtual_services:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kernelbal.lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +19,10 @@ _SYSCTLS: Final = Path("/proc/sys")
 _SYSCTL_TREES: Final = ("net/ipv4", "net/ipv6", "net/netfilter")
 _COUNTING: Final = "_count"
 """How the names of sysctls end that say how much of something there is."""
+SETTLE_LIMIT_S: Final = 10.0
+_SETTLE_POLL_S: Final = 0.1
+_UNSETTLED: Final = ("NO-CARRIER", "LOWERLAYERDOWN", "tentative", "linkdown")
+"""Words of `ip` for what is about to change."""
 _IPVS_TABLE: Final = Path("/proc/thread-self/net/ip_vs")
 _PROGRAMS: Final = (
     ("address", ("ip", "-oneline", "address")),
@@ -46,14 +53,36 @@ def take(host: Host) -> Snapshot:
     Raises:
         LabError: a program that shows them failed.
     """
-    facts: set[Fact] = set()
-    for kind, argv in _PROGRAMS:
-        if shutil.which(argv[0]):
-            facts.update(Fact(kind, line.strip()) for line in host.run(argv).stdout.splitlines())
+    facts = set(_shown(host))
     with host.inside():
         facts.update(_ipvs())
         facts.update(_sysctls())
     return frozenset(facts)
+
+
+def _shown(host: Host) -> Iterator[Fact]:
+    for kind, argv in _PROGRAMS:
+        if shutil.which(argv[0]):
+            yield from (Fact(kind, line.strip()) for line in host.run(argv).stdout.splitlines())
+
+
+def settle(host: Host) -> None:
+    """Wait until nothing moves any more on a host that has just been built.
+
+    The kernel tells of a link that is up up to a second later, and adds IPv6 routes then.
+
+    Raises:
+        LabError: it still moves after `SETTLE_LIMIT_S`.
+    """
+    until = time.monotonic() + SETTLE_LIMIT_S
+    before: Snapshot = frozenset()
+    while time.monotonic() < until:
+        now = frozenset(_shown(host))
+        if now == before and not any(word in fact.name for fact in now for word in _UNSETTLED):
+            return
+        before = now
+        time.sleep(_SETTLE_POLL_S)
+    raise LabError(f"the links of {host.name} do not settle")
 
 
 def _ipvs() -> Iterator[Fact]:
