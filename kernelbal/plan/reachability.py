@@ -70,7 +70,7 @@ class _Site:
 def faults(site: Site, node: Node, observed: ObservedState) -> tuple[Fault, ...]:
     """Return every reason for which a virtual service of the site would not work on this node."""
     facts = _Site(
-        RouteTable(observed.routes),
+        RouteTable(observed.routes + _routes_to_come(site, node)),
         frozenset(address.key.address for address in observed.addresses),
         frozenset(link.name for link in observed.links),
     )
@@ -84,6 +84,16 @@ def faults(site: Site, node: Node, observed: ObservedState) -> tuple[Fault, ...]
         elif service.forwarding is ForwardingName.DSR:
             found.extend(_dsr(service, facts))
     return tuple(found)
+
+
+def _routes_to_come(site: Site, node: Node) -> tuple[Route, ...]:
+    """The on-link routes that shared addresses bring along, which a first plan does not see yet."""
+    return tuple(
+        Route(Address(shared.address), shared.prefix, None, device, 0)
+        for name, network in site.networks.items()
+        if (device := node.interfaces.get(name)) is not None
+        for shared in network.shared_addresses
+    )
 
 
 def _no_device(service: VirtualService, node: Node, device: str) -> Fault:
@@ -156,13 +166,19 @@ def unroutable(site: Site, observed: ObservedState) -> tuple[Fault, ...]:
         lost = [
             Address(server.address)
             for server in service.real_servers
-            if routes.lookup(Address(server.address)) is None
+            if routes.lookup(Address(server.address)) is None and not _in_shared_subnet(site, server.address)
         ]
         if lost:
             found.append(
                 Fault(service.name, f"{_names(lost)}: no route", "add a route, or correct the address")
             )
     return tuple(found)
+
+
+def _in_shared_subnet(site: Site, address: bytes) -> bool:
+    return any(
+        shared.contains(address) for network in site.networks.values() for shared in network.shared_addresses
+    )
 
 
 def foreign_virtual_addresses(site: Site, observed: ObservedState) -> tuple[AddressKey, ...]:
