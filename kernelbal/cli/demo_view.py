@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Self, assert_never
 
@@ -46,7 +47,13 @@ class StatusLine:
 
     def show(self, text: str) -> None:
         """Replace the line."""
-        sys.stderr.write(f"\r\x1b[K... {text}" if self._in_place else f"... {text}\n")
+        line = f"... {text}"
+        if self._in_place:
+            # A line that wraps could not be taken away again.
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{line[:width]}")
+        else:
+            sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
     def clear(self) -> None:

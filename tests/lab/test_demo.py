@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kernelbal.cli import demo as command
-from kernelbal.lab.backends.base import GuestCommand, Refusal, Streams
+from kernelbal.lab.backends.base import GuestCommand
 from kernelbal.lab.demo import outside
 from kernelbal.lab.demo.events import Event, encode
 from kernelbal.lab.demo.names import ScenarioName
@@ -15,6 +15,7 @@ from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.demo.scenarios import Scenario
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.real_servers import accept_direct
+from tests.fake_backend import FakeBackend
 from tests.lab.demo_scene import REQUESTS, Prepare, scenario
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
@@ -22,22 +23,14 @@ pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
 CLAIMS = 12
 
 
-class InThisGuest:
-    """A back end that plays a given scenario right here."""
+def in_this_guest(wanted: Scenario) -> FakeBackend:
+    """A back end that plays a scenario right here, whatever it is told to run."""
 
-    name = "here"
-
-    def __init__(self, wanted: Scenario) -> None:
-        self._wanted = wanted
-
-    def refusal(self) -> Refusal | None:
-        """None: it can be used."""
-        return None
-
-    def run(self, command: GuestCommand, streams: Streams) -> int:
-        """Play the scenario, whatever the command says."""
-        play_all([self._wanted], REQUESTS, lambda event: _write(streams.stdout, event))
+    def work(command: GuestCommand, output: int) -> int:
+        play_all([wanted], REQUESTS, lambda event: _write(output, event))
         return 0
+
+    return FakeBackend(work=work)
 
 
 def _write(descriptor: int, event: Event) -> None:
@@ -74,7 +67,7 @@ def test_exit_status_tells(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    backend = InThisGuest(scenario(ScenarioName.DSR, prepare))
+    backend = in_this_guest(scenario(ScenarioName.DSR, prepare))
     monkeypatch.setattr(outside, "select_backend", lambda wanted: Selection(backend, ()))
     assert command.demo(as_json=True) == status
     document = json.loads(capsys.readouterr().out)

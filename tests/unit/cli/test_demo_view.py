@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.cli.demo_view import DemoView, StatusLine, demo_document
-from kernelbal.lab.backends.base import GuestCommand, Refusal, Streams
+from kernelbal.lab.backends.base import Refusal
 from kernelbal.lab.backends.choose import Candidate
 from kernelbal.lab.demo.events import (
     AnswerRow,
@@ -20,25 +20,10 @@ from kernelbal.lab.demo.events import (
     ServiceTried,
 )
 from kernelbal.lab.demo.outside import Selection
-
-
-class NamedBackend:
-    """A back end that is only named."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def refusal(self) -> Refusal | None:
-        """None."""
-        return None
-
-    def run(self, command: GuestCommand, streams: Streams) -> int:
-        """Nothing."""
-        return 0
-
+from tests.fake_backend import FakeBackend
 
 SELECTION = Selection(
-    NamedBackend("uml"), (Candidate(NamedBackend("netns"), Refusal("the running kernel has no IPVS")),)
+    FakeBackend("uml"), (Candidate(FakeBackend("netns"), Refusal("the running kernel has no IPVS")),)
 )
 TRIED = ServiceTried(
     service="web-ipv6",
@@ -158,6 +143,15 @@ def test_status_line_in_a_terminal(
         status.show("one")
         status.show("two")
     assert capsys.readouterr().err == "\r\x1b[K... one\r\x1b[K... two\r\x1b[K"
+
+
+def test_status_line_stays_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "12")
+    StatusLine().show("running kernelbal plan")
+    assert capsys.readouterr().err == "\r\x1b[K... running"
 
 
 def test_document() -> None:

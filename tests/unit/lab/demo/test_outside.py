@@ -3,43 +3,19 @@
 import os
 import select
 import threading
-from collections.abc import Callable
 
 import pytest
 
-from kernelbal.lab.backends.base import GuestCommand, Refusal, Streams
+from kernelbal.lab.backends.base import GuestCommand
 from kernelbal.lab.demo.events import Doing, Event, Finished, encode
 from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.outside import run_demo, select_backend
 from kernelbal.lab.errors import BackendUnavailable, GuestFailed
 from kernelbal.lab.names import BackendName
+from tests.fake_backend import FakeBackend
 
 WORKING, DONE = Doing(text="working"), Finished(elapsed_s=1.0)
 WAIT_S = 20.0
-
-
-class FakeBackend:
-    """Runs a function in place of a guest; remembers what it was told to run."""
-
-    def __init__(
-        self,
-        name: str = "fake",
-        refused: str | None = None,
-        work: Callable[[GuestCommand, int], int] = lambda command, output: 0,
-    ) -> None:
-        self.name = name
-        self._refused = refused
-        self._work = work
-        self.commands: list[GuestCommand] = []
-
-    def refusal(self) -> Refusal | None:
-        """What the test wants."""
-        return Refusal(self._refused) if self._refused else None
-
-    def run(self, command: GuestCommand, streams: Streams) -> int:
-        """Do the work."""
-        self.commands.append(command)
-        return self._work(command, streams.stdout)
 
 
 def saying(*events: Event, status: int = 0) -> FakeBackend:
