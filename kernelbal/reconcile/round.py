@@ -6,15 +6,15 @@ settled after the last; a round that is interrupted anywhere is repaired by the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kernelbal.kernel.interface import Kernel, Progress
-from kernelbal.model.ipvs import ServiceKey
-from kernelbal.model.network import Sysctl
+from kernelbal.model.ipvs import ServiceKey, VirtualServer
+from kernelbal.model.network import LinkState, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.model.state import DesiredState, ObservedState, Ownership
+from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership
 from kernelbal.plan.actions import (
     AddDestination,
     AddService,
@@ -177,11 +177,26 @@ def touched_services(plan: Plan) -> set[ServiceKey]:
     return touched
 
 
-def owned_state(observed: ObservedState, ownership: Ownership) -> DesiredState:
-    """Return what is ours in the kernel now, as a state to come back to."""
+def owned_state(
+    observed: ObservedState, ownership: Ownership, adopted: Collection[ServiceKey] = ()
+) -> DesiredState:
+    """Return what is ours in the kernel now, as a state to come back to.
+
+    Args:
+        observed: the kernel now.
+        ownership: what of it is ours.
+        adopted: services of others that the next plan takes over, to be kept as they are.
+
+    Real servers that are draining go on draining.
+    """
+    mine = ownership.services.union(adopted)
+    services = {k: _without_drains(k, s, ownership) for k, s in observed.services.items() if k in mine}
     return DesiredState(
-        services={k: s for k, s in observed.services.items() if k in ownership.services},
+        services=services,
         addresses={a.key: a.attributes for a in observed.addresses if a.ours or a.key in ownership.addresses},
+        links=tuple(
+            LinkState(link.name, link.kind) for link in observed.links if link.name in ownership.links
+        ),
         sysctls=tuple(
             Sysctl(path, value, "Its value before the last apply.", optional=True)
             for path in sorted(ownership.sysctls)
@@ -190,3 +205,12 @@ def owned_state(observed: ObservedState, ownership: Ownership) -> DesiredState:
         nft=observed.nft or EMPTY_TABLE,
         timeouts=observed.timeouts if ownership.timeouts is not None else None,
     )
+
+
+def _without_drains(key: ServiceKey, server: VirtualServer, ownership: Ownership) -> VirtualServer:
+    staying = {
+        name: attributes
+        for name, attributes in server.destinations.items()
+        if DrainKey(key, name) not in ownership.drains
+    }
+    return VirtualServer(server.attributes, staying)
