@@ -1,9 +1,13 @@
 """Every example keeps its claims on a real kernel, and whatever is broken is called FAIL."""
 
+import io
+from contextlib import redirect_stderr, redirect_stdout
+
 import pytest
 
+from kernelbal.cli import app
 from kernelbal.lab.demo import play
-from kernelbal.lab.demo.events import Claim, Event, Finished
+from kernelbal.lab.demo.events import Claim, CommandRan, Event, Finished
 from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.demo.scenarios import Scenario
@@ -43,12 +47,33 @@ def test_every_claim_holds(name: ScenarioName) -> None:
 # --- what is broken is found ---
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs kernelbal's commands in this process: what is broken here are the hosts, not the commands."""
+    start = play._run
+
+    def run(stage: play.Stage, argv: list[str], shown: str, *, brief: bool) -> CommandRan:
+        if argv[1:3] != ["-m", "kernelbal"]:
+            return start(stage, argv, shown, brief=brief)
+        said = io.StringIO()
+        monkeypatch.setenv("KERNELBAL_STATE_DIR", str(stage.state_dir))
+        with stage.lab.director.inside(), redirect_stdout(said), redirect_stderr(said):
+            status = app.run(argv[3:])
+        return CommandRan(command=shown, lines=tuple(said.getvalue().splitlines()), status=status)
+
+    monkeypatch.setattr(play, "_run", run)
+
+
+broken = pytest.mark.usefixtures("in_process")
+
+
 def without_route_back(host: Host, virtual_addresses: tuple[str, ...]) -> None:
     """Takes the route through the director away from one real server, for IPv4."""
     if host.name == "rs2":
         host.run(["ip", "route", "del", "default"])
 
 
+@broken
 def test_real_server_without_route_back() -> None:
     assert failed(scenario(ScenarioName.NAT, without_route_back)) >= {
         "web: all 20 requests are answered",
@@ -62,10 +87,12 @@ def talkative(host: Host, virtual_addresses: tuple[str, ...]) -> None:
         hold_address(host, address)
 
 
+@broken
 def test_real_server_that_answers_arp() -> None:
     assert "only the director answers ARP for 10.0.0.80" in failed(scenario(ScenarioName.DSR, talkative))
 
 
+@broken
 def test_real_server_without_tunnel() -> None:
     assert failed(scenario(ScenarioName.TUNNEL, accept_direct)) >= {
         "web: all 20 requests are answered",
@@ -81,6 +108,7 @@ def answers_through_director(host: Host, virtual_addresses: tuple[str, ...]) -> 
     host.run(["ip", "route", "add", "10.0.0.100/32", "via", "10.0.0.1"])
 
 
+@broken
 def test_replies_that_take_the_wrong_way() -> None:
     assert "web: replies go past the director" in failed(scenario(ScenarioName.DSR, answers_through_director))
 
@@ -90,12 +118,14 @@ def with_gateway(host: Host, virtual_addresses: tuple[str, ...]) -> None:
     host.run(["ip", "route", "add", "10.0.0.100/32", "via", "10.0.0.1"])
 
 
+@broken
 def test_real_server_with_a_route_that_it_should_not_need() -> None:
     assert failed(scenario(ScenarioName.ONE_ARMED, with_gateway)) == {
         "no real server has a route through the director"
     }
 
 
+@broken
 def test_something_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     def leave_address(stage: play.Stage) -> None:
         stage.lab.director.run(["ip", "address", "add", "10.0.0.81/32", "dev", "eth0"])
