@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from kernelbal.errors import KernelError
-from kernelbal.model.address import AF_INET6, family_of, in_network
+from kernelbal.model.address import AF_INET6, family_of
 from kernelbal.model.ipvs import (
     CounterTable,
     DestinationCounters,
@@ -19,7 +19,7 @@ from kernelbal.model.ipvs import (
     Timeouts,
     VirtualServer,
 )
-from kernelbal.model.network import AddressKey, Link, ObservedAddress, Route
+from kernelbal.model.network import AddressKey, Link, LinkState, ObservedAddress, Route
 from kernelbal.model.nft import NftTable
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
@@ -97,9 +97,10 @@ class FakeKernel:
         """Perform actions as the kernel would, errno by errno."""
         outcomes: list[Outcome] = []
         for action in actions:
+            already = self._is_so(action)
             error = self.refuse(action) or self._perform(action)
             self.performed.append(action)
-            outcomes.append(_outcome(action, error))
+            outcomes.append(_outcome(action, error, already))
             if progress is not None:
                 progress(len(outcomes), len(actions))
         return outcomes
@@ -109,6 +110,19 @@ class FakeKernel:
         error = self.refuse(ReplaceTable(self.nft, table))
         if error:
             raise KernelError("check nftables table", "inet kernelbal", error, "refused by the test")
+
+    def _is_so(self, action: Action) -> bool:
+        """Return whether an address, a link or a sysctl is already as the action would leave it."""
+        match action:
+            case AddAddress(key, attributes):
+                return key in self.addresses and self.addresses[key].attributes == attributes
+            case EnsureLink(wanted):
+                link = self.links.get(wanted.name)
+                return link is not None and link.up and wanted.mtu_bytes in (0, link.mtu_bytes)
+            case WriteSysctl(path, _, value):
+                return self.sysctls.get(path) == value
+            case _:
+                return False
 
     def _perform(self, action: Action) -> int:
         match action:
@@ -161,17 +175,12 @@ class FakeKernel:
 
     def _network(self, action: Action) -> int:
         match action:
-            case AddAddress(key, attributes) | ReplaceAddress(key, _, attributes):
-                if key.device not in self.links:
-                    return errno.ENODEV
-                if isinstance(action, AddAddress) and any(_excludes(held, key) for held in self.addresses):
-                    return errno.EEXIST
-                self.addresses[key] = ObservedAddress(key, attributes, ours=True)
+            case AddAddress() | ReplaceAddress():
+                return self._put_address(action)
             case RemoveAddress(key):
-                return self._remove_address(key)
+                return 0 if self.addresses.pop(key, None) else errno.EADDRNOTAVAIL
             case EnsureLink(link):
-                mtu_bytes = link.mtu_bytes or 1500
-                self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, mtu_bytes, "")
+                return self._ensure_link(link)
             case RemoveLink(name):
                 return 0 if self.links.pop(name, None) else errno.ENODEV
             case WriteSysctl():
@@ -184,19 +193,21 @@ class FakeKernel:
                 raise AssertionError(action)
         return 0
 
-    def _remove_address(self, key: AddressKey) -> int:
-        """The first IPv4 address of a subnet takes the others along, unless the sysctl says otherwise."""
-        if key not in self.addresses:
-            return errno.EADDRNOTAVAIL
-        subnet = [held for held in self.addresses if _same_subnet(held, key)]
-        gone = [key] if subnet[0] != key or self._promotes(key.device) else subnet
-        for each in gone:
-            del self.addresses[each]
+    def _put_address(self, action: AddAddress | ReplaceAddress) -> int:
+        key = action.key
+        if key.device not in self.links:
+            return errno.ENODEV
+        if isinstance(action, AddAddress) and any(_excludes(held, key) for held in self.addresses):
+            return errno.EEXIST
+        self.addresses[key] = ObservedAddress(key, action.attributes, ours=True)
         return 0
 
-    def _promotes(self, device: str) -> bool:
-        names = ("all", device)
-        return any(self.sysctls.get(f"net/ipv4/conf/{name}/promote_secondaries") == "1" for name in names)
+    def _ensure_link(self, link: LinkState) -> int:
+        if link.name not in self.links and not link.kind:
+            return errno.ENODEV
+        mtu_bytes = link.mtu_bytes or 1500
+        self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, mtu_bytes, "")
+        return 0
 
     def load(self, service: ServiceKey, active: int) -> None:
         """Give every destination of a service `active` connections."""
@@ -210,29 +221,22 @@ def _excludes(held: AddressKey, key: AddressKey) -> bool:
     return same and (held.prefix == key.prefix or family_of(key.address) == AF_INET6)
 
 
-def _same_subnet(one: AddressKey, other: AddressKey) -> bool:
-    if family_of(other.address) == AF_INET6:
-        return one == other
-    return (
-        one.device == other.device
-        and one.prefix == other.prefix
-        and in_network(one.address, other.address, other.prefix)
-    )
-
-
 def connections(active: int) -> DestinationCounters:
     """Return counters with `active` connections and nothing else."""
     return NO_CONNECTIONS._replace(active=active)
 
 
-def _outcome(action: Action, error: int) -> Outcome:
-    if not error:
-        return Outcome(action, Result.DONE)
+_GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
+
+
+def _outcome(action: Action, error: int, already: bool) -> Outcome:
+    """An IPVS entry that is there is as good as added; an address only with the same attributes."""
+    if not error or (already and error == errno.EEXIST):
+        return Outcome(action, Result.ALREADY if already else Result.DONE)
     removing = isinstance(
         action, RemoveService | RemoveDestination | QuiesceDestination | RemoveAddress | RemoveLink
     )
-    gone = error in (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
-    adding = isinstance(action, AddService | AddDestination | AddAddress)
-    if (removing and gone) or (adding and error == errno.EEXIST):
+    adding = isinstance(action, AddService | AddDestination)
+    if (removing and error in _GONE) or (adding and error == errno.EEXIST):
         return Outcome(action, Result.ALREADY, error)
     return Outcome(action, Result.FAILED, error, f"refused with errno {error}")

@@ -6,9 +6,9 @@ import pytest
 
 from kernelbal.errors import KernelError
 from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.plan.actions import AddService, RemoveAddress, RemoveService, Result
+from kernelbal.plan.actions import AddService, RemoveService, Result
 from kernelbal.testing.fake_kernel import FakeKernel, connections
-from tests.unit.plan.samples import held, place, real, service, virtual, weighing
+from tests.unit.plan.samples import real, service, virtual, weighing
 
 WEB, A, B = service("192.0.2.10", 80), real("10.0.0.11"), real("10.0.0.12")
 ADD = AddService(WEB, virtual().attributes)
@@ -40,22 +40,3 @@ def test_load_gives_every_real_server_of_a_service_connections() -> None:
     kernel = FakeKernel(services={WEB: virtual((A, weighing(1)), (B, weighing(1)))}, counters={WEB: {}})
     kernel.load(WEB, 5)
     assert kernel.read_counters([WEB]) == {WEB: {A: connections(5), B: connections(5)}}
-
-
-FIRST, SECOND = place("eth0", "192.0.2.10", 24), place("eth0", "192.0.2.11", 24)
-
-
-@pytest.mark.parametrize(
-    ("sysctls", "left"),
-    [
-        ({}, []),
-        ({"net/ipv4/conf/eth0/promote_secondaries": "1"}, [SECOND]),
-        ({"net/ipv4/conf/all/promote_secondaries": "1"}, [SECOND]),
-    ],
-)
-def test_first_address_of_a_subnet_takes_the_others_along_unless_they_are_promoted(
-    sysctls: dict[str, str], left: list[object]
-) -> None:
-    kernel = FakeKernel(addresses={key: held(key) for key in (FIRST, SECOND)}, sysctls=sysctls)
-    kernel.perform([RemoveAddress(FIRST)])
-    assert list(kernel.addresses) == left
