@@ -23,7 +23,7 @@ from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, Virtua
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
-from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, ipvs_sysctls, no_redirects, promote_secondaries
+from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, ipvs_sysctls, no_redirects
 
 DEFAULT_NETWORK = "outside"
 SORRY_WEIGHT = 1
@@ -36,10 +36,9 @@ def desired_state(site: Site, node: Node) -> DesiredState:
         PlanRefused: `node.yaml` does not name the device of a network that the site uses.
     """
     marks = assign_marks(site)
-    addresses = _addresses(site, node)
     state = DesiredState(
-        addresses=addresses,
-        sysctls=(*_address_sysctls(addresses), *_sysctls(site, node)),
+        addresses=_addresses(site, node),
+        sysctls=_sysctls(site, node),
         nft=_classifier(site, marks),
         timeouts=_timeouts(site),
     )
@@ -179,10 +178,6 @@ def _sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
     if any(service.one_armed for service in services):
         wanted.update({sysctl.path: sysctl for sysctl in CONNTRACK})
     return tuple(wanted.values())
-
-
-def _address_sysctls(addresses: dict[AddressKey, AddressAttributes]) -> tuple[Sysctl, ...]:
-    return promote_secondaries(key.device for key in addresses if family_of(key.address) == AF_INET)
 
 
 def _translates(service: VirtualService) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from kernelbal.model.address import AF_INET, AF_INET6
@@ -116,14 +116,6 @@ def no_redirects(devices: frozenset[str]) -> tuple[Sysctl, ...]:
     reason = "An ICMP redirect would send real servers and clients on one segment past the director."
     names = ("all", *sorted(devices))
     return tuple(Sysctl(f"net/ipv4/conf/{name}/send_redirects", "0", reason) for name in names)
-
-
-def promote_secondaries(devices: Iterable[str]) -> tuple[Sysctl, ...]:
-    """Return the sysctls that keep the other IPv4 addresses of a subnet when the first one is removed."""
-    reason = "Removing an address must not take others of its subnet along, ours or the host's own."
-    return tuple(
-        Sysctl(f"net/ipv4/conf/{name}/promote_secondaries", "1", reason) for name in sorted(set(devices))
-    )
 
 
 def ipvs_sysctls(overrides: Mapping[str, int | str]) -> tuple[Sysctl, ...]:

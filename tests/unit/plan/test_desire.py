@@ -261,13 +261,6 @@ def test_one_armed_service_overrules_the_site_files_conntrack() -> None:
     assert values["net/ipv4/vs/conntrack"] == "1"
 
 
-def test_devices_with_ipv4_addresses_promote_secondaries() -> None:
-    text = (
-        'networks: {outside: {shared_addresses: [192.0.2.10/24]}, inside: {shared_addresses: ["fd00::1/64"]}}'
-    )
-    assert [s.path for s in desired(text).sysctls] == ["net/ipv4/conf/eth0/promote_secondaries"]
-
-
 def test_only_one_armed_and_tied_services_need_nftables() -> None:
     assert desired(_web()).nft == EMPTY_TABLE
     tied = desired(_web("ports: all")).nft

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.plan.sysctls import IPVS_SYSCTLS, ipvs_sysctls, no_redirects, promote_secondaries
+from kernelbal.plan.sysctls import IPVS_SYSCTLS, ipvs_sysctls, no_redirects
 
 
 def _values(overrides: dict[str, int | str]) -> dict[str, tuple[str, bool]]:
@@ -44,12 +44,4 @@ def test_redirects_are_off_on_all_and_on_each_device() -> None:
         "net/ipv4/conf/all/send_redirects",
         "net/ipv4/conf/eth0.5/send_redirects",
         "net/ipv4/conf/eth1/send_redirects",
-    ]
-
-
-def test_secondaries_are_promoted_on_each_device_once() -> None:
-    written = [(sysctl.path, sysctl.value) for sysctl in promote_secondaries(["eth1", "eth0", "eth1"])]
-    assert written == [
-        ("net/ipv4/conf/eth0/promote_secondaries", "1"),
-        ("net/ipv4/conf/eth1/promote_secondaries", "1"),
     ]
