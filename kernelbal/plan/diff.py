@@ -13,7 +13,6 @@ from kernelbal.model.address import AF_INET6, family_of
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
-    Forwarding,
     ServiceKey,
     VirtualServer,
 )
@@ -193,8 +192,7 @@ class _Planner:
             old = have.destinations.get(name)
             if old is None:
                 self.phases[Phase.DESTINATIONS].append(AddDestination(key, name, attributes))
-            elif old != attributes and old != attributes._replace(forwarding=Forwarding.LOCAL):
-                # The kernel turns a real server on one of its own addresses into LOCAL.
+            elif old != attributes:
                 # Those that stop taking connections wait for those that start to: no moment without any.
                 phase = Phase.DESTINATIONS if attributes.weight else Phase.QUIESCE
                 self.phases[phase].append(EditDestination(key, name, old, attributes))

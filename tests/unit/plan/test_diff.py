@@ -102,18 +102,13 @@ def test_changed_attributes_are_edited_in_place() -> None:
         (weighing(1, upper_threshold=100), weighing(1, upper_threshold=100, lower_threshold=50)),
         (weighing(1), weighing(1, Forwarding.DSR)),
         (weighing(1, Forwarding.TUNNEL), weighing(1, Forwarding.TUNNEL, tunnel_type=2)),
-        (weighing(1, Forwarding.LOCAL), weighing(2)),
+        (weighing(1, Forwarding.LOCAL), weighing(1)),
     ],
 )
 def test_changed_real_server_is_edited_in_place(
     old: DestinationAttributes, new: DestinationAttributes
 ) -> None:
     assert _plan(_wanting((A, new)), _holding((A, old))).actions == (EditDestination(WEB, A, old, new),)
-
-
-@pytest.mark.parametrize("method", [Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL])
-def test_real_server_that_the_kernel_made_local_is_as_wanted(method: Forwarding) -> None:
-    assert _plan(_wanting((A, weighing(1, method))), _holding((A, weighing(1, Forwarding.LOCAL)))).empty
 
 
 def test_removed_real_server_without_connections_is_removed() -> None:
