@@ -24,6 +24,8 @@ class Phase(IntEnum):
 
     Firewall marks change after the services that they lead to exist, and before the ones that they led to
     go: a service that moves between address and mark never leaves a new connection without an answer.
+    For the same reason weights fall to 0 with `QUIESCE`, and an address that changes its device or prefix
+    leaves its old place with `ADD_ADDRESSES`.
     """
 
     REMOVE_ADDRESSES = 0

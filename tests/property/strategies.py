@@ -27,14 +27,7 @@ from kernelbal.model.state import DesiredState
 from kernelbal.plan.actions import Action
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options
-from kernelbal.plan.sysctls import (
-    CONNTRACK,
-    FORWARDING,
-    IPVS_SYSCTLS,
-    VS_PREFIX,
-    no_redirects,
-    promote_secondaries,
-)
+from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, IPVS_SYSCTLS, VS_PREFIX, no_redirects
 from kernelbal.reconcile.round import Reconciler, Report
 from kernelbal.testing.fake_kernel import FakeKernel
 from kernelbal.testing.memory_store import MemoryStore
@@ -178,8 +171,9 @@ FOREIGN_ADDRESSES = (
 SYSCTL_PATHS = tuple(
     [f"{VS_PREFIX}{sysctl.name}" for sysctl in IPVS_SYSCTLS]
     + [sysctl.path for sysctl in (*FORWARDING.values(), *CONNTRACK)]
-    + [sysctl.path for sysctl in (*no_redirects(frozenset(DEVICES)), *promote_secondaries(DEVICES))]
+    + [sysctl.path for sysctl in no_redirects(frozenset(DEVICES))]
 )
+_SOME_PATHS = st.sets(st.sampled_from(SYSCTL_PATHS), max_size=6)
 
 
 @st.composite
@@ -193,7 +187,7 @@ def kernels(draw: st.DrawFn) -> FakeKernel:
         counters={key: {} for key in services},
         addresses={address.key: address for address in addresses},
         links={name: Link(name, index, True, "veth", 1500, "") for index, name in enumerate(DEVICES, 2)},
-        sysctls={path: draw(st.sampled_from(["0", "1"])) for path in SYSCTL_PATHS},
+        sysctls=dict.fromkeys(SYSCTL_PATHS, "0") | dict.fromkeys(draw(_SOME_PATHS), "1"),
         foreign_nft=("ip filter",),
         timeouts=draw(st.sampled_from([Timeouts(), Timeouts(100, 20, 30)])),
     )

@@ -44,8 +44,7 @@ from tests.property.strategies import (
 
 T = TypeVar("T")
 
-settings.register_profile("plan", deadline=None, max_examples=150)
-settings.load_profile("plan")
+OFTEN = settings(deadline=None, max_examples=80)
 
 
 def _is_as_wanted(kernel: FakeKernel, desired: DesiredState) -> None:
@@ -59,6 +58,7 @@ def _is_as_wanted(kernel: FakeKernel, desired: DesiredState) -> None:
     assert desired.timeouts in (None, kernel.timeouts)
 
 
+@OFTEN
 @given(kernels(), DESIRED)
 def test_one_round_on_a_fresh_kernel_makes_it_as_wanted(kernel: FakeKernel, desired: DesiredState) -> None:
     report = World(kernel).apply(desired)
@@ -66,6 +66,7 @@ def test_one_round_on_a_fresh_kernel_makes_it_as_wanted(kernel: FakeKernel, desi
     _is_as_wanted(kernel, desired)
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS)
 def test_second_apply_has_nothing_to_do(
     kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int]
@@ -78,6 +79,7 @@ def test_second_apply_has_nothing_to_do(
     assert world.apply(desired).plan.empty
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS)
 def test_every_drain_ends(kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int]) -> None:
     before, desired = change
@@ -92,6 +94,7 @@ def test_every_drain_ends(kernel: FakeKernel, change: list[DesiredState], counts
     assert ours == kernel.services.keys() - desired.services.keys()
 
 
+@OFTEN
 @given(sites(), NODES, kernels(), st.randoms(use_true_random=False))
 def test_order_in_the_site_file_means_nothing(
     site: Site, node: Node, kernel: FakeKernel, random: Random
@@ -127,6 +130,7 @@ def _touched(action: Action) -> ServiceKey | AddressKey | None:
             return None
 
 
+@OFTEN
 @given(kernels(), changes(3), COUNTS)
 def test_what_others_made_is_never_touched(
     kernel: FakeKernel, states: list[DesiredState], counts: dict[int, int]
@@ -145,6 +149,7 @@ def test_what_others_made_is_never_touched(
     assert {key: kernel.addresses.get(key) for key in addresses} == addresses
 
 
+@OFTEN
 @given(kernels(), CHANGE)
 def test_what_others_made_is_shown(kernel: FakeKernel, change: list[DesiredState]) -> None:
     before, desired = change
@@ -157,6 +162,7 @@ def test_what_others_made_is_shown(kernel: FakeKernel, change: list[DesiredState
     assert plan.foreign.tables == kernel.foreign_nft
 
 
+@OFTEN
 @given(kernels(), DESIRED)
 def test_existing_service_is_adopted_and_reported(kernel: FakeKernel, desired: DesiredState) -> None:
     other = World(FakeKernel(links=dict(kernel.links)))
@@ -179,6 +185,7 @@ def _connections(kernel: FakeKernel) -> dict[DrainKey, int]:
     }
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS, st.floats(0.0, 29.0))
 def test_no_connection_is_cut_before_its_deadline(
     kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int], wait_s: float
@@ -202,6 +209,7 @@ def test_no_connection_is_cut_before_its_deadline(
     assert {address for _, address in addresses if address in leaving} <= still
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS)
 def test_nothing_new_comes_to_what_leaves(
     kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int]
@@ -217,6 +225,7 @@ def test_nothing_new_comes_to_what_leaves(
             assert name in wanted or attributes.weight == 0
 
 
+@OFTEN
 @given(kernels(), DESIRED, COUNTS)
 def test_what_connections_need_stays_while_they_drain(
     kernel: FakeKernel, before: DesiredState, counts: dict[int, int]
@@ -241,6 +250,7 @@ def _replaced_in_place(before: DesiredState, desired: DesiredState) -> set[Addre
     return {address for address in changed if family_of(address) == AF_INET6}
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS)
 def test_what_is_served_before_and_after_is_served_throughout(
     kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int]
@@ -263,6 +273,7 @@ def test_what_is_served_before_and_after_is_served_throughout(
     assert all(steady <= moment for moment in moments)
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS)
 def test_what_drains_does_not_keep_its_successor_from_answering(
     kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int]
@@ -280,6 +291,7 @@ def test_what_drains_does_not_keep_its_successor_from_answering(
 # --- faults ---
 
 
+@OFTEN
 @given(kernels(), CHANGE, COUNTS, st.integers(0, 25))
 def test_crash_anywhere_is_repaired_and_released(
     kernel: FakeKernel, change: list[DesiredState], counts: dict[int, int], index: int
@@ -301,6 +313,7 @@ def test_crash_anywhere_is_repaired_and_released(
     assert image(kernel) == pristine
 
 
+@OFTEN
 @given(kernels(), DESIRED, COUNTS, st.integers(0, 25))
 def test_crash_of_a_release_is_repaired(
     kernel: FakeKernel, desired: DesiredState, counts: dict[int, int], index: int
@@ -320,6 +333,7 @@ def test_crash_of_a_release_is_repaired(
     assert world.apply(NOTHING).plan.empty
 
 
+@OFTEN
 @given(kernels(), CHANGE, st.sets(st.integers(0, 25), min_size=1))
 def test_refused_actions_do_not_stop_the_others(
     kernel: FakeKernel, change: list[DesiredState], refused: set[int]
@@ -338,6 +352,7 @@ def test_refused_actions_do_not_stop_the_others(
     _is_as_wanted(kernel, desired)
 
 
+@OFTEN
 @given(kernels(), CHANGE)
 def test_release_leaves_the_kernel_as_it_was(kernel: FakeKernel, change: list[DesiredState]) -> None:
     first, second = change
