@@ -133,6 +133,8 @@ class Batch:
             report = self._config.hook.pytest_report_from_serializable(
                 config=self._config, data=json.loads(line)
             )
+            if isinstance(report.longrepr, list):  # where and why a test was skipped; JSON has no tuples
+                report.longrepr = tuple(report.longrepr)
             self._reports.setdefault(report.nodeid, {})[report.when] = report
         return bool(complete)
 
