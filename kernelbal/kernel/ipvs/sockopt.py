@@ -67,12 +67,16 @@ class Sockopt:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         return cls(_libc_get_option(sock.fileno()), sock.close)
 
+    def number_of_services(self) -> int | None:
+        """Return how many services there are, of every family; the cheapest question to IPVS."""
+        info = bytearray(_INFO.size)
+        return None if self._get(SO_GET_INFO, info, len(info)) else int(_INFO.unpack(info)[2])
+
     def counts(self) -> dict[ServiceKey, int] | None:
         """Return every IPv4 service and how many destinations it has, read in one piece by the kernel."""
-        info = bytearray(_INFO.size)
-        if self._get(SO_GET_INFO, info, len(info)):
+        number = self.number_of_services()
+        if number is None:
             return None
-        number = _INFO.unpack(info)[2]
         entries = bytearray(_HEADER_BYTES + number * _SERVICE.size)
         _COUNT.pack_into(entries, 0, number)
         if self._get(SO_GET_SERVICES, entries, len(entries)):

@@ -140,6 +140,13 @@ def test_counts_of_every_service() -> None:
     assert kernel.calls == 2
 
 
+def test_the_number_of_services_costs_one_call() -> None:
+    kernel = Kernel({WEB: {place(1): NAT}, MARK: {}})
+    assert opened(kernel).number_of_services() == 2
+    assert kernel.calls == 1
+    assert opened(Kernel({}, frozenset({SO_GET_INFO}))).number_of_services() is None
+
+
 def test_no_services() -> None:
     assert opened(Kernel({})).counts() == {}
 
