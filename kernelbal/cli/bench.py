@@ -1,0 +1,120 @@
+"""`kernelbal lab bench`: how fast it is, beside the programs that people use today."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.cli.output import put, say
+from kernelbal.lab.names import BackendName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernelbal.lab.bench.verdict import Row, Verdict
+
+EPILOG = """Examples:
+
+kernelbal lab bench apply
+
+kernelbal lab bench apply --services 1000 --repeat 1   (a quick look)
+
+kernelbal lab bench apply --check | tail -1 | jq .apply_vs_ipvsadm"""
+
+DEFAULT_SERVICES = (1000, 10000)
+MAX_SERVICES = 13_000
+
+app = typer.Typer(
+    help="Benchmarks on a fresh kernel.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Services = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--services",
+        min=1,
+        max=MAX_SERVICES,
+        help="Virtual services with 10 real servers each; may be repeated.  [default: 1000 and 10000]",
+        show_default=False,
+    ),
+]
+Repeat = Annotated[int, typer.Option("--repeat", min=1, max=100, help="Measurements of each kind.")]
+Back = Annotated[BackendName, typer.Option("--backend", help="What provides the kernel.")]
+Check = Annotated[bool, typer.Option("--check", help="Exit with 1 when a target is missed.")]
+
+
+@app.callback()
+def bench() -> None:
+    """Keep `apply` a command of its own, also while it is the only one."""
+
+
+@app.command(epilog=EPILOG)
+def apply(
+    services: Services = None, repeat: Repeat = 5, backend: Back = BackendName.AUTO, check: Check = False
+) -> int:
+    """Time how kernelbal, ipvsadm and keepalived program a whole site into an empty kernel.
+
+    Prints a table, and as its last line one JSON object with the figures of the largest site.
+    """
+    from kernelbal.lab.backends.choose import choose
+    from kernelbal.lab.bench.outside import measure, measure_help
+    from kernelbal.lab.bench.verdict import judge, missed, rows_of
+
+    chosen = choose(backend)
+    say(f"booting a fresh kernel ({chosen.name}) ...")
+    samples = measure(chosen, services or DEFAULT_SERVICES, repeat)
+    rows = rows_of([*measure_help(repeat), *samples])
+    _print_rows(rows)
+    verdict = judge(rows)
+    failed = [f"{row.measure.value}: {row.fault}" for row in rows if row.fault]
+    lines = [*failed, *(missed(verdict) if check else ())]
+    for line in lines:
+        say(f"FAIL {line}")
+    _print_summary(verdict, rows)
+    return ExitCode.FAILED if lines else ExitCode.OK
+
+
+def _print_rows(rows: Sequence[Row]) -> None:
+    from kernelbal.cli.table import print_table
+
+    header = ("real servers", "measured", "median s", "min", "max", "last/first", "cpu s", "peak MiB", "")
+    print_table(header, [_cells(row) for row in rows])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    low_s, high_s = row.spread_s
+    return (
+        f"{row.real_servers:,}" if row.services else "-",
+        row.measure.value.replace("_", " "),
+        f"{row.wall_s:.3f}",
+        f"{low_s:.3f}",
+        f"{high_s:.3f}",
+        f"{row.drift:.2f}",
+        _number(row.cpu_s, ".2f"),
+        _number(row.peak_rss_mib, ".0f"),
+        "FAIL" if row.fault else "",
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _print_summary(verdict: Verdict, rows: Sequence[Row]) -> None:
+    largest = max(row.services for row in rows)
+    document = {
+        "real_servers": max(row.real_servers for row in rows),
+        "repeats": len(rows[0].samples),
+        **{name: None if value is None else round(value, 4) for name, value in verdict._asdict().items()},
+        "medians_s": {
+            row.measure.value: None if row.fault else round(row.wall_s, 4)
+            for row in rows
+            if row.services in (0, largest)
+        },
+    }
+    put(json.dumps(document))

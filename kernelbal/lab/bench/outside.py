@@ -1,0 +1,77 @@
+"""Boots a fresh kernel, runs the benchmark in it and collects the samples.
+
+`kernelbal --help` needs no kernel and is timed on the machine itself.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.bench.measured import run_measured
+from kernelbal.lab.bench.samples import Measure, Sample, decode
+from kernelbal.lab.errors import GuestFailed, LabError
+
+if TYPE_CHECKING:
+    from kernelbal.lab.backends.base import Backend
+
+NEEDED_PROGRAMS: Final = ("ip", "ipvsadm", "keepalived")
+MEMORY_MIB: Final = 3072
+BASE_LIMIT_S: Final = 120.0
+LIMIT_PER_SERVICE_S: Final = 0.05
+"""Ten times what a repeat takes per service on an idle machine, for all contenders together."""
+HELP_LIMIT_S: Final = 30.0
+
+
+def measure(backend: Backend, services: Sequence[int], repeats: int) -> tuple[Sample, ...]:
+    """Measure in a fresh kernel of a back end; progress goes to standard error.
+
+    Raises:
+        LabError: a contender's program is not installed, or the guest failed or took too long.
+    """
+    _require_programs()
+    compile_package()
+    command = GuestCommand(
+        argv=(sys.executable, "-m", "kernelbal.lab.bench", f"--repeat={repeats}", *map(str, services)),
+        cwd=Path.cwd(),
+        timeout_s=BASE_LIMIT_S + LIMIT_PER_SERVICE_S * repeats * sum(services),
+        memory_mib=MEMORY_MIB,
+    )
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        status = backend.run(command, Streams(stdout=output.fileno()))
+        output.seek(0)
+        samples = tuple(decode(line) for line in output)
+    if status != 0:
+        raise GuestFailed(f"the benchmark broke off in the guest, with exit status {status}")
+    return samples
+
+
+def measure_help(repeats: int) -> Iterator[Sample]:
+    """Time `kernelbal --help` on this machine, as someone who types it."""
+    compile_package()
+    argv = [sys.executable, "-m", "kernelbal", "--help"]
+    with tempfile.TemporaryDirectory() as directory:
+        for repeat in range(repeats + 1):
+            usage = run_measured(argv, Path(directory) / "output", HELP_LIMIT_S)
+            fault = f"exit status {usage.status}" if usage.status else ""
+            if repeat:  # the one before the first brings the files into memory
+                yield Sample(Measure.HELP, 0, repeat, usage.wall_s, usage.cpu_s, usage.peak_rss_mib, fault)
+
+
+def compile_package() -> None:
+    """Write the byte code of kernelbal: a guest cannot, and would compile it anew for each process."""
+    compileall.compile_dir(Path(__file__).parents[2], quiet=2)
+
+
+def _require_programs() -> None:
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    lacking = [name for name in NEEDED_PROGRAMS if shutil.which(name, path=path) is None]
+    if lacking:
+        raise LabError(f"not installed: {', '.join(lacking)}", "scripts/setup test installs them")
