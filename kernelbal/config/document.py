@@ -85,7 +85,6 @@ def compose(text: bytes, file: str) -> Data:
         ConfigError: it is not YAML, not text, too large or too deep, or holds duplicate keys, keys that are
             not text, aliases, anchors, tags, merge keys or a second document.
     """
-    text = text.removeprefix(b"\xef\xbb\xbf")
     _require_text(text, file)
     try:
         with paused_gc():

@@ -42,6 +42,7 @@ DOCUMENTS: dict[str, Data] = {
     '{"json": [1, {"is": "YAML"}]}': {"json": [1, {"is": "YAML"}]},
     "ключ: 値\n": {"ключ": "値"},
     "plain": "plain",
+    "\ufeffa: 1": {"a": 1},
 }
 
 

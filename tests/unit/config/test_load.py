@@ -306,6 +306,11 @@ def test_key_cannot_drive_the_terminal() -> None:
     assert found.splitlines()[0] == "1:1 a\ufffd[31m b: unknown key `a\ufffd[31m b`"
 
 
+def test_value_cannot_drive_the_terminal() -> None:
+    found = refused(service(base={"address": '"10.0.0.1\\e[31m\\n"'}))
+    assert "`10.0.0.1\ufffd[31m ` is not an IP address" in found
+
+
 def test_warnings_are_apart_from_problems() -> None:
     document = text_of("virtual_services: [{name: web, address: 192.0.2.10, ports: 80, forwarding: nat}]")
     assert blocks(site_warnings(load_site(document, FILE), document, FILE)) == expect(
