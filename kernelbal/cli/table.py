@@ -26,7 +26,7 @@ def _print_rich(header: Sequence[str], rows: Sequence[Sequence[str]], title: str
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*header, box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
+    table = Table(*header, box=box.SIMPLE_HEAD, title=escape(title) or None, title_justify="left")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     Console().print(table)
