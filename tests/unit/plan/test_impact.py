@@ -47,6 +47,7 @@ LIMITED = weighing(5, upper_threshold=9)
         ),
         (EditDestination(WEB, A, weighing(5), weighing(6)), ""),
         (EditDestination(WEB, A, weighing(5), LIMITED), ""),
+        (EditDestination(WEB, A, weighing(0), weighing(0, upper_threshold=9)), ""),
         (SetTimeouts(None, Timeouts()), "new and refreshed connections only"),
         (AddService(WEB, PLAIN), ""),
     ],
