@@ -1,9 +1,9 @@
 """`kernelbal check` from its arguments to its output."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -179,13 +179,19 @@ def site_of(services: int) -> str:
     return "\n".join(lines)
 
 
+def processor_time_s() -> float:
+    """What finished child processes have cost; unlike the clock, it does not count what else runs here."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.slow
 def test_20_000_real_servers_are_checked_in_two_seconds(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(site_of(2000))
     program = [sys.executable, "-m", "kernelbal", "check", path]
-    started_at = time.perf_counter()
+    before_s = processor_time_s()
     done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
-    took_s = time.perf_counter() - started_at
+    took_s = processor_time_s() - before_s
     assert done.stdout.endswith("2000 virtual services, 20000 real servers\n")
     assert took_s < TWO_SECONDS
