@@ -52,6 +52,20 @@ class Line(NamedTuple):
     text: str
 
 
+_SIGNS: Mapping[type[Action], str] = {
+    **dict.fromkeys((AddService, AddDestination, AddAddress, EnsureLink), "+"),
+    **dict.fromkeys((EditService, EditDestination, QuiesceDestination), "~"),
+    **dict.fromkeys((SetTimeouts, ReplaceAddress, WriteSysctl), "~"),
+    **dict.fromkeys((RemoveService, RemoveDestination, RemoveAddress, RemoveLink), "-"),
+}
+"""The signs of all kinds of actions but `ReplaceTable`, whose sign depends on its contents."""
+
+
+def sign_of(action: Action) -> str:
+    """Return what `describe` has as sign, without wording the line: a plan may hold 100,000 of them."""
+    return _SIGNS.get(type(action)) or describe(action, {}).sign
+
+
 def describe(action: Action, names: Names) -> Line:
     """Return one line for an action."""
     match action:

@@ -24,7 +24,7 @@ from kernelbal.plan.actions import (
     WriteSysctl,
 )
 from kernelbal.plan.classifier import build_table
-from kernelbal.plan.describe import describe, destination_text, service_text
+from kernelbal.plan.describe import describe, destination_text, service_text, sign_of
 from tests.unit.plan.samples import by_mark, place, real, service, weighing
 
 WEB, UNNAMED, MARKED6 = service("192.0.2.10", 80), service("2001:db8::10", 53, "udp"), by_mark(7, 10)
@@ -98,6 +98,7 @@ GUE = weighing(
 )
 def test_line(action: Action, line: str) -> None:
     assert " ".join(describe(action, NAMES)) == line
+    assert sign_of(action) == line[0]
 
 
 @pytest.mark.parametrize(
