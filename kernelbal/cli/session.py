@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,13 +38,14 @@ def open_session(state_dir: Path) -> Iterator[Session]:
     Raises:
         KernelError: the kernel cannot be talked to.
     """
+    from kernelbal.config.document import paused_gc
     from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.state import StateDirectory
     from kernelbal.reconcile.round import Reconciler
 
     store = StateDirectory(state_dir)
-    with LinuxKernel() as kernel:
+    with paused_gc(), LinuxKernel() as kernel:
         yield Session(kernel, store, Reconciler(kernel, store, boot_clock_s))
 
 
@@ -69,11 +71,16 @@ def read_documents(site_path: Path, node_path: Path) -> Documents:
         ConfigError: one is not valid.
         PlanRefused: they do not fit together.
     """
+    from kernelbal.config.document import paused_gc
     from kernelbal.plan.desire import desired_state
 
-    site = read_site(site_path)
-    node = read_node(node_path)
-    return Documents(site, node, desired_state(site, node))
+    with paused_gc():
+        site = read_site(site_path)
+        node = read_node(node_path)
+        documents = Documents(site, node, desired_state(site, node))
+        # They stay to the end of the command; a collection that looked through them would find nothing.
+        gc.freeze()
+    return documents
 
 
 def judge(documents: Documents, observed: ObservedState, *, force: bool) -> None:
