@@ -15,6 +15,7 @@ from kernelbal.model.address import Address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
+    Destinations,
     ServiceAttributes,
     ServiceKey,
     Timeouts,
@@ -80,14 +81,14 @@ def decode_ownership(text: str) -> Ownership:
 def _ownership(document: dict[str, Any]) -> Ownership:
     return Ownership(
         boot_id=_text(document["boot_id"]),
-        services=frozenset(map(_service, document["services"])),
-        addresses=frozenset(map(_address, document["addresses"])),
-        links=frozenset(map(_text, document["links"])),
+        services=frozenset(map(_service, _rows(document["services"]))),
+        addresses=frozenset(map(_address, _rows(document["addresses"]))),
+        links=frozenset(map(_text, _rows(document["links"]))),
         sysctls={_text(path): _text(value) for path, value in document["sysctls"].items()},
         timeouts=_timeouts(document["timeouts"]),
         drains={
             DrainKey(_service(service), _destination(destination)): Drain(float(since_at), float(deadline_at))
-            for service, destination, since_at, deadline_at in document["drains"]
+            for service, destination, since_at, deadline_at in _rows(document["drains"])
         },
     )
 
@@ -129,20 +130,20 @@ def decode_snapshot(text: str) -> Snapshot:
 
 def _snapshot(document: dict[str, Any]) -> Snapshot:
     state = DesiredState(
-        services=dict(map(_virtual_server, document["services"])),
+        services=dict(map(_virtual_server, _rows(document["services"]))),
         policies={
             _service(key): ServicePolicy(_text(name), float(drain_s))
-            for key, name, drain_s in document["policies"]
+            for key, name, drain_s in _rows(document["policies"])
         },
         addresses={
-            _address(key): AddressAttributes(*_bools(values)) for key, values in document["addresses"]
+            _address(key): AddressAttributes(*_bools(values)) for key, values in _rows(document["addresses"])
         },
         links=tuple(
-            LinkState(_text(name), _text(kind), _number(mtu)) for name, kind, mtu in document["links"]
+            LinkState(_text(name), _text(kind), _number(mtu)) for name, kind, mtu in _rows(document["links"])
         ),
         sysctls=tuple(
             Sysctl(_text(path), _text(value), _text(reason), _bool(optional))
-            for path, value, reason, optional in document["sysctls"]
+            for path, value, reason, optional in _rows(document["sysctls"])
         ),
         nft=_nft(document["nft"]),
         timeouts=_timeouts(document["timeouts"]),
@@ -155,10 +156,10 @@ def _virtual_server(row: Row) -> tuple[ServiceKey, VirtualServer]:
     attributes = ServiceAttributes(
         _text(scheduler), _number(flags), _number(timeout_s), _number(prefix), _text(engine)
     )
-    destinations = {
-        DestinationKey(_packed(address), _number(port)): DestinationAttributes(*_numbers(values))
-        for address, port, *values in rows
-    }
+    destinations: Destinations = {}
+    for address, *numbers in rows:
+        port, *values = _numbers(numbers)
+        destinations[DestinationKey(_packed(address), port)] = DestinationAttributes(*values)
     return _service(key), VirtualServer(attributes, destinations)
 
 
@@ -194,7 +195,8 @@ def _service_row(key: ServiceKey) -> Row:
 
 def _service(row: Row) -> ServiceKey:
     family, protocol, address, port, mark = row
-    family, protocol, port, mark = _numbers([family, protocol, port, mark])
+    if not type(family) is type(protocol) is type(port) is type(mark) is int:
+        raise TypeError(f"{row!r} is not a service")
     return ServiceKey(family, protocol, Address(bytes.fromhex(address)), port, mark)
 
 
@@ -227,14 +229,16 @@ def _timeouts(row: Row | None) -> Timeouts | None:
     return None if row is None else Timeouts(*_numbers(row))
 
 
+def _rows(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a text")
     return value
-
-
-def _number(value: object) -> int:
-    return _numbers([value])[0]
 
 
 def _numbers(values: Iterable[Any]) -> list[int]:
@@ -245,6 +249,10 @@ def _bools(values: Iterable[Any]) -> list[bool]:
     return _all_of(bool, values)
 
 
+def _number(value: object) -> int:
+    return _numbers([value])[0]
+
+
 def _bool(value: object) -> bool:
     return _bools([value])[0]
 
@@ -252,9 +260,8 @@ def _bool(value: object) -> bool:
 def _all_of(kind: type[T], values: Iterable[Any]) -> list[T]:
     """A bool is no int here, although Python says so."""
     found = list(values)
-    for value in found:
-        if type(value) is not kind:
-            raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    if found and {*map(type, found)} != {kind}:
+        raise TypeError(f"{found!r} is not all of type {kind.__name__}")
     return found
 
 

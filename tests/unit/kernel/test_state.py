@@ -1,0 +1,196 @@
+"""The state directory: nothing half-written, nothing silently forgotten, one writer at a time."""
+
+import multiprocessing
+import os
+import stat
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from kernelbal.errors import StateError
+from kernelbal.kernel.state import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, StateDirectory
+from kernelbal.model.network import Sysctl
+from kernelbal.model.state import DesiredState, Ownership
+
+THIS_BOOT = "5f1b"
+OWNED = Ownership(boot_id=THIS_BOOT, links=frozenset({"tunl0"}), sysctls={"net/ipv4/ip_forward": "0"})
+STATE = DesiredState(sysctls=(Sysctl("net/ipv4/ip_forward", "0", "As before."),))
+
+
+def this_boot() -> str:
+    return THIS_BOOT
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StateDirectory:
+    return StateDirectory(tmp_path / "lib/kernelbal", this_boot)
+
+
+def after_a_reboot(store: StateDirectory) -> StateDirectory:
+    return StateDirectory(store.path, lambda: "9c0d")
+
+
+class TestWhere:
+    def test_argument_then_variable_then_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(DIRECTORY_VARIABLE, "/srv/state")
+        assert StateDirectory(Path("/tmp/x")).path == Path("/tmp/x")
+        assert StateDirectory().path == Path("/srv/state")
+        monkeypatch.setenv(DIRECTORY_VARIABLE, "")
+        assert StateDirectory().path == DEFAULT_DIRECTORY
+        monkeypatch.delenv(DIRECTORY_VARIABLE)
+        assert StateDirectory().path == DEFAULT_DIRECTORY
+
+
+class TestOwnership:
+    def test_without_a_record_nothing_is_ours(self, store: StateDirectory) -> None:
+        assert store.load() == Ownership(boot_id=THIS_BOOT)
+        assert not store.path.exists()
+
+    def test_record_comes_back(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        assert store.load() == OWNED
+        store.save(Ownership(boot_id=THIS_BOOT))
+        assert store.load() == Ownership(boot_id=THIS_BOOT)
+
+    def test_record_is_of_the_boot_that_it_was_written_in(self, store: StateDirectory) -> None:
+        store.save(Ownership(boot_id="", links=frozenset({"tunl0"})))
+        assert store.load().boot_id == THIS_BOOT
+
+    def test_record_of_another_boot_counts_for_nothing(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        assert after_a_reboot(store).load() == Ownership(boot_id="9c0d")
+
+    def test_only_its_owner_may_read(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        (record,) = store.path.iterdir()
+        assert record.name == "owned.json"
+        assert stat.S_IMODE(record.stat().st_mode) == 0o600
+        assert stat.S_IMODE(store.path.stat().st_mode) == 0o700
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"schema":1}', b'{"schema":9}'])
+    def test_damaged_record_is_an_error_and_stays(self, store: StateDirectory, content: bytes) -> None:
+        store.save(OWNED)
+        record = store.path / "owned.json"
+        record.write_bytes(content)
+        with pytest.raises(StateError, match="the record of what is ours") as caught:
+            store.load()
+        assert f"mv {record}" in str(caught.value.hint)
+        assert record.read_bytes() == content
+
+    def test_failed_write_leaves_the_old_record(
+        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.save(OWNED)
+        monkeypatch.setattr(os, "fsync", out_of_space)
+        with pytest.raises(StateError, match="No space left"):
+            store.save(Ownership())
+        monkeypatch.undo()
+        assert store.load() == OWNED
+
+    def test_left_over_of_a_crash_is_overwritten(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        (store.path / ".owned.json.new").write_text("half of a reco")
+        store.save(Ownership(boot_id=THIS_BOOT))
+        assert store.load() == Ownership(boot_id=THIS_BOOT)
+        assert [file.name for file in store.path.iterdir()] == ["owned.json"]
+
+    def test_content_reaches_the_disk_before_the_name_does(
+        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.save(OWNED)
+        order: list[str] = []
+        flush, rename = os.fsync, Path.replace
+
+        def noted_flush(descriptor: int) -> None:
+            is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            order.append("flush directory" if is_directory else "flush file")
+            flush(descriptor)
+
+        def noted_rename(self: Path, target: Path) -> Path:
+            order.append("rename")
+            return rename(self, target)
+
+        monkeypatch.setattr(os, "fsync", noted_flush)
+        monkeypatch.setattr(Path, "replace", noted_rename)
+        store.save(OWNED)
+        assert order == ["flush file", "rename", "flush directory"]
+
+    def test_place_that_is_no_directory_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StateError, match="cannot make") as caught:
+            StateDirectory(tmp_path / "file", this_boot).save(OWNED)
+        assert caught.value.hint
+
+
+def out_of_space(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+class TestSnapshot:
+    def test_comes_back_until_it_is_discarded(self, store: StateDirectory) -> None:
+        assert store.load_snapshot() is None
+        store.save_snapshot(STATE, 99.5)
+        found = store.load_snapshot()
+        assert found is not None
+        assert (found.state, found.deadline_at) == (STATE, 99.5)
+        store.discard_snapshot()
+        assert store.load_snapshot() is None
+        store.discard_snapshot()
+
+    def test_snapshot_of_another_boot_awaits_nothing(self, store: StateDirectory) -> None:
+        store.save_snapshot(STATE, 99.5)
+        assert after_a_reboot(store).load_snapshot() is None
+
+    def test_damaged_snapshot_is_an_error(self, store: StateDirectory) -> None:
+        store.save_snapshot(STATE, 99.5)
+        (store.path / "snapshot.json").write_text("{}")
+        with pytest.raises(StateError, match="kernelbal rollback"):
+            store.load_snapshot()
+
+
+def hold(path: Path, pipe: Connection) -> None:
+    """Another process that holds the lock until it is told to let go, or dies."""
+    with StateDirectory(path, this_boot).lock():
+        pipe.send("held")
+        pipe.recv()
+
+
+class TestLock:
+    def test_second_process_is_refused_and_told_by_whom(self, store: StateDirectory) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        holder = context.Process(target=hold, args=(store.path, theirs))
+        holder.start()
+        try:
+            assert ours.recv() == "held"
+            with pytest.raises(StateError, match=rf"pid {holder.pid}\b"), store.lock():
+                pytest.fail("two hold the lock")
+            ours.send("let go")
+            holder.join(10)
+            with store.lock():
+                pass
+        finally:
+            holder.kill()
+            holder.join()
+
+    def test_lock_ends_with_its_holder(self, store: StateDirectory) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        holder = context.Process(target=hold, args=(store.path, theirs))
+        holder.start()
+        assert ours.recv() == "held"
+        holder.kill()
+        holder.join()
+        with store.lock():
+            pass
+
+    def test_lock_is_free_after_an_error(self, store: StateDirectory) -> None:
+        with pytest.raises(ZeroDivisionError), store.lock():
+            raise ZeroDivisionError
+        with store.lock():
+            pass
+
+    def test_lock_is_not_reentrant(self, store: StateDirectory) -> None:
+        with store.lock(), pytest.raises(StateError, match=rf"pid {os.getpid()}\b"), store.lock():
+            pytest.fail("taken twice")
