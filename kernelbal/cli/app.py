@@ -5,6 +5,7 @@ Command modules import nothing heavy at module level, so that `--help` answers a
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,14 +13,12 @@ from typing import NamedTuple
 import typer
 
 from kernelbal.cli import apply, check, confirm, explain, lab, plan, release, schema, setup, status
-from kernelbal.cli.exit_codes import ExitCode, exit_code_of
+from kernelbal.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
 from kernelbal.cli.output import print_error, say
 from kernelbal.errors import KernelbalError
 
 HELP = "One YAML document describes a load-balancing site; kernelbal makes the Linux kernel be that site."
-EPILOG = """Exit codes: 0 done, 1 failed, 2 changes pending (plan --detailed-exitcode), 64 usage, 66 file not
-readable, 69 kernel feature missing, 70 fault of kernelbal, 74 state directory, 77 not permitted,
-78 configuration."""
+EPILOG = "Exit codes: " + ", ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
 
 class Command(NamedTuple):
@@ -88,7 +87,13 @@ def show_usage_error(error: typer.exceptions.TyperException) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has enough, as `head` does; the interpreter must not try to flush again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -107,7 +112,7 @@ def run(arguments: list[str]) -> int:
         return ExitCode.FAILED
     except KeyboardInterrupt:
         say("interrupted; the next apply repairs what is unfinished")
-        return 130
+        return ExitCode.INTERRUPTED
     except Exception:  # noqa: BLE001 (the last resort: a fault of our own, shown whole)
         import traceback
 

@@ -35,8 +35,27 @@ class ExitCode(IntEnum):
     STATE = 74
     """The state directory cannot be read or written."""
     PERMISSION = 77
+    """A capability or root is missing."""
     CONFIG = 78
+    """A document is not valid."""
+    INTERRUPTED = 130
+    """Ctrl-C, as a shell counts it: 128 and SIGINT."""
 
+
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "done",
+    ExitCode.FAILED: "failed",
+    ExitCode.CHANGES: "changes pending (plan --detailed-exitcode)",
+    ExitCode.USAGE: "usage",
+    ExitCode.NO_INPUT: "file not readable",
+    ExitCode.UNAVAILABLE: "kernel feature missing",
+    ExitCode.SOFTWARE: "fault of kernelbal",
+    ExitCode.STATE: "state directory",
+    ExitCode.PERMISSION: "not permitted",
+    ExitCode.CONFIG: "configuration",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+"""Each code in few words, for the help."""
 
 _BY_ERROR: tuple[tuple[type[KernelbalError], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),
