@@ -8,6 +8,7 @@ import typer
 
 from kernelbal.cli.exit_codes import ExitCode
 
+HINT = "run it as root, or name another directory with --root"
 ROOT_OPTION = typer.Option(Path("/"), "--root", help="Write below this directory, such as an image's.")
 
 app = typer.Typer(help="Prepare a machine for its role.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,26 +30,28 @@ def director(
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be written."),
     root: Path = ROOT_OPTION,
 ) -> int:
-    """Load IPVS at boot with a connection table that fits the memory, and lay out /etc/kernelbal.
+    """Load IPVS at boot, sized for this machine.
 
-    Files that exist are left alone when their content differs; it says so.
+    Writes files for modprobe, so that the IPVS connection table fits the memory, and a first site and node
+    document in /etc/kernelbal. A file that exists and differs is left alone, and named.
     """
-    from kernelbal.cli.output import put
+    from kernelbal.cli.output import put, say
 
     for path, content in _files().items():
         target = root / path
-        if target.exists():
-            same = target.read_text(encoding="utf-8") == content
-            put(f"= {target}" + ("" if same else "  (exists and differs; left alone)"))
+        found = _read(target)
+        if found is not None:
+            put(f"= {target}" + ("" if found == content.encode() else "  (exists and differs; left alone)"))
             continue
         put(f"+ {target}")
         if not dry_run:
             _write(target, content)
-    if dry_run:
-        return ExitCode.OK
-    put("next: edit /etc/kernelbal/site.yaml and node.yaml, then `kernelbal plan`")
-    put("the size of the connection table takes effect when ip_vs is loaded anew: reboot, or")
-    put("  modprobe --remove ip_vs && modprobe ip_vs")
+    if not dry_run:
+        say("next: edit /etc/kernelbal/site.yaml and node.yaml, then run `kernelbal plan`")
+        say(
+            "the connection table gets its size when ip_vs is loaded anew: reboot, or, without IPVS services,"
+        )
+        say("  modprobe --remove ip_vs && modprobe ip_vs")
     return ExitCode.OK
 
 
@@ -71,6 +74,18 @@ def _template(name: str) -> str:
     return (files("kernelbal") / "skeleton" / name).read_text(encoding="utf-8")
 
 
+def _read(path: Path) -> bytes | None:
+    """Return what a file holds, None when there is none."""
+    from kernelbal.errors import FileUnreadable
+
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileUnreadable(f"cannot read {path}: {error.strerror}", HINT) from error
+
+
 def _write(path: Path, content: str) -> None:
     from kernelbal.errors import StateError
 
@@ -78,4 +93,4 @@ def _write(path: Path, content: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise StateError(f"cannot write {path}: {error.strerror}", "run as root") from error
+        raise StateError(f"cannot write {path}: {error.strerror}", HINT) from error
