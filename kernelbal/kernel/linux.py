@@ -11,6 +11,7 @@ from typing import Self, cast
 from kernelbal.errors import NotSupported
 from kernelbal.kernel.interface import Progress
 from kernelbal.kernel.ipvs.table import IpvsTable
+from kernelbal.kernel.modules import IPVS, load_module
 from kernelbal.kernel.network import NetworkDrivers
 from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.nft import NftTable
@@ -50,6 +51,7 @@ class LinuxKernel:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._ipvs: IpvsTable | None = None
+        self._tried_to_load = False
         self._network = NetworkDrivers()
 
     def __enter__(self) -> Self:
@@ -68,14 +70,25 @@ class LinuxKernel:
 
     @property
     def ipvs(self) -> IpvsTable:
-        """The IPVS driver.
+        """The IPVS driver; the module is loaded when the kernel has it and did not load it by itself.
 
         Raises:
-            NotSupported: the kernel has no IPVS.
+            NotSupported: the kernel has no IPVS, or its module cannot be loaded.
         """
         if self._ipvs is None:
-            self._ipvs = self._stack.enter_context(IpvsTable.open())
+            self._ipvs = self._stack.enter_context(self._open_ipvs())
         return self._ipvs
+
+    def _open_ipvs(self) -> IpvsTable:
+        try:
+            return IpvsTable.open()
+        except NotSupported:
+            if self._tried_to_load:
+                raise
+            self._tried_to_load = True
+            if not load_module(IPVS).loaded:
+                raise
+        return IpvsTable.open()
 
     def observe(
         self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
