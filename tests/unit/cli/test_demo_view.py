@@ -78,12 +78,12 @@ director$ kernelbal release
 
 client$ 9 requests to http://[fd00::80]/ (web-ipv6, rr)
 answered by        weight  expected  answers  takes for the client
-rs1                1       66.7      6        fd00::100
-rs2                1       66.7      0
-no answer in time          0         3
+rs1                     1      66.7        6  fd00::100
+rs2                     1      66.7        0
+no answer in time                 0        3
 packets   sent  received
-client    30    20
-director  31    32
+client      30        20
+director    31        32
 ok    all is well (it is)
 FAIL  nothing is lost (3 lost)
 
