@@ -40,7 +40,10 @@ def demo(
     requests: Requests = REQUESTS,
     as_json: Json = False,
 ) -> int:
-    """Play every example on a real kernel and say `ok` or `FAIL` for each claim; exits with 1 on any FAIL."""
+    """Play every example on a real kernel and prove it.
+
+    Says `ok` or `FAIL` for each claim, and exits with 1 on any FAIL.
+    """
     from kernelbal.lab.demo.outside import run_demo, select_backend
 
     selection = select_backend(backend)

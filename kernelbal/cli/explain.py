@@ -59,8 +59,9 @@ def explain(
     node: Path | None = EXPLAIN_NODE_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Explain which real server a new connection of a client gets, why, and how replies come back.
+    """Explain which real server a client gets, and why.
 
+    Follows a new connection through mark, service and scheduler, and its replies back.
     Reads the live kernel, and names from the site document where there is one; with --file, the documents
     alone.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kernelbal.lab.topology import Topology
 
 app = typer.Typer(
-    help="A whole site on this machine: client, director, real servers, on a kernel with IPVS.",
+    help="Try a whole site on this machine, on a kernel with IPVS.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -32,7 +32,7 @@ PLAIN_ARGUMENTS = {"allow_interspersed_args": False, "ignore_unknown_options": T
 """Everything behind the host belongs to the program, options too."""
 
 
-@app.command()
+@app.command(epilog="Example: kernelbal lab up --topology one-arm")
 def up(topology: Topo = "two-arm", backend: Back = BackendName.AUTO) -> int:
     """Bring a lab up; it stays until `lab down`."""
     from kernelbal.lab import session
@@ -55,7 +55,7 @@ def _describe(made: Up, topology: Topology) -> None:
     say("next: kernelbal lab shell director, kernelbal lab run client -- curl -s 10.0.0.11")
 
 
-@app.command()
+@app.command(epilog="Example: kernelbal lab down")
 def down() -> int:
     """Take the lab down and remove everything of it."""
     from kernelbal.lab import session
@@ -65,7 +65,7 @@ def down() -> int:
     return 0
 
 
-@app.command()
+@app.command(epilog="Example: kernelbal lab shell rs1")
 def shell(host: HostName = "director") -> int:
     """Open a shell on a host of the lab that is up."""
     from kernelbal.lab import session
@@ -75,12 +75,17 @@ def shell(host: HostName = "director") -> int:
     return session.run(host, argv, Streams(), terminal=True)
 
 
-@app.command(context_settings=PLAIN_ARGUMENTS)
+@app.command(
+    context_settings=PLAIN_ARGUMENTS, epilog="Example: kernelbal lab run client -- curl -s http://10.0.0.11"
+)
 def run(
     host: HostName,
     command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="Program and arguments.")],
 ) -> int:
-    """Run a program on a host of the lab that is up; exits as the program does."""
+    """Run a program on a host of the lab that is up.
+
+    Exits as the program does.
+    """
     from kernelbal.lab import session
     from kernelbal.lab.backends.base import Streams
 
@@ -90,9 +95,12 @@ def run(
     return session.run(host, argv, Streams(), terminal=False)
 
 
-@app.command()
+@app.command(epilog="Example: KERNELBAL_LAB_KERNEL=$(kernelbal lab kernel) make test")
 def kernel() -> int:
-    """Print where the lab kernel is; build it first when there is none (about 8 minutes, once)."""
+    """Print where the lab kernel is, built if need be.
+
+    Building takes about 8 minutes, once.
+    """
     from kernelbal.lab.kernel_build import build_kernel
     from kernelbal.lab.kernel_cache import find_kernel
     from kernelbal.lab.progress import Progress
@@ -101,9 +109,9 @@ def kernel() -> int:
     return 0
 
 
-@app.command()
+@app.command(epilog="Example: kernelbal lab backends --json")
 def backends(json: Json = False) -> int:
-    """Show which back ends can be used here, and why the others cannot."""
+    """Show which back ends work here, and why others do not."""
     from kernelbal.lab.backends.choose import candidates
 
     found = candidates()
