@@ -24,6 +24,10 @@ kernelbal apply site.yaml --node node.yaml --confirm 60s   (rolled back unless `
 kernelbal apply --no-wait   (do not wait for leaving real servers; the next apply goes on)"""
 
 
+SHORTEST_S = 1.0
+"""The least time to confirm, in seconds."""
+
+
 def apply(
     site: Path = SITE_ARGUMENT,
     node: Path = NODE_OPTION,
@@ -34,10 +38,11 @@ def apply(
     force: bool = typer.Option(False, "--force", help="Apply even what would not work; warn instead."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Make the kernel be what the site file says, in order, and prove it by reading again.
+    """Make the kernel be what the site file says, and prove it.
 
-    A second apply does nothing. Leaving real servers keep their connections until their drain is over; with
-    --confirm they are not waited for, and the next apply removes them.
+    What has to change is printed, changed in order, and read again. A second apply does nothing. Leaving real
+    servers keep their connections until their drain is over; with --confirm they are not waited for, and the
+    next apply removes them.
     """
     from kernelbal.cli.session import judge, open_session, read_documents
     from kernelbal.plan.result import Options
@@ -65,9 +70,12 @@ def _confirm_seconds(text: str) -> float | None:
     if not text:
         return None
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--confirm") from error
+    if seconds < SHORTEST_S:
+        raise typer.BadParameter(f"`{text}` is too short to confirm anything", param_hint="--confirm")
+    return seconds
 
 
 def _refuse_unconfirmed(session: Session) -> None:
@@ -97,29 +105,17 @@ def _perform(
 
 def _finish(session: Session, documents: Documents, options: Options, first: Report) -> Report:
     """Wait for drains; the outcomes of the first round stay in the report."""
-    import time
     from dataclasses import replace
 
-    from kernelbal.cli.plan_view import pending_text
-    from kernelbal.cli.progress import status_line
-    from kernelbal.reconcile.settle_drains import finish_drains
+    from kernelbal.cli.draining import wait_for_drains
 
-    with status_line() as show:
-        last = finish_drains(
-            session.reconciler,
-            documents.desired,
-            time.sleep,
-            lambda pending: show(
-                "draining " + "; ".join(pending_text(one, documents.names) for one in pending)
-            ),
-            options,
-        )
+    last = wait_for_drains(session.reconciler, documents.desired, options, documents.names)
     return replace(last, plan=first.plan, outcomes=first.outcomes + last.outcomes)
 
 
 def _conclude(report: Report, documents: Documents, *, as_json: bool) -> int:
-    from kernelbal.cli.output import put, put_json, say
-    from kernelbal.cli.plan_view import outcome_document, print_failures, print_plan
+    from kernelbal.cli.output import put_json
+    from kernelbal.cli.plan_view import outcome_document
 
     if as_json:
         put_json(
@@ -131,13 +127,20 @@ def _conclude(report: Report, documents: Documents, *, as_json: bool) -> int:
             }
         )
     else:
-        print_failures(report.failed, documents.names)
-        if report.converged and report.outcomes:
-            put(f"applied {len(report.outcomes)} changes; the kernel is as the site file wants")
+        _print_conclusion(report, documents)
+    return ExitCode.OK if report.converged else ExitCode.FAILED
+
+
+def _print_conclusion(report: Report, documents: Documents) -> None:
+    from kernelbal.cli.output import counted, put, say
+    from kernelbal.cli.plan_view import print_unfinished
+
     if not report.converged:
-        say("not converged: after this apply the kernel still differs from the site file:")
-        if not as_json:
-            print_plan(report.remaining, documents.names, {})
-        say("  hint: remove the cause and apply again; what was done stays")
-        return ExitCode.FAILED
-    return ExitCode.OK
+        still = "after this apply the kernel still differs from the site file"
+        print_unfinished(report, documents.names, still, "apply")
+        return
+    if report.outcomes:
+        put(f"applied {counted(len(report.outcomes), 'change')}; the kernel is as the site file wants")
+    draining = len(report.remaining.drains)
+    if draining:
+        say(f"{counted(draining, 'real server')} still draining; a later `kernelbal apply` goes on with it")

@@ -33,7 +33,10 @@ def check(
     node: Path | None = NODE_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Check the site document, and the node document where there is one; needs neither root nor IPVS."""
+    """Check the site document, and the node document with it.
+
+    Needs neither root nor IPVS. Every problem is shown with its place and a hint.
+    """
     if node is None and site == SITE_FILE and NODE_FILE.exists():
         node = NODE_FILE
     report = _Report()
@@ -95,7 +98,7 @@ class _Report:
 
     def print_text(self, site: Path, node: Path | None) -> None:
         """Print blocks to standard error, and one line to standard output when all is right."""
-        from kernelbal.cli.output import put, say
+        from kernelbal.cli.output import counted, put, say
         from kernelbal.cli.problems import Sources, print_problems, problems_text
         from kernelbal.errors import ConfigError
 
@@ -106,7 +109,7 @@ class _Report:
             return
         services, servers = self.counts()
         names = f"{site} and {node} are" if node else f"{site} is"
-        put(f"{names} valid: {_counted(services, 'virtual service')}, {_counted(servers, 'real server')}")
+        put(f"{names} valid: {counted(services, 'virtual service')}, {counted(servers, 'real server')}")
 
     def print_json(self, site: Path, node: Path | None) -> None:
         """Print one document to standard output."""
@@ -125,7 +128,3 @@ class _Report:
                 "warnings": [problem_document(problem) for problem in self.warnings],
             }
         )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

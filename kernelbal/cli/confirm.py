@@ -28,7 +28,10 @@ POLL_S = 0.5
 
 
 def confirm(state_dir: Path = STATE_OPTION) -> int:
-    """Keep what `apply --confirm` did; without this it is rolled back when its time is over."""
+    """Keep what `apply --confirm` did.
+
+    Without this it is rolled back when its time is over.
+    """
     from kernelbal.cli.output import put
     from kernelbal.errors import PlanRefused
     from kernelbal.kernel.state import StateDirectory
@@ -47,8 +50,8 @@ def rollback(
     wait: bool = typer.Option(False, "--wait", help="Wait until the time to confirm is over."),
 ) -> int:
     """Undo what an unconfirmed `apply --confirm` did."""
-    from kernelbal.cli.output import put
-    from kernelbal.cli.plan_view import print_failures
+    from kernelbal.cli.output import counted, put
+    from kernelbal.cli.plan_view import print_unfinished
     from kernelbal.cli.session import open_session
     from kernelbal.errors import PlanRefused
 
@@ -59,11 +62,12 @@ def rollback(
         if snapshot is None:
             raise PlanRefused("there is nothing to roll back", "only `apply --confirm` can be rolled back")
         report = session.reconciler.perform(session.reconciler.prepare(snapshot.state))
-        print_failures(report.failed, {})
-        if report.converged:
-            session.store.discard_snapshot()
-            put(f"rolled back with {len(report.outcomes)} changes")
-    return ExitCode.OK if report.converged else ExitCode.FAILED
+        if not report.converged:
+            print_unfinished(report, {}, "this is not yet as it was before", "rollback")
+            return ExitCode.FAILED
+        session.store.discard_snapshot()
+    put(f"rolled back with {counted(len(report.outcomes), 'change')}")
+    return ExitCode.OK
 
 
 def _wait_for_deadline(state_dir: Path) -> bool:
@@ -88,19 +92,29 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
     """Record what to come back to and start the process that does so; called before the first change.
 
     The process is detached: it outlives this command and the login that ran it.
+
+    Raises:
+        StateError: the record cannot be written, or the process cannot be started.
     """
     import subprocess
     import sys
 
     from kernelbal.cli.output import say
+    from kernelbal.errors import StateError
     from kernelbal.kernel.boot import boot_clock_s
+    from kernelbal.model.units import format_duration
     from kernelbal.reconcile.round import owned_state
 
     state = owned_state(prepared.observed, prepared.ownership, prepared.plan.adopted)
     session.store.save_snapshot(state, boot_clock_s() + confirm_s)
     command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
-    with (state_dir / "rollback.log").open("ab") as log:
-        subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    say(f"rolled back in {confirm_s:.0f} s unless `kernelbal confirm` is run")
+    try:
+        with (state_dir / "rollback.log").open("ab") as log:
+            subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+    except OSError as error:
+        session.store.discard_snapshot()
+        message = f"cannot start the process that would roll back, and nothing was changed: {error.strerror}"
+        raise StateError(message, f"make room for it, or see what is wrong with {state_dir}") from error
+    say(f"rolled back in {format_duration(confirm_s)} unless `kernelbal confirm` is run")

@@ -39,6 +39,11 @@ def put_json(document: dict[str, Any]) -> None:
     put(json.dumps({"schema": JSON_SCHEMA, **document}, indent=2))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 change`, `2 changes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def warn(message: str, hint: str | None = None) -> None:
     """Print a warning."""
     _labelled("warning", message, hint)

@@ -30,7 +30,10 @@ def plan(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Compare the live kernel with the site file and print the changes; changes nothing."""
+    """Show what apply would change, and whom that affects.
+
+    Compares the live kernel with the site file and changes nothing.
+    """
     from kernelbal.cli.output import put_json
     from kernelbal.cli.plan_view import plan_document, print_plan
     from kernelbal.cli.session import judge, open_session, read_documents
@@ -46,6 +49,8 @@ def plan(
     if as_json:
         put_json(plan_document(prepared.plan, documents.names, counters))
     else:
-        print_plan(prepared.plan, documents.names, counters, everything=everything)
+        print_plan(
+            prepared.plan, documents.names, counters, everything=everything, see_all="--all shows them"
+        )
     changed = detailed_exitcode and not prepared.plan.empty
     return ExitCode.CHANGES if changed else ExitCode.OK

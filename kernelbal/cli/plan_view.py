@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from kernelbal.cli.output import coloured, put, say
+from kernelbal.cli.output import coloured, counted, put, say
 from kernelbal.model.ipvs import CounterTable
 from kernelbal.plan.actions import Action, Outcome, ReplaceTable, Result
-from kernelbal.plan.describe import Names, describe
+from kernelbal.plan.describe import Names, describe, sign_of
 from kernelbal.plan.impact import impact
 from kernelbal.plan.result import PendingDrain, Plan
 
+if TYPE_CHECKING:
+    from kernelbal.reconcile.round import Report
+
 SHOWN_ACTIONS = 200
-"""Lines that a plan prints before it asks for --all."""
+"""Lines of a plan, or of failures, that are printed unless all are asked for."""
+AS_WANTED = "no changes: the kernel is as the site file wants"
 
 
-def print_plan(plan: Plan, names: Names, counters: CounterTable, *, everything: bool = False) -> None:
-    """Print the actions with their impact, the drains under way and what is not ours."""
+def print_plan(
+    plan: Plan,
+    names: Names,
+    counters: CounterTable,
+    *,
+    everything: bool = False,
+    see_all: str = "`kernelbal plan --all` shows them",
+    nothing: str = AS_WANTED,
+) -> None:
+    """Print the actions with their impact, the drains under way and what is not ours.
+
+    Args:
+        plan: what is printed.
+        names: of the virtual services.
+        counters: that the impact is judged by.
+        everything: print more than `SHOWN_ACTIONS` actions.
+        see_all: how to see those that were left out.
+        nothing: what to say of a plan without actions.
+    """
     shown = plan.actions if everything else plan.actions[:SHOWN_ACTIONS]
     for action in shown:
         _print_action(action, names, counters)
     hidden = len(plan.actions) - len(shown)
     if hidden:
-        put(f"  ... and {hidden} more (--all shows them)")
+        put(f"  ... and {hidden} more ({see_all})")
     for pending in plan.pending:
         put(f"  draining {pending_text(pending, names)}")
     _print_notes(plan)
-    put(summary(plan))
+    put(summary(plan, nothing))
 
 
 def _print_action(action: Action, names: Names, counters: CounterTable) -> None:
@@ -44,7 +67,8 @@ def _print_notes(plan: Plan) -> None:
     for path in plan.missing_sysctls:
         say(f"  note: this kernel has no sysctl {path.replace('/', '.')}; left out")
     if plan.adopted:
-        say(f"  note: {len(plan.adopted)} IPVS service(s) were there already and become kernelbal's")
+        were = "was there already and becomes" if len(plan.adopted) == 1 else "were there already and become"
+        say(f"  note: {counted(len(plan.adopted), 'IPVS service')} {were} kernelbal's")
     foreign = plan.foreign
     for key in foreign.services:
         say(f"  foreign service {key}: not kernelbal's, left alone")
@@ -53,19 +77,19 @@ def _print_notes(plan: Plan) -> None:
 
 
 def pending_text(pending: PendingDrain, names: Names) -> str:
-    """Return what a drain waits for, such as `10.0.0.12:80 of `web`: 12 connections, 40 s left`."""
-    service = names.get(pending.key.service) or str(pending.key.service)
-    count, left_s = pending.connections, pending.left_s
-    return f"{pending.key.destination} of {service}: {count} connections, {left_s:.0f} s left"
+    """Return what a drain waits for: real server, virtual service, connections, and for how long."""
+    key = pending.key
+    service = f"`{names[key.service]}`" if key.service in names else str(key.service)
+    connections = counted(pending.connections, "connection")
+    return f"{key.destination} of {service}: {connections}, {pending.left_s:.0f} s left"
 
 
-def summary(plan: Plan) -> str:
-    """Return the counts of a plan in one line."""
+def summary(plan: Plan, nothing: str = AS_WANTED) -> str:
+    """Return the counts of a plan in one line; `nothing` is what to say when there are none."""
     if plan.empty:
-        waiting = f"; {len(plan.pending)} draining" if plan.pending else ""
-        return f"no changes: the kernel is as the site file wants{waiting}"
-    signs = [describe(action, {}).sign for action in plan.actions]
-    return f"{signs.count('+')} to add, {signs.count('~')} to change, {signs.count('-')} to remove"
+        return nothing + (f"; {len(plan.pending)} draining" if plan.pending else "")
+    signs = Counter(map(sign_of, plan.actions))
+    return f"{signs['+']} to add, {signs['~']} to change, {signs['-']} to remove"
 
 
 def plan_document(plan: Plan, names: Names, counters: CounterTable) -> dict[str, Any]:
@@ -114,12 +138,34 @@ def outcome_document(outcome: Outcome, names: Names) -> dict[str, Any]:
     }
 
 
-def print_failures(outcomes: Iterable[Outcome], names: Names) -> None:
-    """Print every action that failed, and why."""
-    for outcome in outcomes:
-        if outcome.result not in (Result.FAILED, Result.SKIPPED):
-            continue
+def print_unfinished(report: Report, names: Names, still: str, command: str) -> None:
+    """Print what a round that did not converge left undone: what failed, else what is not as it was set.
+
+    Args:
+        report: of the round.
+        names: of the virtual services.
+        still: what is not as it should be.
+        command: what to run when the cause is gone.
+    """
+    print_failures(report.failed, names)
+    left = report.remaining.actions
+    say(f"not converged: {still}, {counted(len(left), 'change')} left")
+    if not report.failed:
+        for action in left[:SHOWN_ACTIONS]:
+            line = describe(action, names)
+            say(f"{coloured(line.sign, stream=sys.stderr)} {line.text}")
+    say(f"  hint: remove the cause and run `kernelbal {command}` again; what was done stays")
+
+
+def print_failures(failed: Sequence[Outcome], names: Names) -> None:
+    """Print the actions that failed or were skipped, and why; a hint once."""
+    hints: set[str] = set()
+    for outcome in failed[:SHOWN_ACTIONS]:
         text = describe(outcome.action, names).text
-        say(f"{coloured('FAIL')} {text}: {outcome.result.value}: {outcome.message}")
-        if outcome.hint:
+        label = "skipped" if outcome.result is Result.SKIPPED else "FAIL"
+        say(f"{coloured(label, stream=sys.stderr)} {text}: {outcome.message}")
+        if outcome.hint and outcome.hint not in hints:
             say(f"  hint: {outcome.hint}")
+            hints.add(outcome.hint)
+    if len(failed) > SHOWN_ACTIONS:
+        say(f"  ... and {len(failed) - SHOWN_ACTIONS} more")

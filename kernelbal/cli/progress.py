@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from kernelbal.cli.output import say
+
 FEW = 500
 """Below this many actions an apply is over before a bar could be read."""
 
@@ -25,20 +27,21 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int, int], None] |
 
 
 @contextmanager
-def status_line() -> Iterator[Callable[[str], None]]:
-    """Give a callback that shows one changing line; in a pipe each new text is a line."""
+def status_line() -> Iterator[Callable[[str, object], None]]:
+    """Give a callback for (text, topic) that shows one changing line; in a pipe a line per new topic."""
     if sys.stderr.isatty():
         from rich.console import Console
+        from rich.markup import escape
 
         with Console(stderr=True).status("") as status:
-            yield status.update
+            yield lambda text, _: status.update(escape(text))
         return
-    last = ""
+    last: object = None
 
-    def show(text: str) -> None:
+    def show(text: str, topic: object) -> None:
         nonlocal last
-        if text != last:
-            sys.stderr.write(text + "\n")
-            last = text
+        if topic != last:
+            say(text)
+            last = topic
 
     yield show

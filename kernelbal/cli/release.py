@@ -21,35 +21,37 @@ def release(
     cut: bool = typer.Option(False, "--cut", help="Cut connections instead of draining them."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be removed."),
 ) -> int:
-    """Remove everything that kernelbal put into this kernel, and only that; sysctls get their values back."""
-    import time
+    """Remove what kernelbal put into this kernel, and only that.
 
-    from kernelbal.cli.output import put
-    from kernelbal.cli.plan_view import pending_text, print_failures, print_plan
-    from kernelbal.cli.progress import status_line
+    Sysctls and timeouts get their former values back. Objects of others are not touched.
+    """
+    from kernelbal.cli.draining import wait_for_drains
+    from kernelbal.cli.output import put, say
+    from kernelbal.cli.plan_view import print_plan, print_unfinished
     from kernelbal.cli.session import open_session
     from kernelbal.model.state import DesiredState
     from kernelbal.plan.result import Options
-    from kernelbal.reconcile.settle_drains import finish_drains
 
     options = Options(cut=cut)
     nothing = DesiredState()
     with open_session(state_dir) as session, session.store.lock():
         prepared = session.reconciler.prepare(nothing, options)
-        print_plan(prepared.plan, {}, prepared.observed.counters)
+        print_plan(
+            prepared.plan,
+            {},
+            prepared.observed.counters,
+            everything=dry_run,
+            see_all="`kernelbal release --dry-run` shows them",
+            nothing="no changes: nothing in this kernel is kernelbal's",
+        )
+        if prepared.plan.drains:
+            say("  note: the rest goes when the draining connections have ended")
         if dry_run:
             return ExitCode.OK
         session.store.discard_snapshot()
-        with status_line() as show:
-            report = finish_drains(
-                session.reconciler,
-                nothing,
-                time.sleep,
-                lambda pending: show("draining " + "; ".join(pending_text(one, {}) for one in pending)),
-                options,
-            )
-        print_failures(report.failed, {})
+        report = wait_for_drains(session.reconciler, nothing, options, {})
         if not report.converged:
+            print_unfinished(report, {}, "this is still in the kernel", "release")
             return ExitCode.FAILED
         session.store.clear()
     put("released: nothing of kernelbal's is left in this kernel")

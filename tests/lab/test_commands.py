@@ -136,7 +136,7 @@ def test_a_drain_ends_at_its_deadline(operator: Callable[[str], Operator]) -> No
         started_at = time.monotonic()
         said = at.kernelbal("apply")
         assert 19 <= time.monotonic() - started_at < 40
-    assert "draining 10.0.0.12:80 of web: 1 connections" in said.stderr
+    assert "draining 10.0.0.12:80 of `web`: 1 connection," in said.stderr
     assert "10.0.0.12" not in at.snapshot()["ipvs"]
 
 
@@ -210,7 +210,9 @@ def test_without_the_capability_the_error_names_it(operator: Callable[[str], Ope
 def test_a_refused_action_does_not_stop_the_others(operator: Callable[[str], Operator]) -> None:
     at = operator("two-arm")
     at.write(NAT)
-    at.director.run(["mount", "--bind", "/proc/sys/kernel/ostype", "/proc/sys/net/ipv4/vs/expire_nodest_conn"])
+    at.director.run(
+        ["mount", "--bind", "/proc/sys/kernel/ostype", "/proc/sys/net/ipv4/vs/expire_nodest_conn"]
+    )
     try:
         said = at.kernelbal("apply", code=1).stderr
         assert "expire_nodest_conn" in said
