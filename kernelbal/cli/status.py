@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, STATE_OPTION
+from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, SITE_FILE, STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kernelbal.cli.session import Documents, Session
-    from kernelbal.model.ipvs import ServiceKey
-    from kernelbal.model.state import ObservedState, Ownership
+    from kernelbal.model.ipvs import DestinationAttributes, ServiceKey
+    from kernelbal.model.state import DrainKey, ObservedState
+    from kernelbal.reconcile.round import Prepared
 
 EPILOG = """Examples:
 
@@ -28,14 +29,15 @@ def status(
     state_dir: Path = STATE_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Show services, real servers and their connections, and what differs from the site file.
+    """Show services, real servers and their connections.
 
-    Without a readable site file it shows the kernel alone.
+    Names, and how many changes are pending, come from the site file; on a machine without one it shows the
+    kernel alone.
     """
     from kernelbal.cli.output import put_json
     from kernelbal.cli.session import open_session, read_documents
 
-    documents = read_documents(site, node) if site.exists() and node.exists() else None
+    documents = None if site == SITE_FILE and not site.exists() else read_documents(site, node)
     with open_session(state_dir) as session:
         document = _document(session, documents)
     if as_json:
@@ -54,13 +56,14 @@ def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
 
     desired = documents.desired if documents else DesiredState()
     prepared = session.reconciler.prepare(desired)
-    observed = replace(prepared.observed, counters=session.kernel.read_counters(prepared.observed.services))
+    observed = prepared.observed
+    if observed.services:
+        observed = replace(observed, counters=session.kernel.read_counters(observed.services))
     connections = sum(c.active + c.inactive for each in observed.counters.values() for c in each.values())
     verdict = table_too_small(observed.connection_table_size, connections, total_memory_bytes())
     return {
-        "services": [
-            _service(key, observed, prepared.ownership, documents) for key in sorted(observed.services)
-        ],
+        "ipvs_available": observed.ipvs_available,
+        "services": [_service(key, prepared, observed, documents) for key in sorted(observed.services)],
         "addresses": [
             {"address": str(a.key), "owner": _owner(a.ours or a.key in prepared.ownership.addresses)}
             for a in observed.addresses
@@ -72,7 +75,7 @@ def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
             "warning": verdict or None,
         },
         "changes_pending": len(prepared.plan.actions) if documents else None,
-        "draining": len(prepared.plan.drains),
+        "draining": len(prepared.ownership.drains),
     }
 
 
@@ -81,35 +84,66 @@ def _owner(ours: bool) -> str:
 
 
 def _service(
-    key: ServiceKey, observed: ObservedState, ownership: Ownership, documents: Documents | None
+    key: ServiceKey, prepared: Prepared, observed: ObservedState, documents: Documents | None
 ) -> dict[str, Any]:
-    from kernelbal.model.ipvs import Forwarding
+    from kernelbal.model.address import AF_INET
+    from kernelbal.model.state import DrainKey
     from kernelbal.plan.describe import service_text
 
     server = observed.services[key]
-    counters = observed.counters.get(key, {})
-    host_bits = 32 if key.family == 2 else 128
+    host_bits = 32 if key.family == AF_INET else 128
     return {
         "service": str(key),
         "name": documents.names.get(key) if documents else None,
-        "owner": _owner(key in ownership.services),
+        "owner": _owner(key in prepared.ownership.services),
         "scheduler": service_text(server.attributes, host_bits),
         "real_servers": [
-            {
-                "address": str(name),
-                "forwarding": Forwarding(attributes.forwarding).name.lower(),
-                "weight": attributes.weight,
-                "active": counters[name].active,
-                "inactive": counters[name].inactive,
-                "connections": counters[name].connections,
-            }
-            for name, attributes in server.destinations.items()
+            _real_server(DrainKey(key, name), server.destinations[name], prepared, observed)
+            for name in sorted(server.destinations)
         ],
     }
 
 
+def _real_server(
+    key: DrainKey, attributes: DestinationAttributes, prepared: Prepared, observed: ObservedState
+) -> dict[str, Any]:
+    from kernelbal.model.ipvs import Forwarding
+    from kernelbal.plan.drain import NO_CONNECTIONS
+
+    # One that was added after the counters were read, or removed before, has none.
+    counters = observed.counters.get(key.service, {}).get(key.destination, NO_CONNECTIONS)
+    drain = prepared.ownership.drains.get(key)
+    return {
+        "address": str(key.destination),
+        "forwarding": Forwarding(attributes.forwarding).name.lower(),
+        "weight": attributes.weight,
+        "active": counters.active,
+        "inactive": counters.inactive,
+        "connections": counters.connections,
+        "drain_left_s": None if drain is None else round(max(0.0, drain.deadline_at - prepared.at), 1),
+    }
+
+
 def _print(document: dict[str, Any]) -> None:
-    from kernelbal.cli.output import put, warn
+    from kernelbal.cli.output import counted, put, warn
+
+    if not document["ipvs_available"]:
+        warn("this kernel has no IPVS", "modprobe ip_vs")
+    elif document["services"]:
+        _print_services(document)
+    else:
+        put("no IPVS services")
+    table = document["connection_table"]
+    if table["buckets"]:
+        put(f"connections {table['connections']}, connection table {table['buckets']} buckets")
+    if table["warning"]:
+        warn(table["warning"])
+    pending = document["changes_pending"]
+    if pending is not None:
+        put(f"{counted(pending, 'change')} pending (kernelbal plan)" if pending else "as the site file wants")
+
+
+def _print_services(document: dict[str, Any]) -> None:
     from kernelbal.cli.table import print_table
 
     rows: list[tuple[str, ...]] = []
@@ -120,7 +154,7 @@ def _print(document: dict[str, Any]) -> None:
             (
                 f"  -> {server['address']}",
                 server["forwarding"],
-                "",
+                _drain_text(server["drain_left_s"]),
                 str(server["weight"]),
                 str(server["active"]),
                 str(server["inactive"]),
@@ -130,10 +164,7 @@ def _print(document: dict[str, Any]) -> None:
         )
     header = ("service / real server", "method", "name", "weight", "active", "inactive", "total")
     print_table(header, rows)
-    table = document["connection_table"]
-    put(f"connections {table['connections']}, connection table {table['buckets']} buckets")
-    if table["warning"]:
-        warn(table["warning"])
-    pending = document["changes_pending"]
-    if pending is not None:
-        put(f"{pending} changes pending (kernelbal plan)" if pending else "as the site file wants")
+
+
+def _drain_text(left_s: float | None) -> str:
+    return "" if left_s is None else f"draining, {left_s:.0f} s left"
