@@ -88,7 +88,7 @@ ok    all is well (it is)
 FAIL  nothing is lost (3 lost)
 
 scenario  ok  FAIL  time
-dsr       1   1     1.5 s
+dsr        1     1  1.5 s
 FAIL: 1 claims ok, 1 FAIL, after 2.1 s
 """
 
