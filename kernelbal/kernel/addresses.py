@@ -118,9 +118,13 @@ def perform_addresses(
     except KernelError as error:
         return [Outcome(a, Result.FAILED, error.errno, error.message, error.hint or "") for a in actions]
     with ExitStack() as stack:
-        for device in _losing_networks(actions):
-            stack.enter_context(keeping_secondaries(device))
-        refusals = _transmit(socket, actions, devices)
+        unsafe: dict[str, Refusal] = {}
+        for device in sorted({action.key.device for action in actions if _takes_a_network(action)}):
+            try:
+                stack.enter_context(keeping_secondaries(device))
+            except (OSError, KernelError) as fault:
+                unsafe[device] = Refusal(fault.errno or errno.EIO, "promote_secondaries cannot be set")
+        refusals = _transmit(socket, actions, devices, unsafe)
     outcomes = [
         Outcome(action, Result.DONE) if refusal is None else failure(action, *refusal)
         for action, refusal in zip(actions, refusals, strict=True)
@@ -129,8 +133,12 @@ def perform_addresses(
 
 
 def _transmit(
-    socket: RtNetlink, actions: Sequence[AddressAction], devices: Mapping[str, LinkDetail]
+    socket: RtNetlink,
+    actions: Sequence[AddressAction],
+    devices: Mapping[str, LinkDetail],
+    unsafe: Mapping[str, Refusal],
 ) -> list[Refusal | None]:
+    """Send what can be sent; a removal on an `unsafe` device is refused instead."""
     requests: list[Request] = []
     owners: list[int] = []
     refusals: list[Refusal | None] = [None] * len(actions)
@@ -138,6 +146,9 @@ def _transmit(
         detail = devices.get(action.key.device)
         if detail is None:
             refusals[index] = Refusal(errno.ENODEV)
+            continue
+        if action.key.device in unsafe and _takes_a_network(action):
+            refusals[index] = unsafe[action.key.device]
             continue
         for each in _requests(action, detail.link.ifindex):
             requests.append(each)
@@ -163,17 +174,11 @@ def _requests(action: AddressAction, ifindex: int) -> Iterator[Request]:
             yield Request(RTM_NEWADDR, NLM_F_REPLACE | NLM_F_CREATE, pack_address(key, ifindex, wanted))
 
 
-def _losing_networks(actions: Iterable[AddressAction]) -> list[str]:
-    """Return the devices that lose an IPv4 address which others may depend on."""
-    return sorted(
-        {
-            action.key.device
-            for action in actions
-            if not isinstance(action, AddAddress)
-            and family_of(action.key.address) == AF_INET
-            and action.key.prefix < host_prefix(action.key.address)
-        }
-    )
+def _takes_a_network(action: AddressAction) -> bool:
+    """Return whether an action removes an IPv4 address whose network other addresses may depend on."""
+    if isinstance(action, AddAddress) or family_of(action.key.address) != AF_INET:
+        return False
+    return action.key.prefix < host_prefix(action.key.address)
 
 
 @contextmanager
@@ -181,10 +186,14 @@ def keeping_secondaries(device: str) -> Iterator[None]:
     """Let other IPv4 addresses of a network stay while its first address is removed.
 
     The kernel removes all of them with the first one unless `promote_secondaries` is set.
+
+    Raises:
+        OSError: it cannot be set, such as where /proc/sys is read-only.
     """
     path = f"net/ipv4/conf/{device}/promote_secondaries"
     before = sysctl.read_sysctl(path)
-    if before is None or before == "1":
+    everywhere = sysctl.read_sysctl("net/ipv4/conf/all/promote_secondaries")
+    if before is None or "1" in (before, everywhere):
         yield
         return
     sysctl.write_sysctl(path, "1")

@@ -48,6 +48,11 @@ _NO_IPV6 = _failed(
 )
 _NO_KIND = _failed("the kernel has no such kind of link", "modprobe ipip, sit, ip6_tunnel, ip_gre or ip6_gre")
 
+_KEEPS_OTHERS = _failed(
+    "other addresses of its network could be lost with it, and /proc/sys is read-only here",
+    "set net.ipv4.conf.all.promote_secondaries to 1, then apply again",
+)
+
 TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
     (None, errno.EPERM): _failed("the kernel requires CAP_NET_ADMIN", AS_ROOT),
     (None, errno.EACCES): _failed("the kernel requires CAP_NET_ADMIN", AS_ROOT),
@@ -69,6 +74,8 @@ TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
         "the kernel refuses this address", "it must be a unicast address"
     ),
     (ReplaceAddress, errno.ENODEV): _NO_DEVICE,
+    (ReplaceAddress, errno.EROFS): _KEEPS_OTHERS,
+    (RemoveAddress, errno.EROFS): _KEEPS_OTHERS,
     (ReplaceAddress, errno.ENOENT): _failed("the address vanished meanwhile", "run `kernelbal apply` again"),
     (RemoveAddress, errno.EADDRNOTAVAIL): _GONE,
     (RemoveAddress, errno.ENODEV): _GONE,

@@ -207,6 +207,20 @@ class TestAddresses:
         assert ours not in found
         assert setting.read_text().strip() == promote
 
+    def test_others_are_never_lost_where_they_cannot_be_kept(self, rtnetlink: RtNetlink) -> None:
+        ours, alone = key("192.0.2.10/24"), key("198.51.100.1/32")
+        perform(rtnetlink, AddAddress(ours, PLAIN), AddAddress(alone, PLAIN))
+        ip("address", "add", "192.0.2.11/24", "dev", "veth0")
+        with read_only_sysctls():
+            outcomes = perform(rtnetlink, RemoveAddress(ours), RemoveAddress(alone))
+        assert results(outcomes) == [Result.FAILED, Result.DONE]
+        assert (outcomes[0].errno, "promote_secondaries" in outcomes[0].hint) == (errno.EROFS, True)
+        assert observed(rtnetlink).keys() >= {ours, key("192.0.2.11/24")}
+        Path("/proc/sys/net/ipv4/conf/all/promote_secondaries").write_text("1")  # as the hint says
+        with read_only_sysctls():
+            assert results(perform(rtnetlink, RemoveAddress(ours))) == [Result.DONE]
+        assert key("192.0.2.11/24") in observed(rtnetlink)
+
     def test_removing_what_is_gone_is_no_failure(self, rtnetlink: RtNetlink) -> None:
         gone = [RemoveAddress(key("192.0.2.10/24")), RemoveAddress(key("192.0.2.10/24", "eth9"))]
         assert results(perform(rtnetlink, *gone)) == [Result.ALREADY, Result.ALREADY]
