@@ -132,7 +132,9 @@ class Session:
             while self._turn():
                 pass
         finally:
-            self._end()
+            if self._running is not None:
+                self._running.close()
+                self._running = None
 
     def _turn(self) -> bool:
         watched = [self._reading]

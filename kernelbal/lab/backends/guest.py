@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LOG_FILE: Final = "console"
 """Name in the exchange directory of what the guest's kernel and the program that runs it say."""
 _CHUNK_BYTES: Final = 65536
-_ENDS_WITH_ITS_PARENT: Final = ("setpriv", "--pdeathsig", "TERM")
+ENDS_WITH_ITS_PARENT: Final = ("setpriv", "--pdeathsig", "TERM")
 """Prefix, from util-linux: no guest outlives a back end that was killed."""
 _QUOTED_LINES: Final = 15
 
@@ -156,7 +156,7 @@ def wait_for(started: subprocess.Popen[str], command: GuestCommand) -> None:
 def _start(launch: Launch, channels: Channels, exchange: Path) -> subprocess.Popen[str]:
     with (exchange / LOG_FILE).open("w", encoding="utf-8") as log:
         return process.start(
-            [*_ENDS_WITH_ITS_PARENT, *launch.argv],
+            [*ENDS_WITH_ITS_PARENT, *launch.argv],
             stdout=log,
             stderr=subprocess.STDOUT,
             env=launch.env,

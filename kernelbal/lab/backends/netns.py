@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab import holder, process
 from kernelbal.lab.backends.base import GuestCommand, Refusal, guest_environment
-from kernelbal.lab.backends.guest import wait_for
+from kernelbal.lab.backends.guest import ENDS_WITH_ITS_PARENT, wait_for
 from kernelbal.lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class NetnsBackend:
             LabError: it could not be started.
         """
         started = process.start(
-            [sys.executable, "-m", "kernelbal.lab.private", *command.argv],
+            [*ENDS_WITH_ITS_PARENT, sys.executable, "-m", "kernelbal.lab.private", *command.argv],
             stdin=streams.stdin if command.interactive else subprocess.DEVNULL,
             stdout=streams.stdout,
             stderr=streams.stderr,
