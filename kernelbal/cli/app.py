@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
+import typer.core
 
 from kernelbal.cli import apply, check, confirm, explain, lab, plan, release, schema, setup, status
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
@@ -41,10 +42,25 @@ COMMANDS = (
 )
 
 
+class Interrupted(Exception):
+    """Ctrl-C, past typer, which would end without a word."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (typer keeps the types of these to itself)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+        except BrokenPipeError as error:
+            raise typer.Exit(ExitCode.FAILED) from error
+
+
 def build() -> typer.Typer:
     """Return the application with every command."""
     app = typer.Typer(
         name="kernelbal",
+        cls=_Commands,
         help=HELP,
         epilog=EPILOG,
         no_args_is_help=True,
@@ -108,9 +124,7 @@ def run(arguments: list[str]) -> int:
     except KernelbalError as error:
         print_error(error)
         return exit_code_of(error)
-    except BrokenPipeError:
-        return ExitCode.FAILED
-    except KeyboardInterrupt:
+    except Interrupted:
         say("interrupted; the next apply repairs what is unfinished")
         return ExitCode.INTERRUPTED
     except Exception:  # noqa: BLE001 (the last resort: a fault of our own, shown whole)

@@ -1,0 +1,162 @@
+"""The command line as a whole: what becomes of errors, and how fast it answers."""
+
+import errno
+import re
+import resource
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from kernelbal.cli import app, documents
+from kernelbal.cli.app import COMMANDS, run
+from kernelbal.cli.exit_codes import MEANINGS, ExitCode
+from kernelbal.errors import FileUnreadable, NotSupported
+from tests.unit.cli.desk import Desk
+
+HELP_S = 0.15
+"""Help must answer in this time, in seconds."""
+PROGRAM = [sys.executable, "-m", "kernelbal"]
+
+
+def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let every command that reads a document fail."""
+
+    def fail(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(documents, "read_document", fail)
+
+
+# --- errors ---
+
+
+def test_error_is_printed_with_its_hint_on_stderr(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(desk, monkeypatch, NotSupported("open", "ipvs", 2, "this kernel has no IPVS", "modprobe ip_vs"))
+    assert desk.say("plan") == (
+        ExitCode.UNAVAILABLE,
+        "",
+        "error: this kernel has no IPVS\n  hint: modprobe ip_vs\n",
+    )
+
+
+def test_error_without_a_hint_has_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(desk, monkeypatch, FileUnreadable("cannot read it"))
+    assert desk.say("plan") == (ExitCode.NO_INPUT, "", "error: cannot read it\n")
+
+
+def test_configuration_error_shows_every_problem(desk: Desk) -> None:
+    desk.write("virtual_services: [{name: web, portz: 80}]\nnetwork: {}\n")
+    said = desk.say("plan")
+    assert (said.code, said.out) == (ExitCode.CONFIG, "")
+    for key in ("virtual_services[0].portz", "virtual_services[0].address", "network"):
+        assert f" {key}: " in said.err
+    assert re.search(r"^\d+ problems in the configuration\n$", said.err, re.MULTILINE)
+
+
+def test_fault_of_ours_is_shown_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(desk, monkeypatch, ZeroDivisionError("by zero"))
+    said = desk.say("plan")
+    assert (said.code, said.out) == (ExitCode.SOFTWARE, "")
+    assert "Traceback" in said.err
+    assert "ZeroDivisionError: by zero" in said.err
+    assert said.err.endswith("error: this is a fault of kernelbal; please report it with the lines above\n")
+
+
+def test_interrupt_says_what_becomes_of_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(desk, monkeypatch, KeyboardInterrupt())
+    expected = (130, "", "interrupted; the next apply repairs what is unfinished\n")
+    assert desk.say("plan") == expected
+
+
+def test_reader_that_went_away_is_no_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(desk, monkeypatch, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert desk.say("plan") == (ExitCode.FAILED, "", "")
+
+
+# --- the command line itself ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["plan", "--nonsense"], "No such option: --nonsense"),
+        (["apply", "--confirm"], "Option '--confirm' requires an argument"),
+        (["plan", "a.yaml", "b.yaml"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_command_line_is_a_usage_error(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == ExitCode.USAGE
+    assert "Usage:" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"kernelbal {version('kernelbal')}\n"
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *path: str) -> str:
+    """What `--help` prints."""
+    assert run([*path, "--help"]) == ExitCode.OK
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", [(), ("setup",), ("lab",)], ids=["kernelbal", "setup", "lab"])
+def test_list_of_commands_fits_80_columns(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, commands = help_of(capsys, *path).partition("Commands:")
+    assert commands
+    assert "..." not in commands
+
+
+def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of(capsys)
+    for command in COMMANDS:
+        assert f"\n  {command.run.__name__} " in text
+
+
+def test_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    words = " ".join(help_of(capsys).split())
+    for code, meaning in MEANINGS.items():
+        assert f"{code:d} {meaning}" in words
+
+
+# --- as a program ---
+
+
+def test_main_exits_with_the_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["kernelbal", "nonsense"])
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_output_that_nobody_reads_is_no_noise() -> None:
+    """As in `kernelbal schema | true`; the reading end is closed before the program starts."""
+    script = f"{sys.executable} -m kernelbal schema | true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+
+
+def test_help_answers_at_once() -> None:
+    """In processor time, which other programs on the machine do not lengthen; the best of five."""
+    took_s = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*PROGRAM, "--help"], capture_output=True, check=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(took_s) < HELP_S
