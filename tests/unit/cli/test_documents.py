@@ -1,0 +1,42 @@
+"""Reading the documents from disk."""
+
+from pathlib import Path
+
+import pytest
+
+from kernelbal.cli.documents import read_document, read_node, read_site
+from kernelbal.config import document
+from kernelbal.errors import ConfigError, FileUnreadable
+from tests.unit.cli.desk import NODE, SITE
+
+
+def test_documents_are_validated(tmp_path: Path) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_text(SITE)
+    assert [service.name for service in read_site(path).virtual_services] == ["web"]
+    path.write_text(NODE)
+    assert read_node(path).name == "lb1"
+    with pytest.raises(ConfigError):
+        read_site(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"), [(lambda _: None, "No such file or directory"), (Path.mkdir, "Is a directory")]
+)
+def test_unreadable_file_says_why_and_what_to_do(tmp_path: Path, make: object, reason: str) -> None:
+    path = tmp_path / "site.yaml"
+    assert callable(make)
+    make(path)
+    with pytest.raises(FileUnreadable) as caught:
+        read_site(path)
+    assert caught.value.message == f"cannot read {path}: {reason}"
+    assert caught.value.hint == f"name the site document, or create {path}"
+
+
+def test_no_more_is_read_than_tells_that_it_is_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_bytes(b"x" * 100)
+    monkeypatch.setattr(document, "MAX_BYTES", 10)
+    assert len(read_document(path, "site")) == 11

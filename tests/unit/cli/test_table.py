@@ -1,0 +1,44 @@
+"""Tables: aligned columns in a pipe, boxed in a terminal."""
+
+import pytest
+
+from kernelbal.cli.table import print_table
+
+HEADER = ("real server", "weight", "share", "note")
+ROWS = [("10.0.0.11:80", "5", "0.5", ""), ("[2001:db8::11]:80", "100", "", "3 left")]
+
+
+def test_pipe_gets_aligned_columns_and_numbers_at_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(HEADER, ROWS)
+    assert capsys.readouterr().out == (
+        "real server        weight  share  note\n"
+        "10.0.0.11:80            5    0.5\n"
+        "[2001:db8::11]:80     100         3 left\n"
+    )
+
+
+def test_title_stands_above(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("a",), [], "all of it")
+    assert capsys.readouterr().out == "all of it\na\n"
+
+
+def test_row_with_a_cell_too_few_is_a_fault() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        print_table(("a", "b"), [("1",)])
+
+
+def test_terminal_gets_a_box_and_brackets_survive(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Square brackets are markup to rich, and IPv6 is full of them."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    print_table(HEADER, ROWS, "[title]")
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0].strip() == "[title]"
+    assert any("────" in line for line in lines)
+    shown = [line.split() for line in lines]
+    assert ["[2001:db8::11]:80", "100", "3", "left"] in shown
+    weights = [next(line for line in lines if name in line).index(f"{weight} ") for name, weight, *_ in ROWS]
+    assert weights[0] == weights[1] + 2, "the last digits are aligned"
