@@ -24,7 +24,7 @@ from kernelbal.kernel.ipvs.pack import Packer
 from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReader
 from kernelbal.kernel.ipvs.sockopt import Sockopt
 from kernelbal.kernel.ipvs.status import StatusFile
-from kernelbal.kernel.netlink import HEADER_BYTES, DumpInterrupted, Netlink, Refusal, attributes
+from kernelbal.kernel.netlink import HEADER_BYTES, DumpInterrupted, Netlink, Refusal, Verdicts, attributes
 from kernelbal.model.ipvs import (
     CounterTable,
     Destinations,
@@ -39,6 +39,8 @@ from kernelbal.plan.actions import IpvsAction, Outcome, Result
 _T = TypeVar("_T")
 
 READ_ATTEMPTS: Final = 8
+ACTIONS_PER_BLOCK: Final = 2048
+"""Actions that are packed before they are sent: few enough that the next ones use the same memory again."""
 
 
 class Info(NamedTuple):
@@ -123,15 +125,24 @@ class IpvsTable:
             KernelError: the socket itself failed.
         """
         with _collector_paused():
-            first = self._netlink.reserve(len(actions))
-            messages = Packer(self._family).pack(actions, first)
             with _worded(Operation.OPEN):
-                verdicts = self._netlink.transmit(messages, first)
+                verdicts = self._transmit(actions)
             outcomes = list(map(Outcome, actions, repeat(Result.DONE)))
         for index, refusal in verdicts.refused.items():
             outcomes[index] = settle.refused(actions[index], refusal)
         self._settle(actions, verdicts.unknown, outcomes)
         return outcomes
+
+    def _transmit(self, actions: Sequence[IpvsAction]) -> Verdicts:
+        packer = Packer(self._family)
+        verdicts = Verdicts({}, [])
+        for start in range(0, len(actions), ACTIONS_PER_BLOCK):
+            block = actions[start : start + ACTIONS_PER_BLOCK]
+            first = self._netlink.reserve(len(block))
+            found = self._netlink.transmit(packer.pack(block, first), first)
+            verdicts.refused.update((start + index, refusal) for index, refusal in found.refused.items())
+            verdicts.unknown.extend(start + index for index in found.unknown)
+        return verdicts
 
     def _settle(self, actions: Sequence[IpvsAction], unknown: list[int], outcomes: list[Outcome]) -> None:
         if not unknown:

@@ -10,7 +10,7 @@ from kernelbal.errors import KernelError, NotPermitted
 from kernelbal.kernel.ipvs import wire
 from kernelbal.kernel.ipvs.sockopt import Sockopt
 from kernelbal.kernel.ipvs.status import StatusFile
-from kernelbal.kernel.ipvs.table import READ_ATTEMPTS, IpvsTable
+from kernelbal.kernel.ipvs.table import ACTIONS_PER_BLOCK, READ_ATTEMPTS, IpvsTable
 from kernelbal.kernel.netlink import NLM_F_DUMP_INTR, Netlink
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
 from kernelbal.model.ipvs import (
@@ -45,6 +45,8 @@ PLACE = DestinationKey(parse_address("10.0.0.11"), 80)
 PLACE6 = DestinationKey(parse_address("fd00::11"), 80)
 NAT = DestinationAttributes(0, 1)
 TUNNEL = DestinationAttributes(2, 1, 0, 0, 1, 5555, 1)
+PORT_OFFSET = len(wire.service(wire.service_key(WEB)) + wire.DEST_HEADER + wire.destination_key(PLACE)) - 4
+"""Where the port of a real server of an IPv4 service is in a request's body."""
 ENOBUFS = OSError(errno.ENOBUFS, "No buffer space available")
 TIMEOUTS = Timeouts(900, 120, 300)
 
@@ -241,6 +243,35 @@ def test_outcomes_are_in_the_order_of_the_actions() -> None:
     assert [outcome.result for outcome in outcomes] == [
         *(Result.DONE, Result.FAILED, Result.DONE, Result.ALREADY)
     ]
+
+
+@pytest.mark.parametrize(
+    "edges", [(0,), (ACTIONS_PER_BLOCK - 1, ACTIONS_PER_BLOCK), (2 * ACTIONS_PER_BLOCK,)]
+)
+def test_refusals_name_their_actions_in_every_block(edges: tuple[int, ...]) -> None:
+    actions: list[IpvsAction] = [
+        AddDestination(WEB, PLACE._replace(port=1 + index), NAT) for index in range(2 * ACTIONS_PER_BLOCK + 1)
+    ]
+    refused_ports = {(1 + index).to_bytes(2, "big") for index in edges}
+
+    def answer(request: Request) -> Iterable[Reply]:
+        port = request.body[PORT_OFFSET : PORT_OFFSET + 2]
+        refused = errno.ENOENT if port in refused_ports else 0
+        return [ack(request.sequence, refused)] if refused or request.wants_ack else []
+
+    outcomes = IpvsTable(Netlink(FakeSocket(answer)), FAMILY).perform(actions)
+    assert [outcome.action for outcome in outcomes] == actions
+    assert [index for index, outcome in enumerate(outcomes) if outcome.result is Result.FAILED] == [*edges]
+
+
+def test_answers_lost_in_a_later_block_are_settled_too() -> None:
+    kernel = IpvsKernel(tables())
+    kernel.loses_acks = True
+    absent = PLACE._replace(port=7)
+    actions: list[IpvsAction] = [AddDestination(WEB, PLACE, NAT)] * ACTIONS_PER_BLOCK
+    outcomes = opened(kernel).perform([*actions, AddDestination(WEB, absent, NAT)])
+    assert [outcome.result for outcome in outcomes] == [Result.DONE] * ACTIONS_PER_BLOCK + [Result.FAILED]
+    assert outcomes[-1].action == AddDestination(WEB, absent, NAT)
 
 
 def test_lost_answers_are_settled_by_reading() -> None:
