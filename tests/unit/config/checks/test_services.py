@@ -54,6 +54,13 @@ CASES: dict[str, Case] = {
     ),
     "port twice": one("ports[2]: port 443 is in `443` too", ports="[80, 443, 443]"),
     "port inside of a range": one("ports[0]: port 8005 is in `8000-8010` too", ports="[8005, 8000-8010]"),
+    "two ports inside of a range": Case(
+        service(base={"ports": "[8000-8010, 8001, 8005]"}),
+        (
+            "virtual_services[0].ports[1]: virtual service `web`: port 8001 is in `8000-8010` too",
+            "virtual_services[0].ports[2]: virtual service `web`: port 8005 is in `8000-8010` too",
+        ),
+    ),
     "unknown network": Case(
         """
         networks: {outside: {}, inside: {}}
@@ -80,6 +87,7 @@ ACCEPTED: dict[str, str] = {
         "tunnel: {type: gre}, sorry_server: {address: 10.0.0.9, forwarding: tunnel}"
     ),
     "neighbouring ranges": service(base={"ports": "[80-89, 90, 91-99]"}),
+    "a network of the node's alone": service("network: dmz"),
     "every port": service(base={"ports": "all"}),
 }
 
