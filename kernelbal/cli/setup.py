@@ -56,22 +56,37 @@ def director(
 
 
 def _files() -> dict[str, str]:
+    from socket import gethostname
+
     from kernelbal.kernel.boot import total_memory_bytes
     from kernelbal.kernel.modules import modprobe_text, modules_load_text, recommended_bits
+    from kernelbal.render import render
 
     bits = recommended_bits(total_memory_bytes())
+    outside, inside = _devices()
+    name = gethostname().partition(".")[0]
     return {
         "etc/modprobe.d/kernelbal.conf": modprobe_text(bits),
         "etc/modules-load.d/kernelbal.conf": modules_load_text(("ip_vs",)),
-        "etc/kernelbal/site.yaml": _template("site.yaml"),
-        "etc/kernelbal/node.yaml": _template("node.yaml"),
+        "etc/kernelbal/site.yaml": render("director/site.yaml.j2"),
+        "etc/kernelbal/node.yaml": render("director/node.yaml.j2", name=name, outside=outside, inside=inside),
     }
 
 
-def _template(name: str) -> str:
-    from importlib.resources import files
+def _devices() -> tuple[str, str]:
+    """Return the likely outside and inside devices: where the default route leads, and another one."""
+    from kernelbal.kernel.links import observe_links
+    from kernelbal.kernel.routes import observe_routes
+    from kernelbal.kernel.rtnetlink import RtNetlink
 
-    return (files("kernelbal") / "skeleton" / name).read_text(encoding="utf-8")
+    with RtNetlink.open() as rtnetlink:
+        links = observe_links(rtnetlink)
+        routes = observe_routes(rtnetlink, links)
+    names = [link.name for link in links if link.up and link.hardware_address and link.name != "lo"]
+    default = [route.device for route in routes if route.prefix == 0 and route.device in names]
+    outside = next(iter(default or names), "eth0")
+    inside = next((name for name in names if name != outside), outside)
+    return outside, inside
 
 
 def _read(path: Path) -> bytes | None:
