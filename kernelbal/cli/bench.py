@@ -94,7 +94,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.wall_s:.3f}",
         f"{low_s:.3f}",
         f"{high_s:.3f}",
-        f"{row.drift:.2f}",
+        _number(row.drift, ".2f"),
         _number(row.cpu_s, ".2f"),
         _number(row.peak_rss_mib, ".0f"),
         "FAIL" if row.fault else "",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kernelbal.lab.backends.base import Backend
 
 NEEDED_PROGRAMS: Final = ("ip", "ipvsadm", "keepalived")
-MEMORY_MIB: Final = 3072
+MEMORY_MIB: Final = 2048
 BASE_LIMIT_S: Final = 120.0
 LIMIT_PER_SERVICE_S: Final = 0.05
 """Ten times what a repeat takes per service on an idle machine, for all contenders together."""

@@ -41,9 +41,10 @@ class Row:
         return min(times), max(times)
 
     @property
-    def drift(self) -> float:
+    def drift(self) -> float | None:
         """Last repeat divided by the first; far from 1 when repeats leave something behind."""
-        return self.samples[-1].wall_s / self.samples[0].wall_s
+        first_s, last_s = self.samples[0].wall_s, self.samples[-1].wall_s
+        return last_s / first_s if first_s else None
 
     @property
     def cpu_s(self) -> float | None:

@@ -43,6 +43,7 @@ def test_a_row_says_its_median_its_spread_and_whether_repeats_drift() -> None:
     assert row.wall_s == 3.0
     assert row.spread_s == (1.0, 9.0)
     assert row.drift == 2.0
+    assert timed(0.0, 1.0).drift is None
 
 
 def test_one_failed_repeat_spoils_a_row() -> None:

@@ -1,0 +1,97 @@
+"""`kernelbal lab bench apply`: a table, and one JSON object as the last line."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from kernelbal.cli.app import run
+from kernelbal.lab.backends import choose
+from kernelbal.lab.bench import outside
+from kernelbal.lab.bench.samples import Measure, Sample
+from kernelbal.lab.bench.workload import MAX_SERVICES
+from tests.fake_backend import FakeBackend
+
+SECONDS = {
+    Measure.NETLINK_PROGRAM: 0.3,
+    Measure.NETLINK_READ: 0.2,
+    Measure.IPVSADM_RESTORE: 10.0,
+    Measure.IPVSADM_SAVE: 1.0,
+    Measure.KEEPALIVED_START: 3.0,
+    Measure.APPLY: 4.0,
+    Measure.APPLY_CHANGE_ONE: 2.0,
+}
+Bench = Callable[..., int]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Run the command with made-up measurements."""
+
+    def start(*options: str, fault: str = "", help_s: float = 0.1) -> int:
+        def measure(backend: object, services: Sequence[int], repeats: int) -> tuple[Sample, ...]:
+            return tuple(
+                Sample(kind, size, repeat, wall_s * size / 10000, wall_s, 200.0, fault)
+                for size in services
+                for repeat in range(1, repeats + 1)
+                for kind, wall_s in SECONDS.items()
+            )
+
+        monkeypatch.setattr(choose, "choose", lambda wanted: FakeBackend("uml"))
+        monkeypatch.setattr(outside, "measure", measure)
+        monkeypatch.setattr(
+            outside, "measure_help", lambda n: [Sample(Measure.HELP, 0, i + 1, help_s) for i in range(n)]
+        )
+        return run(["lab", "bench", "apply", *options])
+
+    return start
+
+
+def test_the_last_line_is_one_json_object(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    lines = capsys.readouterr().out.splitlines()
+    document = json.loads(lines[-1])
+    assert document.pop("medians_s") == {"help": 0.1, **{kind.value: s for kind, s in SECONDS.items()}}
+    assert document == {
+        "real_servers": 100000,
+        "repeats": 5,
+        "netlink_vs_keepalived": 0.1,
+        "netlink_vs_ipvsadm": 0.03,
+        "apply_vs_ipvsadm": 0.4,
+        "change_one_vs_ipvsadm": 0.2,
+        "peak_rss_mb": 200.0,
+        "help_ms": 100.0,
+    }
+    assert len(lines) == 1 + 1 + 7 + 7 + 1
+
+
+def test_the_table_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--services", "1000", "--repeat", "1") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert rows[1] == ["-", "help", *["0.100"] * 3, "1.00", "-", "-"]
+    assert rows[4] == ["10,000", "ipvsadm", "restore", *["1.000"] * 3, "1.00", "10.00", "200"]
+
+
+def test_check_fails_when_a_target_is_missed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--check") == 0
+    assert bench("--check", help_s=0.151) == 1
+    assert "FAIL help_ms: 151, at most 150 wanted" in capsys.readouterr().err
+    assert bench(help_s=0.151) == 0
+
+
+def test_a_contender_that_failed_fails_the_run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--services", "1000", fault="services and real servers are (1, 1)") == 1
+    captured = capsys.readouterr()
+    assert "FAIL apply: services and real servers are (1, 1)" in captured.err
+    document = json.loads(captured.out.splitlines()[-1])
+    assert document["apply_vs_ipvsadm"] is None
+    assert document["medians_s"]["apply"] is None
+
+
+@pytest.mark.parametrize("services", ["0", str(MAX_SERVICES + 1), "many"])
+def test_sizes_that_cannot_be(bench: Bench, services: str) -> None:
+    assert bench("--services", services) == 64
+
+
+def test_the_largest_size_can_be(bench: Bench) -> None:
+    assert bench("--services", str(MAX_SERVICES)) == 0
