@@ -91,6 +91,8 @@ def judge(documents: Documents, observed: ObservedState, *, force: bool) -> None
     """
     from kernelbal.plan.reachability import faults, unroutable
 
+    if documents.desired.services and not observed.ipvs_available:
+        warn("this kernel has no IPVS, or did not load its module", "modprobe ip_vs")
     for fault in unroutable(documents.site, observed):
         warn(f"virtual service `{fault.service}`: {fault.message}", fault.hint)
     found = faults(documents.site, documents.node, observed)

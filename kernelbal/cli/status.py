@@ -128,7 +128,7 @@ def _print(document: dict[str, Any]) -> None:
     from kernelbal.cli.output import counted, put, warn
 
     if not document["ipvs_available"]:
-        warn("this kernel has no IPVS", "modprobe ip_vs")
+        warn("this kernel has no IPVS, or did not load its module", "modprobe ip_vs")
     elif document["services"]:
         _print_services(document)
     else:

@@ -4,7 +4,7 @@ import errno
 import json
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ SYSCTLS = {
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/eth0/send_redirects": "0",
     "net/ipv4/conf/eth1/send_redirects": "0",
+    "net/ipv4/vs/conntrack": "0",
     "net/ipv4/vs/conn_reuse_mode": "1",
     "net/ipv4/vs/expire_nodest_conn": "1",
     "net/ipv4/vs/expire_quiescent_template": "1",
@@ -131,3 +132,12 @@ def make_desk(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.setattr(time, "sleep", desk.sleep)
     monkeypatch.setenv("NO_COLOR", "1")
     return desk
+
+
+def without_ipvs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernel know nothing of IPVS."""
+    observe = FakeKernel.observe
+    monkeypatch.setattr(
+        FakeKernel, "observe", lambda self, *args: replace(observe(self, *args), ipvs_available=False)
+    )
+    monkeypatch.setattr(FakeKernel, "read_counters", lambda *_: pytest.fail("there is nothing to count"))

@@ -1,0 +1,167 @@
+"""`kernelbal status`: what is in the kernel now."""
+
+import pytest
+
+from kernelbal.cli import status as command
+from kernelbal.cli.app import run
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.kernel import boot
+from kernelbal.model.ipvs import DestinationCounters, Forwarding
+from tests.unit.cli.desk import SITE, WEB, WITHOUT_SECOND, A, B, Desk, Said, without_ipvs
+from tests.unit.plan.samples import connected, held, place, real, service, virtual, weighing
+
+OTHER = service("2001:db8::9", 443)
+SITE6 = SITE.replace("192.0.2.10", "2001:db8::10").replace("10.0.0.1", "2001:db8:1::1")
+TABLE = """\
+service / real server  method  name  weight  active  inactive  total
+192.0.2.10:80/tcp      wlc     web
+  -> 10.0.0.11:80      nat               50       7         8      9
+  -> 10.0.0.12:80      nat              100       0         0      0
+connections 15, connection table 4096 buckets
+as the site file wants
+"""
+
+
+def test_real_servers_are_shown_in_order_with_their_connections(desk: Desk) -> None:
+    desk.apply(SITE)
+    desk.kernel.counters[WEB][A] = DestinationCounters(7, 8, 0, connections=9)
+    assert desk.say("status") == (ExitCode.OK, TABLE, "")
+
+
+def test_status_changes_nothing(desk: Desk) -> None:
+    desk.say("status")
+    assert desk.kernel.performed == []
+    assert not desk.state_dir.exists()
+
+
+def test_pending_changes_are_counted(desk: Desk) -> None:
+    said = desk.say("status")
+    assert said.out == (
+        "no IPVS services\nconnections 0, connection table 4096 buckets\n5 changes pending (kernelbal plan)\n"
+    )
+    desk.apply(SITE)
+    desk.write(SITE.replace("wlc", "rr"))
+    assert desk.say("status").out.endswith("\n1 change pending (kernelbal plan)\n")
+
+
+def test_foreign_service_is_called_so_and_ipv6_stands_in_brackets(desk: Desk) -> None:
+    server = weighing(1, Forwarding.TUNNEL)
+    desk.kernel.services[OTHER] = virtual((real("2001:db8::2", 0), server), prefix=128)
+    desk.kernel.counters[OTHER] = {real("2001:db8::2", 0): connected(1)}
+    lines = desk.say("status").out.splitlines()
+    assert lines[1].split() == ["[2001:db8::9]:443/tcp", "wlc", "foreign"]
+    assert lines[2].split() == ["->", "[2001:db8::2]:*", "tunnel", "1", "1", "0", "0"]
+
+
+def test_draining_real_server_says_for_how_long(desk: Desk) -> None:
+    desk.apply(SITE)
+    desk.kernel.load(WEB, active=1)
+    desk.apply(WITHOUT_SECOND)
+    desk.sleep(5)
+    said = desk.say("status")
+    assert "  -> 10.0.0.12:80      nat     draining, 15 s left       0       1" in said.out
+    document = desk.say("status", "--json").document
+    assert document["draining"] == 1
+    assert [each["drain_left_s"] for each in document["services"][0]["real_servers"]] == [None, 15.0]
+
+
+def test_real_server_without_counters_has_none(desk: Desk) -> None:
+    """One may come or go between the reading of the services and of their counters."""
+    desk.apply(SITE)
+    del desk.kernel.counters[WEB][B]
+    assert desk.say("status").code == ExitCode.OK
+
+
+def test_small_connection_table_is_warned_of(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "total_memory_bytes", lambda: 4 * 1024**3)
+    desk.apply(SITE)
+    desk.kernel.load(WEB, active=4000)
+    said = desk.say("status")
+    assert "connections 8000, connection table 4096 buckets" in said.out
+    assert "warning: the IPVS connection table has 4096 buckets for 8000 connections" in said.err
+    assert "conn_tab_bits=18" in said.err
+
+
+def test_kernel_without_ipvs_is_no_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_ipvs(desk, monkeypatch)
+    said = desk.say("status")
+    assert said.code == ExitCode.OK
+    assert said.err == (
+        "warning: this kernel has no IPVS, or did not load its module\n  hint: modprobe ip_vs\n"
+    )
+
+
+# --- JSON ---
+
+
+def test_json_has_stable_keys(desk: Desk) -> None:
+    desk.kernel.addresses[place("eth0", "192.0.2.1", 24)] = held(place("eth0", "192.0.2.1", 24))
+    desk.kernel.addresses[place("lo", "127.0.0.1", 8)] = held(place("lo", "127.0.0.1", 8))
+    desk.apply(SITE)
+    desk.kernel.counters[WEB][A] = DestinationCounters(7, 8, 0, connections=9)
+    said = desk.say("status", "--json")
+    assert (said.code, said.err) == (ExitCode.OK, "")
+    document = said.document
+    servers = document["services"][0].pop("real_servers")
+    assert servers[0] == {
+        "address": "10.0.0.11:80",
+        "forwarding": "nat",
+        "weight": 50,
+        "active": 7,
+        "inactive": 8,
+        "connections": 9,
+        "drain_left_s": None,
+    }
+    assert document == {
+        "schema": 1,
+        "ipvs_available": True,
+        "services": [
+            {"service": "192.0.2.10:80/tcp", "name": "web", "owner": "kernelbal", "scheduler": "wlc"}
+        ],
+        "addresses": [
+            {"address": "192.0.2.1/24 dev eth0", "owner": "foreign"},
+            {"address": "192.0.2.10/32 dev eth0", "owner": "kernelbal"},
+        ],
+        "connection_table": {"buckets": 4096, "connections": 15, "warning": None},
+        "changes_pending": 0,
+        "draining": 0,
+    }
+
+
+# --- documents ---
+
+
+def bare(desk: Desk, *options: str) -> Said:
+    """`kernelbal status` without naming a document."""
+    code = run(["status", "--state-dir", str(desk.state_dir), *options])
+    captured = desk.capsys.readouterr()
+    return Said(code, captured.out, captured.err)
+
+
+def test_without_a_site_file_the_kernel_is_shown_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ours is known without it, and nothing counts as pending."""
+    desk.apply(SITE)
+    desk.kernel.load(WEB, active=1)
+    default = desk.folder / "none.yaml"
+    monkeypatch.setattr(command, "SITE_FILE", default)
+    code = run(["status", str(default), "--state-dir", str(desk.state_dir)])
+    out = desk.capsys.readouterr().out
+    assert code == ExitCode.OK
+    assert out.splitlines()[1].split() == ["192.0.2.10:80/tcp", "wlc", "kernelbal"]
+    assert "pending" not in out
+    run(["status", str(default), "--state-dir", str(desk.state_dir), "--json"])
+    document = Said(0, desk.capsys.readouterr().out, "").document
+    assert (document["changes_pending"], document["draining"]) == (None, 0)
+
+
+@pytest.mark.parametrize("document", ["site", "node"])
+def test_document_that_was_named_must_be_readable(desk: Desk, document: str) -> None:
+    getattr(desk, document).unlink()
+    said = desk.say("status")
+    assert (said.code, said.out) == (ExitCode.NO_INPUT, "")
+    assert f"cannot read {getattr(desk, document)}" in said.err
+
+
+def test_wrong_document_is_refused(desk: Desk) -> None:
+    desk.write("virtual_services: 5\n")
+    assert desk.say("status").code == ExitCode.CONFIG
