@@ -1,0 +1,141 @@
+"""Plans and outcomes as text and as plain data."""
+
+import pytest
+
+from kernelbal.cli import plan_view
+from kernelbal.cli.plan_view import (
+    outcome_document,
+    pending_text,
+    print_failures,
+    print_plan,
+    print_unfinished,
+    summary,
+)
+from kernelbal.model.ipvs import ServiceAttributes
+from kernelbal.model.state import DrainKey
+from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveLink, RemoveService, Result
+from kernelbal.plan.result import PendingDrain, Plan
+from kernelbal.reconcile.round import Report
+from tests.unit.plan.samples import real, service, weighing
+
+WEB, WEB6 = service("192.0.2.10", 80), service("2001:db8::10", 80)
+A, A6 = real("10.0.0.11"), real("2001:db8::11")
+NAMES = {WEB: "web"}
+ADD = AddService(WEB, ServiceAttributes("wlc", 0, 0, 32, ""))
+ADD_A = AddDestination(WEB, A, weighing(1))
+REFUSED = Outcome(ADD, Result.FAILED, 2, "the scheduler is not there", "modprobe ip_vs_wlc")
+ORPHAN = Outcome(ADD_A, Result.SKIPPED, 3, "its service could not be added")
+DONE = Outcome(RemoveLink("tunl0"), Result.DONE)
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.mark.parametrize(
+    ("pending", "text"),
+    [
+        (PendingDrain(DrainKey(WEB, A), 1, 40.4), "10.0.0.11:80 of `web`: 1 connection, 40 s left"),
+        (
+            PendingDrain(DrainKey(WEB6, A6), 12, 0.4),
+            "[2001:db8::11]:80 of [2001:db8::10]:80/tcp: 12 connections, 0 s left",
+        ),
+    ],
+)
+def test_drain_says_what_it_waits_for(pending: PendingDrain, text: str) -> None:
+    assert pending_text(pending, NAMES) == text
+
+
+def test_summary_counts_each_sign() -> None:
+    plan = Plan((ADD, ADD_A, RemoveService(WEB6)))
+    assert summary(plan) == "2 to add, 0 to change, 1 to remove"
+
+
+def test_summary_of_nothing_may_be_worded_and_names_drains() -> None:
+    pending = (PendingDrain(DrainKey(WEB, A), 1, 40.0),)
+    assert summary(Plan()) == "no changes: the kernel is as the site file wants"
+    assert summary(Plan(pending=pending), "nothing") == "nothing; 1 draining"
+
+
+def test_more_than_one_adopted_service(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(Plan(adopted=(WEB, WEB6)), {}, {})
+    assert "note: 2 IPVS services were there already and become kernelbal's" in capsys.readouterr().err
+
+
+def test_signs_have_colours_in_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_plan(Plan((RemoveService(WEB),)), {}, {})
+    assert "\x1b[31m-\x1b[0m service 192.0.2.10:80/tcp" in capsys.readouterr().out
+
+
+# --- what failed ---
+
+
+def test_failure_and_what_follows_from_it_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    print_failures((REFUSED, ORPHAN), NAMES)
+    assert capsys.readouterr() == (
+        "",
+        "FAIL service `web` 192.0.2.10:80/tcp wlc: the scheduler is not there\n"
+        "  hint: modprobe ip_vs_wlc\n"
+        "skipped real server 10.0.0.11:80 of `web` 192.0.2.10:80/tcp nat weight 1:"
+        " its service could not be added\n",
+    )
+
+
+def test_same_hint_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+    other = REFUSED._replace(action=ADD._replace(key=WEB6))
+    print_failures((REFUSED, other, other._replace(hint="reboot")), {})
+    err = capsys.readouterr().err
+    assert (err.count("modprobe ip_vs_wlc"), err.count("hint: reboot")) == (1, 1)
+
+
+def test_many_failures_are_cut_short(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_view, "SHOWN_ACTIONS", 2)
+    print_failures([ORPHAN] * 5, {})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[-1] == "  ... and 3 more"
+
+
+def test_unfinished_round_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(Plan((ADD,)), (REFUSED,), Plan((ADD, ADD_A)))
+    print_unfinished(report, NAMES, "it differs", "apply")
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "not converged: it differs, 2 changes left",
+        "  hint: remove the cause and run `kernelbal apply` again; what was done stays",
+    ]
+
+
+def test_what_somebody_else_undoes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing failed, so what is left is the only trace."""
+    done = Outcome(ADD, Result.DONE)
+    print_unfinished(Report(Plan((ADD,)), (done,), Plan((ADD,))), NAMES, "it differs", "apply")
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "not converged: it differs, 1 change left",
+        "+ service `web` 192.0.2.10:80/tcp wlc",
+    ]
+
+
+def test_outcome_as_data() -> None:
+    assert outcome_document(REFUSED, NAMES) == {
+        "kind": "AddService",
+        "text": "service `web` 192.0.2.10:80/tcp wlc",
+        "result": "failed",
+        "errno": 2,
+        "message": "the scheduler is not there",
+        "hint": "modprobe ip_vs_wlc",
+    }
+    assert outcome_document(DONE, NAMES) == {
+        "kind": "RemoveLink",
+        "text": "link tunl0",
+        "result": "done",
+        "errno": 0,
+        "message": None,
+        "hint": None,
+    }

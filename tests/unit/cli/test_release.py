@@ -1,0 +1,111 @@
+"""`kernelbal release`: take everything of ours out of the kernel again."""
+
+import errno
+import subprocess
+
+import pytest
+
+from kernelbal.cli import plan_view
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.plan.actions import RemoveService
+from tests.unit.cli.desk import SITE, SYSCTLS, WEB, Desk
+from tests.unit.plan.samples import held, place, service, virtual
+
+OTHER = service("192.0.2.9", 443)
+OWN_ADDRESS = place("eth0", "192.0.2.1", 24)
+PLAN = """\
+- address 192.0.2.10/32 dev eth0  [clients can no longer reach this address]
+- service 192.0.2.10:80/tcp and its real servers
+~ sysctl net.ipv4.ip_forward 1 -> 0  # No longer needed; this was its value before.
+0 to add, 1 to change, 2 to remove
+"""
+
+
+@pytest.fixture
+def applied(desk: Desk) -> Desk:
+    """A site beside a service and an address of somebody else."""
+    desk.kernel.services[OTHER] = virtual()
+    desk.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS)
+    desk.apply(SITE)
+    return desk
+
+
+def test_what_is_ours_goes_and_nothing_else(applied: Desk) -> None:
+    said = applied.say("release", "--cut")
+    assert (said.code, said.out) == (
+        ExitCode.OK,
+        PLAN + "released: nothing of kernelbal's is left in this kernel\n",
+    )
+    assert applied.kernel.services == {OTHER: virtual()}
+    assert set(applied.kernel.addresses) == {OWN_ADDRESS}
+    assert applied.kernel.sysctls == SYSCTLS
+    assert not (applied.state_dir / "owned.json").exists()
+
+
+def test_dry_run_changes_nothing(applied: Desk) -> None:
+    files = {path.name: path.read_bytes() for path in applied.state_dir.iterdir()}
+    said = applied.say("release", "--dry-run", "--cut")
+    assert (said.code, said.out) == (ExitCode.OK, PLAN)
+    assert applied.kernel.performed == []
+    assert {path.name: path.read_bytes() for path in applied.state_dir.iterdir()} == files
+
+
+def test_dry_run_keeps_what_awaits_confirmation(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
+    desk.say("apply", "--confirm", "90s")
+    desk.say("release", "--dry-run")
+    assert desk.store.load_snapshot() is not None
+    desk.say("release")
+    assert desk.store.load_snapshot() is None, "nothing is left to come back to"
+
+
+def test_second_release_finds_nothing(applied: Desk) -> None:
+    applied.say("release")
+    said = applied.say("release")
+    assert (said.code, said.out) == (
+        ExitCode.OK,
+        "no changes: nothing in this kernel is kernelbal's\n"
+        "released: nothing of kernelbal's is left in this kernel\n",
+    )
+
+
+def test_connections_are_drained(applied: Desk) -> None:
+    applied.kernel.load(WEB, active=1)
+    said = applied.say("release")
+    assert (said.code, applied.now) == (ExitCode.OK, 1060)
+    assert "note: the rest goes when the draining connections have ended\n" in said.err
+    assert "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection" in said.err
+    assert applied.kernel.services == {OTHER: virtual()}
+
+
+def test_cut_does_not_wait(applied: Desk) -> None:
+    applied.kernel.load(WEB, active=1)
+    said = applied.say("release", "--cut")
+    assert (said.code, applied.now) == (ExitCode.OK, 1000)
+    assert "- service 192.0.2.10:80/tcp and its real servers  [2 active connections would be cut]" in said.out
+
+
+def test_what_cannot_be_removed_stays_on_record(applied: Desk) -> None:
+    applied.refuse(RemoveService, errno.EBUSY)
+    said = applied.say("release")
+    assert said.code == ExitCode.FAILED
+    assert "released" not in said.out
+    assert said.err.splitlines()[-3:] == [
+        "FAIL service 192.0.2.10:80/tcp and its real servers: refused with errno 16",
+        "not converged: this is still in the kernel, 1 change left",
+        "  hint: remove the cause and run `kernelbal release` again; what was done stays",
+    ]
+    assert applied.store.load().services == frozenset({WEB})
+
+
+def test_long_list_is_cut_short_but_in_a_dry_run(applied: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_view, "SHOWN_ACTIONS", 1)
+    assert applied.say("release", "--cut", "--dry-run").out == PLAN
+    said = applied.say("release", "--cut")
+    assert "  ... and 2 more (`kernelbal release --dry-run` shows them)\n" in said.out
+
+
+def test_no_document_is_needed(applied: Desk) -> None:
+    applied.site.unlink()
+    applied.node.unlink()
+    assert applied.say("release").code == ExitCode.OK
