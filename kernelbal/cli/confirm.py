@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,23 +51,30 @@ def rollback(
     wait: bool = typer.Option(False, "--wait", help="Wait until the time to confirm is over."),
 ) -> int:
     """Undo what an unconfirmed `apply --confirm` did."""
+    from kernelbal.cli.draining import wait_for_drains
     from kernelbal.cli.output import counted, put
     from kernelbal.cli.plan_view import print_unfinished
     from kernelbal.cli.session import open_session
     from kernelbal.errors import PlanRefused
+    from kernelbal.plan.result import DEFAULT_OPTIONS
 
     if wait and not _wait_for_deadline(state_dir):
         return ExitCode.OK
-    with open_session(state_dir) as session, session.store.lock(PATIENCE_S):
+    # One that nobody watches must not give up because an apply takes long.
+    with open_session(state_dir) as session, session.store.lock(math.inf if wait else PATIENCE_S):
         snapshot = session.store.load_snapshot()
         if snapshot is None:
             raise PlanRefused("there is nothing to roll back", "only `apply --confirm` can be rolled back")
-        report = session.reconciler.perform(session.reconciler.prepare(snapshot.state))
-        if not report.converged:
-            print_unfinished(report, {}, "this is not yet as it was before", "rollback")
-            return ExitCode.FAILED
-        session.store.discard_snapshot()
-    put(f"rolled back with {counted(len(report.outcomes), 'change')}")
+        first = last = session.reconciler.perform(session.reconciler.prepare(snapshot.state))
+        if first.converged:
+            session.store.discard_snapshot()
+            if first.plan.drains:
+                last = wait_for_drains(session.reconciler, snapshot.state, DEFAULT_OPTIONS, {})
+    if not last.converged:
+        remedy = "rollback" if last is first else "apply"
+        print_unfinished(last, {}, "this is not yet as it was before", remedy)
+        return ExitCode.FAILED
+    put(f"rolled back with {counted(len(first.outcomes), 'change')}")
     return ExitCode.OK
 
 

@@ -13,12 +13,13 @@ from kernelbal.model.address import AF_INET6, family_of
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
+    ServiceAttributes,
     ServiceKey,
     VirtualServer,
 )
 from kernelbal.model.network import AddressKey
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
-from kernelbal.model.state import DesiredState, ObservedState, Ownership, ServicePolicy
+from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
@@ -38,7 +39,7 @@ from kernelbal.plan.actions import (
     SetTimeouts,
     WriteSysctl,
 )
-from kernelbal.plan.drain import Drainer
+from kernelbal.plan.drain import Drainer, with_fallback
 from kernelbal.plan.result import DEFAULT_OPTIONS, Foreign, Options, Plan
 
 
@@ -186,8 +187,7 @@ class _Planner:
         )
 
     def _edit_service(self, key: ServiceKey, want: VirtualServer, have: VirtualServer) -> None:
-        if want.attributes != have.attributes:
-            self.phases[Phase.SERVICES].append(EditService(key, have.attributes, want.attributes))
+        self._edit_attributes(key, want.attributes, have.attributes, self._let_go(key, want, have))
         for name, attributes in want.destinations.items():
             old = have.destinations.get(name)
             if old is None:
@@ -196,10 +196,24 @@ class _Planner:
                 # Those that stop taking connections wait for those that start to: no moment without any.
                 phase = Phase.DESTINATIONS if attributes.weight else Phase.QUIESCE
                 self.phases[phase].append(EditDestination(key, name, old, attributes))
+
+    def _edit_attributes(
+        self, key: ServiceKey, want: ServiceAttributes, have: ServiceAttributes, draining: bool
+    ) -> None:
+        """Hashes without fallback refuse the clients of a quiesced real server: it is set for a drain."""
+        wanted = with_fallback(want) if draining else want
+        if wanted != have:
+            late = not draining and have == with_fallback(want)
+            phase = Phase.REMOVE_SERVICES if late else Phase.SERVICES
+            self.phases[phase].append(EditService(key, have, wanted))
+
+    def _let_go(self, key: ServiceKey, want: VirtualServer, have: VirtualServer) -> bool:
+        """Send away the real servers that are not wanted; return whether any is there after this round."""
         policy = self.desired.policies.get(key, ServicePolicy("", self.options.default_drain_s))
-        for name, attributes in have.destinations.items():
-            if name not in want.destinations:
-                self._leave(key, name, attributes, policy.drain_s)
+        leaving = [name for name in have.destinations if name not in want.destinations]
+        for name in leaving:
+            self._leave(key, name, have.destinations[name], policy.drain_s)
+        return any(DrainKey(key, name) in self.drainer.drains for name in leaving)
 
     def _leave(
         self, key: ServiceKey, name: DestinationKey, attributes: DestinationAttributes, drain_s: float

@@ -9,6 +9,8 @@ from kernelbal.model.ipvs import (
     DestinationCounters,
     DestinationKey,
     Protocol,
+    ServiceAttributes,
+    ServiceFlag,
     ServiceKey,
 )
 from kernelbal.model.state import Drain, DrainKey, ObservedState
@@ -16,6 +18,15 @@ from kernelbal.plan.actions import QuiesceDestination, RemoveDestination
 from kernelbal.plan.result import PendingDrain
 
 NO_CONNECTIONS = DestinationCounters(0, 0, 0)
+
+SETTLE_S = 1.0
+"""How long a real server stays quiesced before an idle one is removed, in seconds.
+
+Counters are a moment old: without it, the connections that came since, and the handshakes that IPVS still
+calls inactive, would be cut.
+"""
+_FALLING_BACK = frozenset({"sh", "mh"})
+"""Schedulers whose flag SCHED1 gives the clients of a real server of weight 0 another one."""
 
 
 def open_connections(service: ServiceKey, counters: DestinationCounters) -> int:
@@ -29,9 +40,18 @@ def open_connections(service: ServiceKey, counters: DestinationCounters) -> int:
     return counters.active + counters.inactive
 
 
+def with_fallback(attributes: ServiceAttributes) -> ServiceAttributes:
+    """Return the attributes with the fallback flag of `sh` and `mh`; other schedulers have none."""
+    if attributes.scheduler not in _FALLING_BACK:
+        return attributes
+    return attributes._replace(flags=attributes.flags | ServiceFlag.SCHED1)
+
+
 @dataclass(slots=True)
 class Drainer:
     """Decides for each leaving real server: quiesce, wait or remove.
+
+    One that takes connections is always quiesced first, however idle it is, and removed by a later round.
 
     Attributes:
         observed: the kernel, for its counters.
@@ -61,10 +81,12 @@ class Drainer:
         drain_key = DrainKey(service, key)
         drain = self.known.get(drain_key)
         deadline_at = drain.deadline_at if drain else self.now + drain_s
-        if self.cut or not connections or deadline_at <= self.now:
+        settled = not attributes.weight and (drain is None or self.now - drain.since_at >= SETTLE_S)
+        if self.cut or deadline_at <= self.now or (settled and not connections):
             return RemoveDestination(service, key)
-        self.drains[drain_key] = drain or Drain(self.now, deadline_at)
         if attributes.weight:
+            self.drains[drain_key] = Drain(self.now, deadline_at)
             return QuiesceDestination(service, key, attributes, deadline_at - self.now)
+        self.drains[drain_key] = drain or Drain(self.now, deadline_at)
         self.pending.append(PendingDrain(drain_key, connections, deadline_at - self.now))
         return None

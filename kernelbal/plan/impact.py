@@ -48,6 +48,8 @@ def _cut(connections: int) -> str:
 
 def _quiesce(counters: DestinationCounters, drain_s: float) -> str:
     count = counters.active + counters.inactive
+    if not count:
+        return "no new connections; it has none"
     noun = "connection has" if count == 1 else "connections have"
     return f"no new connections; {count} {noun} {drain_s:.0f} s to end"
 

@@ -140,6 +140,24 @@ def test_a_drain_ends_at_its_deadline(operator: Callable[[str], Operator]) -> No
     assert "10.0.0.12" not in at.snapshot()["ipvs"]
 
 
+@pytest.mark.parametrize("scheduler", ["rr", "sh", "mh"])
+def test_nobody_is_refused_while_a_real_server_drains(
+    operator: Callable[[str], Operator], scheduler: str
+) -> None:
+    """A hash over ports spreads connections from one client; each must find a real server."""
+    at = operator("two-arm")
+    flags = "" if scheduler == "rr" else f"\n    scheduler_flags: [{scheduler}-port]"
+    at.apply(NAT.replace("scheduler: rr", f"scheduler: {scheduler}{flags}"))
+    with held_connections(at.lab.client, "192.0.2.10", count=20):
+        at.write(WITHOUT_SECOND.replace("scheduler: rr", f"scheduler: {scheduler}{flags}"))
+        at.kernelbal("apply", "--no-wait")
+        assert http_counts(at.lab.client, "192.0.2.10", count=300) == {"rs1": 300}
+    time.sleep(2)
+    at.kernelbal("apply")
+    assert "fallback" not in at.snapshot()["ipvs"]
+    assert http_counts(at.lab.client, "192.0.2.10", count=300) == {"rs1": 300}
+
+
 def test_cut_removes_at_once_and_the_plan_says_what_that_costs(
     operator: Callable[[str], Operator],
 ) -> None:

@@ -360,7 +360,7 @@ def test_release_leaves_the_kernel_as_it_was(kernel: FakeKernel, change: list[De
     world = World(kernel)
     world.apply(first)
     world.apply(second)
-    assert world.apply(NOTHING).converged
+    assert world.finish(NOTHING).converged
     assert image(kernel) == pristine
     record = world.store.load()
     assert (record.services, record.addresses, record.links) == (frozenset(), frozenset(), frozenset())

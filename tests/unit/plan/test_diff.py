@@ -2,7 +2,14 @@
 
 import pytest
 
-from kernelbal.model.ipvs import CounterTable, DestinationAttributes, Forwarding, ServiceKey, Timeouts
+from kernelbal.model.ipvs import (
+    CounterTable,
+    DestinationAttributes,
+    Forwarding,
+    ServiceFlag,
+    ServiceKey,
+    Timeouts,
+)
 from kernelbal.model.network import AddressAttributes, AddressKey, LinkState, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership, ServicePolicy
@@ -111,9 +118,31 @@ def test_changed_real_server_is_edited_in_place(
     assert _plan(_wanting((A, new)), _holding((A, old))).actions == (EditDestination(WEB, A, old, new),)
 
 
-def test_removed_real_server_without_connections_is_removed() -> None:
+def test_removed_real_server_without_connections_is_quiesced_and_then_removed() -> None:
     plan = _plan(_wanting((A, weighing(1))), _holding((A, weighing(1)), (B, weighing(1)), counters=BUSY))
-    assert plan.actions == (RemoveDestination(WEB, B),)
+    assert plan.actions == (QuiesceDestination(WEB, B, weighing(1), 60),)
+    known = Ownership(services=frozenset({WEB}), drains={DrainKey(WEB, B): Drain(NOW - 1, NOW + 59)})
+    then = _plan(_wanting((A, weighing(1))), _holding((A, weighing(1)), (B, weighing(0))), known)
+    assert then.actions == (RemoveDestination(WEB, B),)
+
+
+def test_hash_gives_clients_of_a_draining_real_server_another_one() -> None:
+    """Without its fallback flag, it would refuse them for as long as the drain lasts."""
+    plain = virtual((A, weighing(1)), scheduler="mh")
+    fallen = virtual((A, weighing(1)), (B, weighing(0)), scheduler="mh", flags=ServiceFlag.SCHED1)
+    desired = DesiredState(services={WEB: plain})
+    before = ObservedState(services={WEB: virtual((A, weighing(1)), (B, weighing(1)), scheduler="mh")})
+    assert _plan(desired, before).actions == (
+        EditService(WEB, plain.attributes, fallen.attributes),
+        QuiesceDestination(WEB, B, weighing(1), 60),
+    )
+    drains = {DrainKey(WEB, B): Drain(NOW - 1, NOW + 59)}
+    under_way = Ownership(services=frozenset({WEB}), drains=drains)
+    assert _plan(desired, ObservedState({WEB: fallen}, {WEB: {B: connected(1)}}), under_way).empty
+    assert _plan(desired, ObservedState({WEB: fallen}), under_way).actions == (
+        RemoveDestination(WEB, B),
+        EditService(WEB, fallen.attributes, plain.attributes),
+    )
 
 
 def test_removed_real_server_with_connections_drains_for_as_long_as_its_service_says() -> None:
@@ -178,13 +207,13 @@ def test_sorry_server_that_drains_comes_back_when_needed() -> None:
 # --- services that leave ---
 
 
-def test_removed_service_without_connections_goes_whole() -> None:
-    plan = _plan(NOTHING, _holding((A, weighing(1)), (B, weighing(1))), OURS)
+def test_removed_service_that_takes_no_connections_goes_whole() -> None:
+    plan = _plan(NOTHING, _holding((A, weighing(0)), (B, weighing(0))), OURS)
     assert plan.actions == (RemoveService(WEB),)
 
 
 def test_removed_service_takes_no_new_connections_while_old_ones_end() -> None:
-    plan = _plan(NOTHING, _holding((A, weighing(1)), (B, weighing(1)), counters=BUSY), OURS)
+    plan = _plan(NOTHING, _holding((A, weighing(1)), (B, weighing(0)), counters=BUSY), OURS)
     assert plan.actions == (QuiesceDestination(WEB, A, weighing(1), 60), RemoveDestination(WEB, B))
 
 

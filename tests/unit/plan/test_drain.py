@@ -2,12 +2,12 @@
 
 import pytest
 
-from kernelbal.model.ipvs import DestinationCounters, ServiceKey
+from kernelbal.model.ipvs import DestinationCounters, ServiceFlag, ServiceKey
 from kernelbal.model.state import Drain, DrainKey, ObservedState
 from kernelbal.plan.actions import QuiesceDestination, RemoveDestination
-from kernelbal.plan.drain import Drainer, open_connections
+from kernelbal.plan.drain import SETTLE_S, Drainer, open_connections, with_fallback
 from kernelbal.plan.result import PendingDrain
-from tests.unit.plan.samples import by_mark, connected, real, service, weighing
+from tests.unit.plan.samples import by_mark, connected, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)
 RS = real("10.0.0.11")
@@ -27,14 +27,29 @@ def _drainer(
     return Drainer(ObservedState(counters=found), known or {}, now, cut)
 
 
-def test_real_server_without_connections_goes_at_once() -> None:
+@pytest.mark.parametrize("counters", [connected(0), None], ids=["idle", "not counted"])
+def test_idle_real_server_is_quiesced_first_as_connections_may_come_before_it_is_gone(
+    counters: DestinationCounters | None,
+) -> None:
+    drainer = _drainer(counters)
+    assert drainer.leave(WEB, RS, weighing(100), 60) == QuiesceDestination(WEB, RS, weighing(100), 60.0)
+    assert drainer.drains == {KEY: Drain(NOW, NOW + 60)}
+
+
+@pytest.mark.parametrize(
+    ("quiesced_s", "goes"), [(0.0, False), (SETTLE_S - 0.1, False), (SETTLE_S, True)], ids=str
+)
+def test_idle_real_server_goes_once_handshakes_have_had_time_to_end(quiesced_s: float, goes: bool) -> None:
+    drainer = _drainer(connected(0), known={KEY: Drain(NOW - quiesced_s, NOW + 60)})
+    action = drainer.leave(WEB, RS, weighing(0), 60)
+    assert (action == RemoveDestination(WEB, RS)) is goes
+    assert bool(drainer.drains) is bool(drainer.pending) is not goes
+
+
+def test_idle_real_server_that_takes_no_connections_anyway_goes_at_once() -> None:
     drainer = _drainer(connected(0))
-    assert drainer.leave(WEB, RS, weighing(100), 60) == RemoveDestination(WEB, RS)
+    assert drainer.leave(WEB, RS, weighing(0), 60) == RemoveDestination(WEB, RS)
     assert (drainer.drains, drainer.pending) == ({}, [])
-
-
-def test_real_server_that_was_not_counted_has_no_connections() -> None:
-    assert _drainer(None).leave(WEB, RS, weighing(100), 60) == RemoveDestination(WEB, RS)
 
 
 def test_real_server_with_connections_is_quiesced_until_the_deadline() -> None:
@@ -54,7 +69,7 @@ def test_quiesced_real_server_is_waited_for() -> None:
 def test_new_weight_from_elsewhere_is_taken_back_and_the_deadline_stays() -> None:
     drainer = _drainer(connected(3), known=UNDER_WAY)
     assert drainer.leave(WEB, RS, weighing(7), 600) == QuiesceDestination(WEB, RS, weighing(7), 50.0)
-    assert drainer.drains == UNDER_WAY
+    assert drainer.drains == {KEY: Drain(NOW, 1050.0)}
 
 
 @pytest.mark.parametrize(
@@ -90,3 +105,12 @@ def test_connections_are_cut_only_on_request(cut: bool, drain_s: float) -> None:
 )
 def test_inactive_connections_count_unless_all_are_tcp(key: ServiceKey, expected: int) -> None:
     assert open_connections(key, connected(2, inactive=5)) == expected
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "flags"),
+    [("sh", ServiceFlag.SCHED1), ("mh", ServiceFlag.SCHED1), ("wlc", ServiceFlag.NONE)],
+)
+def test_hashes_can_fall_back(scheduler: str, flags: ServiceFlag) -> None:
+    fallen = with_fallback(virtual(scheduler=scheduler).attributes)
+    assert fallen == virtual(scheduler=scheduler, flags=flags).attributes

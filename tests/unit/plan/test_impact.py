@@ -36,6 +36,7 @@ LIMITED = weighing(5, upper_threshold=9)
         (RemoveService(service("192.0.2.99", 80)), ""),
         (QuiesceDestination(WEB, A, weighing(5), 60), "no new connections; 321 connections have 60 s to end"),
         (QuiesceDestination(WEB, B, weighing(5), 5), "no new connections; 1 connection has 5 s to end"),
+        (QuiesceDestination(WEB, real("10.0.0.99"), weighing(5), 60), "no new connections; it has none"),
         (RemoveAddress(place("eth0", "192.0.2.10")), "clients can no longer reach this address"),
         (EditService(WEB, STICKY, PLAIN), "clients are no longer kept on their real server"),
         (EditService(WEB, PLAIN, PLAIN._replace(scheduler="sh")), "new connections only"),

@@ -12,6 +12,7 @@ from kernelbal.model.network import AddressAttributes, Sysctl
 from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership
 from kernelbal.plan.actions import Action, AddService, QuiesceDestination, RemoveService, Result
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.drain import SETTLE_S
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler, owned_state, touched_services
 from kernelbal.testing.fake_kernel import FakeKernel, connections
@@ -155,6 +156,7 @@ def test_drain_that_ends_during_its_own_round_is_no_fault(bench: Bench, gone: bo
 
     _draining(bench).kernel.refuse = end
     assert bench.reconciler.perform(bench.reconciler.prepare(NOTHING)).converged
+    bench.now += SETTLE_S
     assert RemoveService(WEB) in bench.reconciler.prepare(NOTHING).plan.actions
 
 
@@ -162,6 +164,8 @@ def test_release_while_a_real_server_drains_waits_for_it(bench: Bench) -> None:
     only_b = DesiredState(services={WEB: virtual((B, weighing(1)))}, addresses=WANTED.addresses)
     _draining(bench).reconciler.perform(bench.reconciler.prepare(only_b))
     bench.now += 10
+    bench.reconciler.perform(bench.reconciler.prepare(NOTHING))
+    bench.now += SETTLE_S
     bench.reconciler.perform(bench.reconciler.prepare(NOTHING))
     assert list(bench.kernel.services[WEB].destinations) == [A]
     assert bench.store.load().drains == {DrainKey(WEB, A): Drain(1000.0, 1060.0)}
@@ -233,6 +237,8 @@ def test_owned_state_comes_back_to_what_was_ours(bench: Bench) -> None:
         timeouts=Timeouts(1, 2, 3),
     )
     reconciler.perform(reconciler.prepare(other))
+    assert reconciler.perform(reconciler.prepare(before)).converged
+    bench.now += SETTLE_S
     assert reconciler.perform(reconciler.prepare(before)).converged
     assert bench.kernel.services == {foreign: virtual(), **WANTED.services}
     assert VIP in bench.kernel.addresses
