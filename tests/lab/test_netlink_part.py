@@ -7,6 +7,7 @@ import pytest
 from kernelbal.lab.bench import netlink_part
 from kernelbal.lab.bench.place import fresh_namespace, open_counter
 from kernelbal.lab.bench.workload import Workload, service_table
+from kernelbal.plan.actions import AddService
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -40,4 +41,5 @@ def test_a_refused_action_is_noticed(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_actions_are_services_first() -> None:
     table = service_table(Workload(2))
-    assert [action.key for action in netlink_part.actions_for(table)[:2]] == list(table)
+    services = [AddService(key, server.attributes) for key, server in table.items()]
+    assert netlink_part.actions_for(table)[:2] == services
