@@ -29,7 +29,7 @@ def test_status_output_and_input(tmp_path: Path) -> None:
 def test_memory_of_the_child_and_not_of_earlier_ones(tmp_path: Path) -> None:
     large = run_measured(python(LARGE), tmp_path / "output", 30)
     small = run_measured(["true"], tmp_path / "output", 10)
-    assert large.peak_rss_mib > 64
+    assert 64 < large.peak_rss_mib < 1000
     assert small.peak_rss_mib < large.peak_rss_mib
 
 
