@@ -70,6 +70,7 @@ def rollback(
             session.store.discard_snapshot()
             if first.plan.drains:
                 last = wait_for_drains(session.reconciler, snapshot.state, DEFAULT_OPTIONS, {})
+            session.reconciler.disown(snapshot.adopted)
     if not last.converged:
         remedy = "rollback" if last is first else "apply"
         print_unfinished(last, {}, "this is not yet as it was before", remedy)
@@ -114,7 +115,7 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
     from kernelbal.reconcile.round import owned_state
 
     state = owned_state(prepared.observed, prepared.ownership, prepared.plan.adopted)
-    session.store.save_snapshot(state, boot_clock_s() + confirm_s)
+    session.store.save_snapshot(state, boot_clock_s() + confirm_s, prepared.plan.adopted)
     command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
     try:
         with (state_dir / "rollback.log").open("ab") as log:

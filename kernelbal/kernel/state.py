@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
@@ -28,6 +28,7 @@ from kernelbal.kernel.state_codec import (
     encode_ownership,
     encode_snapshot,
 )
+from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.state import DesiredState, Ownership
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
@@ -94,17 +95,21 @@ class StateDirectory:
         found = self._read(SNAPSHOT_FILE, decode_snapshot, "the snapshot for `kernelbal rollback`")
         return found if found is not None and found.boot_id == self._boot() else None
 
-    def save_snapshot(self, state: DesiredState, deadline_at: float) -> None:
+    def save_snapshot(
+        self, state: DesiredState, deadline_at: float, adopted: Iterable[ServiceKey] = ()
+    ) -> None:
         """Keep what to come back to; on return it has reached the disk.
 
         Args:
             state: what is ours now.
             deadline_at: until when to confirm, in seconds on the boot clock.
+            adopted: services of others that the apply takes over.
 
         Raises:
             StateError: it cannot be written.
         """
-        self._write(SNAPSHOT_FILE, encode_snapshot(Snapshot(state, deadline_at, self._boot())))
+        snapshot = Snapshot(state, deadline_at, self._boot(), frozenset(adopted))
+        self._write(SNAPSHOT_FILE, encode_snapshot(snapshot))
 
     def discard_snapshot(self) -> None:
         """Forget the snapshot, if there is one.

@@ -43,11 +43,13 @@ class Snapshot:
         state: what was ours before the apply.
         deadline_at: until when to confirm, in seconds on the boot clock.
         boot_id: of the boot whose clock that is.
+        adopted: services of others among them, which are theirs again after a roll-back.
     """
 
     state: DesiredState
     deadline_at: float
     boot_id: str
+    adopted: frozenset[ServiceKey] = frozenset()
 
 
 def encode_ownership(ownership: Ownership) -> str:
@@ -101,6 +103,7 @@ def encode_snapshot(snapshot: Snapshot) -> str:
             "schema": SCHEMA,
             "boot_id": snapshot.boot_id,
             "deadline_at": snapshot.deadline_at,
+            "adopted": [_service_row(key) for key in sorted(snapshot.adopted)],
             "services": [
                 [
                     _service_row(key),
@@ -148,7 +151,8 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
         nft=_nft(document["nft"]),
         timeouts=_timeouts(document["timeouts"]),
     )
-    return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]))
+    adopted = frozenset(map(_service, _rows(document["adopted"])))
+    return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]), adopted)
 
 
 def _virtual_server(row: Row) -> tuple[ServiceKey, VirtualServer]:

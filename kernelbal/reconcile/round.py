@@ -147,6 +147,16 @@ class Reconciler:
         remaining = make_plan(desired, observed, settled, prepared.at, options)
         return Report(plan, outcomes, remaining)
 
+    def disown(self, services: Collection[ServiceKey]) -> None:
+        """Give services back to whoever made them: they stay in the kernel and are no longer ours.
+
+        Raises:
+            StateError: the ownership record cannot be read or written.
+        """
+        if services:
+            ownership = self.store.load()
+            self.store.save(replace(ownership, services=ownership.services.difference(services)))
+
     def _observe_again(self, prepared: Prepared, ownership: Ownership) -> ObservedState:
         """Read everything but the services that the plan did not touch.
 

@@ -312,3 +312,18 @@ def test_the_sorry_server_answers_while_every_real_server_is_quiesced(
     assert http_counts(at.lab.client, "192.0.2.10", count=4) == {"rs3": 4}
     at.apply(sorry)
     assert http_counts(at.lab.client, "192.0.2.10", count=4) == ALL
+
+
+def test_a_service_of_others_is_theirs_again_after_a_roll_back(
+    operator: Callable[[str], Operator],
+) -> None:
+    at = operator("two-arm")
+    at.director.run(["ipvsadm", "-A", "-t", "192.0.2.10:80", "-s", "wlc"])
+    at.director.run(["ipvsadm", "-a", "-t", "192.0.2.10:80", "-r", "10.0.0.13:80", "-m"])
+    before = at.snapshot()["ipvs"]
+    at.write(NAT)
+    at.kernelbal("apply", "--confirm", "60s", "--cut")
+    at.kernelbal("rollback")
+    assert at.snapshot()["ipvs"] == before
+    at.apply("virtual_services: []\n")
+    assert at.snapshot()["ipvs"] == before
