@@ -10,12 +10,14 @@ import pytest
 
 from kernelbal.cli import progress
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.kernel.interface import Progress
 from kernelbal.kernel.state import StateDirectory
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
     AddService,
+    Outcome,
     QuiesceDestination,
     RemoveDestination,
     WriteSysctl,
@@ -110,9 +112,13 @@ def test_progress_is_passed_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     seen: list[tuple[int, int]] = []
     perform = FakeKernel.perform
 
-    def watched(self: FakeKernel, actions: list[Action], update: Any = None) -> Any:  # noqa: ANN401
-        assert update is not None
-        return perform(self, actions, lambda *args: (seen.append(args), update(*args))[0])
+    def watched(kernel: FakeKernel, actions: list[Action], update: Progress | None) -> list[Outcome]:
+        def note(done: int, total: int) -> None:
+            seen.append((done, total))
+            assert update is not None
+            update(done, total)
+
+        return perform(kernel, actions, note)
 
     monkeypatch.setattr(FakeKernel, "perform", watched)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -72,6 +72,16 @@ def test_signs_have_colours_in_a_terminal(
     assert "\x1b[31m-\x1b[0m service 192.0.2.10:80/tcp" in capsys.readouterr().out
 
 
+def test_log_of_failures_has_no_colours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `kernelbal apply 2>log` in a terminal."""
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_failures((REFUSED,), {})
+    assert capsys.readouterr().err.startswith("FAIL service")
+
+
 # --- what failed ---
 
 

@@ -50,7 +50,7 @@ def test_terminal_gets_one_changing_line_as_it_is_written(
 ) -> None:
     in_terminal(monkeypatch)
     with status_line() as show:
-        show("draining [2001:db8::11]:80", None)
+        show("draining [fd00::11]:80", None)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "draining [2001:db8::11]:80" in err
+    assert "draining [fd00::11]:80" in err

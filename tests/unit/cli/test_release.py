@@ -69,6 +69,15 @@ def test_second_release_finds_nothing(applied: Desk) -> None:
     )
 
 
+def test_release_is_never_rolled_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that is through with half of it when the time to confirm is over."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
+    desk.say("apply", "--confirm", "90s")
+    desk.refuse(RemoveService)
+    assert desk.say("release", "--cut").code == ExitCode.FAILED
+    assert desk.store.load_snapshot() is None
+
+
 def test_connections_are_drained(applied: Desk) -> None:
     applied.kernel.load(WEB, active=1)
     said = applied.say("release")

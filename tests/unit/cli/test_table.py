@@ -5,15 +5,15 @@ import pytest
 from kernelbal.cli.table import print_table
 
 HEADER = ("real server", "weight", "share", "note")
-ROWS = [("10.0.0.11:80", "5", "0.5", ""), ("[2001:db8::11]:80", "100", "", "3 left")]
+ROWS = [("10.0.0.11:80", "5", "0.5", ""), ("[fd00::11]:80", "100", "", "3 left")]
 
 
 def test_pipe_gets_aligned_columns_and_numbers_at_the_right(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(HEADER, ROWS)
     assert capsys.readouterr().out == (
-        "real server        weight  share  note\n"
-        "10.0.0.11:80            5    0.5\n"
-        "[2001:db8::11]:80     100         3 left\n"
+        "real server    weight  share  note\n"
+        "10.0.0.11:80        5    0.5\n"
+        "[fd00::11]:80     100         3 left\n"
     )
 
 
@@ -39,6 +39,6 @@ def test_terminal_gets_a_box_and_brackets_survive(
     assert lines[0].strip() == "[title]"
     assert any("────" in line for line in lines)
     shown = [line.split() for line in lines]
-    assert ["[2001:db8::11]:80", "100", "3", "left"] in shown
+    assert ["[fd00::11]:80", "100", "3", "left"] in shown
     weights = [next(line for line in lines if name in line).index(f"{weight} ") for name, weight, *_ in ROWS]
     assert weights[0] == weights[1] + 2, "the last digits are aligned"
