@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -35,6 +36,7 @@ STALL_LIMIT_S = 300.0
 POLL_S = 0.02
 OUTPUT_TAIL_LINES = 40
 
+TracebackStyle = Literal["long", "short", "line", "no", "native", "value", "auto"]
 Report = pytest.TestReport | pytest.CollectReport
 
 
@@ -165,6 +167,7 @@ class GuestItem(pytest.Item):
     @classmethod
     def stand_in(cls, original: pytest.Item, batch: Batch) -> "GuestItem":
         """Returns the item that takes the place of `original`."""
+        assert original.parent is not None, "a test is always in a module"
         item: GuestItem = cls.from_parent(original.parent, name=original.name)
         item.original, item.batch, item.reports = original, batch, {}
         item.own_markers = original.own_markers
@@ -182,7 +185,9 @@ class GuestItem(pytest.Item):
     def runtest(self) -> None:
         """Nothing: the test has run."""
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: None = None) -> str:
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: TracebackStyle | None = None
+    ) -> str:
         """A guest that went away is a message, not a stack of this file."""
         if isinstance(excinfo.value, LabError):
             return excinfo.value.message
