@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 SITE_FILE = Path("/etc/kernelbal/site.yaml")
 NODE_FILE = Path("/etc/kernelbal/node.yaml")
 
-SITE_ARGUMENT = typer.Argument(SITE_FILE, help="The site document.", show_default=True)
-NODE_OPTION = typer.Option(NODE_FILE, "--node", help="The node document.")
+# What cannot be read is told by whoever reads it, with a remedy: typer only knows that it is not readable.
+SITE_ARGUMENT = typer.Argument(SITE_FILE, help="The site document.", show_default=True, readable=False)
+NODE_OPTION = typer.Option(NODE_FILE, "--node", help="The node document.", readable=False)
 STATE_OPTION = typer.Option(
     Path("/var/lib/kernelbal"),
     "--state-dir",
     envvar="KERNELBAL_STATE_DIR",
+    readable=False,
     help="Where the record of what is ours is kept.",
 )
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.cli.documents import read_document, read_node, read_site
+from kernelbal.cli.documents import (
+    NODE_OPTION,
+    SITE_ARGUMENT,
+    STATE_OPTION,
+    read_document,
+    read_node,
+    read_site,
+)
 from kernelbal.config import document
 from kernelbal.errors import ConfigError, FileUnreadable
 from tests.unit.cli.desk import NODE, SITE
@@ -40,3 +47,9 @@ def test_no_more_is_read_than_tells_that_it_is_too_long(
     path.write_bytes(b"x" * 100)
     monkeypatch.setattr(document, "MAX_BYTES", 10)
     assert len(read_document(path, "site")) == 11
+
+
+@pytest.mark.parametrize("option", [SITE_ARGUMENT, NODE_OPTION, STATE_OPTION], ids=["site", "node", "state"])
+def test_what_may_not_be_read_is_no_wrong_usage(option: object) -> None:
+    """Typer would say so without a remedy; running as root is one."""
+    assert getattr(option, "readable", None) is False

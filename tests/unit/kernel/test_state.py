@@ -1,5 +1,6 @@
 """The state directory: nothing half-written, nothing silently forgotten, one writer at a time."""
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -184,6 +185,16 @@ class TestLock:
         holder.join()
         with store.lock():
             pass
+
+    def test_full_disk_does_not_keep_anyone_from_locking(
+        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "pwrite", full)
+        with store.lock(), pytest.raises(StateError, match="pid unknown"), store.lock():
+            pytest.fail("taken twice")
 
     def test_lock_is_free_after_an_error(self, store: StateDirectory) -> None:
         with pytest.raises(ZeroDivisionError), store.lock():
