@@ -11,6 +11,8 @@ from kernelbal.model.site import ForwardingName, ProtocolName, Scheduler, Schedu
 from kernelbal.plan.marks import needs_mark
 
 _HASHING = frozenset({Scheduler.SH, Scheduler.MH, Scheduler.DH})
+_FALLBACKS = {Scheduler.SH: SchedulerFlag.SH_FALLBACK, Scheduler.MH: SchedulerFlag.MH_FALLBACK}
+"""The flag with which a hash gives the clients of a quiesced real server another one; `dh` has none."""
 _IGNORES_WEIGHT = frozenset({Scheduler.RR, Scheduler.LC, Scheduler.DH})
 
 
@@ -51,15 +53,16 @@ def one_packet_nat(subject: Subject, _: Context) -> Iterator[Finding]:
 
 
 def quiesced_hash(subject: Subject, _: Context) -> Iterator[Finding]:
-    """Without fallback, `sh` refuses the clients of a quiesced real server (`ip_vs_sh.c`)."""
+    """A hash without fallback refuses the clients of a quiesced real server (`ip_vs_sh.c`, `ip_vs_mh.c`)."""
     service = subject.service
-    if service.scheduler is not Scheduler.SH or SchedulerFlag.SH_FALLBACK in service.scheduler_flags:
+    fallback = _FALLBACKS.get(service.scheduler)
+    if service.scheduler not in _HASHING or fallback in service.scheduler_flags:
         return
+    hint = f"add `scheduler_flags: [{fallback.value}]`" if fallback else "use `mh` with `mh-fallback`"
     for position, server in enumerate(service.real_servers):
         if server.weight == 0:
             message = f"clients of quiesced {format_address(Address(server.address))} get no connection"
-            hint = "add `scheduler_flags: [sh-fallback]`"
-            yield Finding(subject.server_path(position), message, "the flag `sh-fallback`", hint)
+            yield Finding(subject.server_path(position), message, "a scheduler that falls back", hint)
 
 
 def ignored_weights(subject: Subject, _: Context) -> Iterator[Finding]:

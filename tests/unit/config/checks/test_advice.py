@@ -28,6 +28,11 @@ CASES: dict[str, Case] = {
         "scheduler: sh",
         "{address: 10.0.0.1}, {address: 10.0.0.2, weight: 0}",
     ),
+    "quiesced real server of mh": one(
+        "real_servers[1]: clients of quiesced 10.0.0.2 get no connection",
+        "scheduler: mh",
+        "{address: 10.0.0.1}, {address: 10.0.0.2, weight: 0}",
+    ),
     "weights for rr": one(
         "scheduler: scheduler `rr` ignores the different weights",
         "scheduler: rr",
@@ -64,6 +69,10 @@ SILENT: dict[str, str] = {
     "ovf with tcp": service("scheduler: ovf"),
     "quiesced with fallback": service(
         "scheduler: sh, scheduler_flags: [sh-fallback]",
+        servers="{address: 10.0.0.1}, {address: 10.0.0.2, weight: 0}",
+    ),
+    "quiesced with fallback of mh": service(
+        "scheduler: mh, scheduler_flags: [mh-fallback]",
         servers="{address: 10.0.0.1}, {address: 10.0.0.2, weight: 0}",
     ),
     "weights for wrr": service(
