@@ -23,7 +23,7 @@ from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, Virtua
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
-from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, ipvs_sysctls, no_redirects
+from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
 
 DEFAULT_NETWORK = "outside"
 SORRY_WEIGHT = 1
@@ -176,7 +176,8 @@ def _sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
         devices = frozenset(node.interfaces.values())
         wanted.update({sysctl.path: sysctl for sysctl in no_redirects(devices)})
     if any(service.one_armed for service in services):
-        wanted.update({sysctl.path: sysctl for sysctl in CONNTRACK})
+        tracking = connection_tracking(int(site.kernel.timeouts.tcp))
+        wanted.update({sysctl.path: sysctl for sysctl in tracking})
     return tuple(wanted.values())
 
 

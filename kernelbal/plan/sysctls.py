@@ -94,18 +94,30 @@ FORWARDING = {
 }
 """What a site with NAT services needs, by their family: an IPv6 router no longer takes routes from others."""
 
-CONNTRACK = (
-    Sysctl(
-        f"{VS_PREFIX}conntrack", "1", "One-armed services are masqueraded, which needs connection tracking."
-    ),
-    Sysctl(
-        "net/netfilter/nf_conntrack_tcp_timeout_established",
-        "900",
-        "The default of five days fills the connection tracking table; IPVS forgets after 15 minutes too.",
-        optional=True,
-    ),
-)
-"""What a one-armed service needs."""
+IDLE_S = 900
+"""How long connection tracking remembers an idle TCP connection, at least."""
+
+
+def connection_tracking(tcp_s: int) -> tuple[Sysctl, ...]:
+    """Return what a one-armed service needs.
+
+    Args:
+        tcp_s: how long IPVS remembers an idle TCP connection. Connection tracking must not forget it earlier:
+            it would choose another port for the rest of the connection.
+    """
+    return (
+        Sysctl(
+            f"{VS_PREFIX}conntrack",
+            "1",
+            "One-armed services are masqueraded, which needs connection tracking.",
+        ),
+        Sysctl(
+            "net/netfilter/nf_conntrack_tcp_timeout_established",
+            str(max(IDLE_S, tcp_s)),
+            "The default of five days fills the connection tracking table; as long as IPVS is enough.",
+            optional=True,
+        ),
+    )
 
 
 def no_redirects(devices: frozenset[str]) -> tuple[Sysctl, ...]:

@@ -1,6 +1,7 @@
 """Plan, apply, drain, confirm, roll back and release with the real commands on a real kernel."""
 
 import re
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -292,6 +293,26 @@ def test_a_service_moves_between_address_and_mark_without_refusing_anyone(
         time.sleep(1)
         at.kernelbal("apply")
     assert not re.search("FWM|-f ", at.snapshot()["ipvs"])
+
+
+def test_an_idle_one_armed_connection_lives_as_long_as_the_site_says(
+    operator: Callable[[str], Operator],
+) -> None:
+    """Connection tracking knows which port stands for which of two clients that use the same one."""
+    at = operator("two-arm")
+    one_armed = WITHOUT_SECOND.replace("forwarding: nat", "forwarding: nat\n    one_armed: true")
+    at.apply("kernel: {timeouts: {tcp: 2h}}" + one_armed)
+    at.lab.client.run(["ip", "address", "add", "192.0.2.101/24", "dev", "eth0"])
+    with at.lab.client.inside():
+        first, second = socket.socket(), socket.socket()
+    with first, second:
+        for connection, source in ((first, "192.0.2.100"), (second, "192.0.2.101")):
+            connection.bind((source, 5000))
+            connection.settimeout(10)
+            connection.connect(("192.0.2.10", 80))
+            assert ask_connection(connection) == "rs1"
+        time.sleep(5400)
+        assert [ask_connection(each) for each in (second, first)] == ["rs1", "rs1"]
 
 
 def test_udp_and_one_packet_scheduling(operator: Callable[[str], Operator]) -> None:

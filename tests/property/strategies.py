@@ -27,7 +27,7 @@ from kernelbal.model.state import DesiredState
 from kernelbal.plan.actions import Action
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options
-from kernelbal.plan.sysctls import CONNTRACK, FORWARDING, IPVS_SYSCTLS, VS_PREFIX, no_redirects
+from kernelbal.plan.sysctls import FORWARDING, IPVS_SYSCTLS, VS_PREFIX, connection_tracking, no_redirects
 from kernelbal.reconcile.round import Reconciler, Report
 from kernelbal.testing.fake_kernel import FakeKernel
 from kernelbal.testing.memory_store import MemoryStore
@@ -170,7 +170,7 @@ FOREIGN_ADDRESSES = (
 )
 SYSCTL_PATHS = tuple(
     [f"{VS_PREFIX}{sysctl.name}" for sysctl in IPVS_SYSCTLS]
-    + [sysctl.path for sysctl in (*FORWARDING.values(), *CONNTRACK)]
+    + [sysctl.path for sysctl in (*FORWARDING.values(), *connection_tracking(900))]
     + [sysctl.path for sysctl in no_redirects(frozenset(DEVICES))]
 )
 _SOME_PATHS = st.sets(st.sampled_from(SYSCTL_PATHS), max_size=6)

@@ -261,6 +261,13 @@ def test_one_armed_service_overrules_the_site_files_conntrack() -> None:
     assert values["net/ipv4/vs/conntrack"] == "1"
 
 
+@pytest.mark.parametrize(("tcp", "tracked_s"), [("5m", "900"), ("15m", "900"), ("2h", "7200")])
+def test_connection_tracking_remembers_at_least_as_long_as_ipvs(tcp: str, tracked_s: str) -> None:
+    text = f"kernel: {{timeouts: {{tcp: {tcp}}}}}\n" + _web("ports: 80, one_armed: true")
+    values = {sysctl.path: sysctl.value for sysctl in desired(text).sysctls}
+    assert values["net/netfilter/nf_conntrack_tcp_timeout_established"] == tracked_s
+
+
 def test_only_one_armed_and_tied_services_need_nftables() -> None:
     assert desired(_web()).nft == EMPTY_TABLE
     tied = desired(_web("ports: all")).nft
