@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, ServiceFlag
+from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.plan.actions import (
     Action,
     EditDestination,
@@ -11,6 +12,7 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveService,
+    ReplaceTable,
     SetTimeouts,
 )
 from kernelbal.plan.drain import NO_CONNECTIONS, open_connections
@@ -33,10 +35,22 @@ def impact(action: Action, counters: CounterTable) -> str:
             return _edit_service(action)
         case EditDestination():
             return _edit_destination(action, counters)
+        case ReplaceTable(old, table):
+            return _replace_table(old, table)
         case SetTimeouts():
             return "new and refreshed connections only"
         case _:
             return ""
+
+
+def _replace_table(old: NftTable | None, table: NftTable) -> str:
+    """Without a NAT chain the kernel stops to translate what is established (`nf_nat_unregister_fn`)."""
+    lost = _nat_chains(old or EMPTY_TABLE) - _nat_chains(table)
+    return "one-armed connections that are still open would be cut" if lost else ""
+
+
+def _nat_chains(table: NftTable) -> set[str]:
+    return {chain.name for chain in table.chains if chain.kind == "nat"}
 
 
 def _cut(connections: int) -> str:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from kernelbal.model.address import Address
 from kernelbal.model.ipvs import CounterTable, Forwarding, ServiceAttributes, ServiceFlag, Timeouts
+from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.plan.actions import (
     Action,
     AddService,
@@ -12,8 +14,10 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveService,
+    ReplaceTable,
     SetTimeouts,
 )
+from kernelbal.plan.classifier import build_table
 from kernelbal.plan.impact import impact
 from tests.unit.plan.samples import connected, place, real, service, weighing
 
@@ -22,6 +26,7 @@ A, B = real("10.0.0.11"), real("10.0.0.12")
 COUNTERS: CounterTable = {WEB: {A: connected(312, 9), B: connected(1)}, DNS: {A: connected(0, 4)}}
 PLAIN = ServiceAttributes("wlc", 0, 0, 32, "")
 STICKY = PLAIN._replace(flags=int(ServiceFlag.PERSISTENT), timeout_s=300)
+ONE_ARMED = build_table({(Address(b"\xc0\x00\x02\x0a"), 6, 80, 80): 7}, frozenset({7}))
 LIMITED = weighing(5, upper_threshold=9)
 
 
@@ -38,6 +43,9 @@ LIMITED = weighing(5, upper_threshold=9)
         (QuiesceDestination(WEB, B, weighing(5), 5), "no new connections; 1 connection has 5 s to end"),
         (QuiesceDestination(WEB, real("10.0.0.99"), weighing(5), 60), "no new connections; it has none"),
         (RemoveAddress(place("eth0", "192.0.2.10")), "clients can no longer reach this address"),
+        (ReplaceTable(ONE_ARMED, EMPTY_TABLE), "one-armed connections that are still open would be cut"),
+        (ReplaceTable(EMPTY_TABLE, ONE_ARMED), ""),
+        (ReplaceTable(None, ONE_ARMED), ""),
         (EditService(WEB, STICKY, PLAIN), "clients are no longer kept on their real server"),
         (EditService(WEB, PLAIN, PLAIN._replace(scheduler="sh")), "new connections only"),
         (EditService(WEB, PLAIN, STICKY), ""),
