@@ -26,7 +26,7 @@ def release(
     Sysctls and timeouts get their former values back. Objects of others are not touched.
     """
     from kernelbal.cli.draining import wait_for_drains
-    from kernelbal.cli.output import put, say
+    from kernelbal.cli.output import put, say, warn
     from kernelbal.cli.plan_view import print_plan, print_unfinished
     from kernelbal.cli.session import open_session
     from kernelbal.model.state import DesiredState
@@ -44,6 +44,12 @@ def release(
             see_all="`kernelbal release --dry-run` shows them",
             nothing="no changes: nothing in this kernel is kernelbal's",
         )
+        if not (prepared.ownership.services or prepared.ownership.sysctls or prepared.plan.empty):
+            warn(
+                "the record of what is ours is lost: services and sysctls of kernelbal cannot be told from"
+                " those of others, and stay",
+                "apply the site file first: that takes its services over again, and then release",
+            )
         if prepared.plan.drains:
             say("  note: the rest goes when the draining connections have ended")
         if dry_run:

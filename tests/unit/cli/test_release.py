@@ -118,3 +118,17 @@ def test_no_document_is_needed(applied: Desk) -> None:
     applied.site.unlink()
     applied.node.unlink()
     assert applied.say("release").code == ExitCode.OK
+
+
+def test_lost_record_is_told_before_it_is_called_released(applied: Desk) -> None:
+    """Addresses bear our mark, but services and former sysctl values are in the record alone."""
+    (applied.state_dir / "owned.json").unlink()
+    applied.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS, ours=True)
+    said = applied.say("release")
+    assert "the record of what is ours is lost" in said.err
+    assert "apply the site file first" in said.err
+    assert WEB in applied.kernel.services
+
+
+def test_record_that_is_there_is_not_called_lost(applied: Desk) -> None:
+    assert "lost" not in applied.say("release").err
