@@ -15,6 +15,9 @@ kernelbal release --dry-run
 
 kernelbal release --cut   (cut connections instead of draining them)"""
 
+NOTHING_OURS = "no changes: nothing in this kernel is kernelbal's"
+ONLY_DRAINING = "no changes yet: what is kernelbal's is on its way out"
+
 
 def release(
     state_dir: Path = STATE_OPTION,
@@ -42,7 +45,7 @@ def release(
             prepared.observed.counters,
             everything=dry_run,
             see_all="`kernelbal release --dry-run` shows them",
-            nothing="no changes: nothing in this kernel is kernelbal's",
+            nothing=ONLY_DRAINING if prepared.plan.drains else NOTHING_OURS,
         )
         if not (prepared.ownership.services or prepared.ownership.sysctls or prepared.plan.empty):
             warn(

@@ -132,3 +132,12 @@ def test_lost_record_is_told_before_it_is_called_released(applied: Desk) -> None
 
 def test_record_that_is_there_is_not_called_lost(applied: Desk) -> None:
     assert "lost" not in applied.say("release").err
+
+
+def test_what_still_drains_is_not_called_nothing(applied: Desk) -> None:
+    applied.kernel.load(WEB, 2)
+    applied.write("virtual_services: []\n")
+    applied.say("apply", "--no-wait")
+    said = applied.say("release")
+    assert "nothing in this kernel" not in said.out
+    assert "no changes yet: what is kernelbal's is on its way out; " in said.out
