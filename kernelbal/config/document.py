@@ -47,8 +47,10 @@ MAX_KEYS = 1000
 MAX_EVENTS = 4_000_000
 """Most parser events: scalars, and two for each mapping or list; 100,000 real servers need 600,000."""
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What YAML 1.2.2 section 5.1 keeps out of a document."""
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML 1.2.2 section 5.1 keeps out of a document, and the line breaks of YAML 1.1."""
+_OLD_LINE_BREAKS = tuple(character.encode() for character in "\x85\u2028\u2029")
+"""Ordinary characters in YAML 1.2, but the parser breaks lines at them and would change the text."""
 
 
 class _Refused(Exception):
@@ -110,6 +112,8 @@ def _require_text(text: bytes, file: str) -> None:
         column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
         found = f"byte 0x{text[error.start]:02x} is not UTF-8 text"
         _refuse(file, found, "UTF-8 text", "save the file as UTF-8", line, column)
+    if any(line_break in text for line_break in _OLD_LINE_BREAKS):
+        raise ConfigError((_unprintable(text.decode(), file),))
 
 
 def _unprintable(text: str, file: str) -> Problem:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kernelbal.config.document import Data, compose
@@ -125,6 +125,8 @@ def test_any_tree_is_a_node_or_a_refusal(tree: Data) -> None:
         max_leaves=30,
     )
 )
+@example("\x85")
+@example({"\u2028": ["\u2029"]})
 def test_json_is_read_as_json(tree: Data) -> None:
     text = json.dumps(tree, ensure_ascii=False)
     found = outcome(text.encode(errors="surrogatepass"), compose)

@@ -100,6 +100,8 @@ def test_what_a_configuration_must_not_hold(text: str, expected: tuple[str, int,
         (b"a: \xed\xa0\x80", 1, 4, "byte 0xed is not UTF-8 text"),
         (b"\x7fELF\x02\x01\x01\x00\x00", 1, 1, "character U+007F cannot be in a document"),
         (b"a: \x00", 1, 4, "character U+0000 cannot be in a document"),
+        ('a: 1\nb: "\x85"'.encode(), 2, 5, "character U+0085 cannot be in a document"),
+        ("a: '\u2028'".encode(), 1, 5, "character U+2028 cannot be in a document"),
     ],
 )
 def test_binary_is_refused_with_its_place(text: bytes, line: int, column: int, message: str) -> None:
