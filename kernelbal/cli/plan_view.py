@@ -17,6 +17,8 @@ from kernelbal.plan.result import PendingDrain, Plan
 if TYPE_CHECKING:
     from kernelbal.reconcile.round import Report
 
+SHOWN_KEYS = 5
+"""How many objects a note names."""
 SHOWN_ACTIONS = 200
 """Lines of a plan, or of failures, that are printed unless all are asked for."""
 AS_WANTED = "no changes: the kernel is as the site file wants"
@@ -68,12 +70,20 @@ def _print_notes(plan: Plan) -> None:
         say(f"  note: this kernel has no sysctl {path.replace('/', '.')}; left out")
     if plan.adopted:
         were = "was there already and becomes" if len(plan.adopted) == 1 else "were there already and become"
-        say(f"  note: {counted(len(plan.adopted), 'IPVS service')} {were} kernelbal's")
+        services = counted(len(plan.adopted), "IPVS service")
+        say(f"  note: {services} {were} kernelbal's: {_first(plan.adopted)}")
+    if plan.borrowed:
+        say(f"  note: configured by someone else, used and left alone: {_first(plan.borrowed)}")
     foreign = plan.foreign
     for key in foreign.services:
         say(f"  foreign service {key}: not kernelbal's, left alone")
     if foreign.tables:
         say(f"  foreign nftables tables: {', '.join(foreign.tables)}; left alone")
+
+
+def _first(keys: Sequence[object]) -> str:
+    more = len(keys) - SHOWN_KEYS
+    return ", ".join(map(str, keys[:SHOWN_KEYS])) + (f" and {more} more" if more > 0 else "")
 
 
 def pending_text(pending: PendingDrain, names: Names) -> str:
@@ -111,6 +121,7 @@ def plan_document(plan: Plan, names: Names, counters: CounterTable) -> dict[str,
             "addresses": [str(key) for key in plan.foreign.addresses],
             "nftables_tables": list(plan.foreign.tables),
         },
+        "borrowed_addresses": [str(key) for key in plan.borrowed],
         "adopted": [str(key) for key in plan.adopted],
         "missing_sysctls": list(plan.missing_sysctls),
     }

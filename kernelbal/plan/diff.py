@@ -95,6 +95,7 @@ class _Planner:
     missing_sysctls: list[str] = field(default_factory=list)
     foreign_services: list[ServiceKey] = field(default_factory=list)
     foreign_addresses: list[AddressKey] = field(default_factory=list)
+    borrowed: list[AddressKey] = field(default_factory=list)
 
     def result(self) -> Plan:
         actions = tuple(action for phase in Phase for action in self.phases.get(phase, ()))
@@ -109,6 +110,7 @@ class _Planner:
             self.drainer.drains,
             tuple(self.drainer.pending),
             adopted,
+            tuple(self.borrowed),
             foreign,
             tuple(self.missing_sysctls),
         )
@@ -244,6 +246,8 @@ class _Planner:
         ours = {key for key, have in present.items() if have.ours or key in self.ownership.addresses}
         theirs = [key for key in present if key not in ours]
         held_by_others = {(key.device, key.address) for key in theirs}
+        wanted_here = {(key.device, key.address) for key in self.desired.addresses}
+        self.borrowed.extend(key for key in theirs if (key.device, key.address) in wanted_here)
         self.foreign_addresses.extend(key for key in theirs if key not in self.desired.addresses)
         added: list[AddressKey] = []
         wanted = self.desired.addresses

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.network import AddressKey, Route
+from kernelbal.model.network import Route
 from kernelbal.model.site import ForwardingName, Node, Site, VirtualService
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.desire import device_of, network_of
@@ -179,9 +179,3 @@ def _in_shared_subnet(site: Site, address: bytes) -> bool:
     return any(
         shared.contains(address) for network in site.networks.values() for shared in network.shared_addresses
     )
-
-
-def foreign_virtual_addresses(site: Site, observed: ObservedState) -> tuple[AddressKey, ...]:
-    """Return virtual addresses that someone else has configured here: they are used and left alone."""
-    wanted = {service.address for service in site.virtual_services}
-    return tuple(a.key for a in observed.addresses if not a.ours and a.key.address in wanted)

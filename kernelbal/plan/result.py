@@ -62,6 +62,7 @@ class Plan:
         drains: the drains that are under way once the actions are done.
         pending: real servers that are waiting for connections to end; no action yet.
         adopted: services that were there already and become ours.
+        borrowed: wanted addresses that someone else configured: they serve, and stay theirs.
         missing_sysctls: optional sysctls that this kernel lacks.
     """
 
@@ -69,6 +70,7 @@ class Plan:
     drains: dict[DrainKey, Drain] = field(default_factory=dict)
     pending: tuple[PendingDrain, ...] = ()
     adopted: tuple[ServiceKey, ...] = ()
+    borrowed: tuple[AddressKey, ...] = ()
     foreign: Foreign = NOTHING_FOREIGN
     missing_sysctls: tuple[str, ...] = ()
 

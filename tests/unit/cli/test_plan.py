@@ -72,7 +72,7 @@ def test_foreign_and_adopted_objects_are_named(desk: Desk) -> None:
     desk.kernel.services = {WEB: virtual(), other: virtual(prefix=128)}
     desk.kernel.foreign_nft = ("ip filter", "inet firewalld")
     assert desk.say("plan").err == NOTE + (
-        "  note: 1 IPVS service was there already and becomes kernelbal's\n"
+        "  note: 1 IPVS service was there already and becomes kernelbal's: 192.0.2.10:80/tcp\n"
         "  foreign service [2001:db8::9]:443/tcp: not kernelbal's, left alone\n"
         "  foreign nftables tables: ip filter, inet firewalld; left alone\n"
     )
@@ -97,6 +97,7 @@ def test_json_holds_every_action(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
         "actions",
         "draining",
         "foreign",
+        "borrowed_addresses",
         "adopted",
         "missing_sysctls",
     ]

@@ -60,7 +60,7 @@ def test_summary_of_nothing_may_be_worded_and_names_drains() -> None:
 
 def test_more_than_one_adopted_service(capsys: pytest.CaptureFixture[str]) -> None:
     print_plan(Plan(adopted=(WEB, WEB6)), {}, {})
-    assert "note: 2 IPVS services were there already and become kernelbal's" in capsys.readouterr().err
+    assert "note: 2 IPVS services were there already and become kernelbal's: " in capsys.readouterr().err
 
 
 def test_signs_have_colours_in_a_terminal(

@@ -341,6 +341,12 @@ def test_recorded_address_is_ours_without_the_kernels_mark() -> None:
     assert plan.actions == (RemoveAddress(VIP),)
 
 
+def test_wanted_address_of_others_is_borrowed() -> None:
+    plan = _plan(_addresses(VIP), _held(VIP, ours=False))
+    assert (plan.borrowed, plan.actions) == ((VIP,), ())
+    assert _plan(_addresses(VIP), _held(VIP)).borrowed == ()
+
+
 def test_foreign_address_is_shown() -> None:
     assert _plan(NOTHING, _held(VIP, ours=False)).foreign.addresses == (VIP,)
 

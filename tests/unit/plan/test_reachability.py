@@ -5,7 +5,7 @@ import pytest
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import Route
 from kernelbal.model.state import ObservedState
-from kernelbal.plan.reachability import RouteTable, faults, foreign_virtual_addresses, unroutable
+from kernelbal.plan.reachability import RouteTable, faults, unroutable
 from tests.unit.plan.samples import held, link, node, place, route, site
 
 ROUTES = (
@@ -95,13 +95,6 @@ def test_real_server_without_a_route_is_named(
 ) -> None:
     document = site(f"networks: {networks}\n" + _web("nat", "10.0.0.11"))
     assert [fault.message for fault in unroutable(document, ObservedState(routes=routes))] == lost
-
-
-def test_virtual_addresses_of_others_are_named() -> None:
-    vip, other = place("eth0", "192.0.2.10", 24), place("eth0", "192.0.2.5", 24)
-    document = site(_web("nat", "10.0.0.11"))
-    assert foreign_virtual_addresses(document, ObservedState(addresses=(held(vip), held(other)))) == (vip,)
-    assert foreign_virtual_addresses(document, ObservedState(addresses=(held(vip, ours=True),))) == ()
 
 
 @pytest.mark.parametrize(
