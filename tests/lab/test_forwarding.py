@@ -1,5 +1,9 @@
 """Every forwarding method, encapsulation and family, from a site file, with real connections."""
 
+import contextlib
+import socket
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +22,7 @@ REAL = {4: ("10.0.0.11", "10.0.0.12", "10.0.0.13"), 6: ("fd00::11", "fd00::12", 
 VIRTUAL = {4: "10.0.0.80", 6: "fd00::80"}
 DIRECTOR = {4: "10.0.0.1", 6: "fd00::1"}
 GUE_PORT = 5555
+SCTP_PORT = 36412
 EVERYONE = {"rs1": 2, "rs2": 2, "rs3": 2}
 
 SITE = """
@@ -135,15 +140,42 @@ def test_a_real_server_without_the_virtual_address_does_not_answer(
 def test_sctp_is_balanced(lab: LabFactory, tmp_path: Path) -> None:
     made = lab("two-arm")
     at = Operator(made, tmp_path)
-    at.apply(
-        SITE.format(
-            virtual="192.0.2.10",
-            protocol="sctp",
-            port=36412,
-            forwarding="nat",
-            extra="",
-            servers="{address: 10.0.0.11}",
+    servers = ", ".join(f"{{address: {address}}}" for address in REAL[4])
+    with contextlib.ExitStack() as stack:
+        for host in made.real_servers:
+            listener = stack.enter_context(sctp_socket(host))
+            listener.bind((host.address(4), SCTP_PORT))
+            listener.listen()
+            threading.Thread(target=answer_twice, args=(listener, host.name), daemon=True).start()
+        at.apply(
+            SITE.format(
+                virtual="192.0.2.10",
+                protocol="sctp",
+                port=SCTP_PORT,
+                forwarding="nat",
+                extra="",
+                servers=servers,
+            )
         )
-    )
-    assert "192.0.2.10:36412/sctp" in at.kernelbal("status").stdout
-    assert "SCTP" in made.director.run(["ipvsadm", "-L", "-n"]).stdout
+        answers = Counter(ask_sctp(made.client, "192.0.2.10") for _ in range(6))
+    assert answers == EVERYONE
+
+
+def sctp_socket(host: Host) -> socket.socket:
+    with host.inside():
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+    made.settimeout(10)
+    return made
+
+
+def answer_twice(listener: socket.socket, name: str) -> None:
+    for _ in range(EVERYONE[name]):
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(name.encode())
+
+
+def ask_sctp(host: Host, address: str) -> str:
+    with sctp_socket(host) as connection:
+        connection.connect((address, SCTP_PORT))
+        return connection.recv(100).decode()
