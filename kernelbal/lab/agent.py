@@ -32,6 +32,7 @@ from kernelbal.lab.frames import (
     parse_request,
     parse_size,
 )
+from kernelbal.lab.live import show
 from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.topology import load_topology
 from kernelbal.lab.traffic import NameServers
@@ -52,9 +53,10 @@ class Running:
         """Start it.
 
         Raises:
-            LabError: no such host, or it cannot be started.
+            LabError: no such host, or it cannot be started where it should be.
         """
         lab.topology.host(request.host)
+        show(Path(request.cwd))
         self.terminal: int | None = None
         self.outputs: dict[int, Kind] = {}
         given = self._open_terminal(request) if request.terminal else self._open_pipes()

@@ -53,6 +53,14 @@ class TestUp:
     def test_killed_program_is_reported_as_a_shell_does(self, tmp_path: Path) -> None:
         assert run(tmp_path, "rs1", "sh", "-c", "kill -9 $$")[0] == 128 + signal.SIGKILL
 
+    def test_files_are_seen_as_they_are_now(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        file = tmp_path / "site.yaml"
+        for text in ("first", "second"):
+            (tmp_path / "draft").write_text(text)
+            (tmp_path / "draft").replace(file)  # as editors save
+            assert run(tmp_path, "director", "cat", "site.yaml") == (0, text, "")
+
     def test_unknown_host_and_program(self, tmp_path: Path) -> None:
         status, _, said = run(tmp_path, "rs9", "true")
         assert (status, "has no host rs9" in said) == (127, True)

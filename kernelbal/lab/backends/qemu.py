@@ -19,6 +19,7 @@ from kernelbal.lab.backends.guest import Channels, Launch, run_guest, write_init
 from kernelbal.lab.backends.init_script import EXCHANGE, SCRIPT_FILE, Machine
 from kernelbal.lab.errors import LabError
 from kernelbal.lab.initramfs import PROBE_WORD, ROOT_TAG
+from kernelbal.lab.live import LIVE
 from kernelbal.lab.progress import Progress
 from kernelbal.lab.stock_kernel import StockKernel, qemu_directory, stock_kernel
 
@@ -39,6 +40,7 @@ _PROBE_LIMIT_S: Final = 10.0
 _UP_LIMIT_S: Final = 300.0
 _EXCHANGE_TAG: Final = "exchange"
 _RESULTS_TAG: Final = "results"
+_LIVE_TAG: Final = "live"
 _9P_OPTIONS: Final = "trans=virtio,version=9p2000.L,msize=512000"
 _KERNEL_OPTIONS: Final = "quiet loglevel=4 console=hvc0 panic=-1 random.trust_cpu=on mitigations=off"
 _OUT, _ERR, _FIRST_CONSOLE = 1, 2, 3
@@ -118,6 +120,8 @@ def machine_for(command: GuestCommand, kernel: StockKernel) -> Machine:
     prepare = (
         "mkdir /run/host\n"
         "mount --bind / /run/host\n"
+        f"mkdir {LIVE}\n"
+        f"mount -t 9p -o ro,{_9P_OPTIONS} {_LIVE_TAG} {LIVE}\n"
         "[ -d /lib/modules ] || over /usr/lib\n"
         "mkdir -p /lib/modules\n"
         f"mount --bind {modules} /lib/modules\n"
@@ -139,6 +143,7 @@ def common_arguments(kernel: StockKernel, command: GuestCommand, exchange: Path,
         *("-device", "virtio-serial-pci,max_ports=16"),
         *("-chardev", "file,id=log,path=/dev/fd/1", "-device", "virtconsole,chardev=log,nr=0"),
         *_shared("/", ROOT_TAG, read_only=True),
+        *_shared("/", _LIVE_TAG, read_only=True),
         *_shared(str(exchange), _EXCHANGE_TAG),
         *_results(command, exchange),
         *("-device", "virtio-rng-pci"),

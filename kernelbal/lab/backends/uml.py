@@ -20,6 +20,7 @@ from kernelbal.lab.backends.guest import Channels, Launch, run_guest, write_init
 from kernelbal.lab.backends.init_script import SCRIPT_FILE, Machine
 from kernelbal.lab.errors import BackendUnavailable
 from kernelbal.lab.kernel_cache import find_kernel
+from kernelbal.lab.live import LIVE
 
 if TYPE_CHECKING:
     from kernelbal.lab.backends.base import Streams, Up
@@ -28,6 +29,7 @@ MACHINE: Final = Machine(
     share='mount -t hostfs -o "$1" hostfs "$2"',
     stdout="/dev/tty1",
     stderr="/dev/tty2",
+    prepare=f"mkdir {LIVE}\nmount --bind / {LIVE}",
 )
 _FIRST_CONSOLE: Final = 3
 _UP_LIMIT_S: Final = 60.0

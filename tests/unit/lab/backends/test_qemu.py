@@ -21,6 +21,7 @@ def line(*, kvm: bool = False, results: Path | None = None) -> str:
 
 def test_hosts_root_is_read_only_and_the_exchange_is_not() -> None:
     assert "id=root,path=/,security_model=none,multidevs=remap,readonly=on" in line()
+    assert "id=live,path=/,security_model=none,multidevs=remap,readonly=on" in line()
     assert "id=exchange,path=/tmp/x,security_model=none,multidevs=remap,readonly=off" in line()
 
 
