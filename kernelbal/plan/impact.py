@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernelbal.model.ipvs import CounterTable, DestinationCounters, ServiceFlag
+from kernelbal.model.ipvs import CounterTable, ServiceFlag
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.plan.actions import (
     Action,
@@ -28,7 +28,8 @@ def impact(action: Action, counters: CounterTable) -> str:
             live = counters.get(key, {}).values()
             return _cut(sum(open_connections(key, each) for each in live))
         case QuiesceDestination(service, key, _, drain_s):
-            return _quiesce(counters.get(service, {}).get(key, NO_CONNECTIONS), drain_s)
+            left = counters.get(service, {}).get(key, NO_CONNECTIONS)
+            return _quiesce(open_connections(service, left), drain_s)
         case RemoveAddress():
             return "clients can no longer reach this address"
         case EditService():
@@ -60,12 +61,11 @@ def _cut(connections: int) -> str:
     return f"{connections} active {noun} would be cut"
 
 
-def _quiesce(counters: DestinationCounters, drain_s: float) -> str:
-    count = counters.active + counters.inactive
-    if not count:
+def _quiesce(connections: int, drain_s: float) -> str:
+    if not connections:
         return "no new connections; it has none"
-    noun = "connection has" if count == 1 else "connections have"
-    return f"no new connections; {count} {noun} {drain_s:.0f} s to end"
+    noun = "connection has" if connections == 1 else "connections have"
+    return f"no new connections; {connections} {noun} {drain_s:.0f} s to end"
 
 
 def _edit_service(action: EditService) -> str:
