@@ -32,7 +32,8 @@ def status(
     """Show services, real servers and their connections.
 
     Names, and how many changes are pending, come from the site file; on a machine without one it shows the
-    kernel alone.
+    kernel alone, with the owner of each service: kernelbal or foreign. `active` and `inactive` are
+    of this moment; `total` counts from the start, and the kernel updates it every two seconds.
     """
     from kernelbal.cli.output import put_json
     from kernelbal.cli.session import open_session, read_documents
@@ -162,7 +163,7 @@ def _print_services(document: dict[str, Any]) -> None:
             )
             for server in service["real_servers"]
         )
-    header = ("service / real server", "method", "name", "weight", "active", "inactive", "total")
+    header = ("service / real server", "method", "name or owner", "weight", "active", "inactive", "total")
     print_table(header, rows)
 
 

@@ -13,10 +13,10 @@ from tests.unit.plan.samples import connected, held, place, real, service, virtu
 OTHER = service("2001:db8::9", 443)
 SITE6 = SITE.replace("192.0.2.10", "2001:db8::10").replace("10.0.0.1", "2001:db8:1::1")
 TABLE = """\
-service / real server  method  name  weight  active  inactive  total
+service / real server  method  name or owner  weight  active  inactive  total
 192.0.2.10:80/tcp      wlc     web
-  -> 10.0.0.11:80      nat               50       7         8      9
-  -> 10.0.0.12:80      nat              100       0         0      0
+  -> 10.0.0.11:80      nat                        50       7         8      9
+  -> 10.0.0.12:80      nat                       100       0         0      0
 connections 15, connection table 4096 buckets
 as the site file wants
 """
