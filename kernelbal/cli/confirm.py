@@ -40,7 +40,9 @@ def confirm(state_dir: Path = STATE_OPTION) -> int:
     store = StateDirectory(state_dir)
     with store.lock(PATIENCE_S):
         if store.load_snapshot() is None:
-            raise PlanRefused("nothing awaits confirmation", "it may have been rolled back: `kernelbal plan`")
+            raise PlanRefused(
+                "nothing awaits confirmation", "`kernelbal plan` shows whether it was rolled back"
+            )
         store.discard_snapshot()
     put("confirmed: the changes stay")
     return ExitCode.OK

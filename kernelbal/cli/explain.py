@@ -49,7 +49,8 @@ EXPLAIN_NODE_OPTION = typer.Option(
 def explain(
     client: str = typer.Argument(metavar="CLIENT-IP", help="The client's address."),
     virtual: str = typer.Argument(
-        metavar="VIP[:PORT]", help="Virtual address and port; IPv6 in brackets. The port of its one service."
+        metavar="VIP[:PORT]",
+        help="Virtual address and port; IPv6 in brackets. Without a port, that of the address's one service.",
     ),
     protocol: ProtocolChoice = PROTOCOL_OPTION,
     client_port: int | None = typer.Option(

@@ -47,7 +47,7 @@ def director(
         if not dry_run:
             _write(target, content)
     if not dry_run:
-        say("next: edit /etc/kernelbal/site.yaml and node.yaml, then run `kernelbal plan`")
+        say(f"next: edit {root / 'etc/kernelbal/site.yaml'} and node.yaml, then run `kernelbal plan`")
         say(
             "the connection table gets its size when ip_vs is loaded anew: reboot, or, without IPVS services,"
         )

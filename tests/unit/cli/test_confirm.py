@@ -45,7 +45,7 @@ def test_confirm_of_nothing_is_refused(desk: Desk) -> None:
     assert desk.say("confirm") == (
         ExitCode.FAILED,
         "",
-        "error: nothing awaits confirmation\n  hint: it may have been rolled back: `kernelbal plan`\n",
+        "error: nothing awaits confirmation\n  hint: `kernelbal plan` shows whether it was rolled back\n",
     )
 
 

@@ -36,7 +36,7 @@ def test_files_are_written_below_the_root(tmp_path: Path, capsys: pytest.Capture
     said = setup(tmp_path, capsys)
     assert said.code == ExitCode.OK
     assert said.out.splitlines() == [f"+ {tmp_path / name}" for name in FILES]
-    assert said.err.startswith("next: edit /etc/kernelbal/site.yaml and node.yaml")
+    assert said.err.startswith(f"next: edit {tmp_path}/etc/kernelbal/site.yaml and node.yaml")
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(FILES)
 
 
