@@ -17,7 +17,8 @@ from kernelbal.config.document import Data
 from kernelbal.config.finding import Finding, Path, one_line, shown
 from kernelbal.config.foreign import key_hint, meant_key, value_hint
 from kernelbal.config.wording import Setting, describe, setting_at
-from kernelbal.model.site import DOCUMENT, Node
+from kernelbal.model.fields import DOCUMENT
+from kernelbal.model.site import Node
 
 MAX_FINDINGS = 1000
 """Most findings of one document."""

@@ -16,7 +16,8 @@ from kernelbal.config.finding import Finding, Path, key_path, shown
 from kernelbal.config.partial import valid_part
 from kernelbal.config.places import Place, find_places, nearest_place
 from kernelbal.errors import ConfigError, Problem, Span
-from kernelbal.model.site import DOCUMENT, Model, Node, Site
+from kernelbal.model.fields import DOCUMENT, Model
+from kernelbal.model.site import Node, Site
 
 MAX_PROBLEMS = 1000
 """Most problems that are reported of one document."""

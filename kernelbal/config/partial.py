@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from kernelbal.config.checks.subject import Context, context_of
 from kernelbal.config.document import Data
 from kernelbal.config.finding import Finding, Path
-from kernelbal.model.site import DOCUMENT, RealServer, Site, VirtualService
+from kernelbal.model.fields import DOCUMENT
+from kernelbal.model.site import RealServer, Site, VirtualService
 
 _STAND_INS: dict[str, Data] = {"name": "faulty", "address": "0.0.0.0", "ports": 1, "forwarding": "nat"}  # noqa: S104 - never looked at: no check reads an invalid field
 """What stands for a required field without a valid value."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kernelbal.config.finding import Path
-from kernelbal.model.site import Wording
+from kernelbal.model.fields import Wording
 
 
 class Setting(NamedTuple):

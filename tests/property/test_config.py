@@ -14,7 +14,8 @@ from kernelbal.config.load import load_node, load_site, site_warnings
 from kernelbal.config.places import find_places
 from kernelbal.errors import ConfigError
 from kernelbal.model.address import format_address, parse_address
-from kernelbal.model.site import DOCUMENT, Node, Site, VirtualService
+from kernelbal.model.fields import DOCUMENT
+from kernelbal.model.site import Node, Site, VirtualService
 from kernelbal.model.units import MAX_DURATION_S, format_duration, parse_duration
 
 KEYS = (

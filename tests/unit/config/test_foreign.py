@@ -4,10 +4,10 @@ import pytest
 
 from kernelbal.config.foreign import KEYS, VALUES, key_hint, meant_key, value_hint
 from kernelbal.config.wording import describe, setting_at
+from kernelbal.model.fields import Model
 from kernelbal.model.site import (
     ForwardingName,
     KernelSettings,
-    Model,
     Network,
     Node,
     RealServer,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kernelbal.config.reference import json_schema, reference
-from kernelbal.model.site import Model, Node, Site
+from kernelbal.model.fields import Model
+from kernelbal.model.site import Node, Site
 
 ROOT = Path(__file__).parents[3]
 MODELS: dict[str, type[Model]] = {"site": Site, "node": Node}

@@ -6,7 +6,8 @@ from kernelbal.config.checks.subject import Context, context_of
 from kernelbal.config.checks.table import ADVICE, CROSS_CHECKS, SERVICE_CHECKS, SITE_CHECKS, find_conflicts
 from kernelbal.config.document import compose
 from kernelbal.config.finding import key_path
-from kernelbal.model.site import DOCUMENT, Site, VirtualService
+from kernelbal.model.fields import DOCUMENT
+from kernelbal.model.site import Site, VirtualService
 from tests.unit.config.checks import test_addresses, test_advice, test_servers, test_services, test_site
 from tests.unit.config.spec import DSR, FILE, service, text_of
 
