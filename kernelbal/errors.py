@@ -71,6 +71,10 @@ class PlanRefused(KernelbalError):
     """The plan would not work or would cut traffic, and nothing was changed."""
 
 
+class OrderRefused(KernelbalError):
+    """An operator's order names no real server or virtual service that there is; nothing was changed."""
+
+
 class NotConverged(KernelbalError):
     """An apply ran to its end, but the kernel is not what the plan wanted."""
 

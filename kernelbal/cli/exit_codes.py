@@ -12,6 +12,7 @@ from kernelbal.errors import (
     NotConverged,
     NotPermitted,
     NotSupported,
+    OrderRefused,
     PlanRefused,
     StateError,
 )
@@ -65,6 +66,7 @@ _BY_ERROR: tuple[tuple[type[KernelbalError], ExitCode], ...] = (
     (KernelError, ExitCode.FAILED),
     (StateError, ExitCode.STATE),
     (PlanRefused, ExitCode.FAILED),
+    (OrderRefused, ExitCode.FAILED),
     (NotConverged, ExitCode.FAILED),
 )
 

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
+from kernelbal.model.check import Adaptive, Check, CheckSetting
+from kernelbal.model.daemon import ApiSettings, Hook
 from kernelbal.model.fields import (
     Device,
     Duration,
@@ -172,6 +174,22 @@ class SorryServer(Model):
     forwarding: ForwardingName | None = Field(None, description="The service's by default.")
 
 
+class AllDown(Enum):
+    """What a virtual service does with fewer usable real servers than its quorum."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+    SORRY = "sorry"
+    WITHDRAW = "withdraw"
+
+
+class OnDown(Enum):
+    """What becomes of a real server that goes down."""
+
+    QUIESCE = "quiesce"
+    REMOVE = "remove"
+
+
 class VirtualService(Model):
     """An address and ports that clients use."""
 
@@ -205,6 +223,30 @@ class VirtualService(Model):
         (), description="The machines that serve."
     )
     sorry_server: SorryServer | None = Field(None, description="Answers while no real server can.")
+    check: CheckSetting = Field(
+        default_factory=Check, description="How real servers are checked; the port decides by default."
+    )
+    quorum: Whole = Field(1, ge=1, le=65535, description="Usable real servers below which it counts as down.")
+    hysteresis: Whole = Field(
+        0,
+        ge=0,
+        le=65534,
+        description="It goes down below `quorum` - this, and comes back at `quorum` + this.",
+    )
+    all_down: AllDown | None = Field(
+        None,
+        description="When it is down: `refuse` clients, `keep` all real servers in service, answer by the "
+        "`sorry` server, or `withdraw` the address; `sorry` where there is a sorry server, else `refuse`.",
+    )
+    on_down: OnDown | None = Field(
+        None,
+        description="A real server that goes down keeps its connections (`quiesce`), or not (`remove`); "
+        "`quiesce` for tcp, `remove` for others and for `dh`.",
+    )
+    slow_start: Duration = Field(
+        0.0, description="How long a real server that comes up takes to get its full weight; `0s`: at once."
+    )
+    adaptive: Adaptive | None = Field(None, description="Weights that follow the real servers' load.")
 
 
 class Network(Model):
@@ -255,3 +297,5 @@ class Node(Model):
     interfaces: Annotated[dict[Name, Device], Few] = Field(
         default_factory=dict, description="Device by network name, such as `outside: eth0`."
     )
+    api: ApiSettings = Field(default_factory=ApiSettings, description="Who may ask and tell the daemon.")
+    notify: Annotated[tuple[Hook, ...], Few] = Field((), description="Whom the daemon tells what happens.")

@@ -1,0 +1,1 @@
+"""One module per protocol: what to send, and what the reply means."""

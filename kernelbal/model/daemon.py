@@ -1,0 +1,87 @@
+"""Settings of the daemon on one director: who may control it, and whom it tells what happens."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from kernelbal.model.check import Text
+from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Whole, Wording
+
+DEFAULT_SOCKET: Final = "/run/kernelbal/control.sock"
+
+FilePath = Annotated[
+    str, Field(pattern=r"^/[^\x00]{1,4095}$"), Wording("a full path, such as `/etc/kernelbal/api.pem`")
+]
+"""A full path."""
+
+
+class Right(Enum):
+    """What somebody may do."""
+
+    READ = "read"
+    CHANGE = "change"
+
+
+class Token(Model):
+    """A secret that stands for somebody."""
+
+    name: Name = Field(description="Who it is, for the log.")
+    sha256: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{64}$"), Wording("64 hexadecimal digits: `printf %s TOKEN | sha256sum`")
+    ] = Field(description="SHA-256 of the token; the token itself is nowhere on the director.")
+    right: Right = Field(Right.READ, description="`read` or `change`.")
+
+
+class ClientCertificate(Model):
+    """A client certificate that stands for somebody."""
+
+    common_name: Text = Field(description="Common name in the certificate.")
+    right: Right = Field(Right.READ, description="`read` or `change`.")
+
+
+class ApiTls(Model):
+    """The control API on the network: TLS only, and nobody unknown."""
+
+    address: IpAddress = Field(description="Address of this node to listen on.")
+    port: Whole = Field(8443, ge=1, le=65535, description="TCP port.")
+    certificate: FilePath = Field(description="Certificate chain, PEM.")
+    key: FilePath = Field(description="Its key, PEM.")
+    client_ca: FilePath | None = Field(None, description="CA of client certificates.")
+    clients: Annotated[tuple[ClientCertificate, ...], Few] = Field(
+        (), description="Who may come with a client certificate."
+    )
+    tokens: Annotated[tuple[Token, ...], Few] = Field((), description="Who may come with a token.")
+
+
+class ApiSettings(Model):
+    """The control API."""
+
+    socket: FilePath = Field(DEFAULT_SOCKET, description="Unix socket.")
+    change_groups: Annotated[tuple[Name, ...], Few] = Field(
+        (), description="Groups whose members may change things, besides root."
+    )
+    read_groups: Annotated[tuple[Name, ...], Few] = Field(
+        (), description="Groups whose members may read, besides those."
+    )
+    tls: ApiTls | None = Field(None, description="On the network too.")
+
+
+class Hook(Model):
+    """Somebody to tell: a script or a webhook."""
+
+    script: Annotated[tuple[Text, ...], Few] = Field(
+        (), description="Program (a full path) and arguments; gets the event as JSON on its standard input."
+    )
+    user: Name = Field("nobody", description="Who runs the script.")
+    webhook: (
+        Annotated[str, Field(pattern=r"^https?://[!-~]{1,2000}$"), Wording("an http or https address")] | None
+    ) = Field(None, description="Gets the event as JSON by POST.")
+    topics: Annotated[tuple[Text, ...], Few] = Field(
+        (),
+        description="Events such as `real_server.down`, or `real_server` for all of a kind; all by default.",
+    )
+    timeout: Duration = Field(10.0, description="How long it may take.")
+    per_minute: Whole = Field(60, ge=1, le=6000, description="More events than this are counted, not told.")

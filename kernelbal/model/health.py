@@ -1,0 +1,171 @@
+"""What is probed, what came of it, and what a real server may do because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from kernelbal.model.address import Address
+from kernelbal.model.check import CheckProtocol
+from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
+
+
+class ServerKey(NamedTuple):
+    """A real server in a virtual service.
+
+    Attributes:
+        service: name of the virtual service.
+        port: port of its own, 0 when it takes the service's.
+    """
+
+    service: str
+    address: Address
+    port: int = 0
+
+
+class Health(Enum):
+    """What probes say of a real server."""
+
+    UNKNOWN = "unknown"
+    """Not probed yet: it gets no connections."""
+    UP = "up"
+    DOWN = "down"
+
+
+class Timing(NamedTuple):
+    """When probes run and how many decide; seconds.
+
+    Attributes:
+        rise: good probes in a row that turn down into up.
+        fall: failed probes in a row that turn up into down.
+        jitter_s: most that a probe may start later, at random.
+    """
+
+    interval_s: float
+    timeout_s: float
+    rise: int = 1
+    fall: int = 3
+    jitter_s: float = 0.0
+
+
+class Target(NamedTuple):
+    """Where a probe goes.
+
+    Attributes:
+        address: what is connected to: the real server, or the virtual address with a mark.
+        port: 0 where the protocol has none.
+        host: name or address for `Host`, SNI and the like when the check names none.
+        server: the real server that is meant, for messages and scripts.
+        source: address to send from, or empty.
+        mark: firewall mark, or 0.
+    """
+
+    address: Address
+    port: int
+    host: str
+    server: Address
+    source: Address = Address(b"")
+    mark: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One thing that is asked again and again.
+
+    Attributes:
+        key: digest of all the rest, so that a probe keeps its state over restarts and changes of the site.
+        agent: empty for a check; `http` or `text` for an agent that is asked for its load.
+    """
+
+    key: str
+    protocol: CheckProtocol
+    target: Target
+    timing: Timing
+    agent: str = ""
+
+
+class Wish(Enum):
+    """What an agent wants for its server."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    MAINT = "maint"
+    DOWN = "down"
+    UP = "up"
+
+
+class Reading(NamedTuple):
+    """What an agent said.
+
+    Attributes:
+        weight: share of the configured weight, 0.0-2.56 (`75%` is 0.75); None when it did not say.
+        wish: None when it did not say.
+        max_connections: upper threshold, or None.
+        text: its words, for people.
+    """
+
+    weight: float | None = None
+    wish: Wish | None = None
+    max_connections: int | None = None
+    text: str = ""
+
+
+class ProbeState(NamedTuple):
+    """Where a probe stands. Instants are seconds on the boot clock.
+
+    Attributes:
+        since_at: when `health` became what it is.
+        reason: why it is not up, or why the last probe failed; empty when all is well.
+        last_at: when the last probe ended; None before the first.
+        response_s: how long the last good probe took; None before the first.
+        streak: probes in a row that speak against `health`.
+        warning: what is good but will not stay so, such as a certificate that expires soon.
+        reading: what the agent said last; None for checks.
+    """
+
+    health: Health = Health.UNKNOWN
+    since_at: float = 0.0
+    reason: str = ""
+    last_at: float | None = None
+    response_s: float | None = None
+    streak: int = 0
+    warning: str = ""
+    reading: Reading | None = None
+
+
+ProbeStates = Mapping[str, ProbeState]
+"""State by probe key."""
+
+
+class PathCheck(NamedTuple):
+    """An IPVS service by firewall mark that leads probes through the virtual address to one real server.
+
+    Attributes:
+        family: of the virtual address.
+    """
+
+    family: int
+    mark: int
+    destination: DestinationKey
+    attributes: DestinationAttributes
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """Everything to probe for a site.
+
+    Attributes:
+        probes: by key; one that several services share is here once.
+        checks: keys of the probes that must all be up for a real server to be up; none: it is not checked.
+        agents: key of the probe that asks a real server's agent.
+        paths: what the kernel must hold for probes through virtual addresses.
+        causes: for a probe through a virtual address, the key of the same probe by the real server's address.
+    """
+
+    probes: dict[str, Probe] = field(default_factory=dict)
+    checks: dict[ServerKey, tuple[str, ...]] = field(default_factory=dict)
+    agents: dict[ServerKey, str] = field(default_factory=dict)
+    paths: tuple[PathCheck, ...] = ()
+    causes: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,106 @@
+"""What was decided for virtual services and real servers beyond the site file: health, operators, load.
+
+The site file says what is wanted when all is well; an `Overlay` says what that comes to now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from kernelbal.model.health import PathCheck, ServerKey
+
+
+class Standing(NamedTuple):
+    """A real server in a virtual service.
+
+    Attributes:
+        weight: its effective weight; 0 quiesces.
+        present: whether it is in the kernel at all.
+        drain_s: when it is not: how long it may keep its connections; 0 cuts them at once.
+        upper_threshold: replaces the configured one; None keeps that.
+    """
+
+    weight: int
+    present: bool = True
+    drain_s: float = 0.0
+    upper_threshold: int | None = None
+
+
+class Mode(Enum):
+    """What a virtual service does."""
+
+    SERVING = "serving"
+    SORRY = "sorry"
+    """Too few real servers: only the sorry server answers."""
+    REFUSING = "refusing"
+    """Too few real servers, and nothing that stands in: clients are refused at once."""
+    KEPT = "kept"
+    """No real server is up, and all of them stay in service nevertheless."""
+    WITHDRAWN = "withdrawn"
+    """Too few real servers: its address is given up, so that another site or director can answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What holds now instead of the site file's words; what it does not name is as configured.
+
+    Attributes:
+        servers: by real server.
+        services: mode by name of the virtual service; SERVING where it is not named.
+        paths: services by mark for probes.
+    """
+
+    servers: Mapping[ServerKey, Standing] = field(default_factory=dict)
+    services: Mapping[str, Mode] = field(default_factory=dict)
+    paths: tuple[PathCheck, ...] = ()
+
+
+AS_CONFIGURED = Overlay()
+"""Every real server as the site file has it."""
+
+
+class Admin(Enum):
+    """What an operator has asked for."""
+
+    DRAIN = "drain"
+    DISABLE = "disable"
+
+
+class OperatorKey(NamedTuple):
+    """What an order is about.
+
+    Attributes:
+        address: of the real server.
+        service: name of the virtual service; empty for all.
+        port: port of its own where several real servers share the address; 0 for all.
+    """
+
+    address: bytes
+    service: str = ""
+    port: int = 0
+
+
+class Order(NamedTuple):
+    """An operator's order for a real server; in force until it is enabled again.
+
+    Attributes:
+        since: wall clock, seconds since 1970.
+        deadline: wall clock: when a drain cuts what is left.
+        hold: a drained real server stays at weight 0 instead of being removed.
+        by: who ordered it, such as `root` or `token deploy`.
+        reason: why, in the operator's words.
+    """
+
+    admin: Admin
+    since: float
+    deadline: float
+    hold: bool
+    by: str
+    reason: str
+
+
+Orders = Mapping[OperatorKey, Order]
+"""Everything that operators have ordered."""
