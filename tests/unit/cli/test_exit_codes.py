@@ -12,6 +12,7 @@ from kernelbal.errors import (
     NotConverged,
     NotPermitted,
     NotSupported,
+    OrderRefused,
     PlanRefused,
     StateError,
 )
@@ -24,6 +25,7 @@ TABLE = {
     NotSupported: 69,
     StateError: 74,
     PlanRefused: 1,
+    OrderRefused: 1,
     NotConverged: 1,
     KernelbalError: 1,
 }
