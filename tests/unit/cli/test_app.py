@@ -147,7 +147,10 @@ def test_main_exits_with_the_code_of_the_command(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["--version"], ExitCode.OK), (["schema", "site"], ExitCode.FAILED)],
+    [
+        (["check", "examples/nat.yaml", "--node", "examples/node-two-arm.yaml"], ExitCode.OK),
+        (["schema", "site"], ExitCode.FAILED),
+    ],
     ids=["noticed at the end", "noticed in the middle"],
 )
 def test_output_that_nobody_reads_is_no_noise(words: list[str], code: int) -> None:
