@@ -352,6 +352,8 @@ CheckSetting = Annotated[
 class HttpAgent(Model):
     """LoadMaster's agent: an HTTP body that begins with a number from 0 (idle) to 100 (full), 101 or 102."""
 
+    kind: ClassVar[str] = "http_agent"
+
     path: Annotated[str, Field(pattern=r"^/[!-~]{0,2047}$"), Wording("a path that begins with `/`")] = Field(
         "/load", description="Request target."
     )
@@ -361,8 +363,14 @@ class HttpAgent(Model):
 class TextAgent(Model):
     """HAProxy's agent-check: one line such as `75%`, `drain`, `maint`, `up ready 50%`, `maxconn:30`."""
 
+    kind: ClassVar[str] = "text_agent"
+
     port: Whole = Field(ge=1, le=65535, description="Port of the agent.")
     send: Text = Field("", description="Line that is sent first.")
+
+
+Asked = CheckProtocol | HttpAgent | TextAgent
+"""What a probe may ask; each has a `kind` of its own."""
 
 
 class ResponseTime(Model):

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from kernelbal.model.address import Address
-from kernelbal.model.check import CheckProtocol
+from kernelbal.model.check import Asked
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
 
 
@@ -80,7 +80,7 @@ class Probe:
     """
 
     key: str
-    protocol: CheckProtocol
+    protocol: Asked
     target: Target
     timing: Timing
     agent: str = ""

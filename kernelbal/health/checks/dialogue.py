@@ -53,12 +53,20 @@ WAIT = Step()
 class Dialogue(Protocol):
     """One conversation over a stream, or one exchange of datagrams (each `receive` is a datagram)."""
 
+    @property
+    def awaited(self) -> str:
+        """What it waits for, for the words of a timeout, such as `greeting` or `answer to EHLO`."""
+        ...
+
     def begin(self) -> Step:
         """Return the first step, once connected (and encrypted, where TLS comes first)."""
         ...
 
     def receive(self, data: bytes) -> Step:
-        """Take what arrived, in any portions."""
+        """Take what arrived, in any portions; nothing, when a TLS handshake that it asked for is done.
+
+        It never raises, and keeps at most `MAX_REPLY_BYTES` and one portion.
+        """
         ...
 
     def end(self) -> Verdict:
