@@ -37,7 +37,7 @@ _PROTOCOLS: Final[dict[str, type[Asked]]] = {
     TextAgent.kind: TextAgent,
 }
 
-_USUAL: Final = (0, "", None)
+_USUAL: Final[list[Any]] = [0, "", None]
 """Streak, warning and reading of most states."""
 
 T = TypeVar("T")
@@ -187,7 +187,7 @@ class ProbeSetReader:
             self._set.probes[probe.key] = probe
         for key, row in _dict(document["states"]).items():
             self._set.states[key] = state_of(row)
-        _bounded(max(map(len, self._set)))
+        _bounded(max(len(self._set.probes), len(self._set.states)))
         if not document["last"]:
             return None
         complete = self._set
@@ -270,7 +270,7 @@ def state_of(row: object) -> ProbeState:
     health, since_at, reason, last_at, response_s, *rest = _list(row)
     if len(rest) > len(_USUAL):
         raise ValueError(f"a state has {len(rest) + 5} values")
-    streak, warning, reading = (*rest, *_USUAL[len(rest) :])
+    streak, warning, reading = rest + _USUAL[len(rest) :]
     return ProbeState(
         Health(health),
         _number(since_at),
@@ -294,14 +294,14 @@ def _reading(row: object) -> Reading:
 
 
 def _probe_row(probe: Probe, protocol: int) -> Row:
-    address, port, host, server, source, mark = probe.target
-    where = [address.hex(), port, host, server.hex(), source.hex(), mark]
+    address, port, host, server, source, mark, through, hops = probe.target
+    where = [address.hex(), port, host, server.hex(), source.hex(), mark, through, hops]
     return [probe.key, protocol, where, list(probe.timing), probe.agent]
 
 
 def _probe(row: object, protocols: list[Asked]) -> Probe:
     key, protocol, where, timing, agent = _list(row)
-    address, port, host, server, source, mark = _list(where)
+    address, port, host, server, source, mark, through, hops = _list(where)
     interval_s, timeout_s, rise, fall, jitter_s = _list(timing)
     if not 0 <= _whole(protocol) < len(protocols):
         raise ValueError(f"there is no protocol {protocol}")
@@ -315,6 +315,8 @@ def _probe(row: object, protocols: list[Asked]) -> Probe:
             _address(server),
             _address(source),
             _whole(mark),
+            bool(through),
+            _whole(hops),
         ),
         Timing(_number(interval_s), _number(timeout_s), _whole(rise), _whole(fall), _number(jitter_s)),
         _text(agent),

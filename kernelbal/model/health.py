@@ -58,8 +58,11 @@ class Target(NamedTuple):
         port: 0 where the protocol has none.
         host: name or address for `Host`, SNI and the like when the check names none.
         server: the real server that is meant, for messages and scripts.
-        source: address to send from, or empty.
+        source: address to send from, or empty. A probe through a virtual address then leaves from the address
+            that the kernel uses towards `server`, never from the virtual one that the director may hold.
         mark: firewall mark, or 0.
+        through: whether `address` is a virtual address, and `mark` leads to `server`.
+        hops: most hops (TTL) of its packets, 0-255; 0: as many as the kernel gives to any packet.
     """
 
     address: Address
@@ -68,6 +71,8 @@ class Target(NamedTuple):
     server: Address
     source: Address = Address(b"")
     mark: int = 0
+    through: bool = False
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,9 @@ PROTOCOLS = [
 
 
 def test_a_set_comes_back_as_it_was() -> None:
-    target = Target(V6, 443, "www.example.net", V4, parse_address("10.0.0.1"), 0x4B000001)
+    target = Target(
+        V6, 443, "www.example.net", V4, parse_address("10.0.0.1"), 0x4B000001, through=True, hops=2
+    )
     probes = {
         f"k{number}": Probe(f"k{number}", protocol, target, TIMING, "text" if number == 3 else "")
         for number, protocol in enumerate(PROTOCOLS)
@@ -158,8 +160,11 @@ def test_a_malformed_report_is_refused(line: bytes, complaint: str) -> None:
         ({"protocols": [["carrier pigeon", {}]]}, "no protocol `carrier pigeon`"),
         ({"protocols": [["http", {"path": 5}]]}, "path"),
         ({"protocols": []}, "there is no protocol 0"),
-        ({"probes": [["k", 0, ["0a00", 80, "", "", "", 0], [9, 4, 1, 3, 0], ""]]}, "no address"),
-        ({"probes": [["k", 0, ["", True, "", "", "", 0], [9, 4, 1, 3, 0], ""]]}, "a whole number is wanted"),
+        ({"probes": [["k", 0, ["0a00", 80, "", "", "", 0, False, 0], [9, 4, 1, 3, 0], ""]]}, "no address"),
+        (
+            {"probes": [["k", 0, ["", True, "", "", "", 0, False, 0], [9, 4, 1, 3, 0], ""]]},
+            "a whole number is wanted",
+        ),
         ({"probes": {}}, "a list is wanted"),
     ],
 )
