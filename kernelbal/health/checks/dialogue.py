@@ -6,7 +6,8 @@ feeds what arrives to `receive`, and tells the end of the stream by `end`. It is
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import re
+from typing import AnyStr, NamedTuple, Protocol
 
 from kernelbal.model.health import Reading
 
@@ -79,3 +80,15 @@ def shown(data: bytes, limit: int = 60) -> str:
     text = data[: limit + 1].decode("utf-8", "replace")
     cut = text if len(text) <= limit else text[:limit] + "..."
     return '"' + "".join(c if c.isprintable() else "." for c in cut.strip()) + '"'
+
+
+def compiled(pattern: AnyStr) -> re.Pattern[AnyStr]:
+    """Return a regular expression in which `.` matches line ends too.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return re.compile(pattern, re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error

@@ -6,18 +6,47 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from kernelbal.health.checks.dialogue import GOOD, Dialogue, Step, Verdict
+from kernelbal.health.checks.agents import HttpAgentDialogue, TextAgentDialogue
+from kernelbal.health.checks.dialogue import GOOD, Dialogue, Step, Verdict, compiled
+from kernelbal.health.checks.dns import DnsDatagrams, DnsStream, question_bytes
+from kernelbal.health.checks.ftp import FtpDialogue
+from kernelbal.health.checks.http import HttpDialogue, default_host, question_of
+from kernelbal.health.checks.ldap import LdapDialogue
+from kernelbal.health.checks.mail import ImapDialogue, Pop3Dialogue, SmtpDialogue
+from kernelbal.health.checks.radius import RadiusDialogue, request_bytes
+from kernelbal.health.checks.rdp import RdpDialogue
+from kernelbal.health.checks.ssh import SshDialogue
+from kernelbal.health.checks.udp import UdpDialogue, unescaped
 from kernelbal.model.check import (
     Asked,
+    DnsCheck,
+    DnsTransport,
+    Encryption,
+    FtpCheck,
+    HttpAgent,
+    HttpCheck,
+    HttpsCheck,
     IcmpCheck,
+    ImapCheck,
+    LdapCheck,
+    MailCheck,
     NoCheck,
+    Pop3Check,
+    RadiusCheck,
+    RdpCheck,
     ScriptCheck,
+    SmtpCheck,
+    SshCheck,
     TcpCheck,
+    TextAgent,
     TlsCheck,
     TlsSettings,
+    UdpCheck,
 )
 from kernelbal.model.health import Probe, Target
 
+IMPLICIT_TLS_PORTS: Final = frozenset({465, 636, 993, 995})
+"""Where SMTP, LDAP, IMAP and POP3 speak TLS from the first byte unless told otherwise."""
 ENTROPY_BYTES: Final = 32
 """Random bytes that a new dialogue takes; no dialogue has randomness of its own."""
 
@@ -82,7 +111,7 @@ class Handshake:
         return GOOD
 
 
-def _tls(check: TlsCheck, _target: Target) -> ProbeMeans:
+def _handshake(check: TlsCheck, _target: Target) -> ProbeMeans:
     return ProbeMeans(
         Transport.STREAM,
         lambda _entropy: Handshake(),
@@ -92,15 +121,122 @@ def _tls(check: TlsCheck, _target: Target) -> ProbeMeans:
     )
 
 
-_MEANS: Final[dict[type[Asked], Callable[..., ProbeMeans]]] = {
-    NoCheck: lambda _check, _target: ProbeMeans(Transport.NONE),
-    TcpCheck: lambda _check, _target: ProbeMeans(Transport.CONNECT),
-    IcmpCheck: lambda _check, _target: ProbeMeans(Transport.ICMP),
-    ScriptCheck: lambda _check, _target: ProbeMeans(Transport.SCRIPT),
-    TlsCheck: _tls,
+def _http(check: HttpCheck, target: Target) -> ProbeMeans:
+    question = question_of(check, default_host(target.host, target.port, check.port))
+    return ProbeMeans(Transport.STREAM, lambda _entropy: HttpDialogue(question))
+
+
+def _https(check: HttpsCheck, target: Target) -> ProbeMeans:
+    name = check.server_name or _name_only(check.host or target.host)
+    return _http(check, target)._replace(tls=check, tls_first=True, server_name=name)
+
+
+def _name_only(host: str) -> str:
+    """Return a host's name without its port; nothing for an address, never in SNI (RFC 6066 3)."""
+    name = host.partition(":")[0] if host.count(":") == 1 else host
+    return "" if ":" in name or name.replace(".", "").isdecimal() else name
+
+
+def _dns(check: DnsCheck, _target: Target) -> ProbeMeans:
+    question = question_bytes(check)
+    if check.transport is DnsTransport.TCP:
+        return ProbeMeans(
+            Transport.STREAM, lambda entropy: DnsStream(check, question, int.from_bytes(entropy[:2], "big"))
+        )
+    return ProbeMeans(
+        Transport.DATAGRAM, lambda entropy: DnsDatagrams(check, question, int.from_bytes(entropy[:2], "big"))
+    )
+
+
+def _udp(check: UdpCheck, _target: Target) -> ProbeMeans:
+    send = unescaped(check.send)
+    expect = None if check.expect is None else compiled(check.expect.encode())
+    return ProbeMeans(
+        Transport.DATAGRAM, lambda _entropy: UdpDialogue(send, expect), silence_is_good=expect is None
+    )
+
+
+def _encrypted(
+    settings: MailCheck | LdapCheck, target: Target, new_dialogue: Callable[[bool], Dialogue]
+) -> ProbeMeans:
+    """Return the means of a protocol that may speak TLS at once, or after its own request for it."""
+    encryption = settings.encryption
+    if encryption is None:
+        encryption = Encryption.IMPLICIT if target.port in IMPLICIT_TLS_PORTS else Encryption.NONE
+    starttls = encryption is Encryption.STARTTLS
+    return ProbeMeans(
+        Transport.STREAM,
+        lambda _entropy: new_dialogue(starttls),
+        None if encryption is Encryption.NONE else settings.tls,
+        tls_first=encryption is Encryption.IMPLICIT,
+        server_name=settings.tls.server_name or "",
+    )
+
+
+def _smtp(check: SmtpCheck, target: Target) -> ProbeMeans:
+    return _encrypted(check, target, lambda starttls: SmtpDialogue(check.hello, starttls))
+
+
+def _imap(check: ImapCheck, target: Target) -> ProbeMeans:
+    return _encrypted(check, target, ImapDialogue)
+
+
+def _pop3(check: Pop3Check, target: Target) -> ProbeMeans:
+    return _encrypted(check, target, Pop3Dialogue)
+
+
+def _ldap(check: LdapCheck, target: Target) -> ProbeMeans:
+    return _encrypted(check, target, lambda starttls: LdapDialogue(check.dn, check.password, starttls))
+
+
+def _radius(check: RadiusCheck, _target: Target) -> ProbeMeans:
+    request_bytes(check, 0, bytes(16))  # refuses settings that no packet can hold
+    return ProbeMeans(Transport.DATAGRAM, lambda entropy: RadiusDialogue(check, entropy[0], entropy[1:17]))
+
+
+def _http_agent(agent: HttpAgent, target: Target) -> ProbeMeans:
+    host = default_host(target.host, target.port, HttpCheck.port)
+    return ProbeMeans(Transport.STREAM, lambda _entropy: HttpAgentDialogue(agent.path, host))
+
+
+def _text_agent(agent: TextAgent, _target: Target) -> ProbeMeans:
+    return ProbeMeans(Transport.STREAM, lambda _entropy: TextAgentDialogue(agent.send))
+
+
+def _alone(transport: Transport, dialogue: Callable[[], Dialogue] | None = None) -> _Plan:
+    """Return the plan of a protocol without settings."""
+    means = ProbeMeans(transport, (lambda _entropy: dialogue()) if dialogue else None)
+    return lambda _asked, _target: means
+
+
+_Plan = Callable[..., ProbeMeans]
+_PLANS: Final[dict[type[Asked], _Plan]] = {
+    NoCheck: _alone(Transport.NONE),
+    TcpCheck: _alone(Transport.CONNECT),
+    IcmpCheck: _alone(Transport.ICMP),
+    ScriptCheck: _alone(Transport.SCRIPT),
+    FtpCheck: _alone(Transport.STREAM, FtpDialogue),
+    SshCheck: _alone(Transport.STREAM, SshDialogue),
+    RdpCheck: _alone(Transport.STREAM, RdpDialogue),
+    TlsCheck: _handshake,
+    HttpCheck: _http,
+    HttpsCheck: _https,
+    DnsCheck: _dns,
+    UdpCheck: _udp,
+    SmtpCheck: _smtp,
+    ImapCheck: _imap,
+    Pop3Check: _pop3,
+    LdapCheck: _ldap,
+    RadiusCheck: _radius,
+    HttpAgent: _http_agent,
+    TextAgent: _text_agent,
 }
 
 
 def plan_of(probe: Probe) -> ProbeMeans:
-    """Return what `probe` needs; made once, its dialogues are made anew for each run."""
-    return _MEANS[type(probe.protocol)](probe.protocol, probe.target)
+    """Return what `probe` needs; made once, its dialogues are made anew for each run.
+
+    Raises:
+        ValueError: a setting cannot be used, such as a name that no DNS query can hold.
+    """
+    return _PLANS[type(probe.protocol)](probe.protocol, probe.target)

@@ -1,0 +1,160 @@
+"""DNS checks (RFC 1035, TCP framing RFC 1035 4.2.2): one query, judged by RCODE and perhaps by an answer.
+
+Only a query for an answer has the whole reply parsed; else its first bytes say all that is asked.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import dnslib
+
+from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
+from kernelbal.model.check import DnsCheck
+
+MAX_MESSAGE_BYTES: Final = 8192
+"""Longest message that is parsed: more would let one server keep the checker busy with compressed names."""
+
+_HEADER: Final = struct.Struct(">6H")
+_QR: Final = 0x8000
+_TC: Final = 0x0200
+_RD: Final = 0x0100
+_RCODES: Final = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+                  "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE")  # fmt: skip
+
+
+def question_bytes(check: DnsCheck) -> bytes:
+    """Return the question section: name, type, class IN.
+
+    Raises:
+        ValueError: there is no such record type, or the name cannot be encoded.
+    """
+    try:
+        question = dnslib.DNSRecord.question(check.query, check.type)
+        return bytes(question.pack()[_HEADER.size :])
+    except (dnslib.DNSError, dnslib.label.DNSLabelError, UnicodeError) as error:
+        raise ValueError(f"`{check.query}` {check.type} is no DNS question: {error}") from error
+
+
+def query_bytes(message_id: int, question: bytes) -> bytes:
+    """Return a query that asks for recursion."""
+    return _HEADER.pack(message_id, _RD, 1, 0, 0, 0) + question
+
+
+def rcode_name(rcode: int) -> str:
+    """Return the name of an RCODE, or `RCODE 12`."""
+    return _RCODES[rcode] if rcode < len(_RCODES) else f"RCODE {rcode}"
+
+
+def records_of(message: bytes) -> tuple[str, ...] | None:
+    """Return the record data of the answers as text; None when they cannot be read."""
+    try:
+        return tuple(str(each.rdata) for each in dnslib.DNSRecord.parse(message).rr)
+    except Exception:  # noqa: BLE001 - the parser raises many kinds, on bytes that a stranger sent
+        return None
+
+
+def _canonical(text: str) -> str:
+    return text.strip().strip('"').rstrip(".").lower()
+
+
+class DnsReplies:
+    """What a reply is worth to one query."""
+
+    def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
+        self._check = check
+        self._question = question
+        self._id = message_id
+
+    def is_ours(self, message: bytes) -> bool:
+        """Whether it is a reply to our query: the id, and the question where it is repeated."""
+        if len(message) < _HEADER.size:
+            return False
+        message_id, flags, questions, *_ = _HEADER.unpack_from(message)
+        if message_id != self._id or not flags & _QR:
+            return False
+        repeated = message[_HEADER.size : _HEADER.size + len(self._question)]
+        return questions == 0 or repeated.lower() == self._question.lower()
+
+    def judge(self, message: bytes) -> Verdict:
+        """Judge a reply that is ours."""
+        flags: int = _HEADER.unpack_from(message)[1]
+        rcode = rcode_name(flags & 0xF)
+        wanted = self._check.rcode
+        if rcode != wanted if wanted else rcode in ("SERVFAIL", "REFUSED"):
+            return Verdict(False, f"{rcode}, wanted {wanted or 'any but SERVFAIL and REFUSED'}")
+        if self._check.answer is None:
+            return GOOD
+        return self._judge_answer(message, truncated=bool(flags & _TC))
+
+    def _judge_answer(self, message: bytes, truncated: bool) -> Verdict:
+        wanted = self._check.answer or ""
+        if len(message) > MAX_MESSAGE_BYTES:
+            return Verdict(False, f"reply of {len(message)} bytes, wanted at most {MAX_MESSAGE_BYTES}")
+        records = records_of(message)
+        if records is not None and _canonical(wanted) in map(_canonical, records):
+            return GOOD
+        if truncated:
+            return Verdict(False, f'truncated reply without "{wanted}"; ask by tcp')
+        if records is None:
+            return Verdict(False, "reply cannot be read")
+        came = f"{len(records)} others" if len(records) > 1 else f'"{records[0]}"' if records else "none"
+        return Verdict(False, f'no answer "{wanted}", but {came}')
+
+
+class DnsDatagrams:
+    """A query by UDP. Datagrams that are no reply to it are passed over, as RFC 5452 9.1 asks."""
+
+    def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
+        self.awaited = "DNS reply"
+        self._query = query_bytes(message_id, question)
+        self._replies = DnsReplies(check, question, message_id)
+
+    def begin(self) -> Step:
+        """Send the query."""
+        return Step(self._query)
+
+    def receive(self, data: bytes) -> Step:
+        """Judge a reply."""
+        if not self._replies.is_ours(data):
+            self.awaited = "DNS reply to the query (another datagram came)"
+            return WAIT
+        return Step(verdict=self._replies.judge(data))
+
+    def end(self) -> Verdict:
+        """Return the failure."""
+        return Verdict(False, "no DNS reply")
+
+
+class DnsStream:
+    """A query by TCP: each message has its length before it."""
+
+    awaited = "DNS reply"
+
+    def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
+        query = query_bytes(message_id, question)
+        self._query = len(query).to_bytes(2, "big") + query
+        self._replies = DnsReplies(check, question, message_id)
+        self._buffer = bytearray()
+
+    def begin(self) -> Step:
+        """Send the query."""
+        return Step(self._query)
+
+    def receive(self, data: bytes) -> Step:
+        """Judge the reply once it is whole."""
+        self._buffer += data
+        if len(self._buffer) < 2:
+            return WAIT
+        length = int.from_bytes(self._buffer[:2], "big")
+        if len(self._buffer) < 2 + length:
+            return WAIT
+        message = bytes(self._buffer[2 : 2 + length])
+        if not self._replies.is_ours(message):
+            return Step(verdict=Verdict(False, "something else came, wanted a DNS reply to the query"))
+        return Step(verdict=self._replies.judge(message))
+
+    def end(self) -> Verdict:
+        """Return the failure."""
+        return Verdict(False, f"connection closed after {len(self._buffer)} bytes, wanted a DNS reply")

@@ -1,0 +1,131 @@
+"""HTTP/1.1 checks (RFC 9110, RFC 9112): one request, judged by its status and perhaps its body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict, compiled
+from kernelbal.health.checks.http_reply import HttpReply
+from kernelbal.model.check import HttpCheck
+
+_AGENT: Final = "kernelbal"
+
+
+def default_host(host: str, port: int, usual_port: int) -> str:
+    """Return `Host` for a name or address (RFC 9110 7.2): IPv6 in brackets, unusual ports named."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port in (0, usual_port) else f"{name}:{port}"
+
+
+def request_bytes(method: str, path: str, host: str, headers: dict[str, str], body: str = "") -> bytes:
+    """Return a request; `headers` replace those that it would bear by itself."""
+    content = body.encode()
+    own = {"Host": host, "User-Agent": _AGENT, "Accept": "*/*", "Connection": "close"}
+    if content or method == "POST":
+        own["Content-Length"] = str(len(content))
+    given = {name.lower() for name in headers}
+    fields = {name: value for name, value in own.items() if name.lower() not in given} | headers
+    lines = (f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()))
+    return "\r\n".join((*lines, "", "")).encode() + content
+
+
+def status_set(expect: Iterable[str]) -> frozenset[int]:
+    """Return the statuses that `200`, `2xx` and `200-204` stand for."""
+    found: set[int] = set()
+    for each in expect:
+        first, _, last = each.replace("xx", "00").partition("-")
+        found.update(range(int(first), (int(first) + 99 if each.endswith("xx") else int(last or first)) + 1))
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpQuestion:
+    """A check made ready: made once, asked in every run.
+
+    Attributes:
+        request: its bytes.
+        good: statuses that are good.
+        wanted: the same, in words.
+        contains: what the body must contain, or empty.
+        matches: what the body must match somewhere.
+    """
+
+    request: bytes
+    good: frozenset[int]
+    wanted: str
+    contains: bytes = b""
+    matches: re.Pattern[str] | None = None
+    head: bool = False
+
+
+def question_of(check: HttpCheck, host: str) -> HttpQuestion:
+    """Return `check` made ready; `host` is used when it names none."""
+    return HttpQuestion(
+        request_bytes(check.method, check.path, check.host or host, check.headers, check.body),
+        status_set(check.expect),
+        ", ".join(check.expect),
+        (check.contains or "").encode(),
+        compiled(check.matches) if check.matches else None,
+        head=check.method == "HEAD",
+    )
+
+
+class HttpDialogue:
+    """One request and its reply, judged as soon as it can be."""
+
+    def __init__(self, question: HttpQuestion) -> None:
+        self._question = question
+        self._reply = HttpReply(question.head)
+        self._searched = 0
+        self._contained = not question.contains
+
+    @property
+    def awaited(self) -> str:
+        """The part of the reply that is missing."""
+        return self._reply.awaited
+
+    def begin(self) -> Step:
+        """Send the request."""
+        return Step(self._question.request)
+
+    def receive(self, data: bytes) -> Step:
+        """Judge what came so far."""
+        self._reply.feed(data)
+        verdict = self._judge()
+        return WAIT if verdict is None else Step(verdict=verdict)
+
+    def end(self) -> Verdict:
+        """Judge what came."""
+        self._reply.close()
+        return self._judge() or Verdict(False, "connection closed")
+
+    def _judge(self) -> Verdict | None:
+        reply, question = self._reply, self._question
+        if reply.status is not None and reply.status not in question.good:
+            return Verdict(False, f"status {reply.status}, wanted {question.wanted}")
+        if reply.status is not None and self._enough():
+            return GOOD
+        if reply.fault:
+            return Verdict(False, reply.fault)
+        return self._missing() if reply.complete else None
+
+    def _enough(self) -> bool:
+        """Whether the body, as far as it came, already is what is wanted."""
+        wanted, body = self._question.contains, self._reply.body
+        if not self._contained:
+            start = max(0, self._searched - len(wanted) + 1)
+            self._contained = body.find(wanted, start) >= 0
+            self._searched = len(body)
+        return self._contained and self._question.matches is None
+
+    def _missing(self) -> Verdict:
+        """Judge a whole body."""
+        if not self._contained:
+            return Verdict(False, f'body without "{self._question.contains.decode()}"')
+        pattern = self._question.matches
+        if pattern is None or pattern.search(self._reply.body.decode("utf-8", "replace")):
+            return GOOD
+        return Verdict(False, f'body does not match "{pattern.pattern}"')

@@ -1,0 +1,94 @@
+"""Mail servers: SMTP (RFC 5321, RFC 3207), IMAP (RFC 3501), POP3 (RFC 1939, RFC 2595).
+
+A good server greets; with STARTTLS it must also agree to it and complete the handshake. Nobody logs in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, shown
+from kernelbal.health.checks.lines import LineDialogue, ReplyDialogue, bad
+
+_GREETING: Final = "greeting"
+_EHLO: Final = "answer to EHLO"
+
+
+class SmtpDialogue(ReplyDialogue):
+    """Greeting, EHLO, perhaps STARTTLS, QUIT."""
+
+    def __init__(self, hello: str, starttls: bool) -> None:
+        super().__init__()
+        self._hello = f"EHLO {hello}\r\n".encode()
+        self._starttls = starttls
+
+    def reply(self, code: bytes, lines: list[bytes]) -> Step:
+        """Go on after a reply, if it is the one wanted."""
+        if refusal := self.unless(code, b"250" if self.awaited == _EHLO else b"220", lines):
+            return refusal
+        if self.awaited == _GREETING:
+            self.awaited = _EHLO
+            return Step(self._hello)
+        if self.awaited != _EHLO:
+            return Step(start_tls=True)
+        if not self._starttls:
+            return self.encrypted()
+        if not any(line[4:].strip().upper() == b"STARTTLS" for line in lines):
+            return bad("EHLO does not offer STARTTLS")
+        self.awaited = "answer to STARTTLS"
+        return Step(b"STARTTLS\r\n")
+
+    def encrypted(self) -> Step:
+        """Take leave."""
+        return Step(b"QUIT\r\n", verdict=GOOD)
+
+
+class ImapDialogue(LineDialogue):
+    """Greeting, perhaps STARTTLS, LOGOUT."""
+
+    def __init__(self, starttls: bool) -> None:
+        super().__init__()
+        self._starttls = starttls
+
+    def line(self, line: bytes) -> Step:
+        """Judge the greeting or the answer to STARTTLS; skip what the server says unasked."""
+        words = line.upper().split(maxsplit=2)
+        if self.awaited == _GREETING:
+            if words[:1] != [b"*"] or words[1:2] not in ([b"OK"], [b"PREAUTH"]):
+                return bad(f"greeting {shown(line)}, wanted * OK")
+            if not self._starttls:
+                return self.encrypted()
+            self.awaited = "answer to STARTTLS"
+            return Step(b"k1 STARTTLS\r\n")
+        if words[:1] == [b"*"]:
+            return WAIT
+        if words[:2] != [b"K1", b"OK"]:
+            return bad(f"answer to STARTTLS {shown(line)}, wanted OK")
+        return Step(start_tls=True)
+
+    def encrypted(self) -> Step:
+        """Take leave."""
+        return Step(b"k2 LOGOUT\r\n", verdict=GOOD)
+
+
+class Pop3Dialogue(LineDialogue):
+    """Greeting, perhaps STLS, QUIT."""
+
+    def __init__(self, starttls: bool) -> None:
+        super().__init__()
+        self._starttls = starttls
+
+    def line(self, line: bytes) -> Step:
+        """Judge the greeting or the answer to STLS."""
+        if line[:3].upper() != b"+OK" or line[3:4].strip():
+            return bad(f"{self.awaited} {shown(line)}, wanted +OK")
+        if self.awaited != _GREETING:
+            return Step(start_tls=True)
+        if not self._starttls:
+            return self.encrypted()
+        self.awaited = "answer to STLS"
+        return Step(b"STLS\r\n")
+
+    def encrypted(self) -> Step:
+        """Take leave."""
+        return Step(b"QUIT\r\n", verdict=GOOD)

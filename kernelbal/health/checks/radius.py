@@ -1,0 +1,180 @@
+"""RADIUS checks: Status-Server (RFC 5997), or Access-Request (RFC 2865) when there is a user.
+
+Requests bear a Message-Authenticator as their first attribute, so that nothing chosen by others comes before.
+Replies must be signed with the secret; a Message-Authenticator in them must be right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from enum import IntEnum
+from typing import Final
+
+from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
+from kernelbal.model.check import RadiusCheck
+
+_HEADER: Final = struct.Struct(">BBH16s")
+_MAX_BYTES: Final = 4096
+_MAX_PASSWORD_BYTES: Final = 128
+_MAX_VALUE_BYTES: Final = 253
+_ZEROES: Final = bytes(16)
+
+
+class Code(IntEnum):
+    """Codes that matter here (RFC 2865 3, RFC 5997)."""
+
+    ACCESS_REQUEST = 1
+    ACCESS_ACCEPT = 2
+    ACCESS_REJECT = 3
+    ACCOUNTING_RESPONSE = 5
+    ACCESS_CHALLENGE = 11
+    STATUS_SERVER = 12
+
+
+class Attribute(IntEnum):
+    """Attributes that matter here."""
+
+    USER_NAME = 1
+    USER_PASSWORD = 2
+    NAS_IDENTIFIER = 32
+    MESSAGE_AUTHENTICATOR = 80
+
+
+_NAMES: Final = {
+    Code.ACCESS_ACCEPT: "Access-Accept",
+    Code.ACCESS_REJECT: "Access-Reject",
+    Code.ACCOUNTING_RESPONSE: "Accounting-Response",
+    Code.ACCESS_CHALLENGE: "Access-Challenge",
+}
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def hidden_password(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
+    """Return the value of User-Password (RFC 2865 5.2).
+
+    Raises:
+        ValueError: it is longer than 128 bytes.
+    """
+    if len(password) > _MAX_PASSWORD_BYTES:
+        raise ValueError("a RADIUS password has at most 128 bytes")
+    padded = password.ljust(max(16, -(-len(password) // 16) * 16), b"\0")
+    hidden, block = b"", authenticator
+    for at in range(0, len(padded), 16):
+        block = bytes(a ^ b for a, b in zip(padded[at : at + 16], _md5(secret + block), strict=True))
+        hidden += block
+    return hidden
+
+
+def packet_bytes(code: Code, identifier: int, authenticator: bytes, attributes: bytes) -> bytes:
+    """Return a packet (RFC 2865 3)."""
+    return _HEADER.pack(code, identifier, _HEADER.size + len(attributes), authenticator) + attributes
+
+
+def _attribute(kind: Attribute, value: bytes) -> bytes:
+    if len(value) > _MAX_VALUE_BYTES:
+        raise ValueError("a RADIUS attribute has at most 253 bytes")
+    return bytes([kind, len(value) + 2]) + value
+
+
+def request_bytes(check: RadiusCheck, identifier: int, authenticator: bytes) -> bytes:
+    """Return the request of a check.
+
+    Args:
+        check: its settings.
+        identifier: 0-255.
+        authenticator: 16 random bytes.
+
+    Raises:
+        ValueError: a name or the password is too long.
+    """
+    secret = check.secret.encode()
+    attributes = _attribute(Attribute.NAS_IDENTIFIER, check.nas_identifier.encode())
+    code = Code.STATUS_SERVER
+    if check.user is not None:
+        code = Code.ACCESS_REQUEST
+        hidden = hidden_password(check.password.encode(), secret, authenticator)
+        attributes = (
+            _attribute(Attribute.USER_NAME, check.user.encode())
+            + _attribute(Attribute.USER_PASSWORD, hidden)
+            + attributes
+        )
+    blank = _attribute(Attribute.MESSAGE_AUTHENTICATOR, _ZEROES)
+    unsigned = packet_bytes(code, identifier, authenticator, blank + attributes)
+    signature = hmac.new(secret, unsigned, "md5").digest()
+    signed = _attribute(Attribute.MESSAGE_AUTHENTICATOR, signature) + attributes
+    return packet_bytes(code, identifier, authenticator, signed)
+
+
+def fault_of(reply: bytes, authenticator: bytes, secret: bytes) -> str:
+    """Return why a reply is not from a server that knows the secret; empty when it is.
+
+    Args:
+        reply: at least a header, of the length that it names.
+        authenticator: of the request.
+        secret: shared with the server.
+    """
+    signed = reply[:4] + authenticator + reply[_HEADER.size :]
+    if not hmac.compare_digest(_md5(signed + secret), reply[4 : _HEADER.size]):
+        return "reply is not signed with the shared secret"
+    at = _HEADER.size
+    while at < len(reply):
+        kind, length = reply[at], reply[at + 1] if at + 1 < len(reply) else 0
+        if length < 2 or at + length > len(reply):
+            return "reply has a broken attribute"
+        if kind == Attribute.MESSAGE_AUTHENTICATOR:
+            blank = signed[: at + 2] + _ZEROES + signed[at + 18 :]
+            if not hmac.compare_digest(hmac.new(secret, blank, "md5").digest(), reply[at + 2 : at + length]):
+                return "reply has a wrong Message-Authenticator"
+        at += length
+    return ""
+
+
+class RadiusDialogue:
+    """One request and its reply; datagrams that cannot be its reply are passed over."""
+
+    def __init__(self, check: RadiusCheck, identifier: int, authenticator: bytes) -> None:
+        """Begin with an identifier (0-255) and 16 bytes, both random."""
+        self.awaited = "RADIUS reply (is this a client there, with this shared secret?)"
+        self._check = check
+        self._identifier = identifier
+        self._authenticator = authenticator
+        self._request = request_bytes(check, identifier, authenticator)
+
+    def begin(self) -> Step:
+        """Send the request."""
+        return Step(self._request)
+
+    def receive(self, data: bytes) -> Step:
+        """Judge a reply."""
+        if len(data) < _HEADER.size:
+            return self._pass_over()
+        code, identifier, length, _ = _HEADER.unpack_from(data)
+        if identifier != self._identifier or not _HEADER.size <= length <= min(len(data), _MAX_BYTES):
+            return self._pass_over()
+        fault = fault_of(data[:length], self._authenticator, self._check.secret.encode())
+        return Step(verdict=Verdict(False, fault) if fault else self._judge(code))
+
+    def end(self) -> Verdict:
+        """Return the failure."""
+        return Verdict(False, "no RADIUS reply")
+
+    def _pass_over(self) -> Step:
+        self.awaited = "RADIUS reply to the request (another datagram came)"
+        return WAIT
+
+    def _judge(self, code: int) -> Verdict:
+        good = {Code.ACCESS_ACCEPT}
+        if self._check.user is None:
+            good.add(Code.ACCOUNTING_RESPONSE)
+        elif self._check.reject_is_good:
+            good |= {Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE}
+        if code in good:
+            return GOOD
+        return Verdict(
+            False, f"{_NAMES.get(Code(code)) if code in _NAMES else f'code {code}'}, wanted Access-Accept"
+        )
