@@ -1,0 +1,79 @@
+"""Ways from virtual addresses to single real servers, and the firewall mark of each.
+
+A mark derives from what it stands for, so that a path keeps its mark, and the probe on it its state, whatever
+else changes in the site.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from kernelbal.model.address import Address
+from kernelbal.model.ipvs import DestinationAttributes
+from kernelbal.model.site import ForwardingName, Site, VirtualService
+
+PATH_MARK_BASE: Final = 0x4C000000
+"""Marks of probes through virtual addresses are 0x4c000000-0x4cffffff, clear of those of services."""
+PATH_MARK_MASK: Final = 0x00FFFFFF
+
+_WEIGHT: Final = 1
+_DSR_HOPS: Final = 2
+
+
+class Path(NamedTuple):
+    """One way from a virtual address to one real server; services that agree on all of it share it."""
+
+    virtual: Address
+    server: Address
+    attributes: DestinationAttributes
+
+    @property
+    def offset(self) -> int:
+        """The part of the mark that derives from the path."""
+        text = f"{self.virtual.hex()} {self.server.hex()} {tuple(map(int, self.attributes))}"
+        return zlib.crc32(text.encode()) & PATH_MARK_MASK
+
+
+def path_attributes(service: VirtualService) -> DestinationAttributes:
+    """Return how the paths of a service forward: as the service itself, to one real server."""
+    tunnel = service.tunnel
+    method = int(service.forwarding.number)
+    if service.forwarding is not ForwardingName.TUNNEL or tunnel is None:
+        return DestinationAttributes(method, _WEIGHT)
+    return DestinationAttributes(
+        method,
+        _WEIGHT,
+        tunnel_type=int(tunnel.type.number),
+        tunnel_port=tunnel.port or 0,
+        tunnel_flags=int(tunnel.checksum.flag),
+    )
+
+
+def path_hops(service: VirtualService) -> int:
+    """Return how many hops a probe through the virtual address may make; 0: as many as any packet.
+
+    IPVS takes one from it, and with dsr the real server is on the next link: one that forwards the probe,
+    for want of the virtual address, finds nothing left to do so. A tunnel copies the number to its outer
+    header, and may lead far.
+    """
+    return _DSR_HOPS if service.forwarding is ForwardingName.DSR else 0
+
+
+def assign_path_marks(site: Site, paths: Iterable[Path]) -> dict[Path, int]:
+    """Return the mark of each path.
+
+    A derived mark that is taken, by another path or by a setting of the site, moves on to the next free one,
+    in the order of paths.
+    """
+    taken = {service.mark for service in site.virtual_services}
+    taken |= {service.check.mark for service in site.virtual_services}
+    marks: dict[Path, int] = {}
+    for path in sorted(set(paths)):
+        offset = path.offset
+        while PATH_MARK_BASE + offset in taken:
+            offset = (offset + 1) & PATH_MARK_MASK
+        marks[path] = PATH_MARK_BASE + offset
+        taken.add(PATH_MARK_BASE + offset)
+    return marks

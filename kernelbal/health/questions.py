@@ -1,0 +1,125 @@
+"""What a virtual service asks its real servers: protocols, ports and rhythm, before any address is known."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, NamedTuple
+
+from kernelbal.health.defaults import default_protocol, fits, has_port, settled
+from kernelbal.model.check import (
+    DEFAULT_FALL,
+    DEFAULT_RISE,
+    Asked,
+    Check,
+    HttpAgent,
+    IcmpCheck,
+    NoCheck,
+    ScriptCheck,
+    TextAgent,
+    Through,
+)
+from kernelbal.model.health import Timing
+from kernelbal.model.site import ForwardingName, VirtualService
+
+MAX_PORTS: Final = 16
+"""Most ports of one real server that are probed."""
+CAUSE_SLOWNESS: Final = 3
+"""How many times slower the probe beside one through the virtual address is."""
+AGENT_JITTER: Final = 0.05
+"""Share of the interval by which an agent may be asked later."""
+
+_AGENTS: Final = {HttpAgent.kind: "http", TextAgent.kind: "text"}
+
+
+class Question(NamedTuple):
+    """What is asked of each real server at one port.
+
+    Attributes:
+        port: to probe; 0 where the protocol has none.
+        own_port: whether a port of the real server's own replaces `port`.
+        definition: all of the probe but its target, as text that is equal for equal probes.
+        agent: `http` or `text`; empty for a check.
+    """
+
+    protocol: Asked
+    port: int
+    own_port: bool
+    timing: Timing
+    definition: str
+    agent: str = ""
+
+
+def check_questions(service: VirtualService) -> list[Question]:
+    """Return what must be answered well for a real server of this service to be up; none: all are up."""
+    check, transport = service.check, service.protocol
+    timing = check_timing(check)
+    questions: list[Question] = []
+    for port in checked_ports(service):
+        named = check.protocols[0] if check.protocols else default_protocol(transport, port)
+        if isinstance(named, NoCheck):
+            return []
+        protocol = settled(named, transport, port)
+        at = 0 if isinstance(protocol, IcmpCheck) else port or protocol.port
+        question = _question(protocol, at, timing, own_port=at > 0 and check.port is None)
+        if question not in questions:
+            questions.append(question)
+    return questions
+
+
+def agent_question(service: VirtualService) -> Question | None:
+    """Return what is asked of the agents of this service's real servers, or None."""
+    adaptive = service.adaptive
+    agent = (adaptive.http_agent or adaptive.text_agent) if adaptive else None
+    if adaptive is None or agent is None:
+        return None
+    jitter_s = adaptive.interval * AGENT_JITTER
+    timing = Timing(adaptive.interval, adaptive.timeout, DEFAULT_RISE, DEFAULT_FALL, jitter_s)
+    return _question(agent, agent.port, timing, own_port=False)
+
+
+def slower(question: Question) -> Question:
+    """Return the question beside one through the virtual address: seldom, and each answer counts."""
+    interval_s, timeout_s, _, _, jitter_s = question.timing
+    timing = Timing(interval_s * CAUSE_SLOWNESS, timeout_s, 1, 1, jitter_s * CAUSE_SLOWNESS)
+    return _question(question.protocol, question.port, timing, own_port=question.own_port)
+
+
+def goes_through(service: VirtualService, question: Question) -> bool:
+    """Return whether a check goes to the virtual address: where the document does not lead it elsewhere."""
+    check = service.check
+    if service.forwarding is ForwardingName.NAT or not has_port(question.protocol):
+        return False
+    if check.through is not None:
+        return check.through is Through.VIRTUAL
+    return check.address is None and check.mark is None
+
+
+def checked_ports(service: VirtualService) -> tuple[int, ...]:
+    """Return the ports that decide over a real server; 0 stands for `ports: all`.
+
+    `check.port`; else each port of the service, of a range the lowest, `MAX_PORTS` at most. A named
+    protocol leaves out ports that are known for another one, unless none would be left: `https` with the
+    ports 80 and 443 asks 443. A script runs once, and is told the first port.
+    """
+    check = service.check
+    if check.port is not None:
+        return (check.port,)
+    ports = tuple(dict.fromkeys(each.low for each in service.ports))
+    if check.protocols and isinstance(check.protocols[0], ScriptCheck):
+        return ports[:1]
+    if check.protocols:
+        fitting = (port for port in ports if fits(check.protocols[0], service.protocol, port))
+        ports = tuple(fitting) or ports
+    return ports[:MAX_PORTS]
+
+
+def check_timing(check: Check) -> Timing:
+    """Return the rhythm of a check."""
+    jitter_s = check.interval * check.jitter / 100
+    return Timing(check.interval, check.timeout, check.rise, check.fall, jitter_s)
+
+
+def _question(protocol: Asked, port: int, timing: Timing, *, own_port: bool) -> Question:
+    agent = _AGENTS.get(protocol.kind, "")
+    asked = [protocol.kind, protocol.model_dump(mode="json"), timing, agent]
+    return Question(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
