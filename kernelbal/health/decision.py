@@ -18,6 +18,7 @@ class Facts:
         now: seconds on the boot clock, the clock of every instant here.
         wall: seconds since 1970, the clock of orders, which outlive a boot.
         starting: whether the daemon has just started: nothing ramps that was in service before.
+        drained: real servers under an order to drain that have no connections left.
     """
 
     now: float
@@ -25,6 +26,7 @@ class Facts:
     states: ProbeStates = field(default_factory=dict)
     orders: Orders = field(default_factory=dict)
     starting: bool = False
+    drained: frozenset[ServerKey] = frozenset()
 
 
 class ServerMemory(NamedTuple):
@@ -33,12 +35,17 @@ class ServerMemory(NamedTuple):
     Attributes:
         state: its word in the status, such as `serving`.
         since_at: when `state` became what it is.
-        up: whether it was usable at the last decision.
-        ramp_at: when slow start began; None when it is not ramping.
-        ramp_from: share of the weight (0.0-1.0) at `ramp_at`: one that flaps goes on where it was.
+        up: whether it was in service, by being usable, at the last decision.
+        ramp_at: when slow start began, or was interrupted when not `up`; None when it is not ramping.
+        ramp_from: progress of slow start (0.0-1.0) at `ramp_at`.
         share: smoothed share of the configured weight by its load; None without readings.
         share_at: when `share` was last updated.
         weight: effective weight that was last decided.
+        applied: share of the configured weight that is in force; `share` as it was when that last differed
+            from it by a step.
+        deadline: wall clock: the deadline of the last order to drain.
+        cut_at: the same on the boot clock, so that a wall clock that is set cuts nothing early.
+        warning: the last warning of its checks.
     """
 
     state: str = "unknown"
@@ -49,14 +56,26 @@ class ServerMemory(NamedTuple):
     share: float | None = None
     share_at: float = 0.0
     weight: int = 0
+    applied: float | None = None
+    deadline: float = 0.0
+    cut_at: float = 0.0
+    warning: str = ""
 
 
 class ServiceMemory(NamedTuple):
-    """What must be remembered of a virtual service."""
+    """What must be remembered of a virtual service.
+
+    Attributes:
+        mode: what it did last.
+        since_at: when `mode` became what it is.
+        quorum: whether it had enough usable real servers.
+        began_at: when the first real servers came into service after there were none; None: before this boot.
+    """
 
     mode: Mode = Mode.SERVING
     since_at: float = 0.0
     quorum: bool = False
+    began_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ class Standing(NamedTuple):
     Attributes:
         weight: its effective weight; 0 quiesces.
         present: whether it is in the kernel at all.
-        drain_s: when it is not: how long it may keep its connections; 0 cuts them at once.
+        cut_at: when it is not: until when it may keep its connections, in seconds on the boot clock; 0 cuts
+            them at once, None lets them end as those of one that left the site file.
         upper_threshold: replaces the configured one; None keeps that.
     """
 
     weight: int
     present: bool = True
-    drain_s: float = 0.0
+    cut_at: float | None = None
     upper_threshold: int | None = None
 
 
