@@ -156,7 +156,7 @@ def _offline(question: Question, file: Path, node_file: Path | None) -> tuple[Qu
 def _nameless_node(site: Site) -> Node:
     """Return a node whose devices are called like the networks that they lead to."""
     from kernelbal.model.site import Node
-    from kernelbal.plan.desire import network_of
+    from kernelbal.plan.networks import network_of
 
     networks = {*site.networks, *(network_of(site, service) for service in site.virtual_services)}
     return Node(name="any", interfaces={name: name for name in networks})

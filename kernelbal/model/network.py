@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_address
@@ -92,9 +93,31 @@ class Sysctl(NamedTuple):
         value: text as /proc/sys shows it.
         reason: why, in a sentence.
         optional: True when an older kernel may lack it; then it is skipped and reported.
+        replaces: the one value that does not do; any other stays. Empty: nothing but `value` does.
+        beside: path of a sysctl that counts too: the greater of the two numbers is in force.
     """
 
     path: str
     value: str
     reason: str
     optional: bool = False
+    replaces: str = ""
+    beside: str = ""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The paths whose values tell whether it holds."""
+        return (self.path, self.beside) if self.beside else (self.path,)
+
+    def holds(self, values: Mapping[str, str | None]) -> bool:
+        """Return whether the kernel is as wanted, by the values of `needed`."""
+        own = values.get(self.path)
+        if own is None:
+            return False
+        if own.split() == self.value.split():
+            return True
+        return bool(self.replaces) and max(own, values.get(self.beside) or own, key=_number) != self.replaces
+
+
+def _number(value: str) -> int:
+    return int(value) if value.isdecimal() else -1

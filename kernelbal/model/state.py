@@ -42,6 +42,11 @@ class DesiredState:
     nft: NftTable = EMPTY_TABLE
     timeouts: Timeouts | None = None
 
+    @property
+    def sysctl_paths(self) -> frozenset[str]:
+        """The sysctls whose values a plan depends on."""
+        return frozenset(path for sysctl in self.sysctls for path in sysctl.needed)
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelbal.errors import PlanRefused
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address, host_prefix
 from kernelbal.model.ipvs import (
     DestinationAttributes,
@@ -23,9 +22,9 @@ from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, Virtua
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
+from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
 
-DEFAULT_NETWORK = "outside"
 SORRY_WEIGHT = 1
 
 
@@ -63,31 +62,6 @@ def virtual_servers(service: VirtualService, mark: int) -> Iterator[tuple[Servic
     for ports in service.ports:
         key = ServiceKey(family, protocol, address, ports.low)
         yield key, VirtualServer(attributes, _destinations(service, ports.low))
-
-
-def network_of(site: Site, service: VirtualService) -> str:
-    """Return the name of the network that carries the service's address."""
-    if service.network is not None:
-        return service.network
-    for name, network in site.networks.items():
-        if any(shared.contains(service.address) for shared in network.shared_addresses):
-            return name
-    return DEFAULT_NETWORK
-
-
-def device_of(node: Node, network: str, wanted_by: str) -> str:
-    """Return the device that leads to a network.
-
-    Raises:
-        PlanRefused: the node document does not say.
-    """
-    device = node.interfaces.get(network)
-    if device is None:
-        raise PlanRefused(
-            f"{wanted_by} needs a device on network `{network}`, which node `{node.name}` does not name",
-            f"add `interfaces: {{{network}: eth0}}` with the right device to node.yaml",
-        )
-    return device
 
 
 def _attributes(service: VirtualService) -> ServiceAttributes:

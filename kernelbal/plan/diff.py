@@ -133,7 +133,7 @@ class _Planner:
             value = self.observed.sysctls.get(wanted.path)
             if value is None and wanted.optional:
                 self.missing_sysctls.append(wanted.path)
-            elif value is None or value.split() != wanted.value.split():
+            elif not wanted.holds(self.observed.sysctls):
                 self.phases[Phase.SYSCTLS].append(
                     WriteSysctl(wanted.path, value or "", wanted.value, wanted.reason)
                 )

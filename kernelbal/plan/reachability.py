@@ -15,7 +15,7 @@ from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import Route
 from kernelbal.model.site import ForwardingName, Node, Site, VirtualService
 from kernelbal.model.state import ObservedState
-from kernelbal.plan.desire import device_of, network_of
+from kernelbal.plan.networks import device_of, network_of
 
 SHOWN = 3
 """How many real servers a message names."""

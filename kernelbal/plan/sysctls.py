@@ -130,6 +130,32 @@ def no_redirects(devices: frozenset[str]) -> tuple[Sysctl, ...]:
     return tuple(Sysctl(f"net/ipv4/conf/{name}/send_redirects", "0", reason) for name in names)
 
 
+def path_check_sysctls(devices: frozenset[str], apart: frozenset[str]) -> tuple[Sysctl, ...]:
+    """Return what the answers to probes through IPv4 virtual addresses need; those of IPv6 need nothing.
+
+    `accept_local` is the logical or of `all` and the device, `rp_filter` the greater of the two.
+
+    Args:
+        devices: those that lead to the real servers.
+        apart: those of them that do not lead to the virtual addresses.
+    """
+    accept = "Real servers answer probes from the virtual address, which this director may hold itself."
+    loosen = "Answers from a virtual address come by a device that does not lead there; 1 would drop them."
+    return (
+        *(Sysctl(f"net/ipv4/conf/{name}/accept_local", "1", accept) for name in sorted(devices)),
+        *(
+            Sysctl(
+                f"net/ipv4/conf/{name}/rp_filter",
+                "2",
+                loosen,
+                replaces="1",
+                beside="net/ipv4/conf/all/rp_filter",
+            )
+            for name in sorted(apart)
+        ),
+    )
+
+
 def ipvs_sysctls(overrides: Mapping[str, int | str]) -> tuple[Sysctl, ...]:
     """Return the `net.ipv4.vs` values to write: the recommended ones, replaced or extended by `overrides`."""
     wanted = {s.name: (s.recommended, s.reason) for s in IPVS_SYSCTLS if s.recommended is not None}

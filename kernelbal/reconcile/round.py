@@ -68,11 +68,13 @@ class Report:
     Attributes:
         outcomes: one per action, in order.
         remaining: what would still have to be done; empty when the kernel is as wanted.
+        observed: the kernel after it.
     """
 
     plan: Plan
     outcomes: tuple[Outcome, ...]
     remaining: Plan = field(default_factory=Plan)
+    observed: ObservedState = field(default_factory=ObservedState, compare=False)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -105,7 +107,7 @@ class Reconciler:
             StateError: the ownership record cannot be read.
         """
         ownership = self.store.load()
-        paths = {sysctl.path for sysctl in desired.sysctls} | ownership.sysctls.keys()
+        paths = desired.sysctl_paths | ownership.sysctls.keys()
         observed = self.kernel.observe(paths)
         return self.replan(desired, observed, ownership, options)
 
@@ -138,14 +140,14 @@ class Reconciler:
         if claimed != prepared.ownership:
             self.store.save(claimed)
         if plan.empty:
-            return Report(plan, ())
+            return Report(plan, (), observed=prepared.observed)
         outcomes = tuple(self.kernel.perform(plan.actions, progress))
         settled = settle(claimed, outcomes, desired)
         if settled != claimed:
             self.store.save(settled)
         observed = self._observe_again(prepared, settled)
         remaining = make_plan(desired, observed, settled, prepared.at, options)
-        return Report(plan, outcomes, remaining)
+        return Report(plan, outcomes, remaining, observed)
 
     def disown(self, services: Collection[ServiceKey]) -> None:
         """Give services back to whoever made them: they stay in the kernel and are no longer ours.
@@ -163,7 +165,7 @@ class Reconciler:
         The counters stay those of the plan, as its clock does: a connection that ended meanwhile is work for
         the next round and no fault of this one.
         """
-        paths = {sysctl.path for sysctl in prepared.desired.sysctls} | ownership.sysctls.keys()
+        paths = prepared.desired.sysctl_paths | ownership.sysctls.keys()
         before = prepared.observed.services
         touched = touched_services(prepared.plan)
         if len(touched) > len(before) * FULL_READ_SHARE:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kernelbal.config.finding import Finding
 from kernelbal.model.site import Node, Site
-from kernelbal.plan.desire import network_of
+from kernelbal.plan.networks import network_of
 
 
 def find_node_conflicts(site: Site, node: Node) -> Iterator[Finding]:

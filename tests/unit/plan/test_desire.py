@@ -7,7 +7,7 @@ from kernelbal.model.ipvs import Forwarding, ServiceAttributes, ServiceFlag, Tim
 from kernelbal.model.network import AddressAttributes
 from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.model.state import DesiredState, ServicePolicy
-from kernelbal.plan.desire import desired_state, network_of
+from kernelbal.plan.desire import desired_state
 from kernelbal.plan.marks import assign_marks
 from tests.unit.plan.samples import by_mark, desired, node, place, real, service, site, weighing
 
@@ -210,14 +210,6 @@ def test_virtual_address_is_a_single_host_in_the_network_that_holds_it(
         + f"virtual_services: [{{name: w, address: {address}, ports: 80, forwarding: nat, {settings}}}]"
     )
     assert [key for key in desired(text).addresses if key.prefix in (32, 128)] == expected
-
-
-def test_network_of_prefers_what_the_service_says() -> None:
-    text = (
-        NETWORKS + "virtual_services: [{name: w, address: 10.0.0.80, network: x, ports: 80, forwarding: nat}]"
-    )
-    document = site(text)
-    assert network_of(document, document.virtual_services[0]) == "x"
 
 
 @pytest.mark.parametrize("text", [NETWORKS, _web()])

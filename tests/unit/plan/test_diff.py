@@ -393,6 +393,19 @@ def test_sysctl_of_several_numbers_is_compared_without_its_tabs() -> None:
     assert _plan(DesiredState(sysctls=(threshold,)), ObservedState(sysctls={threshold.path: "2\t50"})).empty
 
 
+@pytest.mark.parametrize(
+    ("everywhere", "device", "actions"), [("0", "1", 1), ("1", "0", 1), ("0", "0", 0), ("2", "1", 0)]
+)
+def test_sysctl_that_replaces_one_value_leaves_others_alone(
+    everywhere: str, device: str, actions: int
+) -> None:
+    loosened = Sysctl("net/eth0/rp_filter", "2", "Why.", replaces="1", beside="net/all/rp_filter")
+    desired = DesiredState(sysctls=(loosened,))
+    assert desired.sysctl_paths == {loosened.path, loosened.beside}
+    plan = _plan(desired, ObservedState(sysctls={loosened.path: device, loosened.beside: everywhere}))
+    assert plan.actions == (WriteSysctl(loosened.path, device, "2", "Why."),) * actions
+
+
 @pytest.mark.parametrize(("value", "restored"), [("1", True), ("0", False), (None, False)])
 def test_sysctl_that_is_no_longer_wanted_gets_its_first_value(value: str | None, restored: bool) -> None:
     plan = _plan(

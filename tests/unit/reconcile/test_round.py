@@ -276,3 +276,14 @@ def test_real_servers_of_a_refused_service_fail_too(bench: Bench) -> None:
     report = bench.reconciler.perform(bench.reconciler.prepare(WANTED))
     assert {outcome.result for outcome in report.failed} == {Result.FAILED}
     assert len(report.failed) == 2
+
+
+def test_what_counts_beside_a_sysctl_is_read_too(bench: Bench) -> None:
+    bench.kernel.sysctls |= {"net/eth0/rp_filter": "0", "net/all/rp_filter": "1"}
+    loosened = Sysctl("net/eth0/rp_filter", "2", "Why.", replaces="1", beside="net/all/rp_filter")
+    reconciler = bench.reconciler
+    assert reconciler.perform(reconciler.prepare(DesiredState(sysctls=(loosened,)))).converged
+    assert bench.kernel.sysctls["net/eth0/rp_filter"] == "2"
+    assert bench.store.load().sysctls == {"net/eth0/rp_filter": "0"}
+    reconciler.perform(reconciler.prepare(NOTHING))
+    assert bench.kernel.sysctls["net/eth0/rp_filter"] == "0"
