@@ -1,16 +1,54 @@
-"""Text from the project's templates: Jinja2, where an unknown name is an error, never an empty string."""
+"""Text from the project's data files: Jinja2 templates, where an unknown name is an error, and systemd units."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_INSTALLED = Path(__file__).parent / "_templates"
-_CHECKOUT = Path(__file__).parent.parent / "templates"
+from kernelbal.errors import StateError
+
+_PACKAGE = Path(__file__).parent
+
+UNIT_PROGRAM = "/usr/bin/kernelbal"
+"""The program that units name as they are in the package."""
 
 
 def template_directory() -> Path:
-    """Return where the templates are: inside the installed package, or beside it in a checkout."""
-    return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+    """Return where the templates are."""
+    return _data_directory("templates")
+
+
+def unit_directory() -> Path:
+    """Return where the systemd units are."""
+    return _data_directory("systemd")
+
+
+def _data_directory(name: str) -> Path:
+    """Return a directory of data files: inside the installed package, or beside it in a checkout."""
+    installed = _PACKAGE / f"_{name}"
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def unit_text(name: str, program: Path) -> str:
+    """Return a systemd unit that runs `program`.
+
+    Args:
+        name: of the unit, such as `kernelbal.service`.
+        program: full path of the `kernelbal` command.
+
+    Raises:
+        StateError: systemd takes no such path.
+    """
+    text = (unit_directory() / name).read_text(encoding="utf-8")
+    return text.replace(UNIT_PROGRAM, _escaped(program))
+
+
+def _escaped(program: Path) -> str:
+    """Return a path as `systemd.service(5)` wants it in front of a command line."""
+    path = str(program)
+    if set(path) & set("'\"\\\n"):
+        raise StateError(f"systemd cannot start {path}", "install kernelbal where no name has quotes")
+    path = path.replace("%", "%%")
+    return f'"{path}"' if set(path) & set(" \t") else path
 
 
 def render(name: str, /, **values: object) -> str:
