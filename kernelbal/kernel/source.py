@@ -1,0 +1,93 @@
+"""From which address this machine talks to a real server, whatever the packets are addressed to.
+
+A probe through a virtual address must not leave from that address, which Linux would choose while the
+director holds it: the real server has it too, and would answer itself.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+from kernelbal.kernel.addresses import observe_addresses
+from kernelbal.kernel.links import observe_links
+from kernelbal.kernel.routes import route_to
+from kernelbal.kernel.rtnetlink import RtNetlink
+from kernelbal.model.address import Address, family_of, format_address
+from kernelbal.model.network import ObservedAddress
+
+KEPT_S: Final = 5.0
+"""How long an answer counts: addresses and routes change now and then."""
+_ANY_PORT: Final = 9
+"""Nothing is sent."""
+_LINK_LOCAL: Final = b"\xfe\x80"
+
+
+class Sources:
+    """Answers of `source_towards`, remembered for a few seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Address, Address], Address | None] = {}
+        self._asked_at = 0.0
+
+    def towards(self, server: Address, virtual: Address, now: float) -> Address | None:
+        """Return what `source_towards` says, or said shortly before `now` (seconds on any one clock).
+
+        Raises:
+            KernelError: the kernel cannot be asked for its addresses.
+        """
+        if now - self._asked_at > KEPT_S:
+            self._known.clear()
+            self._asked_at = now
+        way = server, virtual
+        if way not in self._known:
+            self._known[way] = source_towards(server, virtual)
+        return self._known[way]
+
+
+def source_towards(server: Address, virtual: Address) -> Address | None:
+    """Return the address of this machine from which `server` is to be asked by packets to `virtual`.
+
+    It is the one that the kernel uses towards the real server. Where a tunnel leads to a real server of the
+    other family, it is an address of the device that leads there.
+
+    Returns:
+        An address of the family of `virtual`; None when this machine has none that would do.
+
+    Raises:
+        KernelError: the kernel cannot be asked for its addresses.
+    """
+    if len(server) == len(virtual):
+        chosen = _chosen(server)
+        if chosen != virtual:
+            return chosen
+    with RtNetlink.open() as netlink:
+        links = observe_links(netlink)
+        route = route_to(netlink, server, links)
+        held = observe_addresses(netlink, links)
+    return first_usable(held, route.device if route else "", virtual)
+
+
+def first_usable(held: Iterable[ObservedAddress], device: str, virtual: Address) -> Address | None:
+    """Return the first address of a device, of the family of `virtual`, that is the machine's own.
+
+    Those that kernelbal added are virtual or shared, and deprecated ones are not to be used.
+    """
+    for key, attributes, ours in held:
+        right = key.device == device and len(key.address) == len(virtual) and key.address != virtual
+        if right and not ours and not attributes.deprecated and key.address[:2] != _LINK_LOCAL:
+            return key.address
+    return None
+
+
+def _chosen(server: Address) -> Address | None:
+    """A datagram socket that is connected knows where its packets would leave from."""
+    family = family_of(server)
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+        try:
+            asking.connect((format_address(server), _ANY_PORT))
+        except OSError:  # there is no route
+            return None
+        text = asking.getsockname()[0]
+    return Address(socket.inet_pton(family, text))
