@@ -67,6 +67,7 @@ def encode_ownership(ownership: Ownership) -> str:
                 [_service_row(key.service), _destination_row(key.destination), *drain]
                 for key, drain in sorted(ownership.drains.items())
             ],
+            "drain_s": [[_service_row(key), drain_s] for key, drain_s in sorted(ownership.drain_s.items())],
         }
     )
 
@@ -92,6 +93,7 @@ def _ownership(document: dict[str, Any]) -> Ownership:
             DrainKey(_service(service), _destination(destination)): Drain(float(since_at), float(deadline_at))
             for service, destination, since_at, deadline_at in _rows(document["drains"])
         },
+        drain_s={_service(key): float(drain_s) for key, drain_s in _rows(document.get("drain_s", []))},
     )
 
 
@@ -112,7 +114,7 @@ def encode_snapshot(snapshot: Snapshot) -> str:
                 ]
                 for key, server in state.services.items()
             ],
-            "policies": [[_service_row(key), *policy] for key, policy in state.policies.items()],
+            "policies": [[_service_row(key), *policy[:2]] for key, policy in state.policies.items()],
             "addresses": [[_address_row(key), values] for key, values in state.addresses.items()],
             "links": state.links,
             "sysctls": state.sysctls,
@@ -145,8 +147,8 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
             LinkState(_text(name), _text(kind), _number(mtu)) for name, kind, mtu in _rows(document["links"])
         ),
         sysctls=tuple(
-            Sysctl(_text(path), _text(value), _text(reason), _bool(optional))
-            for path, value, reason, optional in _rows(document["sysctls"])
+            Sysctl(_text(path), _text(value), _text(reason), _bool(optional), *map(_text, conditions))
+            for path, value, reason, optional, *conditions in _rows(document["sysctls"])
         ),
         nft=_nft(document["nft"]),
         timeouts=_timeouts(document["timeouts"]),

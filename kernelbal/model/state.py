@@ -24,10 +24,12 @@ class ServicePolicy(NamedTuple):
     Attributes:
         name: name of the virtual service in the site file.
         drain_s: seconds that a removed real server may keep its connections; 0 cuts them at once.
+        cut_at: for real servers that leave by decision: until when instead, in seconds on the boot clock.
     """
 
     name: str
     drain_s: float
+    cut_at: tuple[tuple[DestinationKey, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Ownership:
         boot_id: `/proc/sys/kernel/random/boot_id`; a record of another boot counts for nothing.
         sysctls: value before our first write, by path.
         timeouts: IPVS timeouts before our first write.
+        drain_s: how long connections of a service may go on when it is removed, in seconds; where it is not
+            the usual time.
     """
 
     boot_id: str = ""
@@ -104,3 +108,4 @@ class Ownership:
     sysctls: dict[str, str] = field(default_factory=dict)
     timeouts: Timeouts | None = None
     drains: dict[DrainKey, Drain] = field(default_factory=dict)
+    drain_s: dict[ServiceKey, float] = field(default_factory=dict)

@@ -19,49 +19,74 @@ from kernelbal.model.ipvs import (
 from kernelbal.model.network import AddressAttributes, AddressKey, Sysctl
 from kernelbal.model.nft import NftTable
 from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, VirtualService
+from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
 from kernelbal.plan.networks import device_of, network_of
+from kernelbal.plan.overlaid import overlay_services, wants_sorry, withdrawn_addresses
+from kernelbal.plan.path_checks import path_services
 from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
 
 SORRY_WEIGHT = 1
+PATH_POLICY = ServicePolicy("", 0.0)
+"""Services by mark for probes carry nobody's connections."""
 
 
-def desired_state(site: Site, node: Node) -> DesiredState:
+def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> DesiredState:
     """Return what this node's kernel must hold for the site.
+
+    Args:
+        site: what is wanted when all is well.
+        node: what differs on this node.
+        overlay: what that comes to now.
 
     Raises:
         PlanRefused: `node.yaml` does not name the device of a network that the site uses.
     """
     marks = assign_marks(site)
     state = DesiredState(
-        addresses=_addresses(site, node),
+        addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
         sysctls=_sysctls(site, node),
         nft=_classifier(site, marks),
         timeouts=_timeouts(site),
     )
+    modes = overlay.services
     for service in site.virtual_services:
         policy = ServicePolicy(service.name, service.drain)
-        for key, server in virtual_servers(service, marks.get(service.name, 0)):
-            state.services[key] = server
-            state.policies[key] = policy
+        made = dict(virtual_servers(service, marks.get(service.name, 0), modes.get(service.name)))
+        if overlay.servers or modes:
+            leaving = overlay_services(service, ((key.port, server) for key, server in made.items()), overlay)
+            policy = policy._replace(cut_at=tuple(leaving.items())) if leaving else policy
+        state.services.update(made)
+        state.policies.update(dict.fromkeys(made, policy))
+    for key, server in path_services(overlay.paths):
+        state.services[key] = server
+        state.policies[key] = PATH_POLICY
     return state
 
 
-def virtual_servers(service: VirtualService, mark: int) -> Iterator[tuple[ServiceKey, VirtualServer]]:
-    """Yield the IPVS services of one virtual service: one by mark, or one per port."""
+def virtual_servers(
+    service: VirtualService, mark: int, mode: Mode | None = None
+) -> Iterator[tuple[ServiceKey, VirtualServer]]:
+    """Yield the IPVS services of one virtual service as configured: one by mark, or one per port.
+
+    Args:
+        service: the virtual service.
+        mark: its firewall mark, or 0.
+        mode: decides whether the sorry server answers; None: the configured weights do.
+    """
     address = Address(service.address)
     attributes = _attributes(service)
     family = family_of(address)
     if by_mark(service):
         key = ServiceKey(family, 0, Address(b""), 0, mark)
-        yield key, VirtualServer(attributes, _destinations(service, 0))
+        yield key, VirtualServer(attributes, _destinations(service, 0, mode))
         return
     protocol = service.protocol.number.value
     for ports in service.ports:
         key = ServiceKey(family, protocol, address, ports.low)
-        yield key, VirtualServer(attributes, _destinations(service, ports.low))
+        yield key, VirtualServer(attributes, _destinations(service, ports.low, mode))
 
 
 def _attributes(service: VirtualService) -> ServiceAttributes:
@@ -80,7 +105,7 @@ def _attributes(service: VirtualService) -> ServiceAttributes:
     return ServiceAttributes(service.scheduler.value, int(flags), timeout_s, prefix, engine)
 
 
-def _destinations(service: VirtualService, port: int) -> Destinations:
+def _destinations(service: VirtualService, port: int, mode: Mode | None) -> Destinations:
     forwarding = service.forwarding.number
     tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
     method = int(forwarding)
@@ -91,7 +116,7 @@ def _destinations(service: VirtualService, port: int) -> Destinations:
         for server in service.real_servers
     }
     sorry = service.sorry_server
-    if sorry is not None and not any(server.weight for server in service.real_servers):
+    if sorry is not None and wants_sorry(service, mode):
         key, attributes = _sorry(service, sorry, port)
         destinations[key] = attributes
     return destinations
@@ -113,7 +138,7 @@ def _tunnel(service: VirtualService) -> tuple[int, int, int]:
     return (int(tunnel.type.number), tunnel.port or 0, int(tunnel.checksum.flag))
 
 
-def _addresses(site: Site, node: Node) -> dict[AddressKey, AddressAttributes]:
+def _addresses(site: Site, node: Node, withdrawn: set[bytes]) -> dict[AddressKey, AddressAttributes]:
     addresses: dict[AddressKey, AddressAttributes] = {}
     present: set[bytes] = set()
     for name, network in site.networks.items():
@@ -123,7 +148,7 @@ def _addresses(site: Site, node: Node) -> dict[AddressKey, AddressAttributes]:
             addresses[key] = _address_attributes(key.address)
             present.add(shared.address)
     for service in site.virtual_services:
-        if service.address in present:
+        if service.address in present or service.address in withdrawn:
             continue
         present.add(service.address)
         address = Address(service.address)

@@ -212,15 +212,21 @@ class _Planner:
     def _let_go(self, key: ServiceKey, want: VirtualServer, have: VirtualServer) -> bool:
         """Send away the real servers that are not wanted; return whether any is there after this round."""
         policy = self.desired.policies.get(key, ServicePolicy("", self.options.default_drain_s))
+        cut_at = dict(policy.cut_at)
         leaving = [name for name in have.destinations if name not in want.destinations]
         for name in leaving:
-            self._leave(key, name, have.destinations[name], policy.drain_s)
+            self._leave(key, name, have.destinations[name], policy.drain_s, cut_at.get(name))
         return any(DrainKey(key, name) in self.drainer.drains for name in leaving)
 
     def _leave(
-        self, key: ServiceKey, name: DestinationKey, attributes: DestinationAttributes, drain_s: float
+        self,
+        key: ServiceKey,
+        name: DestinationKey,
+        attributes: DestinationAttributes,
+        drain_s: float,
+        cut_at: float | None,
     ) -> None:
-        action = self.drainer.leave(key, name, attributes, drain_s)
+        action = self.drainer.leave(key, name, attributes, drain_s, cut_at)
         if isinstance(action, RemoveDestination):
             self.phases[Phase.REMOVE_DESTINATIONS].append(action)
         elif isinstance(action, QuiesceDestination):
@@ -228,7 +234,7 @@ class _Planner:
 
     def _remove_service(self, key: ServiceKey, have: VirtualServer) -> None:
         """A service goes when the last of its real servers may; removing it removes them."""
-        drain_s = self.options.default_drain_s
+        drain_s = self.ownership.drain_s.get(key, self.options.default_drain_s)
         leaving = [
             self.drainer.leave(key, name, attributes, drain_s)
             for name, attributes in have.destinations.items()

@@ -74,19 +74,30 @@ class Drainer:
         key: DestinationKey,
         attributes: DestinationAttributes,
         drain_s: float,
+        cut_at: float | None = None,
     ) -> QuiesceDestination | RemoveDestination | None:
-        """Return what to do with a real server that is no longer wanted; None is to wait."""
+        """Return what to do with a real server that is no longer wanted; None is to wait.
+
+        Args:
+            service: the IPVS service.
+            key: the real server in it.
+            attributes: the real server as it is.
+            drain_s: how long it may keep its connections from when it begins to leave.
+            cut_at: until when instead, on the boot clock; also for a drain that is under way.
+        """
         counters = self.observed.counters.get(service, {}).get(key, NO_CONNECTIONS)
         connections = open_connections(service, counters)
         drain_key = DrainKey(service, key)
         drain = self.known.get(drain_key)
-        deadline_at = drain.deadline_at if drain else self.now + drain_s
+        deadline_at = cut_at
+        if deadline_at is None:
+            deadline_at = drain.deadline_at if drain else self.now + drain_s
         settled = not attributes.weight and (drain is None or self.now - drain.since_at >= SETTLE_S)
         if self.cut or deadline_at <= self.now or (settled and not connections):
             return RemoveDestination(service, key)
         if attributes.weight:
             self.drains[drain_key] = Drain(self.now, deadline_at)
             return QuiesceDestination(service, key, attributes, deadline_at - self.now)
-        self.drains[drain_key] = drain or Drain(self.now, deadline_at)
+        self.drains[drain_key] = Drain(drain.since_at if drain else self.now, deadline_at)
         self.pending.append(PendingDrain(drain_key, connections, deadline_at - self.now))
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kernelbal.model.ipvs import Timeouts
+from kernelbal.model.ipvs import ServiceKey, Timeouts
 from kernelbal.model.network import AddressKey
 from kernelbal.model.state import DesiredState, ObservedState, Ownership
 from kernelbal.plan.actions import (
@@ -23,7 +23,7 @@ from kernelbal.plan.actions import (
     SetTimeouts,
     WriteSysctl,
 )
-from kernelbal.plan.result import Plan
+from kernelbal.plan.result import DEFAULT_OPTIONS, Plan
 
 
 def claim(ownership: Ownership, plan: Plan, desired: DesiredState, observed: ObservedState) -> Ownership:
@@ -41,7 +41,15 @@ def claim(ownership: Ownership, plan: Plan, desired: DesiredState, observed: Obs
         sysctls=_first_values(plan, observed) | known.sysctls,
         timeouts=known.timeouts or _first_timeouts(plan),
         drains=plan.drains,
+        drain_s=_drain_times(known, desired),
     )
+
+
+def _drain_times(known: Ownership, desired: DesiredState) -> dict[ServiceKey, float]:
+    """What is removed later drains as the site file said when it still had it."""
+    usual = DEFAULT_OPTIONS.default_drain_s
+    gone = {key: drain_s for key, drain_s in known.drain_s.items() if key not in desired.services}
+    return gone | {key: each.drain_s for key, each in desired.policies.items() if each.drain_s != usual}
 
 
 def _addresses_of(plan: Plan, desired: DesiredState, observed: ObservedState) -> set[AddressKey]:
@@ -82,6 +90,7 @@ def _still_there(ownership: Ownership, desired: DesiredState, observed: Observed
             if path in kept or observed.sysctls.get(path) not in (None, first)
         },
         timeouts=None if restored else ownership.timeouts,
+        drain_s={key: drain_s for key, drain_s in ownership.drain_s.items() if key in observed.services},
     )
 
 
@@ -101,6 +110,7 @@ def settle(ownership: Ownership, outcomes: Iterable[Outcome], desired: DesiredSt
         links=ownership.links - links,
         sysctls={path: old for path, old in ownership.sysctls.items() if path not in restored},
         timeouts=None if first_timeouts else ownership.timeouts,
+        drain_s={key: drain_s for key, drain_s in ownership.drain_s.items() if key not in services},
     )
 
 

@@ -194,10 +194,11 @@ def test_no_connection_is_cut_before_its_deadline(
     world = World(kernel)
     world.apply(before)
     world.load(counts)
+    policies = before.policies | desired.policies
     live = {
         key
         for key in _connections(kernel)
-        if key.service not in desired.services or desired.policies[key.service].drain_s > wait_s
+        if key.service not in policies or policies[key.service].drain_s > wait_s
     }
     addresses = {(k.device, k.address) for k in kernel.addresses}
     world.apply(desired)

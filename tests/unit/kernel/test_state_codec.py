@@ -43,6 +43,7 @@ OWNERSHIP = Ownership(
     sysctls={"net/ipv4/vs/sync_threshold": "3\t50", "net/ipv4/ip_forward": "0"},
     timeouts=Timeouts(900, 120, 300),
     drains={DrainKey(WEB, SERVER): Drain(12.5, 72.5), DrainKey(MARKED, SERVER6): Drain(1.0, 2.0)},
+    drain_s={MARKED: 0.0, WEB: 7.5},
 )
 STATE = DesiredState(
     services={
@@ -109,8 +110,15 @@ def test_record_with_a_part_missing_or_mistyped_is_refused(name: str) -> None:
         with pytest.raises(Malformed):
             decode_ownership(json.dumps({**document, name: value}))
     del document[name]
-    with pytest.raises(Malformed):
-        decode_ownership(json.dumps(document))
+    if name != "drain_s":
+        with pytest.raises(Malformed):
+            decode_ownership(json.dumps(document))
+
+
+def test_record_of_an_older_release_has_no_drain_times() -> None:
+    document: dict[str, Any] = json.loads(encode_ownership(OWNERSHIP))
+    del document["drain_s"]
+    assert decode_ownership(json.dumps(document)) == replace(OWNERSHIP, drain_s={})
 
 
 @pytest.mark.parametrize("name", [n for n in json.loads(encode_snapshot(SNAPSHOT)) if n != "deadline_at"])
