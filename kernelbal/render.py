@@ -1,4 +1,4 @@
-"""Text from the project's data files: Jinja2 templates, where an unknown name is an error, and systemd units."""
+"""Text from the data files: Jinja2 templates, where an unknown name is an error, and systemd units."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Runs tests that need a kernel of their own in the lab, and reports each as a result of this run.
 
 Tests marked `needs_ipvs` run in a lab back end (`KERNELBAL_LAB_BACKEND`, default `auto`; User-mode Linux in
-virtual time), tests marked `needs_root` in private namespaces on the running kernel. All of a kind run in one
-guest, which is started when the first of them is due; `-k`, node ids and `-x` work as ever. Without a usable
-back end they are skipped with the reason, and fail where `CI` or `KERNELBAL_REQUIRE_IPVS` is set.
+virtual time), tests marked `needs_machine` always in User-mode Linux, tests marked `needs_root` in private
+namespaces on the running kernel. All of a kind run in one guest, which is started when the first of them is
+due; `-k`, node ids and `-x` work as ever. Without a usable back end they are skipped with the reason, and fail
+where `CI` or `KERNELBAL_REQUIRE_IPVS` is set.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ import pytest
 from kernelbal.lab.backends.base import Backend, GuestCommand, Streams
 from kernelbal.lab.backends.choose import choose
 from kernelbal.lab.backends.netns import NetnsBackend
+from kernelbal.lab.backends.uml import UmlBackend
 from kernelbal.lab.errors import BackendUnavailable, LabError
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.names import BackendName
@@ -200,8 +202,17 @@ class GuestItem(pytest.Item):
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "needs_ipvs": lambda: choose(BackendName(os.environ.get("KERNELBAL_LAB_BACKEND", "auto"))),
+    "needs_machine": lambda: _machine(),
     "needs_root": lambda: _running_kernel(),
 }
+
+
+def _machine() -> Backend:
+    backend = UmlBackend()
+    refusal = backend.refusal()
+    if refusal is not None:
+        raise BackendUnavailable(str(refusal))
+    return backend
 
 
 def _running_kernel() -> Backend:
