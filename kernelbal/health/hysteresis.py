@@ -11,7 +11,9 @@ _NEW = ProbeState()
 _HEALTH: Final = {True: Health.UP, False: Health.DOWN}
 
 
-def judged(state: ProbeState, verdict: Verdict, now: float, took_s: float, timing: Timing) -> ProbeState:
+def judged(
+    state: ProbeState, verdict: Verdict, now: float, took_s: float | None, timing: Timing
+) -> ProbeState:
     """Return the state after one more result.
 
     The first result decides alone; after it `timing.rise` good ones in a row make up of down, `timing.fall`
@@ -21,11 +23,11 @@ def judged(state: ProbeState, verdict: Verdict, now: float, took_s: float, timin
         state: before it.
         verdict: the result.
         now: when the probe ended, in seconds on the boot clock.
-        took_s: how long it took.
+        took_s: how long it took; None where that says nothing of the real server.
         timing: how many results decide.
     """
     result = _HEALTH[verdict.good]
-    response_s = took_s if verdict.good else state.response_s
+    response_s = took_s if verdict.good and took_s is not None else state.response_s
     if result is state.health:
         # Made by position, as this happens after nearly every probe.
         reason, since_at = verdict.reason, state.since_at

@@ -120,6 +120,11 @@ class Wheel(Generic[T]):
         found = heapq.heappop(self._order)
         return found, self._slots.pop(found)
 
+    def clear(self) -> None:
+        """Take everything out."""
+        self._slots.clear()
+        self._order.clear()
+
 
 class Due(NamedTuple, Generic[E]):
     """What is due at once.

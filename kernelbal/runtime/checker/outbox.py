@@ -1,0 +1,80 @@
+"""What goes to the director: changes at the end of the tick, all else once a second."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from kernelbal.health.wire import Notice, Report, encode_report
+from kernelbal.model.event import Topic
+from kernelbal.model.health import ProbeState
+
+EVERY_S: Final = 1.0
+"""How often what is not urgent is sent; also without news, as a sign of life."""
+NOTICE_S: Final = 60.0
+"""How often a notice of one topic is sent at most."""
+
+
+class Outbox:
+    """Collects states and notices, and sends them without ever waiting.
+
+    While the director does not read, states of the same probe replace each other, so that what is kept is
+    bounded by the number of probes.
+    """
+
+    def __init__(self, connection: socket.socket, watch_writable: Callable[[bool], None]) -> None:
+        """Send over a non-blocking socket.
+
+        Args:
+            connection: to the director.
+            watch_writable: called when `write` shall be called once the socket takes more, or no longer.
+        """
+        self._connection = connection
+        self._watch_writable = watch_writable
+        self._unsent = bytearray()
+        self._notices: list[Notice] = []
+        self._told_at: dict[Topic, float] = {}
+        self.usual: dict[str, ProbeState] = {}
+        self.urgent: dict[str, ProbeState] = {}
+        self.next_at = 0.0
+
+    def tell(self, notice: Notice, now: float) -> None:
+        """Send a notice with the next report, unless one of its topic was sent within `NOTICE_S`."""
+        told_at = self._told_at.get(notice.topic)
+        if told_at is None or now - told_at >= NOTICE_S:
+            self._told_at[notice.topic] = now
+            self._notices.append(notice)
+
+    def flush(self, now: float, late_p99_s: Callable[[], float], probes: int) -> None:
+        """Send what is urgent, and all else when its second is over."""
+        everything = now >= self.next_at
+        if self._unsent or not (everything or self.urgent):
+            return
+        states, self.urgent = self.urgent, {}
+        if everything:
+            self.next_at = now + EVERY_S
+            states, self.usual = {**self.usual, **states}, {}
+        else:
+            for key in states:
+                self.usual.pop(key, None)
+        notices, self._notices = tuple(self._notices), []
+        for line in encode_report(Report(now, states, notices, late_p99_s(), probes)):
+            self._unsent += line
+        self.write()
+
+    def write(self) -> None:
+        """Send as much as the socket takes.
+
+        Raises:
+            ConnectionError: the director is gone.
+        """
+        had_to_wait = False
+        while self._unsent:
+            try:
+                sent = self._connection.send(self._unsent)
+            except BlockingIOError:
+                had_to_wait = True
+                break
+            del self._unsent[:sent]
+        self._watch_writable(had_to_wait)

@@ -1,0 +1,93 @@
+"""Sockets for probes: family, source address, firewall mark, and the scope of link-local addresses."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Final
+
+from kernelbal.health.wire import Notice
+from kernelbal.model.address import AF_INET, Address, family_of, format_address
+from kernelbal.model.event import Topic
+from kernelbal.model.health import Target
+
+if TYPE_CHECKING:
+    from kernelbal.runtime.checker.ground import Task
+
+FLAGS: Final = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_LINK_LOCAL: Final = b"\xfe\x80"
+_SO_MARK: Final = 36
+_IP_BIND_ADDRESS_NO_PORT: Final = 24
+
+
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+"""What `connect` takes."""
+
+
+class Obstacle(Exception):
+    """A probe cannot be run as it is meant; the notice says why."""
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(notice.message)
+        self.notice = notice
+
+
+def socket_address(address: Address, port: int) -> SocketAddress:
+    """Return what `connect` and `bind` take."""
+    text = format_address(address)
+    if family_of(address) == AF_INET:
+        return text, port
+    return text, port, 0, _scope() if address[:2] == _LINK_LOCAL else 0
+
+
+def _scope() -> int:
+    """Return the index of the one device that a link-local address can be on; 0 if there are several."""
+    devices = [index for index, name in socket.if_nameindex() if name != "lo"]
+    return devices[0] if len(devices) == 1 else 0
+
+
+def connect(made: socket.SocketType, task: Task) -> int:
+    """Begin to connect a new socket to a task's target, and return the error number, 0 if it stands.
+
+    Raises:
+        Obstacle: this machine does not allow it.
+    """
+    target = task.probe.target
+    address = task.socket_address
+    if address is None:
+        address = task.socket_address = socket_address(target.address, target.port)
+    try:
+        if target.mark or target.source:
+            prepare(made, target)
+        return made.connect_ex(address)
+    except OSError as error:
+        return error.errno or errno.EINVAL
+
+
+def prepare(made: socket.SocketType, target: Target) -> None:
+    """Give a socket the source address and the firewall mark of a target.
+
+    Raises:
+        Obstacle: this machine does not allow it.
+        OSError: it ran out of something.
+    """
+    if target.mark:
+        try:
+            made.setsockopt(socket.SOL_SOCKET, _SO_MARK, target.mark)
+        except PermissionError:
+            message = "probes with a firewall mark need CAP_NET_ADMIN"
+            raise Obstacle(_unable(message, "add it to AmbientCapabilities= of the service")) from None
+    if target.source:
+        # Only now a port would be taken; with this option that is left to `connect`, which knows more.
+        made.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        try:
+            made.bind(socket_address(target.source, 0))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+            message = f"source address {format_address(target.source)} of a check is not on this machine"
+            raise Obstacle(_unable(message, "correct `source`, or add the address")) from None
+
+
+def _unable(message: str, hint: str) -> Notice:
+    return Notice(Topic.CHECKER_UNABLE, message, hint)

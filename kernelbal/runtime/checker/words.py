@@ -1,0 +1,76 @@
+"""Errors of probes in words for people, and which of them are no fault of the real server."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+from typing import Final
+
+from kernelbal.health.wire import Notice
+from kernelbal.model.event import Topic
+
+EXHAUSTED: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+)
+"""This machine has run out of something: the probe says nothing of the real server."""
+
+_WORDS: Final = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection reset",
+    errno.ECONNABORTED: "connection reset",
+    errno.EHOSTUNREACH: "no route to host, or it does not answer ARP or neighbour discovery",
+    errno.ENETUNREACH: "network unreachable: this machine has no route",
+    errno.ETIMEDOUT: "no answer",
+    errno.EACCES: "refused by a packet filter, or a route on this machine that prohibits it",
+    errno.EPERM: "refused by a packet filter on this machine",
+    errno.EPROTO: "protocol error",
+    errno.ENOPROTOOPT: "protocol unreachable",
+    errno.EHOSTDOWN: "no answer to ARP or neighbour discovery",
+    errno.EINVAL: "invalid address: a link-local one needs the one device that it is on",
+    errno.EMSGSIZE: "packet too big for the path",
+}
+_EXHAUSTED_OF: Final = {
+    errno.EMFILE: "file descriptors",
+    errno.ENFILE: "file descriptors in the whole system",
+    errno.EADDRNOTAVAIL: "local ports",
+    errno.EAGAIN: "local ports, processes or memory",
+}
+_EXHAUSTED_HINT: Final = {
+    errno.EMFILE: "raise LimitNOFILE of the service",
+    errno.ENFILE: "raise the sysctl fs.file-max",
+    errno.EADDRNOTAVAIL: "widen the sysctl net.ipv4.ip_local_port_range, or probe less often",
+}
+
+
+def failure(number: int) -> str:
+    """Return what a socket's error says of the real server."""
+    return _WORDS.get(number) or os.strerror(number).lower()
+
+
+def starvation(number: int) -> Notice:
+    """Return the notice of an error that says that this machine ran out of something."""
+    what = _EXHAUSTED_OF.get(number, "memory")
+    message = f"out of {what}: probes are left out, states stay as they are"
+    return Notice(Topic.CHECKER_STARVED, message, _EXHAUSTED_HINT.get(number, ""))
+
+
+def timed_out(timeout_s: float, awaited: str = "") -> str:
+    """Return the failure of a probe that took too long."""
+    return f"timeout after {timeout_s:g} s" + (f", waiting for {awaited}" if awaited else ": no answer")
+
+
+def tls_failure(error: ssl.SSLError) -> str:
+    """Return why TLS failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not valid: {error.verify_message.rstrip('.')}"
+    reason = (error.reason or "").replace("_", " ").lower()
+    for prefix in ("tlsv1 alert ", "sslv3 alert ", "tlsv13 alert ", "tlsv1 "):
+        if reason.startswith(prefix):
+            return f"TLS alert: {reason.removeprefix(prefix).removeprefix('alert ')}"
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or "unexpected eof" in reason:
+        return "connection closed during the TLS handshake"
+    if reason in ("wrong version number", "http request", "packet length too long", "record layer failure"):
+        return f"does not speak TLS ({reason})"
+    return f"TLS failed: {reason or error}"
