@@ -14,6 +14,7 @@ import typer
 import typer.core
 
 from kernelbal.cli import apply, check, confirm, explain, lab, plan, release, schema, setup, status
+from kernelbal.cli import run as daemon
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
 from kernelbal.cli.output import print_error, say
 from kernelbal.errors import KernelbalError
@@ -35,6 +36,7 @@ COMMANDS = (
     Command(apply.apply, apply.EPILOG),
     Command(confirm.confirm, confirm.EPILOG),
     Command(confirm.rollback, confirm.ROLLBACK_EPILOG),
+    Command(daemon.run, daemon.EPILOG),
     Command(status.status, status.EPILOG),
     Command(explain.explain, explain.EPILOG),
     Command(release.release, release.EPILOG),

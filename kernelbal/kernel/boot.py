@@ -25,6 +25,16 @@ def boot_clock_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def monotonic_us() -> int:
+    """Return microseconds on CLOCK_MONOTONIC, the clock that systemd compares with."""
+    return time.monotonic_ns() // 1000
+
+
+def wall_clock_s() -> float:
+    """Return seconds since 1970: the clock of what must be understood after a reboot."""
+    return time.clock_gettime(time.CLOCK_REALTIME)
+
+
 def total_memory_bytes(proc: Path = PROC) -> int:
     """Return the memory that the kernel manages, in bytes.
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from kernelbal.model.ipvs import CounterTable, ServiceKey
+from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
 from kernelbal.model.nft import NftTable
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import Action, Outcome
 
 Progress = Callable[[int, int], None]
 """Called with the number of actions done and the number of all."""
+
+
+class Glance(NamedTuple):
+    """What can be learned of the IPVS table at a price that does not depend on its real servers.
+
+    Attributes:
+        services: how many services there are; None when the kernel does not say.
+        destinations: how many real servers each service has, for those of which the kernel tells it (IPv4).
+    """
+
+    services: int | None
+    destinations: dict[ServiceKey, int]
 
 
 class Kernel(Protocol):
@@ -44,6 +56,22 @@ class Kernel(Protocol):
 
         Returns:
             One outcome per action, in the same order.
+        """
+        ...
+
+    def read_services(self) -> ServiceTable:
+        """Return the IPVS table alone, without counters; empty when there is no IPVS.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        ...
+
+    def glance(self) -> Glance:
+        """Return what can be learned of the IPVS table very cheaply.
+
+        Raises:
+            KernelError: it cannot be read.
         """
         ...
 

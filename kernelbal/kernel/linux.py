@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Self, cast
 
 from kernelbal.errors import NotSupported
-from kernelbal.kernel.interface import Progress
+from kernelbal.kernel.interface import Glance, Progress
 from kernelbal.kernel.ipvs.table import IpvsTable
 from kernelbal.kernel.modules import IPVS, load_module
 from kernelbal.kernel.network import NetworkDrivers
-from kernelbal.model.ipvs import CounterTable, ServiceKey
+from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
 from kernelbal.model.nft import NftTable
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
@@ -105,6 +105,28 @@ class LinuxKernel:
             connection_table_size=ipvs.read_info().connection_buckets,
         )
         return self._network.observe(sysctls, state)
+
+    def read_services(self) -> ServiceTable:
+        """Return the IPVS table alone, without counters; empty when there is no IPVS.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        try:
+            return self.ipvs.read()[0]
+        except NotSupported:
+            return {}
+
+    def glance(self) -> Glance:
+        """Return what one or two system calls tell of the IPVS table, whatever its size.
+
+        Raises:
+            KernelError: IPVS cannot be opened.
+        """
+        try:
+            return self.ipvs.glance()
+        except NotSupported:
+            return Glance(0, {})
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return the counters of the named services that exist."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from kernelbal.errors import KernelError
+from kernelbal.kernel.interface import Glance
 from kernelbal.model.address import AF_INET6, family_of
 from kernelbal.model.ipvs import (
     CounterTable,
@@ -85,6 +86,16 @@ class FakeKernel:
             foreign_nft=self.foreign_nft,
             timeouts=self.timeouts,
             connection_table_size=4096,
+        )
+
+    def read_services(self) -> ServiceTable:
+        """Return a copy of the IPVS table."""
+        return self.observe().services
+
+    def glance(self) -> Glance:
+        """Return the counts."""
+        return Glance(
+            len(self.services), {key: len(server.destinations) for key, server in self.services.items()}
         )
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Self, TypeVar
 from kernelbal.errors import KernelError, NotSupported
 from kernelbal.kernel import errno_map
 from kernelbal.kernel.errno_map import Operation, Subject
+from kernelbal.kernel.interface import Glance
 from kernelbal.kernel.ipvs import settle, wire
 from kernelbal.kernel.ipvs.pack import Packer
 from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReader
@@ -200,6 +201,11 @@ class IpvsTable:
             if held is None or len(held.destinations) != count:
                 raise DumpInterrupted("the table changed while it was read")
         return table, found
+
+    def glance(self) -> Glance:
+        """Return how many services there are, and how many destinations each IPv4 service has."""
+        number = self._sockopt.number_of_services() if self._sockopt else None
+        return Glance(number, self._counts())
 
     def _counts(self) -> dict[ServiceKey, int]:
         return (self._sockopt.counts() if self._sockopt else None) or {}

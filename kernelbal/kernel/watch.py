@@ -1,0 +1,140 @@
+"""Being told that links, addresses or nftables changed (rtnetlink(7), `linux/netfilter/nfnetlink.h`).
+
+The messages themselves are not looked into: what is true is read afterwards, in one piece. IPVS tells nobody
+about its changes; its table has to be read again and again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from enum import IntFlag
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from kernelbal.kernel.netlink import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK
+
+NETLINK_NETFILTER: Final = 12
+NETLINK_ADD_MEMBERSHIP: Final = 1
+RTNLGRP_LINK: Final = 1
+RTNLGRP_IPV4_IFADDR: Final = 5
+RTNLGRP_IPV6_IFADDR: Final = 9
+NFNLGRP_NFTABLES: Final = 7
+
+GROUPS: Final = (
+    (NETLINK_ROUTE, (RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR)),
+    (NETLINK_NETFILTER, (NFNLGRP_NFTABLES,)),
+)
+RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
+_RECEIVE_BYTES: Final = 8192
+"""A longer message is cut off; nobody reads it."""
+MESSAGES_PER_READ: Final = 1000
+"""So many at once, then whoever calls gets other work done first."""
+
+
+class Notice(IntFlag):
+    """What was heard."""
+
+    NOTHING = 0
+    CHANGED = 1
+    LOST = 2
+    """The kernel had more to tell than the buffer holds: anything may have changed."""
+
+
+class Receiver(Protocol):
+    """What is needed of a socket."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
+
+    def recv(self, bufsize: int, /) -> bytes:
+        """Receive one datagram."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Subscription:
+    """One socket that hears of changes."""
+
+    def __init__(self, sock: Receiver) -> None:
+        self._sock = sock
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    def read(self) -> Notice:
+        """Take what has arrived, without a wait.
+
+        Raises:
+            OSError: the socket failed.
+        """
+        heard = Notice.NOTHING
+        for _ in range(MESSAGES_PER_READ):
+            try:
+                self._sock.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                heard |= Notice.LOST
+            else:
+                heard |= Notice.CHANGED
+        return heard
+
+
+class KernelWatch:
+    """Subscriptions to all changes that matter, in the network namespace of the thread that opened them."""
+
+    def __init__(self, subscriptions: tuple[Subscription, ...]) -> None:
+        self.subscriptions = subscriptions
+
+    @classmethod
+    def open(cls) -> Self:
+        """Subscribe; a kernel without nftables has nothing to tell of it.
+
+        Raises:
+            OSError: the kernel has no rtnetlink, or refuses a socket.
+        """
+        return cls(tuple(s for s in (_subscribe(*each) for each in GROUPS) if s is not None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every socket."""
+        for subscription in self.subscriptions:
+            subscription.close()
+
+
+def _subscribe(protocol: int, groups: tuple[int, ...]) -> Subscription | None:
+    try:
+        sock = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol
+        )
+    except OSError as error:
+        if error.errno == errno.EPROTONOSUPPORT and protocol != NETLINK_ROUTE:
+            return None
+        raise
+    try:
+        sock.bind((0, 0))
+        with contextlib.suppress(PermissionError):  # the default buffer does; an overflow is noticed
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        for group in groups:
+            sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+    except OSError:
+        sock.close()
+        raise
+    return Subscription(sock)

@@ -1,0 +1,114 @@
+"""The site and node documents as the daemon holds them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelbal.config.document import MAX_BYTES, paused_gc
+from kernelbal.config.load import load_node, load_site
+from kernelbal.errors import ConfigError, FileUnreadable, KernelbalError, PlanRefused, Problem
+from kernelbal.health.probes import plan_probes
+from kernelbal.kernel.daemon_state import GoodDocuments
+from kernelbal.model.health import ProbePlan
+from kernelbal.model.site import Node, Site
+from kernelbal.model.state import ObservedState
+from kernelbal.plan.desire import desired_state
+from kernelbal.plan.reachability import Fault, faults, unroutable
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the documents are."""
+
+    site: Path
+    node: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Both documents and what follows from them alone.
+
+    Attributes:
+        text: as they were written.
+        digest: SHA-256 of the site document.
+    """
+
+    site: Site
+    node: Node
+    probes: ProbePlan
+    text: GoodDocuments
+    digest: str
+
+
+def read_texts(paths: Paths) -> GoodDocuments:
+    """Return the bytes of both documents; of an endless one, more than a document may have.
+
+    Raises:
+        FileUnreadable: with the operating system's reason.
+    """
+    return GoodDocuments(_read(paths.site, "site"), _read(paths.node, "node"))
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        hint = f"name the {what} document, or create {path}"
+        raise FileUnreadable(f"cannot read {path}: {error.strerror}", hint) from error
+
+
+def parse(text: GoodDocuments, paths: Paths) -> Documents:
+    """Return the documents when they are valid and fit together.
+
+    Raises:
+        ConfigError: one is not valid.
+        PlanRefused: they do not fit together.
+    """
+    with paused_gc():
+        site = load_site(text.site, str(paths.site))
+        node = load_node(text.node, str(paths.node))
+        desired_state(site, node)
+        probes = plan_probes(site)
+    return Documents(site, node, probes, text, hashlib.sha256(text.site).hexdigest())
+
+
+def new_faults(new: Documents, old: Documents | None, observed: ObservedState) -> tuple[Fault, ...]:
+    """Return why virtual services of new documents would not work, but for what holds of the old ones too."""
+    found = faults(new.site, new.node, observed)
+    if old is None:
+        return found
+    known = set(faults(old.site, old.node, observed))
+    return tuple(fault for fault in found if fault not in known)
+
+
+def warnings_of(documents: Documents, observed: ObservedState) -> tuple[Fault, ...]:
+    """Return what may not work, such as a real server without a route."""
+    return unroutable(documents.site, observed)
+
+
+def refusal_of(found: Iterable[Fault]) -> PlanRefused:
+    """Return the error for faults."""
+    faults_found = tuple(found)
+    lines = [f"virtual service `{fault.service}`: {fault.message}" for fault in faults_found]
+    hints = dict.fromkeys(fault.hint for fault in faults_found)
+    return PlanRefused("this would not work: " + "; ".join(lines), "; ".join(hints))
+
+
+def problem_lines(error: KernelbalError) -> list[str]:
+    """Return one line per problem, with its place and its remedy."""
+    if isinstance(error, ConfigError):
+        return [problem_line(problem) for problem in error.problems]
+    return [f"{error.message} (hint: {error.hint})" if error.hint else error.message]
+
+
+def problem_line(problem: Problem) -> str:
+    """Return a problem as `site.yaml:3:5: key: message; expected ... (hint: ...)`."""
+    where = [str(problem.span)] if problem.span else []
+    keys = [problem.key] if problem.key else []
+    expected = f"; expected {problem.expected}" if problem.expected else ""
+    hint = f" (hint: {problem.hint})" if problem.hint else ""
+    return ": ".join([*where, *keys, problem.message]) + expected + hint

@@ -1,0 +1,279 @@
+"""Telling others what happens: scripts and webhooks of `notify` in the node document.
+
+Each hook has a bounded queue and a task of its own, and is given one event at a time, in their order. One
+that is slow or fails delays nobody else; what comes too fast is counted, and told as one summary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import signal
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from kernelbal.model.daemon import Hook
+from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.status import Recorded
+
+QUEUED: Final = 1000
+"""Most events that wait for one hook."""
+MINUTE_S: Final = 60.0
+_SAID_BYTES: Final = 400
+_OWN: Final = frozenset({Topic.HOOK_FAILED.value})
+"""A hook that fails is not told of it."""
+
+Tell = Callable[[Event], None]
+Deliver = Callable[[Hook, bytes], Awaitable[str]]
+"""Hands an event to a hook and returns why that failed; empty when it did not."""
+
+
+def wants(hook: Hook, topic: str) -> bool:
+    """Return whether a hook is to be told of a topic."""
+    subject = topic.partition(".")[0]
+    return topic not in _OWN and (not hook.topics or topic in hook.topics or subject in hook.topics)
+
+
+@dataclass(slots=True)
+class Allowance:
+    """Counts events per minute.
+
+    Attributes:
+        per_minute: most that are told.
+        suppressed: how many were not, in this minute.
+    """
+
+    per_minute: int
+    suppressed: int = 0
+    _began_at: float = float("-inf")
+    _told: int = 0
+
+    def take(self, now: float) -> bool:
+        """Return whether one more may be told now."""
+        if now - self._began_at >= MINUTE_S:
+            self._began_at, self._told = now, 0
+        if self._told >= self.per_minute:
+            self.suppressed += 1
+            return False
+        self._told += 1
+        return True
+
+    def summary_at(self) -> float | None:
+        """Return when to say how many were suppressed; None when none were."""
+        return self._began_at + MINUTE_S if self.suppressed else None
+
+    def take_summary(self) -> int:
+        """Return how many were suppressed since the last summary."""
+        count, self.suppressed = self.suppressed, 0
+        return count
+
+
+@dataclass(slots=True)
+class _Line:
+    """One hook with its queue."""
+
+    hook: Hook
+    allowance: Allowance
+    queue: deque[Recorded] = field(default_factory=deque)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    failing: str = ""
+
+
+class Hooks:
+    """All hooks of a node.
+
+    Args:
+        tell: takes events about hooks.
+        now: seconds on a steady clock.
+        deliver: hands an event to a hook.
+    """
+
+    def __init__(self, tell: Tell, now: Callable[[], float], deliver: Deliver | None = None) -> None:
+        self._tell = tell
+        self._now = now
+        self._deliver = deliver or deliver_to
+        self._lines: list[_Line] = []
+        self._replaced = asyncio.Event()
+
+    def replace(self, hooks: Sequence[Hook]) -> None:
+        """Tell these from now on."""
+        if [line.hook for line in self._lines] == list(hooks):
+            return
+        self._lines = [_Line(hook, Allowance(hook.per_minute)) for hook in hooks]
+        self._replaced.set()
+
+    def offer(self, recorded: Recorded) -> None:
+        """Queue an event for every hook that wants it; never waits."""
+        for line in self._lines:
+            if not wants(line.hook, recorded.topic):
+                continue
+            if len(line.queue) >= QUEUED or not line.allowance.take(self._now()):
+                line.allowance.suppressed += len(line.queue) >= QUEUED
+                line.more.set()
+                continue
+            line.queue.append(recorded)
+            line.more.set()
+
+    async def run(self) -> None:
+        """Serve the hooks until cancelled."""
+        while True:
+            self._replaced.clear()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._serve(line)) for line in self._lines]
+                await self._replaced.wait()
+                for task in tasks:
+                    task.cancel()
+
+    async def flush(self, within_s: float) -> None:
+        """Give what is queued a last chance; used at the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for line in self._lines:
+                    while line.queue:
+                        await self._hand_over(line, line.queue.popleft())
+
+    async def _serve(self, line: _Line) -> None:
+        while True:
+            line.more.clear()
+            while line.queue:
+                await self._hand_over(line, line.queue.popleft())
+            summary_at = line.allowance.summary_at()
+            wait_s = None if summary_at is None else max(0.0, summary_at - self._now())
+            try:
+                async with asyncio.timeout(wait_s):
+                    await line.more.wait()
+            except TimeoutError:
+                await self._summarise(line)
+
+    async def _summarise(self, line: _Line) -> None:
+        count = line.allowance.take_summary()
+        noun = "event" if count == 1 else "events"
+        message = f"{count} more {noun} in one minute than `per_minute` of {name_of(line.hook)} allows"
+        self._tell(
+            Event(
+                Topic.HOOKS_SUPPRESSED,
+                Severity.WARNING,
+                f"{message}; `kernelbal events` has them",
+                fields=(("hook", name_of(line.hook)), ("suppressed", str(count))),
+            )
+        )
+
+    async def _hand_over(self, line: _Line, recorded: Recorded) -> None:
+        fault = await self._deliver(line.hook, recorded.model_dump_json().encode() + b"\n")
+        if fault and fault != line.failing:
+            self._tell(
+                Event(
+                    Topic.HOOK_FAILED,
+                    Severity.WARNING,
+                    f"{name_of(line.hook)} was not told of {recorded.topic}: {fault}",
+                    fields=(("hook", name_of(line.hook)),),
+                )
+            )
+        line.failing = fault
+
+
+def name_of(hook: Hook) -> str:
+    """Return what a hook is called in messages; a webhook without its query, which may hold a secret."""
+    if hook.webhook:
+        return f"webhook {hook.webhook.partition('?')[0]}"
+    return f"script {hook.script[0]}"
+
+
+async def deliver_to(hook: Hook, document: bytes) -> str:
+    """Hand an event to a hook within its timeout; return why that failed, empty when it did not."""
+    try:
+        async with asyncio.timeout(hook.timeout):
+            if hook.webhook:
+                return await _post(hook.webhook, document)
+            return await _run(hook, document)
+    except TimeoutError:
+        return f"it took longer than {hook.timeout:g} s"
+
+
+async def _post(url: str, document: bytes) -> str:
+    import aiohttp
+
+    headers = {"Content-Type": "application/json"}
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=document, headers=headers, allow_redirects=False) as answer,
+        ):
+            return "" if answer.status < 300 else f"it answered {answer.status} {answer.reason}"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+async def _run(hook: Hook, document: bytes) -> str:
+    """Run a script as its user, in a session of its own that ends with it."""
+    try:
+        identity = _identity(hook.user)
+        process = await asyncio.create_subprocess_exec(
+            *hook.script,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            user=identity.user,
+            group=identity.group,
+            extra_groups=identity.extra_groups,
+        )
+    except (OSError, KeyError) as error:
+        return _start_fault(hook, error)
+    try:
+        said = await _converse(process, document)
+        status = await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
+            await process.wait()
+    return f"it exited with {status}: {said}" if status else ""
+
+
+async def _converse(process: asyncio.subprocess.Process, document: bytes) -> str:
+    """Feed the document and return the first words of what the script complains about."""
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with contextlib.suppress(ConnectionError):
+        process.stdin.write(document)
+        await process.stdin.drain()
+    process.stdin.close()
+    said = b""
+    while chunk := await process.stderr.read(4096):
+        said = (said + chunk)[:_SAID_BYTES]
+    return " ".join(said.decode(errors="replace").split())
+
+
+class _Identity(NamedTuple):
+    """As whom a program runs; None: as we do."""
+
+    user: int | None = None
+    group: int | None = None
+    extra_groups: list[int] | None = None
+
+
+def _identity(user: str) -> _Identity:
+    """Return the identity of a user; our own when we are that user.
+
+    Raises:
+        KeyError: there is no such user.
+    """
+    entry = pwd.getpwnam(user)
+    if entry.pw_uid == os.geteuid():
+        return _Identity()
+    return _Identity(entry.pw_uid, entry.pw_gid, [])
+
+
+def _start_fault(hook: Hook, error: OSError | KeyError) -> str:
+    if isinstance(error, KeyError):
+        return f"there is no user `{hook.user}`"
+    if isinstance(error, PermissionError) and os.geteuid() != 0:
+        return f"it cannot be run as `{hook.user}`: {error.strerror}"
+    return f"it cannot be run: {error.strerror}"

@@ -1,0 +1,65 @@
+"""Events as log lines: `topic service=web server=10.0.0.11 message="..."`, one each.
+
+Under systemd a line begins with its priority (`sd-daemon(3)`), and the journal adds the time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, TextIO
+
+from kernelbal.model.event import Severity
+from kernelbal.model.status import Recorded
+
+PRIORITY: Final = {
+    Severity.ERROR.value: 3,
+    Severity.WARNING.value: 4,
+    Severity.NOTICE.value: 5,
+    Severity.INFO.value: 6,
+}
+"""syslog's numbers."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/+@%,~\[\]-]+")
+
+
+def format_line(recorded: Recorded) -> str:
+    """Return an event as one line without its priority; control characters are escaped."""
+    words = [recorded.topic]
+    named = {"service": recorded.service, "server": recorded.server, **recorded.fields}
+    words.extend(f"{name}={_value(value)}" for name, value in named.items() if value)
+    words.append(f"message={_value(recorded.message)}")
+    return " ".join(words)
+
+
+def _value(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+class Log:
+    """Writes lines to a stream.
+
+    Args:
+        stream: usually standard error.
+        priorities: whether lines begin with a priority, as under systemd.
+    """
+
+    def __init__(self, stream: TextIO, *, priorities: bool) -> None:
+        self._stream = stream
+        self._priorities = priorities
+
+    def note(self, text: str, at: str) -> None:
+        """Write a line that is no event."""
+        self._put(f"<6>{text}" if self._priorities else f"{at} {text}")
+
+    def write(self, recorded: Recorded) -> None:
+        """Write an event; a log that cannot be written to disturbs nobody."""
+        prefix = f"<{PRIORITY[recorded.severity]}>" if self._priorities else f"{recorded.at} "
+        self._put(prefix + format_line(recorded))
+
+    def _put(self, line: str) -> None:
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return

@@ -1,0 +1,98 @@
+"""How often something is read whose price depends on the size of the site.
+
+A reading that took `c` seconds of one core is repeated after `c / share` seconds, within bounds: so it never
+takes more than that share of a core. On a 2 GHz core the whole IPVS table of 1,000 real servers takes about
+2 ms and is compared every half second; that of 100,000 takes some 0.2 s and is compared every 20 s. What a
+glance shows, the number of services and of the real servers of each IPv4 service, takes 2 ms for 2,000
+services and is looked at every quarter of a second: so what is removed by hand is missed within a second in
+a site of any size, and only a changed weight or an IPv6 real server may wait for the whole table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+GLANCE_SHARE: Final = 0.01
+TABLE_SHARE: Final = 0.01
+COUNTER_SHARE: Final = 0.01
+ASKED_SHARE: Final = 0.1
+"""Share of a core for counters while somebody looks at them."""
+ASKED_FOR_S: Final = 10.0
+"""Somebody who asked is taken to be looking for so long, in seconds."""
+NEWEST_WEIGHS: Final = 0.5
+
+
+@dataclass(slots=True)
+class Pace:
+    """When one kind of reading is due.
+
+    Attributes:
+        share: of one core, at most.
+        shortest_s: between two readings, however cheap.
+        longest_s: between two readings, however dear.
+        next_at: when the next one is due.
+    """
+
+    share: float
+    shortest_s: float
+    longest_s: float
+    next_at: float = 0.0
+    cost_s: float | None = None
+
+    def spent(self, cost_s: float, now: float) -> None:
+        """Note what a reading took, in seconds of a core, and set when the next one is due."""
+        old = cost_s if self.cost_s is None else self.cost_s
+        self.cost_s = NEWEST_WEIGHS * cost_s + (1 - NEWEST_WEIGHS) * old
+        self.next_at = now + min(max(self.cost_s / self.share, self.shortest_s), self.longest_s)
+
+
+class Look(Enum):
+    """What is read beside rounds."""
+
+    GLANCE = "glance"
+    TABLE = "table"
+    COUNTERS = "counters"
+
+
+class Looks:
+    """When to look at the IPVS table and its counters."""
+
+    def __init__(self) -> None:
+        self._paces = {
+            Look.GLANCE: Pace(GLANCE_SHARE, 0.25, 5.0),
+            Look.TABLE: Pace(TABLE_SHARE, 0.5, 30.0),
+            Look.COUNTERS: Pace(COUNTER_SHARE, 2.0, 60.0),
+        }
+        self._asked_at = float("-inf")
+
+    def asked(self, now: float) -> None:
+        """Note that somebody looks at counters: they are read more often for a while."""
+        self._asked_at = now
+        pace = self._paces[Look.COUNTERS]
+        if pace.cost_s is not None:
+            soon = now + min(max(pace.cost_s / ASKED_SHARE, pace.shortest_s), pace.longest_s)
+            pace.next_at = min(pace.next_at, soon)
+
+    def due(self, now: float) -> Look | None:
+        """Return what is due, the cheapest first; None when nothing is."""
+        return next((look for look, pace in self._paces.items() if pace.next_at <= now), None)
+
+    def next_at(self) -> float:
+        """Return when the next one is due."""
+        return min(pace.next_at for pace in self._paces.values())
+
+    def spent(self, look: Look, cost_s: float, now: float) -> None:
+        """Note what a look took, in seconds of a core."""
+        pace = self._paces[look]
+        if look is Look.COUNTERS:
+            asked = now - self._asked_at < ASKED_FOR_S
+            pace.share = ASKED_SHARE if asked else COUNTER_SHARE
+        pace.spent(cost_s, now)
+
+    def settled(self, now: float) -> None:
+        """Note that a round has just read everything."""
+        for look in (Look.GLANCE, Look.TABLE):
+            pace = self._paces[look]
+            pace.next_at = max(pace.next_at, now + pace.shortest_s)

@@ -1,0 +1,136 @@
+"""When a round is due: a state machine without a clock.
+
+Whatever happens is a cause that is noted; many causes make one round. Timers are the retry after a failure,
+the resync, the deadline of the last decision, and the drains that are under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class Cause(Enum):
+    """Why a round runs."""
+
+    START = "start"
+    CONFIG = "config"
+    PROBES = "probes"
+    ORDER = "order"
+    NOTIFIED = "notified"
+    """The kernel said that something changed."""
+    OVERFLOW = "overflow"
+    """The kernel had more to say than fits: anything may have changed."""
+    TABLE = "table"
+    """The IPVS table is not as it was left."""
+    RETRY = "retry"
+    RESYNC = "resync"
+    DEADLINE = "deadline"
+    DRAIN = "drain"
+
+
+COALESCE_S: Final = 0.05
+"""How long a round waits for more causes after the first one, in seconds."""
+REST: Final = 1.0
+"""Rest after a round, as a multiple of how long it took: rounds never take more than half of the time."""
+RESYNC_S: Final = 30.0
+"""Everything is read again this often though nothing happened, in seconds."""
+DRAIN_POLL_S: Final = 1.0
+"""How often connections of leaving real servers are counted, in seconds."""
+RETRY_S: Final = 1.0
+"""Wait before the first retry, in seconds; it doubles with each failure."""
+LONGEST_RETRY_S: Final = 60.0
+FIGHT_S: Final = 5.0
+"""A repair within this time of the one before is a fight with another program; seconds."""
+LONGEST_TRUCE_S: Final = 10.0
+"""Longest wait between repairs in a fight, in seconds."""
+FREE_REPAIRS: Final = 5
+"""Repairs in a row that are made at once."""
+
+_PATIENT: Final = frozenset({Cause.NOTIFIED, Cause.OVERFLOW, Cause.TABLE})
+
+
+class Ending(NamedTuple):
+    """How a round ended.
+
+    Attributes:
+        converged: whether the kernel is as wanted.
+        repaired: whether something was put right that others had changed.
+        draining: whether real servers are leaving.
+        next_at: when the decision wants another round, or None.
+    """
+
+    converged: bool = True
+    repaired: bool = False
+    draining: bool = False
+    next_at: float | None = None
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Collects causes and says when the next round is due; instants are seconds on any steady clock."""
+
+    _causes: dict[Cause, float] = field(default_factory=dict)
+    _timers: dict[Cause, float] = field(default_factory=dict)
+    _rest_until: float = 0.0
+    _truce_until: float = 0.0
+    _failures: int = 0
+    _repairs: int = 0
+    _repaired_at: float = float("-inf")
+    _began_at: float = 0.0
+
+    def note(self, cause: Cause, now: float) -> None:
+        """Note that something happened; only the first of a kind since the last round counts."""
+        self._causes.setdefault(cause, now)
+
+    @property
+    def failures(self) -> int:
+        """Rounds in a row that did not converge."""
+        return self._failures
+
+    def due_at(self) -> float | None:
+        """Return when the next round shall begin; None: when something happens."""
+        wanted = [*self._timers.values(), *map(self._ready_at, self._causes.items())]
+        return max(min(wanted), self._rest_until) if wanted else None
+
+    def _ready_at(self, noted: tuple[Cause, float]) -> float:
+        cause, at = noted
+        return max(at + COALESCE_S, self._truce_until) if cause in _PATIENT else at + COALESCE_S
+
+    def begin(self, now: float) -> frozenset[Cause]:
+        """Begin a round; return why. What happens from here on is for the next one."""
+        due = {cause for cause, at in self._timers.items() if at <= now}
+        causes = frozenset(self._causes) | due
+        self._causes.clear()
+        self._timers.clear()
+        self._began_at = now
+        return causes
+
+    def end(self, now: float, ending: Ending) -> None:
+        """End the round that was begun."""
+        self._rest_until = now + REST * (now - self._began_at)
+        self._note_repair(now, repaired=ending.repaired)
+        self._timers[Cause.RESYNC] = now + RESYNC_S
+        if ending.next_at is not None:
+            self._timers[Cause.DEADLINE] = max(ending.next_at, now + COALESCE_S)
+        if ending.draining:
+            self._timers[Cause.DRAIN] = now + DRAIN_POLL_S
+        if ending.converged:
+            self._failures = 0
+            return
+        wait_s = min(RETRY_S * 2.0 ** min(self._failures, 16), LONGEST_RETRY_S)
+        self._failures += 1
+        self._timers[Cause.RETRY] = now + wait_s
+
+    def _note_repair(self, now: float, *, repaired: bool) -> None:
+        if not repaired:
+            if now - self._repaired_at > FIGHT_S + LONGEST_TRUCE_S:
+                self._repairs = 0
+            return
+        close = now - self._repaired_at < FIGHT_S + LONGEST_TRUCE_S
+        self._repairs = self._repairs + 1 if close else 1
+        self._repaired_at = now
+        excess = self._repairs - FREE_REPAIRS
+        if excess > 0:
+            self._truce_until = now + min(2.0 ** min(excess - 1, 8) * 0.5, LONGEST_TRUCE_S)

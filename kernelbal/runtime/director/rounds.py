@@ -1,0 +1,187 @@
+"""What one round does in the worker thread: decide, desire, prepare, perform.
+
+Everything that touches the kernel is here, and runs in one thread, one call at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
+
+from kernelbal.errors import KernelbalError, NotPermitted
+from kernelbal.health.decide import decide
+from kernelbal.health.decision import Decision, Facts, Memory
+from kernelbal.kernel.interface import Kernel
+from kernelbal.model.ipvs import CounterTable, ServiceKey
+from kernelbal.model.standing import Overlay
+from kernelbal.model.state import DesiredState, ObservedState
+from kernelbal.plan.actions import Outcome
+from kernelbal.plan.describe import describe
+from kernelbal.plan.desire import desired_state
+from kernelbal.plan.result import Plan
+from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report
+from kernelbal.runtime.director.documents import Documents
+from kernelbal.runtime.director.drift import repairs
+
+
+class ClosableKernel(Kernel, Protocol):
+    """A kernel whose sockets can be closed; it opens them again when needed."""
+
+    def close(self) -> None:
+        """Close every socket."""
+        ...
+
+
+class Inputs(NamedTuple):
+    """What a round is to be made from."""
+
+    documents: Documents
+    facts: Facts
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What a round came to.
+
+    Attributes:
+        desired: what was wanted; None when it could not be said.
+        plan: what was done; None when the kernel could not be read.
+        report: how it ended; None when nothing could be done.
+        repaired: the outcomes that put right what others had changed.
+        error: why the kernel is not as wanted; empty when it is.
+        hint: the remedy, or empty.
+        took_s: how long it took.
+        fatal: an error that no retry can help.
+    """
+
+    decision: Decision
+    desired: DesiredState | None = None
+    report: Report | None = None
+    repaired: tuple[Outcome, ...] = ()
+    error: str = ""
+    hint: str = ""
+    took_s: float = 0.0
+    fatal: KernelbalError | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What was done and what remains."""
+        return self.report.plan if self.report else Plan()
+
+    @property
+    def draining(self) -> bool:
+        """Whether real servers are leaving."""
+        return self.report is not None and bool(self.report.plan.drains or self.report.remaining.drains)
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The worker's side of rounds.
+
+    Attributes:
+        now: seconds on the boot clock.
+        left: the kernel as the last round left it; None before the first, and when a round failed midway.
+    """
+
+    kernel: ClosableKernel
+    store: OwnershipStore
+    now: Callable[[], float]
+    left: ObservedState | None = None
+    _documents: Documents | None = None
+    _overlay: Overlay | None = None
+    _desired: DesiredState = field(default_factory=DesiredState)
+
+    def run(self, inputs: Inputs) -> Outcomes:
+        """Run one round; an error of the kernel or the disk is part of the outcome."""
+        started_at = self.now()
+        documents = inputs.documents
+        decision = decide(documents.site, documents.probes, inputs.facts, inputs.memory)
+        try:
+            found = self._reconcile(documents, decision)
+        except KernelbalError as error:
+            self.kernel.close()
+            fatal = error if isinstance(error, NotPermitted) and self.left is None else None
+            found = Outcomes(decision, error=error.message, hint=error.hint or "", fatal=fatal)
+            self.left = None
+        return replace(found, took_s=self.now() - started_at)
+
+    def _reconcile(self, documents: Documents, decision: Decision) -> Outcomes:
+        desired = self._desire(documents, decision.overlay)
+        reconciler = Reconciler(self.kernel, self.store, self.now)
+        prepared = reconciler.prepare(desired)
+        before, self.left = self.left, None
+        report = reconciler.perform(prepared)
+        self.left = report.observed
+        error, hint = _fault_of(report)
+        repaired = tuple(repairs(before, prepared.observed, report.outcomes))
+        return Outcomes(decision, desired, report, repaired, error, hint)
+
+    def _desire(self, documents: Documents, overlay: Overlay) -> DesiredState:
+        """Return what is wanted; made anew only when documents or decision changed."""
+        if self._documents is not documents or self._overlay != overlay:
+            self._desired = desired_state(documents.site, documents.node, overlay)
+            self._documents, self._overlay = documents, overlay
+        return self._desired
+
+    def observe(self) -> ObservedState:
+        """Read the kernel, as a judgement of new documents needs it.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        return self.kernel.observe()
+
+    def changed_at_a_glance(self) -> bool:
+        """Return whether the IPVS table has other numbers of services or real servers than it was left with.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        if self.left is None:
+            return False
+        seen, left = self.kernel.glance(), self.left.services
+        if seen.services is not None and seen.services != len(left):
+            return True
+        return any(
+            key not in left or len(left[key].destinations) != count
+            for key, count in seen.destinations.items()
+        )
+
+    def changed(self) -> bool:
+        """Return whether the IPVS table is in any way not as it was left.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        return self.left is not None and self.kernel.read_services() != self.left.services
+
+    def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
+        """Return the counters of services.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+        return self.kernel.read_counters(services)
+
+    def close(self) -> None:
+        """Close the kernel's sockets; its state stays."""
+        self.kernel.close()
+
+
+def _fault_of(report: Report) -> tuple[str, str]:
+    """Return why a round did not converge, and the remedy."""
+    if report.converged:
+        return "", ""
+    failed = report.failed
+    if not failed:
+        return f"{len(report.remaining.actions)} changes did not take: others change the same things", ""
+    first = failed[0]
+    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return f"{_action_text(first)}: {first.message}{more}", first.hint
+
+
+def _action_text(outcome: Outcome) -> str:
+    line = describe(outcome.action, {})
+    return f"{line.sign} {line.text}"

@@ -1,0 +1,95 @@
+"""Writing to the state directory, away from the event loop; a disk that fails disturbs nobody but the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kernelbal.errors import StateError
+from kernelbal.health.decision import Memory
+from kernelbal.kernel.daemon_codec import Standings
+from kernelbal.kernel.daemon_state import DaemonState, GoodDocuments
+from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.health import ProbeState
+from kernelbal.model.standing import Orders
+from kernelbal.runtime.director.worker import Worker
+
+SHORTEST_S: Final = 1.0
+"""Standings are written at most this often, in seconds."""
+SHARE: Final = 0.02
+"""Writing takes at most this share of the time: a large site writes more rarely."""
+
+Standing = Callable[[], tuple[Mapping[str, ProbeState], Memory]]
+
+
+class Saver:
+    """Keeps the state directory up to date.
+
+    Args:
+        state: the directory.
+        worker: the thread that writes.
+        tell: takes events.
+        standing: returns what to write as standings.
+        now: seconds on a steady clock.
+    """
+
+    def __init__(
+        self,
+        state: DaemonState,
+        worker: Worker,
+        tell: Callable[[Event], None],
+        standing: Standing,
+        now: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._worker = worker
+        self._tell = tell
+        self._standing = standing
+        self._now = now
+        self._changed = asyncio.Event()
+        self._fault = ""
+
+    def standings_changed(self) -> None:
+        """Note that standings are to be written soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write standings whenever they changed, until cancelled."""
+        while True:
+            await self._changed.wait()
+            started_at = self._now()
+            await self.save_standings()
+            took_s = self._now() - started_at
+            await asyncio.sleep(max(SHORTEST_S, took_s / SHARE))
+
+    async def save_standings(self) -> None:
+        """Write standings now."""
+        self._changed.clear()
+        states, memory = self._standing()
+        standings = Standings(states=dict(states), memory=memory)
+        if not await self._write(self._state.save_standings, standings):
+            self._changed.set()
+
+    async def save_orders(self, orders: Orders) -> bool:
+        """Write orders; return whether they have reached the disk."""
+        return await self._write(self._state.save_orders, dict(orders))
+
+    async def save_good(self, documents: GoodDocuments) -> None:
+        """Keep a copy of the documents that are in force."""
+        await self._write(self._state.save_good, documents)
+
+    async def _write(self, write: Callable[..., None], value: object) -> bool:
+        try:
+            await self._worker.call(write, value)
+        except StateError as error:
+            if error.message != self._fault:
+                self._fault = error.message
+                hint = f" ({error.hint})" if error.hint else ""
+                message = f"{error.message}{hint}; work goes on, a restart would forget what is newer"
+                self._tell(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
+            return False
+        if self._fault:
+            self._fault = ""
+            self._tell(Event(Topic.STATE_SAVED, Severity.NOTICE, "the state directory can be written again"))
+        return True

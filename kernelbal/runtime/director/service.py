@@ -1,0 +1,317 @@
+"""The daemon: every part of a director in one event loop, from the first to the last moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from kernelbal.errors import KernelbalError, PlanRefused, StateError
+from kernelbal.kernel.boot import boot_clock_s, wall_clock_s
+from kernelbal.kernel.daemon_codec import Standings
+from kernelbal.kernel.daemon_state import DaemonState
+from kernelbal.kernel.inotify import DirectoryWatch
+from kernelbal.kernel.linux import LinuxKernel
+from kernelbal.kernel.watch import KernelWatch, Notice, Subscription
+from kernelbal.model.daemon import ApiSettings
+from kernelbal.model.event import Severity, Topic
+from kernelbal.runtime.checker.supervisor import CheckerSupervisor
+from kernelbal.runtime.director import overview
+from kernelbal.runtime.director.configuration import Origin, Start, start, told
+from kernelbal.runtime.director.director import Clocks, Director, Parts, new_book
+from kernelbal.runtime.director.documents import Paths
+from kernelbal.runtime.director.hooks import Hooks
+from kernelbal.runtime.director.journal import Journal
+from kernelbal.runtime.director.logline import Log
+from kernelbal.runtime.director.pacer import Cause
+from kernelbal.runtime.director.reporter import Reporter
+from kernelbal.runtime.director.rounds import Rounds
+from kernelbal.runtime.director.saver import Saver
+from kernelbal.runtime.director.status_view import iso
+from kernelbal.runtime.director.worker import Thread
+from kernelbal.runtime.systemd import SHARE, Notifier
+
+LONGEST_ROUND_S: Final = 60.0
+"""A round that takes longer hangs: systemd's watchdog gets no answer, and starts the daemon anew."""
+LONGEST_SILENCE_S: Final = 120.0
+"""The same holds when there was no checker for so long, in seconds."""
+LAST_HOOKS_S: Final = 2.0
+"""At the end, hooks have this long for what is queued, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `kernelbal run` was called with.
+
+    Attributes:
+        socket: of the control API; None takes that of the node document.
+    """
+
+    paths: Paths
+    state_dir: Path
+    socket: str | None = None
+
+
+def run(settings: Settings) -> None:
+    """Be the daemon until SIGTERM or SIGINT; the kernel stays as it is.
+
+    Raises:
+        KernelbalError: it cannot start; the message says why.
+    """
+    state = DaemonState(settings.state_dir)
+    notifier = Notifier.from_environment(os.environ, os.getpid())
+    with contextlib.closing(notifier), _held(state):
+        _refuse_unconfirmed(state)
+        began = start(settings.paths, state)
+        asyncio.run(_run(settings, state, began, notifier))
+
+
+@contextlib.contextmanager
+def _held(state: DaemonState) -> Iterator[None]:
+    """Keep everybody else's changes out while the daemon runs."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(state.lock())
+        except StateError as error:
+            hint = "a running daemon takes changes by `kernelbal reload`; only one can run"
+            raise StateError(error.message, f"{hint}; {error.hint}") from error
+        yield
+
+
+def _refuse_unconfirmed(state: DaemonState) -> None:
+    snapshot = state.load_snapshot()
+    if snapshot is not None:
+        left_s = max(0.0, snapshot.deadline_at - boot_clock_s())
+        raise PlanRefused(
+            f"the last apply still awaits confirmation, {left_s:.0f} s left",
+            "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Daemon:
+    """Every part of the running daemon."""
+
+    director: Director
+    parts: Parts
+    checker: CheckerSupervisor
+    notifier: Notifier
+    stop: asyncio.Event
+
+
+async def _run(settings: Settings, state: DaemonState, began: Start, notifier: Notifier) -> None:
+    async with AsyncExitStack() as stack:
+        daemon = _assemble(settings, state, began, notifier, stack)
+        _tell_start(daemon, began)
+        try:
+            await _serve(daemon, settings, stack)
+        finally:
+            await _finish(daemon)
+    if daemon.director.fatal is not None:
+        raise daemon.director.fatal
+
+
+def _assemble(
+    settings: Settings, state: DaemonState, began: Start, notifier: Notifier, stack: AsyncExitStack
+) -> _Daemon:
+    journal = Journal(lambda: iso(wall_clock_s()))
+    stack.callback(journal.close)
+    reporter = Reporter(journal, Log(sys.stderr, priorities=_under_systemd()))
+    hooks = Hooks(reporter.tell, boot_clock_s)
+    hooks.replace(began.documents.node.notify)
+    reporter.use_hooks(hooks)
+    kernel, files = Thread("kernel"), Thread("files")
+    stack.callback(files.close)
+    stack.callback(kernel.close)
+    standings = _standings(state, reporter)
+    book = new_book(began, state.load_orders(), standings, boot_clock_s())
+    checker = CheckerSupervisor(
+        lambda report: director.take_report(report), lambda why: director.lose_checker(why)
+    )
+    saver = Saver(state, files, reporter.tell, lambda: (book.states, book.memory), boot_clock_s)
+    parts = Parts(
+        paths=settings.paths,
+        clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
+        kernel=kernel,
+        files=files,
+        rounds=Rounds(LinuxKernel(), state, boot_clock_s),
+        reporter=reporter,
+        hooks=hooks,
+        checker=checker,
+        saver=saver,
+    )
+    director = Director(parts, book)
+    return _Daemon(director, parts, checker, notifier, asyncio.Event())
+
+
+def _standings(state: DaemonState, reporter: Reporter) -> Standings:
+    """Return what was kept; a damaged record costs a moment of patience, and is no reason not to start."""
+    try:
+        return state.load_standings()
+    except StateError as error:
+        message = f"{error.message}; every real server is checked anew"
+        reporter.say(Topic.STATE_UNSAVED, message, Severity.WARNING)
+        return Standings()
+
+
+def _tell_start(daemon: _Daemon, began: Start) -> None:
+    reporter = daemon.parts.reporter
+    size = overview.size_of(began.documents)
+    reporter.say(Topic.DIRECTOR_STARTED, f"kernelbal {version('kernelbal')} runs; {size}", pid=os.getpid())
+    if began.origin is Origin.COPY:
+        message = (
+            f"{began.refusal.why}: {told(began.refusal)}; the last good copy of the documents is in force"
+        )
+        reporter.say(Topic.CONFIG_REFUSED, message, Severity.ERROR)
+
+
+async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> None:
+    """Do everything at once until the end is wished for."""
+    director, parts = daemon.director, daemon.parts
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop.set)
+        stack.callback(loop.remove_signal_handler, number)
+    async with asyncio.TaskGroup() as group:
+        rounds = group.create_task(director.run_rounds())
+        rounds.add_done_callback(lambda _: daemon.stop.set())
+        others = [
+            group.create_task(daemon.checker.run()),
+            group.create_task(director.run_reloads()),
+            group.create_task(parts.saver.run()),
+            group.create_task(parts.hooks.run()),
+            group.create_task(_keep_watchdog(daemon)),
+        ]
+        loop.add_signal_handler(signal.SIGHUP, lambda: _on_hangup(director, group))
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+        with _hearing(loop, director, settings.paths):
+            async with _api(director, settings, parts):
+                await _tell_ready(daemon)
+                await daemon.stop.wait()
+                daemon.notifier.stopping()
+                director.stop()
+                await rounds
+        for task in others:
+            task.cancel()
+
+
+def _on_hangup(director: Director, group: asyncio.TaskGroup) -> None:
+    group.create_task(director.reload("SIGHUP"))
+
+
+async def _tell_ready(daemon: _Daemon) -> None:
+    """Tell systemd that the first round is over; that the end came first is fine too."""
+    waits = [asyncio.ensure_future(each.wait()) for each in (daemon.director.ready, daemon.stop)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
+    if daemon.director.ready.is_set():
+        daemon.notifier.ready(overview.size_of(daemon.director.book.force.documents))
+
+
+async def _keep_watchdog(daemon: _Daemon) -> None:
+    """Answer the watchdog as long as rounds end and there is a checker."""
+    every_s = (daemon.notifier.watchdog_s or LONGEST_ROUND_S) / SHARE
+    seen_at = boot_clock_s()
+    while True:
+        if daemon.checker.alive:
+            seen_at = boot_clock_s()
+        checked = boot_clock_s() - seen_at < LONGEST_SILENCE_S
+        if checked and daemon.director.stuck_s() < LONGEST_ROUND_S:
+            daemon.notifier.alive()
+        await asyncio.sleep(every_s)
+
+
+@contextlib.contextmanager
+def _hearing(loop: asyncio.AbstractEventLoop, director: Director, paths: Paths) -> Iterator[None]:
+    """Listen to the kernel and to the directories of the documents."""
+    directories = {path.absolute().parent for path in (paths.site, paths.node)}
+    with KernelWatch.open() as kernel, _watched(directories, director) as files:
+        for subscription in kernel.subscriptions:
+            loop.add_reader(subscription.fileno(), _hear, subscription, director)
+        if files is not None:
+            loop.add_reader(files.fileno(), _hear_files, files, director)
+        try:
+            yield
+        finally:
+            for source in (*kernel.subscriptions, *((files,) if files is not None else ())):
+                loop.remove_reader(source.fileno())
+
+
+@contextlib.contextmanager
+def _watched(directories: set[Path], director: Director) -> Iterator[DirectoryWatch | None]:
+    """Watch directories; where that is impossible, SIGHUP and `kernelbal reload` still work."""
+    try:
+        watch = DirectoryWatch(directories)
+    except OSError as error:
+        director.warn(
+            f"changes of the documents are not noticed by themselves: {error}; use `kernelbal reload`"
+        )
+        yield None
+        return
+    with watch:
+        yield watch
+
+
+def _hear(subscription: Subscription, director: Director) -> None:
+    heard = subscription.read()
+    if heard & Notice.LOST:
+        director.note(Cause.OVERFLOW)
+    elif heard:
+        director.note(Cause.NOTIFIED)
+
+
+def _hear_files(files: DirectoryWatch, director: Director) -> None:
+    if files.read():
+        director.file_changed()
+
+
+@contextlib.asynccontextmanager
+async def _api(director: Director, settings: Settings, parts: Parts) -> AsyncIterator[None]:
+    """Serve the control API; one that cannot be served is no reason to leave the kernel alone."""
+    from kernelbal.runtime.api.server import ApiServer
+
+    api = director.book.force.documents.node.api
+    if settings.socket is not None:
+        api = ApiSettings.model_validate({**api.model_dump(), "socket": settings.socket})
+    server = ApiServer(director, api)
+    try:
+        await server.start()
+    except (KernelbalError, OSError) as error:
+        director.warn(f"the control API is not served: {error}")
+        yield
+        return
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+async def _finish(daemon: _Daemon) -> None:
+    """Save, tell, and let go; the kernel stays as it is."""
+    parts = daemon.parts
+    await parts.saver.save_standings()
+    await parts.kernel.call(parts.rounds.close)
+    parts.reporter.say(
+        Topic.DIRECTOR_STOPPED, "the daemon ends; services stay in the kernel, and no connection is cut"
+    )
+    await parts.hooks.flush(LAST_HOOKS_S)
+
+
+def _under_systemd() -> bool:
+    """Return whether standard error goes to systemd's journal (`systemd.exec(5)`, JOURNAL_STREAM)."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))

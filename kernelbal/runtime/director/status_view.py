@@ -1,0 +1,260 @@
+"""The status document from what the director knows; made anew for each who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, NamedTuple, cast
+
+from kernelbal.health.decision import Decision, ServerView, ServiceView
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates, ServerKey
+from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
+from kernelbal.model.site import RealServer, Site, VirtualService
+from kernelbal.model.standing import Admin, Mode, Order
+from kernelbal.model.status import AdminStatus, CheckStatus, ServerStatus, ServiceStatus
+from kernelbal.model.units import PortRange
+
+NO_COUNTERS: Final = DestinationCounters(0, 0, 0)
+
+State = Literal[
+    "serving", "ramping", "draining", "drained", "disabled", "down", "unknown", "standby", "quiesced"
+]
+
+
+def iso(wall: float) -> str:
+    """Return an instant, in seconds since 1970, as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Counted(NamedTuple):
+    """Counters and when they were read, in seconds on the boot clock."""
+
+    at: float
+    table: CounterTable
+
+
+class Rates(NamedTuple):
+    """Per second; None before a second measurement."""
+
+    connections: float | None = None
+    bytes_in: float | None = None
+    bytes_out: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the views are made from.
+
+    Attributes:
+        now: seconds on the boot clock.
+        wall: seconds since 1970, at the same moment.
+        keys: IPVS services by the name of their virtual service.
+        table: the IPVS table after the last round.
+        counted: the newest counters, and those before; None when there are none.
+    """
+
+    now: float
+    wall: float
+    site: Site
+    probes: ProbePlan
+    states: ProbeStates
+    decision: Decision | None
+    keys: Mapping[str, tuple[ServiceKey, ...]]
+    table: ServiceTable
+    counted: Counted | None
+    before: Counted | None
+
+    def at(self, instant: float) -> str:
+        """Return an instant of the boot clock as ISO 8601."""
+        return iso(self.wall - (self.now - instant))
+
+    def age(self, instant: float) -> float:
+        """Return the age of an instant of the boot clock."""
+        return round(max(0.0, self.now - instant), 3)
+
+
+def service_views(known: Known) -> Iterator[ServiceStatus]:
+    """Yield the virtual services in the order of the site file."""
+    for service in known.site.virtual_services:
+        yield service_view(known, service)
+
+
+def service_view(known: Known, service: VirtualService) -> ServiceStatus:
+    """Return one virtual service with its real servers."""
+    view = known.decision.services.get(service.name) if known.decision else None
+    view = view or ServiceView(Mode.SERVING, known.now, 0)
+    return ServiceStatus(
+        name=service.name,
+        address=format_address(Address(service.address)),
+        ports=", ".join(map(_ports, service.ports)),
+        protocol=service.protocol.value,
+        forwarding=service.forwarding.value,
+        scheduler=service.scheduler.value,
+        mode=view.mode.value,
+        since=known.at(view.since_at),
+        since_s=known.age(view.since_at),
+        usable=view.usable,
+        quorum=service.quorum,
+        real_servers=[server_view(known, service, server) for server in service.real_servers],
+    )
+
+
+def _ports(ports: PortRange) -> str:
+    return str(ports.low) if ports.low == ports.high else f"{ports.low}-{ports.high}"
+
+
+def server_view(known: Known, service: VirtualService, server: RealServer) -> ServerStatus:
+    """Return one real server in a virtual service."""
+    key = ServerKey(service.name, Address(server.address), server.port or 0)
+    view = known.decision.servers.get(key) if known.decision else None
+    view = view or ServerView("unknown", Health.UNKNOWN, known.now, "not decided yet", 0, "", None, None)
+    counters = _sum(_counters(known.counted, places := places_of(known, key)))
+    rates = _rates(known, places)
+    agent = known.states.get(known.probes.agents.get(key, ""))
+    return ServerStatus(
+        name=server.name,
+        address=format_address(key.address),
+        port=key.port,
+        state=cast("State", view.state),
+        health=view.health.value,
+        since=known.at(view.since_at),
+        since_s=known.age(view.since_at),
+        reason=view.reason,
+        weight=view.weight,
+        configured_weight=server.weight,
+        weight_reason=view.weight_reason,
+        ramp_left_s=view.ramp_left_s,
+        admin=_admin(known, key, view),
+        checks=[_check(known, each) for each in known.probes.checks.get(key, ())],
+        agent=agent.reading.text if agent and agent.reading else None,
+        active=counters.active,
+        inactive=counters.inactive,
+        connections=counters.connections,
+        connections_per_s=rates.connections,
+        bytes_in_per_s=rates.bytes_in,
+        bytes_out_per_s=rates.bytes_out,
+    )
+
+
+Place = tuple[ServiceKey, DestinationKey]
+
+
+def places_of(known: Known, key: ServerKey) -> tuple[Place, ...]:
+    """Return where a real server stands in the kernel: once per IPVS service of its virtual service."""
+    services = known.keys.get(key.service, ())
+    return tuple((service, DestinationKey(key.address, key.port or service.port)) for service in services)
+
+
+def _admin(known: Known, key: ServerKey, view: ServerView) -> AdminStatus | None:
+    order = view.order
+    if order is None:
+        return None
+    done = _is_drained(known, key, view)
+    return AdminStatus(
+        order="drain" if order.admin is Admin.DRAIN else "disable",
+        by=order.by,
+        reason=order.reason,
+        since=iso(order.since),
+        everywhere=view.everywhere,
+        hold=order.hold,
+        left_s=None if done else _left_s(order, known.wall),
+        done=done,
+    )
+
+
+def drained(known: Known) -> frozenset[ServerKey]:
+    """Return the real servers under an order to drain that have no connections left."""
+    decision = known.decision
+    if decision is None:
+        return frozenset()
+    return frozenset(
+        key
+        for key, view in decision.servers.items()
+        if view.order is not None and view.order.admin is Admin.DRAIN and _is_drained(known, key, view)
+    )
+
+
+def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
+    places = places_of(known, key)
+    if not any(
+        service in known.table and name in known.table[service].destinations for service, name in places
+    ):
+        return True
+    counted = known.counted
+    fresh = counted is not None and counted.at > view.since_at
+    return fresh and not any(c.active for c in _counters(counted, places))
+
+
+def _left_s(order: Order, wall: float) -> float | None:
+    if order.admin is not Admin.DRAIN or order.hold:
+        return None
+    return round(max(0.0, order.deadline - wall), 1)
+
+
+def _check(known: Known, key: str) -> CheckStatus:
+    state = known.states.get(key, ProbeState())
+    response_s = state.response_s
+    return CheckStatus(
+        key=key,
+        check=describe_probe(known.probes.probes[key]) if key in known.probes.probes else key,
+        health=state.health.value,
+        since_s=known.age(state.since_at),
+        reason=state.reason,
+        last_s=None if state.last_at is None else known.age(state.last_at),
+        response_ms=None if response_s is None else round(response_s * 1000, 3),
+        warning=state.warning,
+    )
+
+
+def describe_probe(probe: Probe) -> str:
+    """Return what is probed in few words, such as `http 10.0.0.11:80 /health`."""
+    address, port = format_address(probe.target.address), probe.target.port
+    where = f"[{address}]:{port}" if port and ":" in address else f"{address}:{port}" if port else address
+    words = [probe.protocol.kind, where, getattr(probe.protocol, "path", "") or ""]
+    if probe.target.mark:
+        words.append(f"by way of {format_address(probe.target.server)}")
+    return " ".join(word for word in words if word)
+
+
+def _counters(counted: Counted | None, places: tuple[Place, ...]) -> Iterator[DestinationCounters]:
+    for service, key in places if counted else ():
+        assert counted is not None
+        found = counted.table.get(service, {}).get(key)
+        if found is not None:
+            yield found
+
+
+def _sum(found: Iterator[DestinationCounters]) -> DestinationCounters:
+    rows = list(found)
+    if not rows:
+        return NO_COUNTERS
+    return DestinationCounters._make(map(sum, zip(*rows, strict=True)))
+
+
+def _rates(known: Known, places: tuple[Place, ...]) -> Rates:
+    new, old = known.counted, known.before
+    if new is None or old is None or new.at <= old.at:
+        return Rates()
+    then = list(_counters(old, places))
+    if not then:
+        return Rates()
+    was, now, span_s = _sum(iter(then)), _sum(_counters(new, places)), new.at - old.at
+    return Rates(
+        *(
+            round(max(0, after - before) / span_s, 3)
+            for before, after in (
+                (was.connections, now.connections),
+                (was.bytes_in, now.bytes_in),
+                (was.bytes_out, now.bytes_out),
+            )
+        )
+    )
+
+
+def connections_in(counted: Counted | None) -> int:
+    """Return how many connections all services have together."""
+    if counted is None:
+        return 0
+    return sum(c.active + c.inactive for each in counted.table.values() for c in each.values())
