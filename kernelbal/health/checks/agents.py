@@ -9,7 +9,7 @@ counts as `drain`, and unknown words are passed over with a warning.
 
 HTTP dialect: LoadMaster's adaptive agent. The first line of the body of `/load` is a number. Its documents
 are certain that 0 is idle and 100 overloaded, and that a higher number means less traffic; older ones say
-that 101 is `server down` and 102 `administratively disabled`, newer ones only that both are logged. How a load
+that 101 is `server down` and 102 `administratively disabled`, newer ones only that both are logged. How load
 becomes a weight they do not say: here a load of L leaves (100 - L) per cent, and 101 and 102 mean what the
 older documents say.
 """

@@ -9,6 +9,7 @@ import struct
 from typing import Final
 
 import dnslib
+from dnslib.label import DNSLabelError
 
 from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
 from kernelbal.model.check import DnsCheck
@@ -33,8 +34,8 @@ def question_bytes(check: DnsCheck) -> bytes:
     try:
         question = dnslib.DNSRecord.question(check.query, check.type)
         return bytes(question.pack()[_HEADER.size :])
-    except (dnslib.DNSError, dnslib.label.DNSLabelError, UnicodeError) as error:
-        raise ValueError(f"`{check.query}` {check.type} is no DNS question: {error}") from error
+    except (dnslib.DNSError, DNSLabelError, UnicodeError) as error:
+        raise ValueError(f"`{check.query[:60]}` {check.type} is no DNS question") from error
 
 
 def query_bytes(message_id: int, question: bytes) -> bytes:

@@ -15,6 +15,8 @@ from kernelbal.health.checks.lines import is_tls
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Longest header block."""
+MAX_TOTAL_BYTES: Final = 2 * MAX_REPLY_BYTES
+"""Most that is read for a body in chunks, or before the final status."""
 _MAX_CHUNK_LINE_BYTES: Final = 1024
 _SHOWN_BYTES: Final = 61
 
@@ -61,6 +63,7 @@ class HttpReply:
         self._head = head
         self._buffer = bytearray()
         self._scanned = 0
+        self._taken_bytes = 0
         self._part = _Part.STATUS
         self._interim = False
         self._left: int | None = None
@@ -98,8 +101,18 @@ class HttpReply:
             case _Part.DONE:
                 return False
 
+    def _take(self, count: int) -> bytes:
+        """Take so many bytes out of the buffer."""
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self._taken_bytes += len(taken)
+        return taken
+
     def _read_status(self) -> bool:
         """The status line; the rest of its block stays in the buffer."""
+        if self._taken_bytes > MAX_TOTAL_BYTES:
+            self.fault = f"interim replies of over {MAX_TOTAL_BYTES} bytes"
+            return False
         start = bytes(self._buffer[:_SHOWN_BYTES])
         if len(start) > 1 and is_tls(start):
             self.fault = "TLS came, wanted HTTP"
@@ -135,8 +148,7 @@ class HttpReply:
             if len(self._buffer) >= MAX_HEADER_BYTES:
                 self.fault = f"headers of over {MAX_HEADER_BYTES} bytes"
             return False
-        block = bytes(self._buffer[: found.end()])
-        del self._buffer[: found.end()]
+        block = self._take(found.end())
         self._scanned = 0
         if self._interim:
             self._part = _Part.STATUS
@@ -152,17 +164,15 @@ class HttpReply:
 
     def _read_body(self) -> bool:
         """Bytes of the body or of a chunk."""
-        taken = self._buffer if self._left is None else self._buffer[: self._left]
+        taken = self._take(len(self._buffer) if self._left is None else self._left)
         room = MAX_REPLY_BYTES - len(self.body)
         self.body += taken[:room]
         if len(taken) > room:
             self._finish()
             return False
         if self._left is None:
-            self._buffer.clear()
             return False
         self._left -= len(taken)
-        del self._buffer[: len(taken)]
         if self._left:
             return False
         if self._part is _Part.CHUNK:
@@ -178,8 +188,7 @@ class HttpReply:
             if len(self._buffer) >= _MAX_CHUNK_LINE_BYTES:
                 self.fault = f"chunk size line of over {_MAX_CHUNK_LINE_BYTES} bytes"
             return False
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
+        line = self._take(end + 1)[:-1]
         if self._part is _Part.CHUNK_END:
             if line.strip():
                 self.fault = f"{shown(line)} came, wanted the end of a chunk"
@@ -191,7 +200,7 @@ class HttpReply:
             return False
         self._left = int(size[1], 16)
         self._part = _Part.CHUNK
-        if not self._left:
+        if not self._left or self._taken_bytes > MAX_TOTAL_BYTES:
             self._finish()
         return True
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from kernelbal.health.checks.dialogue import GOOD, MAX_REPLY_BYTES, WAIT, Step, Verdict, shown
+from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict, shown
 from kernelbal.health.checks.lines import bad
 
+MAX_MESSAGE_BYTES: Final = 16384
+"""Longest message that is read; results are far shorter."""
 UNBIND: Final = bytes.fromhex("30050201034200")
 """UnbindRequest with message id 3 (RFC 4511 4.3)."""
 _STARTTLS_OID: Final = b"1.3.6.1.4.1.1466.20037"
@@ -88,7 +90,7 @@ def read_element(data: bytes | bytearray, start: int = 0) -> Element | None:
         if len(data) < at + size:
             return None
         length, at = int.from_bytes(data[at : at + size], "big"), at + size
-    if length > MAX_REPLY_BYTES // 2:
+    if length > MAX_MESSAGE_BYTES:
         raise ValueError(f"message of {length} bytes")
     if len(data) < at + length:
         return None

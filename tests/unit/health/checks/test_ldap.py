@@ -1,0 +1,133 @@
+"""LDAP checks (RFC 4511)."""
+
+import pytest
+
+from kernelbal.health.checks.dialogue import GOOD, Step
+from kernelbal.health.checks.ldap import (
+    UNBIND,
+    LdapDialogue,
+    LdapResult,
+    ber,
+    bind_request,
+    read_element,
+    read_result,
+    starttls_request,
+)
+from tests.unit.health.checks.talk import fault, reply
+
+BOUND = bytes.fromhex("300c02010161070a010004000400")
+
+
+def result(code: int, text: bytes = b"", *, message_id: int = 1, operation: int = 0x61) -> bytes:
+    value = ber(0x0A, bytes([code])) + ber(0x04, b"") + ber(0x04, text)
+    return ber(0x30, ber(0x02, bytes([message_id])) + ber(operation, value))
+
+
+STARTTLS_OK = result(0, message_id=2, operation=0x78)
+
+
+def test_the_requests() -> None:
+    assert bind_request(1, "", "") == bytes.fromhex("300c020101600702010304008000")
+    assert bind_request(1, "cn=x", "pw") == bytes.fromhex("3012020101600d0201030404636e3d7880027077")
+    assert starttls_request(2) == bytes.fromhex("301d02010277188016") + b"1.3.6.1.4.1.1466.20037"
+
+
+def test_long_elements_have_long_lengths() -> None:
+    assert ber(0x04, b"x" * 0x80)[:3] == bytes.fromhex("048180")
+    assert ber(0x04, b"x" * 0x100)[:4] == bytes.fromhex("04820100")
+    assert read_element(ber(0x04, b"x" * 300)) == (0x04, b"x" * 300, 304)
+
+
+def test_a_bind_is_good_and_is_undone() -> None:
+    dialogue = LdapDialogue("", "", starttls=False)
+    assert dialogue.begin() == Step(bind_request(1, "", ""))
+    assert reply(dialogue, BOUND[:1], BOUND[1:5], BOUND[5:]) == Step(UNBIND, verdict=GOOD)
+
+
+def test_a_result_is_read() -> None:
+    message = read_element(result(49, b"no"))
+    assert message is not None
+    assert read_result(message.value) == LdapResult(1, 0x61, 49, b"no")
+
+
+def test_starttls_comes_before_the_bind() -> None:
+    dialogue = LdapDialogue("cn=x", "pw", starttls=True)
+    assert dialogue.begin() == Step(starttls_request(2))
+    assert dialogue.awaited == "answer to StartTLS"
+    assert dialogue.receive(STARTTLS_OK) == Step(start_tls=True)
+    assert dialogue.receive(b"") == Step(bind_request(1, "cn=x", "pw"))
+    assert dialogue.receive(BOUND) == Step(UNBIND, verdict=GOOD)
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "came", "reason"),
+    [
+        (
+            LdapDialogue("cn=x", "bad", starttls=False),
+            result(49, b"nope"),
+            'answer to bind invalidCredentials "nope", wanted success',
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            result(48),
+            "answer to bind inappropriateAuthentication, wanted success (nobody may bind without `dn`?)",
+        ),
+        (
+            LdapDialogue("", "", starttls=True),
+            result(2, message_id=2, operation=0x78),
+            "answer to StartTLS protocolError, wanted success",
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            result(52, b"bye", message_id=0, operation=0x78),
+            'server disconnects: unavailable "bye"',
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            result(0, message_id=7),
+            "message 7 0x61 came, wanted answer to bind",
+        ),
+        (LdapDialogue("", "", starttls=False), result(99)[:-0] or result(99), "code 99"),
+        (LdapDialogue("", "", starttls=False), b"220 ftp\r\n", "byte 0x32 came, wanted an LDAP message"),
+        (
+            LdapDialogue("", "", starttls=False),
+            bytes.fromhex("3084ffffffff"),
+            "message of 4294967295 bytes, wanted answer to bind",
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            bytes.fromhex("30800000"),
+            "length of no LDAP message, wanted answer to bind",
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            bytes.fromhex("3003020101"),
+            "no message id, wanted answer to bind",
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            bytes.fromhex("300c02010161ff0a010004000400"),
+            "length of no LDAP message, wanted answer to bind",
+        ),
+        (
+            LdapDialogue("", "", starttls=False),
+            bytes.fromhex("300c020101611f0a010004000400"),
+            "message that ends too early, wanted answer to bind",
+        ),
+    ],
+)
+def test_what_is_bad(dialogue: LdapDialogue, came: bytes, reason: str) -> None:
+    assert reason in fault(dialogue, came)
+
+
+def test_what_comes_in_clear_after_starttls_is_refused() -> None:
+    """RFC 4511 6: what an attacker adds in clear must not count as said under TLS."""
+    assert fault(LdapDialogue("", "", starttls=True), STARTTLS_OK + BOUND) == (
+        "more came than the answer to StartTLS, before TLS began"
+    )
+
+
+def test_a_stream_that_ends() -> None:
+    assert (
+        fault(LdapDialogue("", "", starttls=False), BOUND[:4]) == "connection closed, wanted answer to bind"
+    )
