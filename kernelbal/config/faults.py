@@ -16,9 +16,8 @@ from pydantic_core import ErrorDetails
 from kernelbal.config.document import Data
 from kernelbal.config.finding import Finding, Path, one_line, shown
 from kernelbal.config.foreign import key_hint, meant_key, value_hint
-from kernelbal.config.wording import Setting, describe, setting_at
+from kernelbal.config.wording import Setting, describe, key_of, setting_at
 from kernelbal.model.fields import DOCUMENT
-from kernelbal.model.site import Node
 
 MAX_FINDINGS = 1000
 """Most findings of one document."""
@@ -86,6 +85,16 @@ class _Fault(NamedTuple):
         return self.error["input"]
 
     @property
+    def shown(self) -> str:
+        """The value in one line; not that of a secret."""
+        return "(hidden)" if self.is_secret else shown(self.value)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the value does not belong in messages."""
+        return self.setting.field is not None and not self.setting.field.repr
+
+    @property
     def last(self) -> str:
         return shown(self.path[-1]) if self.path else "the document"
 
@@ -102,8 +111,8 @@ class _Fault(NamedTuple):
 
 def _finding(model: type[BaseModel], path: Path, error: ErrorDetails) -> Finding:
     if path and path[-1] == "[key]":
-        fault = _Fault(Setting(str), path[:-1], error)
-        return _free_key(fault)
+        mapping = setting_at(model, path[:-2])
+        return _free_key(_Fault(key_of(mapping), path[:-1], error))
     fault = _Fault(setting_at(model, path), path, error)
     words = _WORDS.get(error["type"], _of_wrong_type)
     return words(fault)
@@ -130,30 +139,43 @@ def _unknown_value(fault: _Fault) -> Finding:
 
 def _wrong_value(fault: _Fault) -> Finding:
     reason = str(fault.error.get("ctx", {}).get("error", fault.error["msg"]))
-    if len(reason) > _MAX_MESSAGE_CHARACTERS:
-        reason = f"`{shown(fault.value)}` is not possible here"
+    if len(reason) > _MAX_MESSAGE_CHARACTERS or fault.is_secret:
+        reason = f"`{fault.shown}` is not possible here"
     return fault.finding(one_line(reason))
 
 
 def _too_small(fault: _Fault) -> Finding:
-    return fault.finding(f"{shown(fault.value)} is too small")
+    return fault.finding(f"{fault.shown} is too small")
 
 
 def _too_large(fault: _Fault) -> Finding:
-    return fault.finding(f"{shown(fault.value)} is too large")
+    return fault.finding(f"{fault.shown} is too large")
 
 
 def _bad_text(fault: _Fault) -> Finding:
-    return fault.finding(f"`{shown(fault.value)}` is not possible here")
+    return fault.finding(f"`{fault.shown}` is not possible here")
+
+
+def _too_short(fault: _Fault) -> Finding:
+    return fault.finding(f"`{fault.last}` is empty")
+
+
+def _too_long(fault: _Fault) -> Finding:
+    limit = fault.error.get("ctx", {}).get("max_length")
+    length = f"{len(fault.value)} characters" if isinstance(fault.value, str) else "too long"
+    return fault.finding(f"`{fault.last}` has {length}; at most {limit} are possible")
 
 
 def _free_key(fault: _Fault) -> Finding:
     message = f"`{fault.last}` is not possible as a name"
-    return Finding(fault.path, message, describe(setting_at(Node, ("name",))), None, at_key=True)
+    return Finding(fault.path, message, describe(fault.setting), None, at_key=True)
 
 
 def _of_wrong_type(fault: _Fault) -> Finding:
-    return fault.finding(f"found {_kind(fault.value)}", _type_hint(fault))
+    kind = _kind(fault.value)
+    if fault.is_secret and "`" in kind:
+        kind = "a number" if isinstance(fault.value, int | float) else "text"
+    return fault.finding(f"found {kind}", _type_hint(fault))
 
 
 def _type_hint(fault: _Fault) -> str | None:
@@ -165,7 +187,7 @@ def _type_hint(fault: _Fault) -> str | None:
     if kind is int and isinstance(value, str) and value.strip().isdecimal():
         return "remove the quotes"
     if kind is str and isinstance(value, int | float):
-        return f'quote it: `"{shown(value)}"`'
+        return "put it in quotes" if fault.is_secret else f'quote it: `"{shown(value)}"`'
     if get_origin(kind) is tuple:
         return "begin each item with `- `, or write `[...]`"
     return None
@@ -208,5 +230,8 @@ _WORDS: dict[str, Callable[[_Fault], Finding]] = {
     "greater_than_equal": _too_small,
     "less_than_equal": _too_large,
     "string_pattern_mismatch": _bad_text,
+    "string_too_short": _too_short,
+    "string_too_long": _too_long,
+    "too_short": _too_short,
 }
 """By pydantic's error type; the types that are not named here say that a value has the wrong type."""

@@ -1,10 +1,12 @@
 """Names that other load balancers use, and how the same thing is written here.
 
-Sources: keepalived.conf(5), ipvsadm(8), ldirectord(8), and the LoadMaster's RESTful API parameters.
+Sources: keepalived.conf(5), ipvsadm(8), ldirectord(8), HAProxy's server options, and the LoadMaster's RESTful
+API parameters.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
@@ -83,8 +85,61 @@ KEYS: dict[str, str] = {
     "interface": "interfaces: {outside: eth0}",
     "devices": "interfaces: {outside: eth0}",
     "state": "role: first",
+    **dict.fromkeys(("delay_loop", "checkinterval", "inter", "interval"), "check: {interval: 9s}"),
+    **dict.fromkeys(("connect_timeout", "checktimeout", "negotiatetimeout"), "check: {timeout: 4s}"),
+    **dict.fromkeys(("retry", "nb_get_retry", "failurecount", "fall"), "check: {fall: 3}"),
+    "rise": "check: {rise: 2}",
+    **dict.fromkeys(("http_get", "httpchk", "checkurl", "request"), "check: {http: {path: /health}}"),
+    "ssl_get": "check: {https: {path: /health}}",
+    "tcp_check": "check: tcp",
+    "smtp_check": "check: smtp",
+    "dns_check": "check: dns",
+    "ping_check": "check: icmp",
+    "udp_check": "check: {udp: {send: ping, expect: pong}}",
+    **dict.fromkeys(("misc_check", "external", "checkcommand"), "check: {script: {argv: [/full/path]}}"),
+    **dict.fromkeys(("checktype", "service", "health_check", "healthcheck", "checks"), "check: http"),
+    **dict.fromkeys(("health_checks", "monitor", "probe"), "check: http"),
+    "checkport": "check: {port: 8080}",
+    **dict.fromkeys(("slowstart", "slow_start_time", "warmup"), "slow_start: 30s"),
+    **dict.fromkeys(("agent_check", "agent_port"), "adaptive: {text_agent: {port: 9999}}"),
+    "inhibit_on_failure": "on_down: quiesce",
+    "quiescent": "on_down: quiesce",
+    **dict.fromkeys(("hooks", "notifications", "webhooks"), "notify: [{webhook: https://example.net/}]"),
 }
 """Foreign key (lower case, `_` for `-`) and our way to write it."""
+
+CHECK_KEYS: dict[str, str] = {
+    **dict.fromkeys(("delay_loop", "checkinterval"), "interval: 9s"),
+    "inter": "interval: 2000ms",
+    **dict.fromkeys(("connect_timeout", "checktimeout", "negotiatetimeout"), "timeout: 4s"),
+    **dict.fromkeys(("retry", "nb_get_retry", "failurecount", "failures", "retries"), "fall: 3"),
+    "successes": "rise: 2",
+    **dict.fromkeys(("http_get", "httpchk", "httpget"), "http: {path: /health}"),
+    **dict.fromkeys(("ssl_get", "ssl"), "https: {path: /health}"),
+    **dict.fromkeys(("tcp_check", "connect", "tcp_connect"), "tcp: {}"),
+    **dict.fromkeys(("smtp_check", "smtpchk"), "smtp: {}"),
+    "dns_check": "dns: {query: example.net, type: A}",
+    **dict.fromkeys(("ping_check", "ping"), "icmp: {}"),
+    "udp_check": "udp: {send: ping, expect: pong}",
+    **dict.fromkeys(("misc_check", "misc_path", "external", "command"), "script: {argv: [/full/path]}"),
+    "ldap_check": "ldap: {}",
+    "off": "none: {}",
+    **dict.fromkeys(("connect_port", "checkport"), "port: 8080"),
+    **dict.fromkeys(("connect_ip", "checkaddress"), "address: 10.0.0.1"),
+    **dict.fromkeys(("bindto", "source_address"), "source: 10.0.0.1"),
+    **dict.fromkeys(("url", "uri", "checkurl", "request", "request_path"), "path: /health"),
+    **dict.fromkeys(("status_code", "status", "statuses", "expect_status"), "expect: [200, 301]"),
+    **dict.fromkeys(("regex", "regexp", "receive", "rstring"), "matches: OK"),
+    **dict.fromkeys(("virtualhost", "vhost", "checkhost"), "host: www.example.net"),
+    **dict.fromkeys(("sni", "enable_sni"), "server_name: www.example.net"),
+    "checkheaders": "headers: {X-Probe: kernelbal}",
+    **dict.fromkeys(("agent_port", "agent_check"), "port: 9999"),
+    "agent_send": "send: hello",
+}
+"""The same for what stands inside of a check; looked at where `KEYS` does not help."""
+
+_UNITS = re.compile(r": [0-9]+(s|ms)$")
+"""Unit of an example whose author writes bare numbers."""
 
 _FORWARDING = {
     **dict.fromkeys(("dr", "direct", "direct_routing", "route", "gate", "gatewaying", "g"), "dsr"),
@@ -118,15 +173,21 @@ VALUES: dict[str, dict[str, str]] = {
 
 def meant_key(key: str, known: Collection[str]) -> str | None:
     """Return which of the `known` keys a foreign key stands for, or None; a similar name is no such key."""
-    written = KEYS.get(_plain(key), "").partition(":")[0]
-    return written if written in known else None
+    way = _way(key, known)
+    return way.partition(":")[0] if way else None
+
+
+def _way(key: str, known: Collection[str]) -> str | None:
+    """Return our way to write a foreign key, where one of the `known` keys is it."""
+    ways = (table.get(_plain(key), "") for table in (KEYS, CHECK_KEYS))
+    return next((way for way in ways if way.partition(":")[0] in known), None)
 
 
 def key_hint(key: str, value: object, known: Collection[str]) -> str | None:
     """Return what to write instead of an unknown key and its value, or None when nothing is like it."""
-    meant = meant_key(key, known)
-    if meant is not None:
-        return f"write `{_translated(meant, KEYS[_plain(key)], value)}`"
+    way = _way(key, known)
+    if way is not None:
+        return f"write `{_translated(way.partition(':')[0], way, value)}`"
     similar = get_close_matches(_plain(key), known, n=1, cutoff=_SIMILARITY)
     return f"did you mean `{similar[0]}`?" if similar else None
 
@@ -135,6 +196,9 @@ def _translated(field: str, example: str, value: object) -> str:
     """Put the author's own value into the example where it fits there."""
     if "{" in example or "[" in example or isinstance(value, bool) or not isinstance(value, str | int):
         return example
+    unit = _UNITS.search(example)
+    if unit and isinstance(value, int):
+        return f"{field}: {value}{unit[1]}"
     ours = VALUES.get(field, {}).get(_plain(str(value)), str(value))
     return f"{field}: {shown(ours)}"
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from kernelbal.config.checks.daemon import find_daemon_conflicts, find_taken_endpoint
 from kernelbal.config.checks.subject import context_of
 from kernelbal.config.checks.table import find_advice, find_conflicts
 from kernelbal.config.document import Data, compose, paused_gc
@@ -51,10 +52,14 @@ def load_node(text: bytes, file: str) -> Node:
     """Return the node that a document describes; arguments and errors are those of `load_site`."""
     data = compose(text, file)
     try:
-        return Node.model_validate(data, context=DOCUMENT)
+        node = Node.model_validate(data, context=DOCUMENT)
     except ValidationError as error:
         findings = list(islice(find_faults(Node, data), MAX_PROBLEMS + 1))
         raise _refusal(findings, text, file) from error
+    conflicts = list(islice(find_daemon_conflicts(node), MAX_PROBLEMS + 1))
+    if conflicts:
+        raise _refusal(conflicts, text, file)
+    return node
 
 
 def site_warnings(site: Site, text: bytes, file: str) -> tuple[Problem, ...]:
@@ -68,7 +73,8 @@ def node_problems(site: Site, node: Node, text: bytes, file: str) -> tuple[Probl
     """Return what a valid node document (`text`, `file`) lacks for a valid site."""
     from kernelbal.config.checks.node import find_node_conflicts  # loads the planner; a site alone needs none
 
-    return _located(list(find_node_conflicts(site, node)), text, file)
+    findings = [*find_node_conflicts(site, node), *find_taken_endpoint(site, node)]
+    return _located(findings, text, file)
 
 
 def _all_findings(data: Data) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import get_origin
 
 from pydantic import BaseModel, TypeAdapter
@@ -45,7 +46,10 @@ def reference(model: type[BaseModel]) -> str:
     name = model.__name__.lower()
     summary = (model.__doc__ or "").strip()
     parts = [f"# {name}.yaml\n", _INTRODUCTION.format(summary=summary, name=name)]
-    parts += [_section(title, inner) for title, inner in _models(model, "")]
+    sections: dict[type[BaseModel], str] = {}
+    for title, inner in _models(model, ""):
+        sections.setdefault(inner, title)
+    parts += [_section(title, inner, sections) for inner, title in sections.items()]
     if model is Site:
         parts.append(_sysctls())
     return "\n".join(parts)
@@ -87,25 +91,28 @@ def _inside(model: type[BaseModel], key: str) -> tuple[Setting, str]:
     return setting, key
 
 
-def _section(title: str, model: type[BaseModel]) -> str:
+def _section(title: str, model: type[BaseModel], sections: dict[type[BaseModel], str]) -> str:
+    """Return the section of a model; one that stands in several places is described at the first."""
     defaults = _defaults(model)
-    lines = [f"## {title}", "", (model.__doc__ or "").strip(), ""] if title else []
+    lines = [f"## {title}", "", cleandoc(model.__doc__ or ""), ""] if title else []
+    if not model.model_fields:
+        return "\n".join(lines)
     lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
     for key, field in model.model_fields.items():
         default = "required" if field.is_required() else _default(defaults.get(key))
-        cells = (f"`{key}`", _value(model, key, title), default, field.description or "")
+        cells = (f"`{key}`", _value(model, key, sections), default, field.description or "")
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join([*lines, ""])
 
 
-def _value(model: type[BaseModel], key: str, title: str) -> str:
+def _value(model: type[BaseModel], key: str, sections: dict[type[BaseModel], str]) -> str:
     setting, inner_title = _inside(model, key)
     if setting.model is None:
         kind = get_origin(setting_at(model, (key,)).annotation)
         words = describe(setting_at(model, (key,)))
         return f"{words}; each value {describe(setting)}" if kind is dict else words
-    full = f"{title}.{inner_title}".removeprefix(".")
-    what = "a mapping"
+    full = sections[setting.model]
+    what = setting.wording or "a mapping"
     if inner_title != key:
         what = "a list of mappings" if inner_title.endswith("[]") else "mappings by name"
     anchor = re.sub(r"[^\w\- ]", "", full.lower())
@@ -116,7 +123,7 @@ def _defaults(model: type[BaseModel]) -> dict[str, object]:
     """Return the default of each optional key, as a document would spell it."""
     return {
         key: TypeAdapter(field.rebuild_annotation()).dump_python(
-            field.get_default(call_default_factory=True), mode="json"
+            field.get_default(call_default_factory=True), mode="json", exclude_none=True
         )
         for key, field in model.model_fields.items()
         if not field.is_required()
@@ -124,6 +131,8 @@ def _defaults(model: type[BaseModel]) -> dict[str, object]:
 
 
 def _default(value: object) -> str:
-    if value is None or isinstance(value, list | dict):
+    if value is None or isinstance(value, dict) or value == []:
         return "none"
-    return f"`{json.dumps(value) if isinstance(value, bool) else value}`"
+    if isinstance(value, list):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{json.dumps(value) if value == '' or isinstance(value, bool) else value}`"

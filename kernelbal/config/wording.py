@@ -33,12 +33,16 @@ class Setting(NamedTuple):
     def model(self) -> type[BaseModel] | None:
         """The model of the value, or None when it is no mapping with fixed keys."""
         is_model = isinstance(self.annotation, type) and issubclass(self.annotation, BaseModel)
-        return self.annotation if is_model and not self.wording else None
+        return self.annotation if is_model and (self._wording is None or self._wording.mapping) else None
 
     @property
     def wording(self) -> str | None:
         """The words that the type's author chose."""
-        return next((item.text for item in self.metadata if isinstance(item, Wording)), None)
+        return self._wording.text if self._wording else None
+
+    @property
+    def _wording(self) -> Wording | None:
+        return next((item for item in self.metadata if isinstance(item, Wording)), None)
 
 
 def setting_at(model: type[BaseModel], path: Path) -> Setting:
@@ -50,6 +54,11 @@ def setting_at(model: type[BaseModel], path: Path) -> Setting:
             break
         setting = inner
     return setting
+
+
+def key_of(mapping: Setting) -> Setting:
+    """Return the setting of the keys of a mapping with free keys."""
+    return _unwrap(get_args(mapping.annotation)[0])
 
 
 def describe(setting: Setting) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated, ClassVar, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Switch, Whole, Wording
 
@@ -21,18 +23,61 @@ Text = Annotated[
 ]
 """One line of text."""
 
+HeaderName = Annotated[
+    str,
+    Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$"),
+    Wording("the name of an HTTP header, such as `X-Probe` (RFC 9110 5.1)"),
+]
+"""A token (RFC 9110 5.6.2)."""
+
+HeaderValue = Annotated[
+    str,
+    Field(max_length=1024, pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$"),
+    Wording("the value of an HTTP header: one line, 1024 characters at most"),
+]
+"""One line without control characters (RFC 9110 5.5)."""
+
 
 def _statuses(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _status(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"`{value}` is no HTTP status such as `200`, `2xx` or `200-204`")
+    low, _, high = str(value).partition("-")
+    if high.isascii() and high.isdigit() and low.isascii() and low.isdigit() and int(high) < int(low):
+        raise ValueError(f"`{value}` runs backwards; write `{high}-{low}`")
+    return str(value)
+
+
+_STATUS_PATTERN: Final = r"^([1-5][0-9]{2}|[1-5]xx|[1-5][0-9]{2}-[1-5][0-9]{2})$"
+_STATUS_SCHEMA: Final[JsonSchemaValue] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "string", "pattern": _STATUS_PATTERN},
+    ]
+}
+
 StatusCode = Annotated[
     str,
-    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    Field(pattern=r"^([1-5][0-9]{2}|[1-5]xx|[1-5][0-9]{2}-[1-5][0-9]{2})$"),
+    BeforeValidator(_status),
+    Field(pattern=_STATUS_PATTERN),
     Wording("an HTTP status such as `200`, `2xx` or `200-204`"),
 ]
 """An HTTP status, a class such as `2xx`, or a range."""
+
+StatusCodes = Annotated[
+    tuple[StatusCode, ...],
+    Field(min_length=1),
+    BeforeValidator(_statuses),
+    Few,
+    Wording("an HTTP status such as `200`, `2xx` or `200-204`, or a list of them"),
+    WithJsonSchema(
+        {"anyOf": [*_STATUS_SCHEMA["anyOf"], {"type": "array", "minItems": 1, "items": _STATUS_SCHEMA}]}
+    ),
+]
+"""One or several."""
 
 
 class TlsSettings(Model):
@@ -98,13 +143,13 @@ class HttpCheck(CheckProtocol):
         str, Field(pattern=r"^/[!-~]{0,2047}$"), Wording("a path that begins with `/`, without spaces")
     ] = Field("/", description="Request target.")
     host: Text | None = Field(None, description="`Host` header; the virtual address by default.")
-    headers: Annotated[dict[Text, Text], Few] = Field(default_factory=dict, description="Further headers.")
+    headers: Annotated[dict[HeaderName, HeaderValue], Few] = Field(
+        default_factory=dict, repr=False, description="Further headers, or others than usual."
+    )
     body: Annotated[str, Field(max_length=65536), Wording("text of at most 65536 characters")] = Field(
         "", description="Request body (POST)."
     )
-    expect: Annotated[tuple[StatusCode, ...], BeforeValidator(_statuses), Few] = Field(
-        ("200-299", "301", "302", "401"), description="Statuses that are good."
-    )
+    expect: StatusCodes = Field(("200-299", "301", "302", "401"), description="Statuses that are good.")
     contains: Text | None = Field(None, description="Text that the body must contain.")
     matches: Text | None = Field(None, description="Regular expression that the body must match somewhere.")
 
@@ -123,6 +168,16 @@ class DnsTransport(Enum):
     TCP = "tcp"
 
 
+Rcode = Annotated[
+    str,
+    Field(
+        pattern="^(NOERROR|FORMERR|SERVFAIL|NXDOMAIN|NOTIMP|REFUSED|YXDOMAIN|YXRRSET|NXRRSET|NOTAUTH|NOTZONE)$"
+    ),
+    Wording("an RCODE such as `NOERROR`"),
+]
+"""An RCODE (RFC 1035 4.1.1, RFC 2136 2.2)."""
+
+
 class DnsCheck(CheckProtocol):
     """DNS query."""
 
@@ -134,8 +189,8 @@ class DnsCheck(CheckProtocol):
         "SOA", description="Record type that is asked for."
     )
     transport: DnsTransport | None = Field(None, description="The virtual service's protocol by default.")
-    rcode: Annotated[str, Field(pattern=r"^[A-Z]{1,10}$"), Wording("an RCODE such as `NOERROR`")] | None = (
-        Field(None, description="RCODE that is good; any answer but SERVFAIL and REFUSED by default.")
+    rcode: Rcode | None = Field(
+        None, description="RCODE that is good; any answer but SERVFAIL and REFUSED by default."
     )
     answer: Text | None = Field(None, description="Record data that must be among the answers.")
 
@@ -188,7 +243,7 @@ class LdapCheck(CheckProtocol):
     port: ClassVar[int] = 389
 
     dn: Text = Field("", description="Who binds; empty is anonymous.")
-    password: Text = Field("", description="Password of `dn`.")
+    password: Text = Field("", repr=False, description="Password of `dn`.")
     encryption: Encryption | None = Field(
         None, description="`none`, `starttls` or `implicit`; `implicit` on port 636 by default."
     )
@@ -222,9 +277,9 @@ class RadiusCheck(CheckProtocol):
     kind: ClassVar[str] = "radius"
     port: ClassVar[int] = 1812
 
-    secret: Text = Field(description="Shared secret.")
+    secret: Text = Field(min_length=1, repr=False, description="Shared secret.")
     user: Text | None = Field(None, description="User of an Access-Request; none sends Status-Server.")
-    password: Text = Field("", description="The user's password.")
+    password: Text = Field("", repr=False, description="The user's password.")
     nas_identifier: Text = Field("kernelbal", description="NAS-Identifier that is sent.")
     reject_is_good: Switch = Field(True, description="Whether Access-Reject too proves that it works.")
 
@@ -341,10 +396,20 @@ KINDS: Final[dict[str, type[CheckProtocol]]] = {
 }
 """Every protocol by its key."""
 
+
+class _Shorthand:
+    """Adds a protocol's name alone to the JSON Schema of a check."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": list(KINDS)}, handler(core)]}
+
+
 CheckSetting = Annotated[
     Check,
     BeforeValidator(_kind_alone),
-    Wording("a check such as `icmp`, or `{http: {path: /health}, interval: 5s}`"),
+    _Shorthand(),
+    Wording("a protocol such as `icmp`, or a mapping such as `{http: {path: /health}}`", mapping=True),
 ]
 """A check; a protocol's name alone stands for its defaults."""
 

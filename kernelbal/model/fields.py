@@ -39,9 +39,14 @@ def _address(value: object) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How messages and the reference call the values of a type."""
+    """How messages and the reference call the values of a type.
+
+    Attributes:
+        mapping: whether a model's values are written as a mapping with its keys, too, and not as text alone.
+    """
 
     text: str
+    mapping: bool = False
 
 
 DOCUMENT: Final = "document"

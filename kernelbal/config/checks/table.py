@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from kernelbal.config.checks import addresses, advice, servers, services, site
+from kernelbal.config.checks import addresses, advice, pool, probing, servers, services, site
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding
 
@@ -83,6 +83,22 @@ SERVICE_CHECKS: tuple[ServiceCheck, ...] = (
     ServiceCheck(servers.sorry_family, _reads("sorry_server address forwarding")),
     ServiceCheck(servers.sorry_port, _reads("sorry_server ports forwarding")),
     ServiceCheck(servers.sorry_is_real, _reads("sorry_server real_servers ports")),
+    ServiceCheck(probing.one_protocol, _reads("check")),
+    ServiceCheck(probing.rhythm, _reads("check")),
+    ServiceCheck(probing.check_port, _reads("check protocol ports")),
+    ServiceCheck(probing.through, _reads("check protocol ports forwarding")),
+    ServiceCheck(probing.source, _reads("check address real_servers forwarding")),
+    ServiceCheck(probing.usable, _reads("check protocol ports")),
+    ServiceCheck(probing.http_body, _reads("check")),
+    ServiceCheck(probing.http_headers, _reads("check")),
+    ServiceCheck(probing.script_path, _reads("check")),
+    ServiceCheck(probing.ca_file, _reads("check")),
+    ServiceCheck(pool.hysteresis, _reads("hysteresis quorum")),
+    ServiceCheck(pool.quorum, _reads("quorum hysteresis real_servers")),
+    ServiceCheck(pool.sorry_when_down, _reads("all_down sorry_server")),
+    ServiceCheck(pool.adaptive_source, _reads("adaptive")),
+    ServiceCheck(pool.adaptive_rhythm, _reads("adaptive")),
+    ServiceCheck(pool.response_time_of_nothing, _reads("adaptive check")),
 )
 
 ADVICE: tuple[ServiceCheck, ...] = (
@@ -96,6 +112,10 @@ ADVICE: tuple[ServiceCheck, ...] = (
     ServiceCheck(advice.unused_mark, _reads("mark one_armed port_following ports")),
     ServiceCheck(advice.port_following_alone, _reads("port_following persistence scheduler")),
     ServiceCheck(advice.foreign_subnet, _reads("network address"), _NETWORKS),
+    ServiceCheck(pool.unused_sorry_server, _reads("sorry_server all_down")),
+    ServiceCheck(pool.withdrawn_with_others, _reads("all_down address")),
+    ServiceCheck(pool.ramp_of_ignored_weights, _reads("slow_start scheduler")),
+    ServiceCheck(pool.adaptive_of_ignored_weights, _reads("adaptive scheduler")),
 )
 
 

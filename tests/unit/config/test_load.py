@@ -269,7 +269,8 @@ is a virtual address of the director (web: line 3)
 SERVICE_KEYS = (
     "`name`, `address`, `network`, `protocol`, `ports`, `port_following`, `mark`, `forwarding`, `one_armed`, "
     "`tunnel`, `scheduler`, `scheduler_flags`, `persistence`, `persistence_engine`, `one_packet`, `drain`, "
-    "`real_servers`, `sorry_server`"
+    "`real_servers`, `sorry_server`, `check`, `quorum`, `hysteresis`, `all_down`, `on_down`, `slow_start`, "
+    "`adaptive`"
 )
 
 

@@ -1,0 +1,129 @@
+"""How many real servers a virtual service needs, and how much of the work each gets: what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from kernelbal.config.checks.probing import timing_faults
+from kernelbal.config.checks.subject import Context, Subject
+from kernelbal.config.finding import Finding
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.site import AllDown, Scheduler
+
+ADAPTIVE_SOURCES: Final = ("http_agent", "text_agent", "response_time")
+
+_EFFECT_OF_WEIGHTS: Final = {
+    **dict.fromkeys((Scheduler.RR, Scheduler.LC, Scheduler.DH), "ignores weights"),
+    **dict.fromkeys((Scheduler.SH, Scheduler.MH), "moves clients to other real servers when weights change"),
+    Scheduler.FO: "gives everything to the highest weight",
+}
+"""Schedulers for which a weight is no share of the work (`ip_vs_rr.c`, `ip_vs_sh.c`, `ip_vs_fo.c`, ...)."""
+
+
+def hysteresis(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Something must be left below which the service goes down."""
+    service = subject.service
+    if service.hysteresis >= service.quorum:
+        message = f"hysteresis {service.hysteresis} with quorum {service.quorum}: it would never go down"
+        hint = f"write `hysteresis: {service.quorum - 1}`, or raise `quorum`"
+        yield subject.finding(("hysteresis",), message, f"at most {service.quorum - 1}", hint)
+
+
+def quorum(subject: Subject, _: Context) -> Iterator[Finding]:
+    """The real servers can reach the quorum."""
+    service = subject.service
+    count, wanted = len(service.real_servers), service.quorum + service.hysteresis
+    if wanted == 1 or wanted <= count:
+        return
+    servers = f"{count} real server{'' if count == 1 else 's'}"
+    if service.quorum > count:
+        message = f"quorum {service.quorum} with {servers}: it would always be down"
+    else:
+        message = f"quorum {service.quorum} and hysteresis {service.hysteresis} with {servers}: "
+        message += "once down, it would never come back"
+    expected = f"{max(count, 1)} at most, hysteresis included"
+    yield subject.finding(("quorum",), message, expected, "lower it, or add real servers")
+
+
+def sorry_when_down(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Only a sorry server can say sorry."""
+    service = subject.service
+    if service.all_down is AllDown.SORRY and service.sorry_server is None:
+        message = "`all_down: sorry` without a sorry server"
+        hint = "add `sorry_server: {address: 10.0.0.99}`, or write `all_down: refuse`"
+        yield subject.finding(("all_down",), message, "a key `sorry_server`", hint)
+
+
+def adaptive_source(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Weights follow one source."""
+    adaptive = subject.service.adaptive
+    if adaptive is None:
+        return
+    named = [key for key in ADAPTIVE_SOURCES if getattr(adaptive, key) is not None]
+    for key in named[1:]:
+        message = f"a second source beside `{named[0]}`"
+        yield subject.finding(("adaptive", key), message, "one source", "remove one of them")
+    if not named:
+        choice = ", ".join(f"`{key}`" for key in ADAPTIVE_SOURCES)
+        hint = "add one, such as `response_time: {}`, or remove `adaptive`"
+        yield subject.finding(("adaptive",), "adaptive weights without a source", f"one of {choice}", hint)
+
+
+def adaptive_rhythm(subject: Subject, _: Context) -> Iterator[Finding]:
+    """An agent has answered before it is asked again."""
+    adaptive = subject.service.adaptive
+    if adaptive is not None:
+        yield from timing_faults(subject, "adaptive", adaptive.interval, adaptive.timeout)
+
+
+def response_time_of_nothing(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Without checks there are no response times."""
+    service = subject.service
+    measured = service.adaptive is not None and service.adaptive.response_time is not None
+    if measured and service.check.none is not None:
+        message = "weights by response time with `check: none`: nothing is measured"
+        hint = "name a protocol in `check`, or use an agent"
+        yield subject.finding(("adaptive", "response_time"), message, "a check", hint)
+
+
+def unused_sorry_server(subject: Subject, _: Context) -> Iterator[Finding]:
+    """A sorry server that is never asked to answer."""
+    service = subject.service
+    if service.sorry_server is not None and service.all_down not in {None, AllDown.SORRY}:
+        message = f"`all_down: {service.all_down.value}` leaves the sorry server unused"
+        hint = "remove `all_down`, or remove `sorry_server`"
+        yield subject.finding(("all_down",), message, "`sorry`", hint)
+
+
+def withdrawn_with_others(subject: Subject, context: Context) -> Iterator[Finding]:
+    """The address goes with all its services."""
+    service = subject.service
+    if service.all_down is not AllDown.WITHDRAW:
+        return
+    for other in context.subjects:
+        if other is not subject and other.service.address == service.address:
+            address = format_address(Address(service.address))
+            message = f"`all_down: withdraw` takes {address} from other virtual services, too"
+            hint = "use an address of its own, or `all_down: refuse`"
+            place = (other.path("address"), other.title)
+            yield subject.finding(("all_down",), message, "an address of its own", hint, place)
+            return
+
+
+def ramp_of_ignored_weights(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Slow start needs a scheduler for which a weight is a share."""
+    service = subject.service
+    effect = _EFFECT_OF_WEIGHTS.get(service.scheduler)
+    if effect and service.slow_start:
+        message = f"slow start with scheduler `{service.scheduler.value}`, which {effect}"
+        yield subject.finding(("slow_start",), message, "a scheduler with shares", "use `wlc` or `wrr`")
+
+
+def adaptive_of_ignored_weights(subject: Subject, _: Context) -> Iterator[Finding]:
+    """So do adaptive weights."""
+    service = subject.service
+    effect = _EFFECT_OF_WEIGHTS.get(service.scheduler)
+    if effect and service.adaptive is not None:
+        message = f"adaptive weights with scheduler `{service.scheduler.value}`, which {effect}"
+        yield subject.finding(("adaptive",), message, "a scheduler with shares", "use `wlc` or `wrr`")

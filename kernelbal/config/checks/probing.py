@@ -1,0 +1,207 @@
+"""Checks of real servers whose settings do not fit together, or not their virtual service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from kernelbal.config.checks.subject import Context, Subject
+from kernelbal.config.finding import Finding, one_line, shown
+from kernelbal.health.defaults import default_protocol, has_port
+from kernelbal.health.questions import check_questions, checked_ports
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.check import (
+    CheckProtocol,
+    HttpCheck,
+    HttpsCheck,
+    LdapCheck,
+    MailCheck,
+    ScriptCheck,
+    Through,
+    TlsCheck,
+    TlsSettings,
+)
+from kernelbal.model.health import Probe, Target
+from kernelbal.model.site import ForwardingName, VirtualService
+from kernelbal.model.units import format_duration
+
+MIN_INTERVAL_S: Final = 0.1
+"""Shortest time from probe to probe."""
+MIN_TIMEOUT_S: Final = 0.01
+"""Shortest time that a probe gets."""
+FRAMING_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
+"""Headers that say where a request ends, which is not the author's to say."""
+
+_PATTERNS: Final = {"http": "matches", "https": "matches", "udp": "expect"}
+"""The regular expression of a protocol."""
+_MAX_CHARACTERS: Final = 200
+
+
+def one_protocol(subject: Subject, _: Context) -> Iterator[Finding]:
+    """A real server is asked in one way."""
+    kinds = [protocol.kind for protocol in subject.service.check.protocols]
+    for kind in kinds[1:]:
+        message = f"a second protocol beside `{kinds[0]}`"
+        hint = "remove one of them; a second virtual service, or a `script`, may check more"
+        yield subject.finding(("check", kind), message, "at most one protocol", hint)
+
+
+def rhythm(subject: Subject, _: Context) -> Iterator[Finding]:
+    """A probe ends before the next one begins."""
+    check = subject.service.check
+    yield from timing_faults(subject, "check", check.interval, check.timeout)
+
+
+def timing_faults(subject: Subject, key: str, interval_s: float, timeout_s: float) -> Iterator[Finding]:
+    """Yield what is wrong with an interval and a timeout below `key`."""
+    interval = format_duration(interval_s)
+    if interval_s < MIN_INTERVAL_S:
+        least = format_duration(MIN_INTERVAL_S)
+        hint = "several seconds are usual: each probe costs the real server work"
+        yield subject.finding((key, "interval"), f"an interval of {interval}", f"at least `{least}`", hint)
+    elif timeout_s > interval_s:
+        message = f"a timeout of {format_duration(timeout_s)} with an interval of {interval}"
+        hint = "shorten `timeout`, or lengthen `interval`"
+        yield subject.finding((key, "timeout"), message, f"at most `{interval}`", hint)
+    if timeout_s < MIN_TIMEOUT_S:
+        message = f"a timeout of {format_duration(timeout_s)}"
+        hint = "a second or more is usual"
+        yield subject.finding((key, "timeout"), message, f"at least `{format_duration(MIN_TIMEOUT_S)}`", hint)
+
+
+def check_port(subject: Subject, _: Context) -> Iterator[Finding]:
+    """A port is probed by a protocol that has ports; without one, there must be a port."""
+    service = subject.service
+    protocol = _protocol(service)
+    if service.check.port is not None and not (has_port(protocol) or isinstance(protocol, ScriptCheck)):
+        hint = "remove it, or name a protocol with ports, such as `tcp`"
+        yield subject.finding(("check", "port"), f"a port for check `{protocol.kind}`", "no port", hint)
+    if has_port(protocol) and not (checked_ports(service)[0] or protocol.port):
+        hint = "add `port` to the check"
+        message = f"check `{protocol.kind}` of `ports: all` without a port"
+        yield subject.finding(("check",), message, "a port 1-65535", hint)
+
+
+def through(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Only dsr and tunnel take probes to the virtual address, led by a mark of ours."""
+    service, check = subject.service, subject.service.check
+    if check.through is not Through.VIRTUAL:
+        return
+    if service.forwarding is ForwardingName.NAT:
+        message = "a check through the virtual address with forwarding `nat`"
+        hint = "remove the key: with nat, real servers never see the virtual address"
+        yield subject.finding(("check", "through"), message, "`real`", hint)
+    elif not has_port(protocol := _protocol(service)):
+        message = f"check `{protocol.kind}` through the virtual address"
+        hint = "name a protocol with ports, such as `tcp`, or remove the key"
+        yield subject.finding(("check", "through"), message, "`real`", hint)
+    for key, value in (("address", check.address), ("mark", check.mark)):
+        if value is not None:
+            message = f"`{key}` in a check through the virtual address"
+            hint = f"remove `{key}`, or write `through: real`"
+            yield subject.finding(("check", key), message, f"no `{key}`", hint)
+
+
+def source(subject: Subject, _: Context) -> Iterator[Finding]:
+    """Source and target of a probe are of one family."""
+    service, check = subject.service, subject.service.check
+    if check.source is None:
+        return
+    tunneled = service.forwarding is ForwardingName.TUNNEL
+    targets = [Address(check.address)] if check.address is not None else subject.addresses
+    if check.address is None and tunneled:
+        targets = [*targets, Address(service.address)]
+    if not targets or any(len(target) == len(check.source) for target in targets):
+        return
+    shown_source = format_address(Address(check.source))
+    message = f"source {shown_source} for probes of {format_address(targets[0])}"
+    hint = "remove the key: the routes then choose"
+    yield subject.finding(("check", "source"), message, "an address of the same family", hint)
+
+
+def usable(subject: Subject, _: Context) -> Iterator[Finding]:
+    """What no probe could be made of: regular expressions, DNS names, RADIUS attributes."""
+    protocols = subject.service.check.protocols
+    if len(protocols) != 1 or not protocols[0].model_fields_set:
+        return
+    from kernelbal.health.checks.table import plan_of  # loads every protocol; a site by defaults needs none
+
+    nowhere = Target(Address(bytes(4)), 1, "", Address(bytes(4)))
+    for question in check_questions(subject.service)[:1]:
+        try:
+            plan_of(Probe("", question.protocol, nowhere, question.timing))
+        except ValueError as error:
+            yield _unusable(subject, protocols[0], str(error))
+
+
+def _unusable(subject: Subject, protocol: CheckProtocol, why: str) -> Finding:
+    pattern = _PATTERNS.get(protocol.kind)
+    steps = ("check", protocol.kind, *((pattern,) if pattern else ()))
+    expected = "a regular expression of Python's `re`" if pattern else "values that the protocol can carry"
+    return subject.finding(steps, one_line(why)[:_MAX_CHARACTERS], expected, "mend it, or remove the key")
+
+
+def http_body(subject: Subject, _: Context) -> Iterator[Finding]:
+    """HEAD brings no body, and only POST takes one."""
+    for check in subject.service.check.protocols:
+        if not isinstance(check, HttpCheck):
+            continue
+        for key in ("contains", "matches"):
+            if check.method == "HEAD" and getattr(check, key) is not None:
+                message = f"`{key}` with method HEAD, whose replies have no body"
+                hint = "write `method: GET`"
+                yield subject.finding(("check", check.kind, key), message, "method GET", hint)
+        if check.body and check.method != "POST":
+            message = f"a request body with method {check.method}"
+            hint = "write `method: POST`"
+            yield subject.finding(("check", check.kind, "body"), message, "method POST", hint)
+
+
+def http_headers(subject: Subject, _: Context) -> Iterator[Finding]:
+    """The checker itself says how long its request is; each header is given once."""
+    for check in subject.service.check.protocols:
+        headers = check.headers if isinstance(check, HttpCheck) else {}
+        seen: set[str] = set()
+        for name in headers:
+            if name.lower() in FRAMING_HEADERS or name.lower() in seen:
+                twice = "twice, in other letters" if name.lower() in seen else "which the checker writes"
+                message = f"header `{shown(name)}`, {twice}"
+                path = subject.path("check", check.kind, "headers", name)
+                yield Finding(path, message, "other headers, each once", "remove it", at_key=True)
+            seen.add(name.lower())
+
+
+def script_path(subject: Subject, _: Context) -> Iterator[Finding]:
+    """A script is found by its full path: the daemon has no search path of the author's."""
+    for check in subject.service.check.protocols:
+        if isinstance(check, ScriptCheck) and not check.argv[0].startswith("/"):
+            message = f"program `{shown(check.argv[0])}`"
+            hint = "`command -v` says where a program is"
+            yield subject.finding(("check", "script", "argv", 0), message, "a full path", hint)
+
+
+def ca_file(subject: Subject, _: Context) -> Iterator[Finding]:
+    """CA certificates are in a file with a full path, and serve to verify."""
+    for check in subject.service.check.protocols:
+        steps, tls = _tls_of(check)
+        if tls is None or tls.ca_file is None:
+            continue
+        place = ("check", check.kind, *steps, "ca_file")
+        if not tls.ca_file.startswith("/"):
+            hint = "write where the file is, such as `/etc/ssl/certs/ca.pem`"
+            yield subject.finding(place, f"file `{shown(tls.ca_file)}`", "a full path", hint)
+        elif not tls.verify:
+            hint = "add `verify: true`, or remove the key"
+            yield subject.finding(place, "CA certificates without `verify`", "`verify: true`", hint)
+
+
+def _tls_of(check: CheckProtocol) -> tuple[tuple[str, ...], TlsSettings | None]:
+    if isinstance(check, MailCheck | LdapCheck):
+        return ("tls",), check.tls
+    return (), check if isinstance(check, TlsCheck | HttpsCheck) else None
+
+
+def _protocol(service: VirtualService) -> CheckProtocol:
+    """Return the protocol that is named, or that of the first port."""
+    named = service.check.protocols
+    return named[0] if named else default_protocol(service.protocol, checked_ports(service)[0])
