@@ -17,33 +17,9 @@ from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.model.address import Address, family_of, format_address
 from kernelbal.model.network import ObservedAddress
 
-KEPT_S: Final = 5.0
-"""How long an answer counts: addresses and routes change now and then."""
 _ANY_PORT: Final = 9
 """Nothing is sent."""
 _LINK_LOCAL: Final = b"\xfe\x80"
-
-
-class Sources:
-    """Answers of `source_towards`, remembered for a few seconds."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[Address, Address], Address | None] = {}
-        self._asked_at = 0.0
-
-    def towards(self, server: Address, virtual: Address, now: float) -> Address | None:
-        """Return what `source_towards` says, or said shortly before `now` (seconds on any one clock).
-
-        Raises:
-            KernelError: the kernel cannot be asked for its addresses.
-        """
-        if now - self._asked_at > KEPT_S:
-            self._known.clear()
-            self._asked_at = now
-        way = server, virtual
-        if way not in self._known:
-            self._known[way] = source_towards(server, virtual)
-        return self._known[way]
 
 
 def source_towards(server: Address, virtual: Address) -> Address | None:

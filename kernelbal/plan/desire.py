@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address, host_prefix
+from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
@@ -25,7 +26,7 @@ from kernelbal.plan.classifier import build_table
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.overlaid import overlay_services, wants_sorry, withdrawn_addresses
-from kernelbal.plan.path_checks import path_services
+from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
 
 SORRY_WEIGHT = 1
@@ -47,7 +48,7 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
     marks = assign_marks(site)
     state = DesiredState(
         addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
-        sysctls=_sysctls(site, node),
+        sysctls=_sysctls(site, node, overlay.paths),
         nft=_classifier(site, marks),
         timeouts=_timeouts(site),
     )
@@ -164,7 +165,7 @@ def _address_attributes(address: Address) -> AddressAttributes:
     return AddressAttributes(no_dad=is_ipv6, deprecated=is_ipv6)
 
 
-def _sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
+def _sysctls(site: Site, node: Node, paths: tuple[PathCheck, ...]) -> tuple[Sysctl, ...]:
     services = site.virtual_services
     if not services:
         return ()
@@ -177,6 +178,7 @@ def _sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
     if any(service.one_armed for service in services):
         tracking = connection_tracking(int(site.kernel.timeouts.tcp))
         wanted.update({sysctl.path: sysctl for sysctl in tracking})
+    wanted.update({sysctl.path: sysctl for sysctl in sysctls_of_paths(site, node, paths)})
     return tuple(wanted.values())
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 
+from kernelbal.errors import KernelError
 from kernelbal.health.wire import Notice
-from kernelbal.model.address import AF_INET, Address, family_of, format_address
+from kernelbal.kernel.source import source_towards
+from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Target
 
@@ -18,6 +21,10 @@ FLAGS: Final = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _LINK_LOCAL: Final = b"\xfe\x80"
 _SO_MARK: Final = 36
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
+_HOPS: Final = {
+    AF_INET: (socket.IPPROTO_IP, socket.IP_TTL),
+    AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
+}
 
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
@@ -65,7 +72,7 @@ def connect(made: socket.SocketType, task: Task) -> int:
 
 
 def prepare(made: socket.SocketType, target: Target) -> None:
-    """Give a socket the source address and the firewall mark of a target.
+    """Give a socket the source address, the firewall mark and the number of hops of a target.
 
     Raises:
         Obstacle: this machine does not allow it.
@@ -77,16 +84,31 @@ def prepare(made: socket.SocketType, target: Target) -> None:
         except PermissionError:
             message = "probes with a firewall mark need CAP_NET_ADMIN"
             raise Obstacle(_unable(message, "add it to AmbientCapabilities= of the service")) from None
-    if target.source:
+    if target.hops:
+        level, option = _HOPS[family_of(target.address)]
+        made.setsockopt(level, option, target.hops)
+    source = target.source or (_source_through(target) if target.through else None)
+    if source:
         # Only now a port would be taken; with this option that is left to `connect`, which knows more.
         made.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
         try:
-            made.bind(socket_address(target.source, 0))
+            made.bind(socket_address(source, 0))
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
-            message = f"source address {format_address(target.source)} of a check is not on this machine"
+            message = f"source address {format_address(source)} of a check is not on this machine"
             raise Obstacle(_unable(message, "correct `source`, or add the address")) from None
+
+
+def _source_through(target: Target) -> Address:
+    """Return where a probe through a virtual address leaves from; this director may hold that one itself."""
+    try:
+        source = source_towards(target.server, target.address)
+    except KernelError as error:
+        raise Obstacle(_unable(error.message, error.hint or "")) from error
+    if source is None:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+    return source
 
 
 def _unable(message: str, hint: str) -> Notice:

@@ -3,6 +3,8 @@
 from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import DestinationAttributes, Forwarding, ServiceAttributes, ServiceFlag
+from kernelbal.model.standing import Overlay
+from kernelbal.plan.desire import desired_state
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from tests.unit.plan.samples import by_mark, node, real, site, weighing
 
@@ -100,3 +102,15 @@ def test_a_tunnel_of_the_other_family_needs_what_its_virtual_address_needs() -> 
     document = NETWORKS + service("192.0.2.80", "fd00::11", "tunnel")
     paths = {sysctl.path for sysctl in sysctls_of_paths(site(document), node(), [crossing])}
     assert "net/ipv4/conf/eth0/accept_local" in paths
+
+
+def test_a_desired_state_has_both_where_probes_go_through_virtual_addresses() -> None:
+    document = site(NETWORKS + service())
+    overlay = Overlay(paths=(path("10.0.0.11"),))
+    without, state = (desired_state(document, node(), given) for given in (Overlay(), overlay))
+    assert set(state.services) - set(without.services) == {by_mark(0x4C000001)}
+    assert {sysctl.path for sysctl in state.sysctls} - {sysctl.path for sysctl in without.sysctls} == {
+        "net/ipv4/conf/eth1/accept_local",
+        "net/ipv4/conf/eth1/rp_filter",
+    }
+    assert state.nft == without.nft
