@@ -133,7 +133,6 @@ CHECK_KEYS: dict[str, str] = {
     **dict.fromkeys(("virtualhost", "vhost", "checkhost"), "host: www.example.net"),
     **dict.fromkeys(("sni", "enable_sni"), "server_name: www.example.net"),
     "checkheaders": "headers: {X-Probe: kernelbal}",
-    **dict.fromkeys(("agent_port", "agent_check"), "port: 9999"),
     "agent_send": "send: hello",
 }
 """The same for what stands inside of a check; looked at where `KEYS` does not help."""

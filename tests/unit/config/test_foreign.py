@@ -2,8 +2,9 @@
 
 import pytest
 
-from kernelbal.config.foreign import KEYS, VALUES, key_hint, meant_key, value_hint
+from kernelbal.config.foreign import CHECK_KEYS, KEYS, VALUES, key_hint, meant_key, value_hint
 from kernelbal.config.wording import describe, setting_at
+from kernelbal.model.check import KINDS, Adaptive, Check, HttpAgent, HttpCheck, TextAgent
 from kernelbal.model.fields import Model
 from kernelbal.model.site import (
     ForwardingName,
@@ -28,6 +29,11 @@ MODELS: tuple[type[Model], ...] = (
     VirtualService,
     RealServer,
     Node,
+    Check,
+    Adaptive,
+    HttpAgent,
+    TextAgent,
+    *KINDS.values(),
 )
 
 
@@ -46,11 +52,43 @@ MODELS: tuple[type[Model], ...] = (
         ("PORT", 8080, "write `ports: 8080`"),
         ("shceduler", "rr", "did you mean `scheduler`?"),
         ("one-armed", True, "did you mean `one_armed`?"),
+        ("delay_loop", 6, "write `check: {interval: 9s}`"),
+        ("HTTP_GET", {}, "write `check: {http: {path: /health}}`"),
+        ("agent-port", 9999, "write `adaptive: {text_agent: {port: 9999}}`"),
         ("colour", "red", None),
     ],
 )
 def test_hint_for_a_key(key: str, value: object, hint: str | None) -> None:
     assert key_hint(key, value, SERVICE) == hint
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("delay_loop", 6, "write `interval: 6s`"),
+        ("inter", 2000, "write `interval: 2000ms`"),
+        ("connect_timeout", "5s", "write `timeout: 5s`"),
+        ("retry", 3, "write `fall: 3`"),
+        ("bindto", "10.0.0.5", "write `source: 10.0.0.5`"),
+        ("HTTP_GET", {}, "write `http: {path: /health}`"),
+        ("MISC_CHECK", {}, "write `script: {argv: [/full/path]}`"),
+        ("htpp", {}, "did you mean `http`?"),
+    ],
+)
+def test_hint_for_a_key_of_a_check(key: str, value: object, hint: str) -> None:
+    assert key_hint(key, value, tuple(Check.model_fields)) == hint
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("status_code", 204, "write `expect: [200, 301]`"),
+        ("url", "/up", "write `path: /up`"),
+        ("virtualhost", "a.example", "write `host: a.example`"),
+    ],
+)
+def test_hint_for_a_key_of_http(key: str, value: object, hint: str) -> None:
+    assert key_hint(key, value, tuple(HttpCheck.model_fields)) == hint
 
 
 def test_foreign_key_counts_only_where_its_meaning_exists() -> None:
@@ -75,7 +113,7 @@ def test_hint_for_a_value(field: str, value: str, known: tuple[str, ...], hint: 
     assert value_hint(field, value, known) == hint
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", KEYS | CHECK_KEYS)
 def test_every_key_leads_to_a_field_that_exists(key: str) -> None:
     assert key == key.lower().replace("-", "_")
     assert any(meant_key(key, tuple(model.model_fields)) for model in MODELS)
