@@ -1,0 +1,106 @@
+"""Events for what a decision changed."""
+
+from __future__ import annotations
+
+from kernelbal.health.judge import NEWCOMER, Judged
+from kernelbal.health.words import (
+    DISABLED,
+    DOWN,
+    DRAINED,
+    DRAINING,
+    IN_SERVICE,
+    QUIESCED,
+    RAMPING,
+    SENT_AWAY,
+    UNKNOWN,
+)
+from kernelbal.model.address import Address, format_address, format_endpoint
+from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.site import VirtualService
+from kernelbal.model.standing import Mode
+from kernelbal.model.units import format_duration
+
+_AWAY = {
+    DOWN: (Topic.SERVER_DOWN, Severity.WARNING, "is down"),
+    DRAINING: (Topic.SERVER_DRAINING, Severity.NOTICE, "is draining"),
+    DRAINED: (Topic.SERVER_DRAINED, Severity.NOTICE, "has drained"),
+    DISABLED: (Topic.SERVER_DISABLED, Severity.NOTICE, "is disabled"),
+    QUIESCED: (Topic.SERVER_DRAINING, Severity.NOTICE, "takes no new connections"),
+}
+_MODES = {
+    Mode.SERVING: "serves again",
+    Mode.SORRY: "answers by its sorry server",
+    Mode.REFUSING: "refuses its clients",
+    Mode.KEPT: "keeps all its real servers in service",
+    Mode.WITHDRAWN: "gives up its address",
+}
+
+
+def server_events(service: VirtualService, judged: Judged, word: str, starting: bool) -> list[Event]:
+    """Return what there is to say of a real server that has a new word or warning."""
+    events: list[Event] = []
+    before = judged.before
+    if word != before.state and not _expected(judged, word, starting):
+        events += _word_events(service, judged, word)
+    if judged.warning and judged.warning != before.warning:
+        text = f"{_who(service, judged)}: {judged.warning}"
+        events.append(_event(Topic.SERVER_WARNING, Severity.WARNING, text, service, judged))
+    return events
+
+
+def _expected(judged: Judged, word: str, starting: bool) -> bool:
+    """Whether it is no news: what the site file says, and who is found up when the daemon starts."""
+    is_new = judged.before is NEWCOMER
+    if word == QUIESCED:
+        return judged.server.weight == 0
+    return is_new and starting and word in IN_SERVICE
+
+
+def _word_events(service: VirtualService, judged: Judged, word: str) -> list[Event]:
+    who, old = _who(service, judged), judged.before.state
+    if word in _AWAY:
+        topic, severity, what = _AWAY[word]
+        why = f": {judged.reason}" if judged.reason else ""
+        return [_event(topic, severity, f"{who} {what}{why}", service, judged)]
+    if word == UNKNOWN:
+        return []
+    events = []
+    if old in (DOWN, UNKNOWN):
+        events.append(_event(Topic.SERVER_UP, Severity.NOTICE, f"{who} is up", service, judged))
+    elif old in SENT_AWAY:
+        text = f"{who} may take connections again"
+        events.append(_event(Topic.SERVER_ENABLED, Severity.NOTICE, text, service, judged))
+    if word == RAMPING:
+        text = f"{who} starts slowly: full weight in {format_duration(service.slow_start)} at most"
+        events.append(_event(Topic.SERVER_RAMPING, Severity.INFO, text, service, judged))
+    return events
+
+
+def mode_event(service: VirtualService, mode: Mode, usable: int) -> Event:
+    """Return the event for a virtual service that lost or gained its quorum, or has another mode."""
+    total = len(service.real_servers)
+    counts = f"{usable} of {total} real servers usable, quorum {service.quorum}"
+    text = f"virtual service `{service.name}` {_MODES[mode]}: {counts}"
+    fields = (("mode", mode.value), ("usable", str(usable)), ("quorum", str(service.quorum)))
+    if mode is Mode.SERVING:
+        return Event(Topic.SERVICE_QUORUM_GAINED, Severity.NOTICE, text, service.name, fields=fields)
+    return Event(Topic.SERVICE_QUORUM_LOST, Severity.ERROR, text, service.name, fields=fields)
+
+
+def _event(topic: Topic, severity: Severity, text: str, service: VirtualService, judged: Judged) -> Event:
+    fields = []
+    if judged.key.port:
+        fields.append(("port", str(judged.key.port)))
+    if judged.server.name is not None:
+        fields.append(("name", judged.server.name))
+    if judged.reason:
+        fields.append(("reason", judged.reason))
+    address = format_address(judged.key.address)
+    return Event(topic, severity, text, service.name, address, tuple(fields))
+
+
+def _who(service: VirtualService, judged: Judged) -> str:
+    address, port = Address(judged.server.address), judged.key.port
+    where = format_endpoint(address, port) if port else format_address(address)
+    name = f"{judged.server.name} ({where})" if judged.server.name else where
+    return f"real server {name} of `{service.name}`"

@@ -1,0 +1,107 @@
+"""What holds now: from the site file, probes, operators' orders and what is remembered.
+
+For each real server the strongest voice counts: an order before the checks, the checks before the agent, the
+agent before slow start and load. Who is left makes the quorum of the virtual service; the quorum decides its
+mode; the mode decides what becomes of those who are up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kernelbal.health.changes import mode_event, server_events
+from kernelbal.health.decision import Decision, Facts, Memory, ServerView, ServiceMemory, ServiceView
+from kernelbal.health.judge import Judge
+from kernelbal.health.orders import OrderBook
+from kernelbal.health.pool import Pool, Stand
+from kernelbal.health.quorum import has_quorum, mode_of
+from kernelbal.health.stand import memory_of, standing_of, view_of
+from kernelbal.health.words import UNKNOWN
+from kernelbal.model.address import Address
+from kernelbal.model.event import Event
+from kernelbal.model.health import ProbePlan, ServerKey
+from kernelbal.model.site import Site, VirtualService
+from kernelbal.model.standing import Mode, Overlay, Standing
+
+
+def decide(site: Site, probe_plan: ProbePlan, facts: Facts, memory: Memory) -> Decision:
+    """Return what holds now.
+
+    Args:
+        site: what is wanted.
+        probe_plan: which probes are whose.
+        facts: what is known now.
+        memory: what the last decision left; an empty one when there was none.
+    """
+    judge = Judge(probe_plan, facts, memory, OrderBook(facts.orders))
+    maker = _Maker(judge)
+    for service in site.virtual_services:
+        maker.add(service)
+    overlay = Overlay(maker.standings, maker.modes, probe_plan.paths)
+    return Decision(
+        overlay,
+        maker.memory,
+        maker.servers,
+        maker.services,
+        tuple(maker.events),
+        min(maker.due, default=None),
+    )
+
+
+class _Maker:
+    """Collects a decision, service by service."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.standings: dict[ServerKey, Standing] = {}
+        self.modes: dict[str, Mode] = {}
+        self.memory = Memory()
+        self.servers: dict[ServerKey, ServerView] = {}
+        self.services: dict[str, ServiceView] = {}
+        self.events: list[Event] = []
+        self.due: list[float] = []
+
+    def add(self, service: VirtualService) -> None:
+        name, judge = service.name, self.judge
+        judged = [
+            judge.judge(service, server, ServerKey(name, Address(server.address), server.port or 0))
+            for server in service.real_servers
+        ]
+        usable = sum(1 for each in judged if each.usable)
+        before = judge.memory.services.get(name)
+        quorum = has_quorum(service, usable, None if before is None else before.quorum)
+        mode = mode_of(service, quorum, any(each.candidate for each in judged))
+        self.modes[name] = mode
+        began_at = None if before is None else before.began_at
+        pool = Pool(service, mode, judge.plan, judge.facts, began_at)
+        self._stand(service, pool.stands(judged), mode)
+        self.due += pool.due
+        after = ServiceMemory(mode, judge.facts.now, quorum, pool.began_at)
+        if before is None and not quorum and any(each.word == UNKNOWN for each in judged):
+            self.services[name] = ServiceView(
+                mode, judge.facts.now, usable
+            )  # no news before the first probes
+        else:
+            self._remember(service, before, after, usable)
+
+    def _stand(self, service: VirtualService, stands: Iterable[Stand], mode: Mode) -> None:
+        now, starting = self.judge.facts.now, self.judge.facts.starting
+        for stand in stands:
+            key, word = stand.judged.key, stand.word
+            if word != stand.judged.before.state or stand.judged.warning:
+                self.events += server_events(service, stand.judged, word, starting)
+            memory = memory_of(stand, now)
+            self.memory.servers[key] = memory
+            self.standings[key] = standing_of(service, stand)
+            self.servers[key] = view_of(service, stand, memory.since_at, mode, now)
+
+    def _remember(
+        self, service: VirtualService, before: ServiceMemory | None, after: ServiceMemory, usable: int
+    ) -> None:
+        changed = before is None or before.mode is not after.mode
+        if before is not None and not changed:
+            after = after._replace(since_at=before.since_at)
+        if changed and (before is not None or after.mode is not Mode.SERVING):
+            self.events.append(mode_event(service, after.mode, usable))
+        self.memory.services[service.name] = after
+        self.services[service.name] = ServiceView(after.mode, after.since_at, usable)

@@ -1,0 +1,160 @@
+"""What checks, agents and operators say of one real server, before its pool is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from kernelbal.health.adaptive import reading_of
+from kernelbal.health.decision import Facts, Memory, ServerMemory
+from kernelbal.health.orders import OrderBook
+from kernelbal.health.path_cause import explain_path
+from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, QUIESCED, SERVING, UNKNOWN
+from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, ServerKey, Wish
+from kernelbal.model.site import RealServer, VirtualService
+from kernelbal.model.standing import Admin, Order
+
+NEWCOMER: Final = ServerMemory()
+"""What is remembered of a real server that is new."""
+
+
+class Judged(NamedTuple):
+    """What is said of a real server.
+
+    Attributes:
+        before: what is remembered of it.
+        health: by its checks.
+        word: `SERVING` when it is usable, else the word for why not.
+        reason: why it is not usable.
+        order: in force, or None.
+        everywhere: whether the order holds in all virtual services.
+        cut_at: when a drain cuts what is left, on the boot clock; 0.0 without one.
+        reading: what its agent says now, or None.
+        warning: of its checks.
+    """
+
+    key: ServerKey
+    server: RealServer
+    before: ServerMemory
+    health: Health
+    word: str
+    reason: str = ""
+    order: Order | None = None
+    everywhere: bool = False
+    cut_at: float = 0.0
+    reading: Reading | None = None
+    warning: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may take connections."""
+        return self.word == SERVING
+
+    @property
+    def candidate(self) -> bool:
+        """Whether it can be kept in service although it is down."""
+        return self.word in (SERVING, DOWN, UNKNOWN) and self.server.weight > 0 and not self._away
+
+    @property
+    def _away(self) -> bool:
+        return self.reading is not None and self.reading.wish is Wish.MAINT
+
+
+class _Checked(NamedTuple):
+    """What the checks say; `key` of the probe that counts, empty when all is well."""
+
+    health: Health
+    key: str = ""
+    warning: str = ""
+
+
+_UP: Final = _Checked(Health.UP)
+_NO_STATE: Final = ProbeState()
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Looks at real servers one by one."""
+
+    plan: ProbePlan
+    facts: Facts
+    memory: Memory
+    orders: OrderBook
+
+    def judge(self, service: VirtualService, server: RealServer, key: ServerKey) -> Judged:
+        """Return what is said of a real server."""
+        before = self.memory.servers.get(key, NEWCOMER)
+        checked = self._check(self.plan.checks.get(key, ()))
+        reading = self._read(service, key)
+        found = self.orders.find(key)
+        if found is not None:
+            word, reason, cut_at = self._obey(key, found.order, before)
+            health, _, warning = checked
+            return Judged(key, server, before, health, word, reason, *found, cut_at, reading, warning)
+        word, reason = self._word(service, server, checked, reading, before)
+        return Judged(
+            key, server, before, checked.health, word, reason, reading=reading, warning=checked.warning
+        )
+
+    def _check(self, keys: tuple[str, ...]) -> _Checked:
+        """Any that is down makes it down; else any that is unknown makes it unknown."""
+        states = self.facts.states
+        worst = _UP
+        for key in keys:
+            state = states.get(key, _NO_STATE)
+            if state.health is Health.DOWN:
+                return _Checked(Health.DOWN, key, worst.warning or state.warning)
+            if state.health is Health.UNKNOWN:
+                worst = _Checked(Health.UNKNOWN, key, worst.warning)
+            elif state.warning:
+                worst = worst._replace(warning=worst.warning or state.warning)
+        return worst
+
+    def _read(self, service: VirtualService, key: ServerKey) -> Reading | None:
+        if service.adaptive is None:
+            return None
+        agent = self.plan.agents.get(key)
+        state = None if agent is None else self.facts.states.get(agent)
+        return reading_of(state, service.adaptive, self.facts.now)
+
+    def _obey(self, key: ServerKey, order: Order, before: ServerMemory) -> tuple[str, str, float]:
+        """Return word, reason and, for a drain, its deadline on the boot clock."""
+        who = f"by {order.by}" + (f": {order.reason}" if order.reason else "")
+        if order.admin is Admin.DISABLE:
+            return DISABLED, f"disabled {who}", 0.0
+        now, same = self.facts.now, before.deadline == order.deadline
+        cut_at = before.cut_at if same else now + (order.deadline - self.facts.wall)
+        over = not order.hold and now >= cut_at
+        empty = key in self.facts.drained and before.state in (DRAINING, DRAINED)
+        if over or empty or (same and before.state == DRAINED):
+            return DRAINED, f"drained {who}", cut_at
+        return DRAINING, f"drained {who}", cut_at
+
+    def _word(
+        self,
+        service: VirtualService,
+        server: RealServer,
+        checked: _Checked,
+        reading: Reading | None,
+        before: ServerMemory,
+    ) -> tuple[str, str]:
+        if checked.health is Health.DOWN:
+            return DOWN, self._why_down(service, checked.key)
+        if checked.health is Health.UNKNOWN and not before.up:
+            return UNKNOWN, "not checked yet"
+        if reading is not None and reading.wish in (Wish.DOWN, Wish.MAINT):
+            return DOWN, f"its agent says `{reading.text}`"
+        if server.weight == 0:
+            return QUIESCED, "its weight is 0 in the site file"
+        if reading is not None and reading.wish is Wish.DRAIN:
+            return QUIESCED, f"its agent says `{reading.text}`"
+        if checked.health is Health.UNKNOWN:
+            return SERVING, "not checked yet since its check changed; it was up before"
+        return SERVING, ""
+
+    def _why_down(self, service: VirtualService, key: str) -> str:
+        state = self.facts.states[key]
+        direct = self.plan.causes.get(key)
+        if direct is None:
+            return state.reason
+        return explain_path(state, self.facts.states.get(direct), service.forwarding)

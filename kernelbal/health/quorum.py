@@ -1,0 +1,57 @@
+"""What a virtual service does with the real servers that are usable."""
+
+from __future__ import annotations
+
+from kernelbal.model.site import AllDown, OnDown, ProtocolName, Scheduler, VirtualService
+from kernelbal.model.standing import Mode
+
+
+def has_quorum(service: VirtualService, usable: int, before: bool | None) -> bool:
+    """Return whether enough real servers are usable.
+
+    As in keepalived it is lost below `quorum` - `hysteresis` and gained at `quorum` + `hysteresis`, here by
+    the number of real servers; without any it is always lost.
+
+    Args:
+        service: the virtual service.
+        usable: how many of its real servers may take connections.
+        before: whether it had enough; None when that is not known: then `quorum` alone decides.
+    """
+    if usable == 0:
+        return False
+    if before is None:
+        return usable >= service.quorum
+    if before:
+        return usable >= service.quorum - service.hysteresis
+    return usable >= service.quorum + service.hysteresis
+
+
+def mode_of(service: VirtualService, quorum: bool, candidates: bool) -> Mode:
+    """Return what the virtual service does.
+
+    Args:
+        service: the virtual service.
+        quorum: whether enough real servers are usable.
+        candidates: whether it has any real server that could be kept in service although it is down.
+    """
+    if quorum:
+        return Mode.SERVING
+    wanted = service.all_down
+    if wanted is AllDown.WITHDRAW:
+        return Mode.WITHDRAWN
+    if wanted is AllDown.KEEP and candidates:
+        return Mode.KEPT
+    if service.sorry_server is None or wanted is AllDown.REFUSE:
+        return Mode.REFUSING
+    return Mode.SORRY
+
+
+def removed_on_down(service: VirtualService) -> bool:
+    """Return whether a real server that goes down leaves at once, instead of keeping its connections.
+
+    By default only TCP keeps them: clients of other protocols would go on talking to the dead. The `dh`
+    scheduler refuses the clients of a real server of weight 0, and has no flag to fall back.
+    """
+    if service.on_down is not None:
+        return service.on_down is OnDown.REMOVE
+    return service.protocol is not ProtocolName.TCP or service.scheduler is Scheduler.DH
