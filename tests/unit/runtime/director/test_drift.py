@@ -1,0 +1,109 @@
+"""Telling repairs from changes that follow from a decision."""
+
+from dataclasses import replace
+
+import pytest
+
+from kernelbal.model.event import Severity, Topic
+from kernelbal.model.ipvs import Timeouts
+from kernelbal.model.network import AddressAttributes, LinkState, ObservedAddress
+from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.state import ObservedState
+from kernelbal.plan.actions import (
+    Action,
+    AddAddress,
+    AddDestination,
+    AddService,
+    EditDestination,
+    EnsureLink,
+    Outcome,
+    RemoveLink,
+    RemoveService,
+    ReplaceTable,
+    Result,
+    SetTimeouts,
+    WriteSysctl,
+)
+from kernelbal.plan.classifier import build_table
+from kernelbal.runtime.director.drift import NAMED, repair_event, repairs
+from tests.unit.plan.samples import link, place, real, service, virtual, weighing
+
+WEB = service("192.0.2.10", 80)
+MAIL = service("192.0.2.11", 25)
+A, B = real("10.0.0.11"), real("10.0.0.12")
+VIP = place("eth0", "192.0.2.10")
+PATH = "net/ipv4/ip_forward"
+TABLE = build_table({}, frozenset({7}))
+LEFT = ObservedState(
+    services={WEB: virtual((A, weighing(1)), (B, weighing(1)))},
+    addresses=(ObservedAddress(VIP, AddressAttributes(), ours=True),),
+    links=(link("eth0"),),
+    sysctls={PATH: "1"},
+    nft=TABLE,
+    timeouts=Timeouts(),
+)
+ATTRIBUTES = LEFT.services[WEB].attributes
+
+
+def made(*actions: Action) -> list[Outcome]:
+    return [Outcome(action, Result.DONE) for action in actions]
+
+
+@pytest.mark.parametrize(
+    ("found", "action"),
+    [
+        (replace(LEFT, services={}), AddService(WEB, ATTRIBUTES)),
+        (replace(LEFT, services={}), AddDestination(WEB, A, weighing(1))),
+        (
+            replace(LEFT, services={WEB: virtual((A, weighing(9)), (B, weighing(1)))}),
+            EditDestination(WEB, A, weighing(9), weighing(1)),
+        ),
+        (replace(LEFT, addresses=()), AddAddress(VIP, AddressAttributes())),
+        (replace(LEFT, links=()), EnsureLink(LinkState("eth0"))),
+        (replace(LEFT, links=()), RemoveLink("eth0")),
+        (replace(LEFT, sysctls={PATH: "0"}), WriteSysctl(PATH, "0", "1", "Routes.")),
+        (replace(LEFT, nft=None), ReplaceTable(None, TABLE)),
+        (replace(LEFT, timeouts=Timeouts(1, 1, 1)), SetTimeouts(Timeouts(1, 1, 1), Timeouts())),
+    ],
+)
+def test_what_others_changed_is_repaired_and_what_was_decided_is_not(
+    found: ObservedState, action: Action
+) -> None:
+    assert repairs(LEFT, found, made(action)) == made(action)
+    assert repairs(LEFT, LEFT, made(action)) == []
+
+
+def test_a_weight_that_was_decided_is_no_repair_beside_one() -> None:
+    found = replace(LEFT, services={WEB: virtual((B, weighing(1)))})
+    put_back = AddDestination(WEB, A, weighing(1))
+    decided = EditDestination(WEB, B, weighing(1), weighing(0))
+    assert repairs(LEFT, found, made(put_back, decided)) == made(put_back)
+
+
+def test_the_first_round_repairs_nothing_and_a_failure_is_no_repair() -> None:
+    gone = replace(LEFT, services={})
+    add = AddService(WEB, ATTRIBUTES)
+    assert repairs(None, gone, made(add)) == []
+    assert repairs(LEFT, gone, [Outcome(add, Result.FAILED, 1, "no")]) == []
+
+
+def test_an_empty_table_that_others_made_is_theirs() -> None:
+    found = replace(LEFT, nft=NftTable())
+    assert repairs(LEFT, found, made(ReplaceTable(NftTable(), EMPTY_TABLE)))
+
+
+def test_one_event_names_some_and_counts_all() -> None:
+    actions = [
+        RemoveService(MAIL),
+        *(AddDestination(WEB, real(f"10.0.0.{n}"), weighing(1)) for n in range(9)),
+    ]
+    event = repair_event(made(*actions), {WEB: "web"})
+    assert (event.topic, event.severity, event.service) == (Topic.DRIFT_REPAIRED, Severity.WARNING, "web")
+    assert event.message.count("10.0.0.") == NAMED - 1
+    assert event.message.endswith(", and 7 more")
+    assert event.fields == (("repairs", "10"),)
+
+
+def test_a_link_that_went_down_is_drift() -> None:
+    found = replace(LEFT, links=(link("eth0")._replace(up=False),))
+    assert repairs(LEFT, found, made(EnsureLink(LinkState("eth0"))))

@@ -1,0 +1,61 @@
+"""Events as log lines."""
+
+import io
+
+import pytest
+
+from kernelbal.model.status import Recorded
+from kernelbal.runtime.director.logline import Log, format_line
+
+
+def recorded(message: str = "connection refused", **changes: object) -> Recorded:
+    values = {
+        "seq": 1,
+        "at": "2024-01-01T00:00:00Z",
+        "topic": "real_server.down",
+        "severity": "warning",
+        "message": message,
+        "service": "web",
+        "server": "10.0.0.11",
+        "fields": {"probe": "http"},
+    }
+    return Recorded.model_validate({**values, **changes})
+
+
+def test_a_line_holds_everything_as_words() -> None:
+    assert format_line(recorded()) == (
+        'real_server.down service=web server=10.0.0.11 probe=http message="connection refused"'
+    )
+    assert (
+        format_line(recorded("ok", service="", fields={})) == "real_server.down server=10.0.0.11 message=ok"
+    )
+
+
+@pytest.mark.parametrize("evil", ["a\nb", "a\x1b[31mb", 'say "no"', "a\u2028b"])
+def test_nobody_can_forge_a_line(evil: str) -> None:
+    line = format_line(recorded(evil))
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("severity", "number"), [("error", 3), ("warning", 4), ("notice", 5), ("info", 6)])
+def test_under_systemd_a_line_begins_with_its_priority(severity: str, number: int) -> None:
+    stream = io.StringIO()
+    Log(stream, priorities=True).write(recorded(severity=severity))
+    assert stream.getvalue().startswith(f"<{number}>real_server.down ")
+
+
+def test_elsewhere_it_begins_with_the_time() -> None:
+    stream = io.StringIO()
+    log = Log(stream, priorities=False)
+    log.write(recorded())
+    log.note("round.changed changes=1", "2024-01-01T00:00:01Z")
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("2024-01-01T00:00:00Z real_server.down ")
+    assert second == "2024-01-01T00:00:01Z round.changed changes=1"
+
+
+def test_a_log_that_is_gone_disturbs_nobody() -> None:
+    stream = io.StringIO()
+    stream.close()
+    Log(stream, priorities=True).write(recorded())
