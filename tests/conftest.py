@@ -3,8 +3,8 @@
 Tests marked `needs_ipvs` run in a lab back end (`KERNELBAL_LAB_BACKEND`, default `auto`; User-mode Linux in
 virtual time), tests marked `needs_machine` always in User-mode Linux, tests marked `needs_root` in private
 namespaces on the running kernel. All of a kind run in one guest, which is started when the first of them is
-due; `-k`, node ids and `-x` work as ever. Without a usable back end they are skipped with the reason, and fail
-where `CI` or `KERNELBAL_REQUIRE_IPVS` is set.
+due; `-k`, node ids and `-x` work as ever. Without a usable back end they are skipped with the reason, and
+fail where `CI` or `KERNELBAL_REQUIRE_IPVS` is set.
 """
 
 import contextlib

@@ -49,6 +49,11 @@ def warn(message: str, hint: str | None = None) -> None:
     _labelled("warning", message, hint)
 
 
+def note_finding(label: str, message: str, hint: str | None = None) -> None:
+    """Print an `error` or a `warning` that something else than a fault of this command is the cause of."""
+    _labelled(label, message, hint)
+
+
 def print_error(error: KernelbalError) -> None:
     """Print an error with its hint; a configuration error with all its problems."""
     if isinstance(error, ConfigError):

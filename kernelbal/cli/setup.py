@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from kernelbal.cli.exit_codes import ExitCode
 
-HINT = "run it as root, or name another directory with --root"
-ROOT_OPTION = typer.Option(Path("/"), "--root", help="Write below this directory, such as an image's.")
+if TYPE_CHECKING:
+    from kernelbal.kernel.placed_files import PlacedFile, Standing
+    from kernelbal.kernel.prerequisites import Finding
+
+RUNNING = Path("/")
+ROOT_OPTION = typer.Option(RUNNING, "--root", help="Write below this directory, such as an image's.")
+PROGRAM_OPTION = typer.Option(
+    None, "--program", help="Full path of `kernelbal` on that machine; by default the one that runs now."
+)
 
 app = typer.Typer(help="Prepare a machine for its role.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,7 +25,11 @@ EPILOG = """Examples:
 
 kernelbal setup director --dry-run
 
-kernelbal setup director"""
+kernelbal setup director
+
+kernelbal setup director --enable   (once site.yaml and node.yaml are yours)
+
+kernelbal setup director --root /mnt/image --program /opt/kernelbal/bin/kernelbal"""
 
 
 @app.callback()
@@ -28,49 +40,90 @@ def _group() -> None:
 @app.command(epilog=EPILOG)
 def director(
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be written."),
+    enable: bool = typer.Option(False, "--enable", help="Then start the daemon, now and at every boot."),
+    force: bool = typer.Option(False, "--force", help="Replace edited files too, all but the documents."),
     root: Path = ROOT_OPTION,
+    program: Path | None = PROGRAM_OPTION,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Load IPVS at boot, sized for this machine.
+    """Install the daemon's unit, load IPVS at boot, and check that this machine can be a director.
 
-    Writes files for modprobe, so that the IPVS connection table fits the memory, and a first site and node
-    document in /etc/kernelbal. A file that exists and differs is left alone, and named.
+    Writes the unit, files for modprobe so that the IPVS connection table fits the memory, and a first site
+    and node document in /etc/kernelbal. A later version replaces what nobody has edited. An edited file is
+    left alone and named; --force replaces it and keeps the old one beside it. Documents are never replaced.
     """
-    from kernelbal.cli.output import put, say
+    from kernelbal.kernel.placed_files import standing
 
-    for path, content in _files().items():
-        target = root / path
-        found = _read(target)
-        if found is not None:
-            put(f"= {target}" + ("" if found == content.encode() else "  (exists and differs; left alone)"))
-            continue
-        put(f"+ {target}")
-        if not dry_run:
-            _write(target, content)
-    if not dry_run:
-        say(f"next: edit {root / 'etc/kernelbal/site.yaml'} and node.yaml, then run `kernelbal plan`")
-        say(
-            "the connection table gets its size when ip_vs is loaded anew: reboot, or, without IPVS services,"
-        )
-        say("  modprobe --remove ip_vs && modprobe ip_vs")
-    return ExitCode.OK
+    _refuse_contradictions(root, enable=enable, dry_run=dry_run)
+    program = program or _this_program()
+    files = [(file, standing(file)) for file in _files(root, program)]
+    kept = {} if dry_run else _place(files, force=force)
+    findings = _check_machine(program) if root == RUNNING else ()
+    if as_json:
+        _print_json(files, kept, findings, force=force)
+    else:
+        _print(files, kept, findings, force=force)
+    if enable:
+        _enable(findings)
+    elif not (dry_run or as_json):
+        _say_what_is_next(root)
+    return _exit_code(findings)
 
 
-def _files() -> dict[str, str]:
+def _refuse_contradictions(root: Path, *, enable: bool, dry_run: bool) -> None:
+    if enable and (root != RUNNING or dry_run):
+        other = "--dry-run" if dry_run else "--root"
+        raise typer.BadParameter(f"--enable starts the daemon here and now, {other} does nothing here")
+
+
+def _this_program() -> Path:
+    """Return the full path of the command that runs now, or the one that its environment has.
+
+    Raises:
+        FileUnreadable: there is none.
+    """
+    import shutil
+    import sys
+
+    from kernelbal.errors import FileUnreadable
+
+    called = shutil.which(sys.argv[0])
+    beside = Path(sys.prefix) / "bin/kernelbal"
+    if called is not None and Path(called).name == "kernelbal":
+        return Path(called).absolute()
+    if beside.exists():
+        return beside
+    found = shutil.which("kernelbal")
+    if found is None:
+        raise FileUnreadable("there is no program `kernelbal` to start", "name it with --program")
+    return Path(found).absolute()
+
+
+def _files(root: Path, program: Path) -> list[PlacedFile]:
     from socket import gethostname
 
     from kernelbal.kernel.boot import total_memory_bytes
     from kernelbal.kernel.modules import modprobe_text, modules_load_text, recommended_bits
-    from kernelbal.render import render
+    from kernelbal.kernel.placed_files import PlacedFile, stamped
+    from kernelbal.kernel.systemctl import UNIT
+    from kernelbal.render import render, unit_text
 
     bits = recommended_bits(total_memory_bytes())
     outside, inside = _devices()
     name = gethostname().partition(".")[0]
-    return {
+    ours = {
+        f"etc/systemd/system/{UNIT}": unit_text(UNIT, program),
         "etc/modprobe.d/kernelbal.conf": modprobe_text(bits),
         "etc/modules-load.d/kernelbal.conf": modules_load_text(("ip_vs",)),
+    }
+    documents = {
         "etc/kernelbal/site.yaml": render("director/site.yaml.j2"),
         "etc/kernelbal/node.yaml": render("director/node.yaml.j2", name=name, outside=outside, inside=inside),
     }
+    return [
+        *(PlacedFile(root / path, stamped(text)) for path, text in ours.items()),
+        *(PlacedFile(root / path, text, document=True) for path, text in documents.items()),
+    ]
 
 
 def _devices() -> tuple[str, str]:
@@ -89,23 +142,125 @@ def _devices() -> tuple[str, str]:
     return outside, inside
 
 
-def _read(path: Path) -> bytes | None:
-    """Return what a file holds, None when there is none."""
-    from kernelbal.errors import FileUnreadable
+def _check_machine(program: Path) -> tuple[Finding, ...]:
+    from kernelbal.kernel.machine import read_facts
+    from kernelbal.kernel.prerequisites import judge
 
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise FileUnreadable(f"cannot read {path}: {error.strerror}", HINT) from error
+    return judge(read_facts(program))
 
 
-def _write(path: Path, content: str) -> None:
-    from kernelbal.errors import StateError
+def _sign(file: PlacedFile, found: Standing, *, force: bool) -> str:
+    """Return `+` for a file that is written, `~` for one that is replaced, `=` for one that stays."""
+    from kernelbal.kernel.placed_files import Standing
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise StateError(f"cannot write {path}: {error.strerror}", HINT) from error
+    replaced = found is Standing.OUTDATED or (found is Standing.EDITED and force and not file.document)
+    return "+" if found is Standing.ABSENT else "~" if replaced else "="
+
+
+def _place(files: list[tuple[PlacedFile, Standing]], *, force: bool) -> dict[Path, Path]:
+    """Write what has to be written; return what edited files are called now."""
+    from kernelbal.kernel.placed_files import Standing, place
+
+    kept = {}
+    for file, found in files:
+        if _sign(file, found, force=force) != "=":
+            old = place(file, keep_old=found is Standing.EDITED)
+            if old is not None:
+                kept[file.path] = old
+    return kept
+
+
+def _print(
+    files: list[tuple[PlacedFile, Standing]],
+    kept: dict[Path, Path],
+    findings: tuple[Finding, ...],
+    *,
+    force: bool,
+) -> None:
+    from kernelbal.cli.output import note_finding, put
+    from kernelbal.kernel.placed_files import Standing
+
+    for file, found in files:
+        sign = _sign(file, found, force=force)
+        remark = ""
+        if file.path in kept:
+            remark = f"  (the edited one is now {kept[file.path].name})"
+        elif found is Standing.EDITED and sign == "=":
+            remark = "  (exists and differs; left alone)"
+        put(f"{sign} {file.path}{remark}")
+    for finding in findings:
+        note_finding(finding.weight.value, finding.message, finding.hint)
+
+
+def _print_json(
+    files: list[tuple[PlacedFile, Standing]],
+    kept: dict[Path, Path],
+    findings: tuple[Finding, ...],
+    *,
+    force: bool,
+) -> None:
+    from kernelbal.cli.output import put_json
+
+    put_json(
+        {
+            "files": [
+                {
+                    "path": str(file.path),
+                    "sign": _sign(file, found, force=force),
+                    "found": found.value,
+                    "kept_as": str(kept[file.path]) if file.path in kept else None,
+                }
+                for file, found in files
+            ],
+            "findings": [
+                {
+                    "weight": finding.weight.value,
+                    "subject": finding.subject,
+                    "message": finding.message,
+                    "hint": finding.hint,
+                }
+                for finding in findings
+            ],
+        }
+    )
+
+
+def _enable(findings: tuple[Finding, ...]) -> None:
+    """Start the daemon, unless it could only fail.
+
+    Raises:
+        PlanRefused: the machine lacks something, or the site is still the example.
+        FileUnreadable: a document cannot be read.
+        ConfigError: a document is not valid.
+        StateError: it does not start.
+    """
+    from kernelbal.cli.documents import NODE_FILE, SITE_FILE, read_document, read_node, read_site
+    from kernelbal.cli.output import say
+    from kernelbal.errors import PlanRefused
+    from kernelbal.kernel.prerequisites import Weight
+    from kernelbal.kernel.systemctl import UNIT, enable_now
+    from kernelbal.render import render
+
+    if any(finding.weight is Weight.ERROR for finding in findings):
+        raise PlanRefused("the daemon was not started, since it could not work", "see the errors above")
+    if read_document(SITE_FILE, "site") == render("director/site.yaml.j2").encode():
+        raise PlanRefused("the daemon was not started: the site is still the example", f"edit {SITE_FILE}")
+    read_site(SITE_FILE)
+    read_node(NODE_FILE)
+    enable_now()
+    say(f"{UNIT} runs, and starts at every boot; see `kernelbal status`")
+
+
+def _say_what_is_next(root: Path) -> None:
+    from kernelbal.cli.output import say
+
+    say(f"next: edit {root / 'etc/kernelbal/site.yaml'} and node.yaml, and look: kernelbal plan")
+    say("then: systemctl daemon-reload && systemctl enable --now kernelbal")
+    say("      (`kernelbal setup director --enable` does both, and checks first)")
+
+
+def _exit_code(findings: tuple[Finding, ...]) -> ExitCode:
+    from kernelbal.kernel.prerequisites import Weight
+
+    missing = any(finding.weight is Weight.ERROR for finding in findings)
+    return ExitCode.FAILED if missing else ExitCode.OK

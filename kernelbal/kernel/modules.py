@@ -195,7 +195,6 @@ def table_too_small(size_buckets: int, connections: int, memory_bytes: int) -> s
 def modprobe_text(bits: int) -> str:
     """Return the text of `/etc/modprobe.d/kernelbal.conf`."""
     return (
-        "# Written by `kernelbal setup director`.\n"
         "# Buckets of the IPVS connection table, as a power of two: new flows cost two to three times as\n"
         "# much when connections outnumber buckets. Takes effect when ip_vs is loaded the next time.\n"
         f"options ip_vs conn_tab_bits={bits}\n"
@@ -206,7 +205,6 @@ def modules_load_text(modules: Iterable[str]) -> str:
     """Return the text of `/etc/modules-load.d/kernelbal.conf`."""
     lines = "".join(f"{name}\n" for name in modules)
     return (
-        "# Written by `kernelbal setup director`.\n"
         "# Loaded at boot, so that sysctls below net.ipv4.vs exist before anything wants to set them.\n"
         + lines
     )

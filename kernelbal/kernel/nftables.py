@@ -112,6 +112,25 @@ class Nftables:
         tables = [f"{t['family']} {t['name']}" for each in listed for t in [each.get("table")] if t]
         return tuple(sorted(name for name in tables if name != TARGET))
 
+    def dropping_chains(self) -> tuple[str, ...]:
+        """Return the chains that drop what they do not accept, such as `inet filter input`.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+        try:
+            listed = self._run("list nftables chains", [{"list": {"chains": None}}])
+        except KernelError as fault:
+            if fault.errno in _NO_NFTABLES:
+                return ()
+            raise
+        chains = [chain for each in listed for chain in [each.get("chain")] if chain]
+        return tuple(
+            f"{chain['family']} {chain['table']} {chain['name']}"
+            for chain in chains
+            if chain.get("policy") == "drop"
+        )
+
     def check(self, table: NftTable) -> None:
         """Let the kernel check the transaction that `replace` would run, without committing it.
 

@@ -56,6 +56,24 @@ def test_no_table_and_no_nftables_are_no_table(said: str) -> None:
     assert driver(ScriptedContext(-1, "", said)).observe() is None
 
 
+def test_chains_that_drop_by_default_are_named() -> None:
+    def chain(name: str, **more: str) -> dict[str, dict[str, str]]:
+        return {"chain": {"family": "inet", "table": "filter", "name": name, **more}}
+
+    listed = [
+        {"metainfo": {}},
+        chain("input", hook="input", policy="drop"),
+        chain("output", hook="output", policy="accept"),
+        chain("ours"),
+    ]
+    context = ScriptedContext(0, json.dumps({"nftables": listed}))
+    assert driver(context).dropping_chains() == ("inet filter input",)
+
+
+def test_kernel_without_nftables_drops_nothing() -> None:
+    assert driver(ScriptedContext(-1, "", NO_NFTABLES)).dropping_chains() == ()
+
+
 def test_kernel_without_nftables_has_no_foreign_tables() -> None:
     assert driver(ScriptedContext(-1, "", NO_NFTABLES)).foreign_tables() == ()
 

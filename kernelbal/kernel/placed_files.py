@@ -1,0 +1,119 @@
+"""Files that setup places on a machine, and what became of those that it placed before.
+
+A file of the program's own (a unit, a setting of a module) begins with a checksum of the rest. As long as it
+still fits, nobody has edited the file, and a later version replaces it. A document is the operator's from the
+first moment, and is never replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from kernelbal.errors import FileUnreadable, StateError
+
+HINT: Final = "run it as root, or name another directory with --root"
+_DIGITS: Final = 16
+_STAMP: Final = (
+    "# Written by `kernelbal setup director`, and replaced by a later one unless edited: checksum {digest}\n"
+)
+
+
+class Standing(Enum):
+    """How a file on the machine compares with what it should hold."""
+
+    ABSENT = "absent"
+    SAME = "same"
+    OUTDATED = "outdated"
+    """An earlier version placed it, and nobody has edited it."""
+    EDITED = "edited"
+    """It holds something else, and that is somebody's work."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFile:
+    """A file that belongs on the machine.
+
+    Attributes:
+        path: where, on the machine.
+        text: what it should hold.
+        document: the operator's to edit, an example only as long as it is not there.
+    """
+
+    path: Path
+    text: str
+    document: bool = False
+
+
+def stamped(text: str) -> str:
+    """Return the text of a file of the program's own, with its checksum in front."""
+    return _STAMP.format(digest=_digest(text)) + text
+
+
+def unedited(found: bytes) -> bool:
+    """Return whether a file is as some version has written it."""
+    first, _, rest = found.decode(errors="replace").partition("\n")
+    return f"{first}\n" == _STAMP.format(digest=_digest(rest))
+
+
+def standing(file: PlacedFile) -> Standing:
+    """Return how the file on the machine compares.
+
+    Raises:
+        FileUnreadable: it is there but cannot be read.
+    """
+    try:
+        found = file.path.read_bytes()
+    except FileNotFoundError:
+        return Standing.ABSENT
+    except OSError as error:
+        raise FileUnreadable(f"cannot read {file.path}: {error.strerror}", HINT) from error
+    if found == file.text.encode():
+        return Standing.SAME
+    return Standing.OUTDATED if not file.document and unedited(found) else Standing.EDITED
+
+
+def place(file: PlacedFile, *, keep_old: bool = False) -> Path | None:
+    """Write a file, whole or not at all.
+
+    Args:
+        file: what and where.
+        keep_old: leave what is there now beside it, under the name that is returned.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    temporary = file.path.with_name(f".{file.path.name}.new")
+    try:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(file.text, encoding="utf-8")
+        temporary.chmod(0o644)
+        old = _keep(file.path) if keep_old else None
+        temporary.replace(file.path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StateError(f"cannot write {file.path}: {error.strerror}", HINT) from error
+    return old
+
+
+def _keep(path: Path) -> Path:
+    """Give what is there a second name that nothing has yet; no program reads a file that ends in `.old`."""
+    number = 1
+    while True:
+        old = path.with_name(f"{path.name}.{number}.old")
+        try:
+            os.link(path, old)
+        except FileExistsError:
+            number += 1
+        else:
+            return old
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

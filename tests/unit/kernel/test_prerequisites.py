@@ -1,0 +1,102 @@
+"""What a director needs of its machine, each with its remedy."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kernelbal.kernel.modules import Presence
+from kernelbal.kernel.prerequisites import NEEDED_CAPABILITIES, Facts, Weight, judge
+from kernelbal.render import unit_directory
+
+GOOD = Facts(
+    ipvs=Presence.LOADED,
+    nf_tables=Presence.LOADED,
+    libnftables=True,
+    systemd=True,
+    program_paths=("/opt/kernelbal/bin/kernelbal", "/usr"),
+    capabilities=(1 << 41) - 1,
+    table_buckets=1 << 18,
+    memory_bytes=4 * 1024**3,
+    processes=frozenset({"systemd", "chronyd", "sshd"}),
+)
+
+
+def test_nothing_is_said_of_a_machine_that_has_everything() -> None:
+    assert judge(GOOD) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "weight", "subject", "message", "hint"),
+    [
+        ({"ipvs": Presence.ABSENT}, Weight.ERROR, "ipvs", "no IPVS", "linux-modules-extra"),
+        ({"ipvs": Presence.UNKNOWN}, Weight.WARNING, "ipvs", "does not say", "modprobe ip_vs"),
+        ({"nf_tables": Presence.ABSENT}, Weight.ERROR, "nftables", "no nftables", "distribution"),
+        ({"libnftables": False}, Weight.ERROR, "nftables", "libnftables", "apt install libnftables1"),
+        ({"systemd": False}, Weight.WARNING, "systemd", "starts nothing", "kernelbal run"),
+        (
+            {"program_paths": ("/root/.local/bin/kernelbal", "/root/.local")},
+            Weight.ERROR,
+            "program",
+            "cannot see /root/.local/bin/kernelbal",
+            "/opt/kernelbal",
+        ),
+        ({"program_paths": ("/usr/bin/kernelbal", "/home/ann/.pyenv")}, Weight.ERROR, "program", "ann", ""),
+        ({"capabilities": (1 << 41) - 1 & ~(1 << 12)}, Weight.ERROR, "capabilities", "CAP_NET_ADMIN", "host"),
+        ({"table_buckets": 4096}, Weight.WARNING, "table", "4096 buckets; 262144 suit", "modprobe"),
+        (
+            {"processes": GOOD.processes | {"keepalived"}},
+            Weight.WARNING,
+            "others",
+            "keepalived is running",
+            "disable --now keepalived",
+        ),
+        ({"enabled": frozenset({"ldirectord"})}, Weight.WARNING, "others", "ldirectord starts at boot", ""),
+        ({"devices": frozenset({"kube-ipvs0"})}, Weight.ERROR, "others", "kube-proxy", "nftables"),
+        (
+            {"forwarding_off_in": ("/etc/sysctl.d/10.conf",)},
+            Weight.WARNING,
+            "forwarding",
+            "/etc/sysctl.d/10.conf switches",
+            "remove that line",
+        ),
+        ({"enabled": frozenset({"ufw"})}, Weight.WARNING, "firewall", "ufw starts at boot", "ports"),
+        (
+            {"dropping_chains": ("inet filter input", "ip filter FORWARD")},
+            Weight.WARNING,
+            "firewall",
+            "`inet filter input`, `ip filter FORWARD`",
+            "replies",
+        ),
+        ({"processes": frozenset({"sshd"})}, Weight.WARNING, "clock", "nothing sets the clock", "chrony"),
+    ],
+)
+def test_each_lack_has_its_remedy(
+    changes: dict[str, Any], weight: Weight, subject: str, message: str, hint: str
+) -> None:
+    (finding,) = judge(replace(GOOD, **changes))
+    assert (finding.weight, finding.subject) == (weight, subject)
+    assert message in finding.message
+    assert hint in finding.hint
+
+
+def test_a_table_that_is_not_loaded_gets_its_size_at_boot() -> None:
+    assert judge(replace(GOOD, table_buckets=0)) == ()
+
+
+def test_chains_that_cannot_be_read_are_no_finding() -> None:
+    assert judge(replace(GOOD, dropping_chains=None)) == ()
+
+
+def test_errors_come_first() -> None:
+    found = judge(replace(GOOD, systemd=False, capabilities=0, ipvs=Presence.UNKNOWN))
+    assert [finding.weight for finding in found] == [Weight.ERROR, Weight.WARNING, Weight.WARNING]
+
+
+def test_the_capabilities_are_those_of_the_unit() -> None:
+    (line,) = [
+        line
+        for line in (unit_directory() / "kernelbal.service").read_text().splitlines()
+        if line.startswith("CapabilityBoundingSet=")
+    ]
+    assert line.partition("=")[2].split() == list(NEEDED_CAPABILITIES)
