@@ -1,0 +1,134 @@
+"""Which check a port gets by itself."""
+
+import pytest
+
+from kernelbal.health.defaults import (
+    TCP_DEFAULTS,
+    UDP_DEFAULTS,
+    default_protocol,
+    fits,
+    has_port,
+    settled,
+)
+from kernelbal.model.check import (
+    KINDS,
+    CheckProtocol,
+    DnsCheck,
+    DnsTransport,
+    Encryption,
+    HttpCheck,
+    HttpsCheck,
+    IcmpCheck,
+    LdapCheck,
+    NoCheck,
+    ScriptCheck,
+    SmtpCheck,
+    TcpCheck,
+    TlsCheck,
+    UdpCheck,
+)
+from kernelbal.model.site import ProtocolName
+
+TCP, UDP, SCTP = ProtocolName.TCP, ProtocolName.UDP, ProtocolName.SCTP
+
+
+@pytest.mark.parametrize(
+    ("port", "kind"),
+    [
+        (21, "ftp"),
+        (22, "ssh"),
+        (23, "tcp"),
+        (25, "smtp"),
+        (53, "dns"),
+        (80, "http"),
+        (110, "pop3"),
+        (119, "tcp"),
+        (143, "imap"),
+        (389, "ldap"),
+        (443, "https"),
+        (465, "smtp"),
+        (587, "smtp"),
+        (636, "ldap"),
+        (993, "imap"),
+        (995, "pop3"),
+        (3389, "rdp"),
+        (8080, "tcp"),
+        (0, "icmp"),
+    ],
+)
+def test_tcp_port_decides(port: int, kind: str) -> None:
+    assert default_protocol(TCP, port).kind == kind
+
+
+def test_what_cannot_be_asked_is_pinged() -> None:
+    assert default_protocol(UDP, 53).kind == "dns"
+    assert {default_protocol(UDP, port).kind for port in (0, 80, 443, 5060)} == {"icmp"}
+    assert {default_protocol(SCTP, port).kind for port in (0, 53, 80)} == {"icmp"}
+
+
+def test_http_by_default_is_content_with_what_a_load_master_takes() -> None:
+    for port in (80, 443):
+        check = TCP_DEFAULTS[port]
+        assert isinstance(check, HttpCheck)
+        assert (check.method, check.path, check.expect) == ("GET", "/", ("200-299", "301", "302", "401"))
+
+
+@pytest.mark.parametrize("check", [*TCP_DEFAULTS.values(), *UDP_DEFAULTS.values()])
+def test_defaults_hold_no_settings(check: CheckProtocol) -> None:
+    assert check == KINDS[check.kind]()
+
+
+@pytest.mark.parametrize(
+    ("check", "port", "encryption"),
+    [
+        (SmtpCheck(), 25, Encryption.NONE),
+        (SmtpCheck(), 465, Encryption.IMPLICIT),
+        (SmtpCheck(), 587, Encryption.NONE),
+        (LdapCheck(), 636, Encryption.IMPLICIT),
+        (SmtpCheck(encryption=Encryption.STARTTLS), 465, Encryption.STARTTLS),
+        (SmtpCheck(encryption=Encryption.NONE), 465, Encryption.NONE),
+    ],
+)
+def test_encryption_follows_the_port_unless_it_is_said(
+    check: SmtpCheck | LdapCheck, port: int, encryption: Encryption
+) -> None:
+    asked = settled(check, TCP, port)
+    assert isinstance(asked, SmtpCheck | LdapCheck)
+    assert asked.encryption is encryption
+
+
+def test_dns_travels_as_the_service_does_unless_it_is_said() -> None:
+    assert settled(DnsCheck(), TCP, 53) == DnsCheck(transport=DnsTransport.TCP)
+    assert settled(DnsCheck(), UDP, 53) == DnsCheck(transport=DnsTransport.UDP)
+    by_udp = DnsCheck(transport=DnsTransport.UDP)
+    assert settled(by_udp, TCP, 53) is by_udp
+
+
+def test_other_checks_are_what_they_are() -> None:
+    check = HttpCheck(path="/health")
+    assert settled(check, TCP, 80) is check
+
+
+@pytest.mark.parametrize(
+    ("check", "port", "fitting"),
+    [
+        (HttpsCheck(), 443, True),
+        (HttpsCheck(), 80, False),
+        (HttpsCheck(), 8443, True),
+        (HttpCheck(), 443, False),
+        (SmtpCheck(), 465, True),
+        (TcpCheck(), 80, True),
+        (TlsCheck(), 993, True),
+        (IcmpCheck(), 80, True),
+        (HttpCheck(), 23, True),
+    ],
+)
+def test_named_protocol_fits_ports_that_are_not_known_for_another(
+    check: CheckProtocol, port: int, fitting: bool
+) -> None:
+    assert fits(check, TCP, port) is fitting
+
+
+def test_checks_without_a_port() -> None:
+    assert not any(map(has_port, (IcmpCheck(), NoCheck(), ScriptCheck(argv=("/bin/true",)))))
+    assert all(map(has_port, (TcpCheck(), HttpCheck(), UdpCheck())))
