@@ -90,7 +90,7 @@ def response_time_of_nothing(subject: Subject, _: Context) -> Iterator[Finding]:
 def unused_sorry_server(subject: Subject, _: Context) -> Iterator[Finding]:
     """A sorry server that is never asked to answer."""
     service = subject.service
-    if service.sorry_server is not None and service.all_down not in {None, AllDown.SORRY}:
+    if service.sorry_server is not None and service.all_down in {AllDown.REFUSE, AllDown.WITHDRAW}:
         message = f"`all_down: {service.all_down.value}` leaves the sorry server unused"
         hint = "remove `all_down`, or remove `sorry_server`"
         yield subject.finding(("all_down",), message, "`sorry`", hint)

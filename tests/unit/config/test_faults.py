@@ -66,3 +66,61 @@ def test_the_same_model_accepts_what_has_no_faults() -> None:
     data: Data = {"virtual_services": [], "networks": {}, "kernel": {}}
     assert paths(data) == []
     assert Site.model_validate(data, context=DOCUMENT) == Site()
+
+
+def check_faults(check: Data) -> list[tuple[str, str, str | None]]:
+    """Path, message and hint of each fault of a check."""
+    web: Data = {"name": "a", "address": "192.0.2.1", "ports": 80, "forwarding": "nat", "check": check}
+    found = find_faults(Site, {"virtual_services": [web]})
+    return [(key_path(each.path[2:]), each.message, each.hint) for each in found]
+
+
+def test_unknown_protocol_is_a_key_that_is_unknown() -> None:
+    assert check_faults("htttp") == [("check.htttp", "unknown key `htttp`", "did you mean `http`?")]
+    assert check_faults("HTTP_GET") == [
+        ("check.HTTP_GET", "unknown key `HTTP_GET`", "write `http: {path: /health}`")
+    ]
+
+
+def test_faults_inside_of_a_check_are_found() -> None:
+    assert check_faults({"http": {"path": "health", "expect": [99, "2xx"]}, "rise": 0, "interval": 5}) == [
+        ("check.http.path", "`health` is not possible here", "`path`: Request target."),
+        ("check.http.expect[0]", "`99` is not possible here", "`expect`: Statuses that are good."),
+        (
+            "check.interval",
+            "`5` has no unit; write a duration such as `300ms`, `9s`, `5m`, `1h`",
+            "`interval`: From the start of one probe to the next.",
+        ),
+        ("check.rise", "0 is too small", "`rise`: Good probes in a row that make it up."),
+    ]
+
+
+def test_neither_statuses_nor_headers_are_what_cannot_be_sent() -> None:
+    assert check_faults({"http": {"expect": "204-200"}})[0][1] == (
+        "`204-200` runs backwards; write `200-204`"
+    )
+    assert check_faults({"http": {"expect": []}})[0][1] == "`expect` is empty"
+    assert check_faults({"http": {"headers": {"X A": "b"}}}) == [
+        ("check.http.headers.X A", "`X A` is not possible as a name", None)
+    ]
+    assert check_faults({"http": {"host": "x" * 2000}})[0][1] == (
+        "`host` has 2000 characters; at most 1024 are possible"
+    )
+
+
+def test_secrets_are_not_repeated() -> None:
+    secret = "hunter2"
+    documents: list[Data] = [
+        {"radius": {"secret": f"{secret}\n"}},
+        {"radius": {"secret": 1234567}},
+        {"radius": {"secret": [secret]}},
+        {"ldap": {"password": f"{secret}\x00"}},
+        {"ldap": {"password": {secret: secret}}},
+        {"http": {"headers": {"Authorization": f"{secret}\x01"}}},
+    ]
+    for document in documents:
+        faults = check_faults(document)
+        assert faults
+        assert secret not in str(faults)
+        assert "1234567" not in str(faults)
+    assert check_faults({"radius": {"secret": ""}})[0][1] == "`secret` is empty"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.config.reference import json_schema, reference
+from kernelbal.model.check import KINDS
 from kernelbal.model.fields import Model
 from kernelbal.model.site import Node, Site
 
@@ -36,6 +37,36 @@ def test_schema_spells_defaults_as_the_document_does() -> None:
     assert definitions["VirtualService"]["properties"]["drain"]["default"] == "1m"
     assert definitions["VirtualService"]["properties"]["scheduler"]["default"] == "wlc"
     assert definitions["RealServer"]["properties"]["weight"]["default"] == 100
+
+
+def test_schema_takes_a_protocols_name_for_a_check() -> None:
+    check = json.loads(json_schema(Site))["$defs"]["VirtualService"]["properties"]["check"]
+    names, mapping = check["anyOf"]
+    assert names == {"enum": list(KINDS)}
+    assert mapping == {"$ref": "#/$defs/Check"}
+    assert check["default"]["interval"] == "9s"
+
+
+def test_page_describes_what_stands_inside_of_a_check() -> None:
+    page = reference(Site)
+    for kind in KINDS:
+        assert f"\n## virtual_services[].check.{kind}\n" in page
+    for title in ("adaptive.http_agent", "adaptive.text_agent", "adaptive.response_time"):
+        assert f"\n## virtual_services[].{title}\n" in page
+    assert "| `expect` | an HTTP status such as `200`, `2xx` or `200-204`, or a list of them " in page
+
+
+def test_model_that_stands_in_several_places_is_described_once() -> None:
+    page = reference(Site)
+    assert page.count("\n## virtual_services[].check.smtp.tls\n") == 1
+    assert "## virtual_services[].check.imap.tls" not in page
+    assert page.count("(#virtual_serviceschecksmtptls)") == 4
+
+
+def test_page_of_the_node_describes_the_daemon() -> None:
+    page = reference(Node)
+    for title in ("api", "api.tls", "api.tls.clients[]", "api.tls.tokens[]", "notify[]"):
+        assert f"\n## {title}\n" in page
 
 
 def test_page_names_each_key_with_values_default_and_meaning() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from kernelbal.config.finding import Path
-from kernelbal.config.wording import describe, setting_at
+from kernelbal.config.wording import describe, key_of, setting_at
+from kernelbal.model.check import Check, HttpsCheck
 from kernelbal.model.site import RealServer, Site
 
 SERVICE: Path = ("virtual_services", 0)
@@ -28,6 +29,13 @@ SERVICE: Path = ("virtual_services", 0)
         ((*SERVICE, "drain"), "a duration with its unit, such as `300ms`, `9s`, `5m`, `1h`, `2d`"),
         ((*SERVICE, "ports", 1), "a port 1-65535, or a range such as `8000-8010`"),
         (("kernel", "sysctls", "conntrack"), "a whole number or text"),
+        ((*SERVICE, "check"), "a protocol such as `icmp`, or a mapping such as `{http: {path: /health}}`"),
+        (
+            (*SERVICE, "check", "dns"),
+            "a mapping with the keys `query`, `type`, `transport`, `rcode`, `answer`",
+        ),
+        ((*SERVICE, "check", "http", "expect", 1), "an HTTP status such as `200`, `2xx` or `200-204`"),
+        ((*SERVICE, "check", "imap", "encryption"), "one of `none`, `starttls`, `implicit`"),
     ],
 )
 def test_setting_in_words(path: Path, words: str) -> None:
@@ -39,6 +47,17 @@ def test_setting_knows_its_field_and_model() -> None:
     assert weight.field is RealServer.model_fields["weight"]
     assert setting_at(Site, (*SERVICE, "real_servers", 3)).model is RealServer
     assert setting_at(Site, (*SERVICE, "ports", 3)).key == "ports"
+
+
+def test_value_with_a_shorthand_is_a_mapping_all_the_same() -> None:
+    assert setting_at(Site, (*SERVICE, "check")).model is Check
+    assert setting_at(Site, (*SERVICE, "check", "https", "verify")).field is HttpsCheck.model_fields["verify"]
+    assert setting_at(Site, ("networks", "outside", "shared_addresses", 0)).model is None
+
+
+def test_keys_of_a_free_mapping_have_words_of_their_own() -> None:
+    headers = setting_at(Site, (*SERVICE, "check", "http", "headers"))
+    assert describe(key_of(headers)) == "the name of an HTTP header, such as `X-Probe` (RFC 9110 5.1)"
 
 
 def test_path_that_leads_outside_stops_at_the_last_setting() -> None:

@@ -42,7 +42,7 @@ CASES: dict[str, Case] = {
 
 DOUBTFUL: dict[str, Case] = {
     "sorry server that never answers": one(
-        "all_down: `all_down: keep` leaves the sorry server unused", f"all_down: keep, {SORRY}"
+        "all_down: `all_down: withdraw` leaves the sorry server unused", f"all_down: withdraw, {SORRY}"
     ),
     "slow start of rr": one(
         "slow_start: slow start with scheduler `rr`, which ignores weights",
@@ -78,6 +78,7 @@ DOUBTFUL: dict[str, Case] = {
 ACCEPTED: dict[str, str] = {
     "quorum of all": service("quorum: 2", servers=TWO),
     "quorum with hysteresis": service("quorum: 2, hysteresis: 1", servers=f"{TWO}, {{address: 10.0.0.3}}"),
+    "keep, with a sorry server for when there is nobody to keep": service(f"all_down: keep, {SORRY}"),
     "sorry": service(f"all_down: sorry, {SORRY}"),
     "slow start": service("slow_start: 30s"),
     "http agent": service("adaptive: {http_agent: {port: 8080}}"),
