@@ -60,7 +60,10 @@ class Dialogue(Protocol):
         ...
 
     def begin(self) -> Step:
-        """Return the first step, once connected (and encrypted, where TLS comes first)."""
+        """Return the first step, once connected (and encrypted, where TLS comes first).
+
+        Of datagrams, what it sends is one even when it is empty.
+        """
         ...
 
     def receive(self, data: bytes) -> Step:

@@ -1,4 +1,7 @@
-"""SSH (RFC 4253 4.2): the identification string, perhaps after other lines. No key exchange follows."""
+"""SSH (RFC 4253 4.2): the identification string, perhaps after other lines. No key exchange follows.
+
+Ours is sent before leaving: OpenSSH logs an error for clients that leave without one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, shown
 from kernelbal.health.checks.lines import LineDialogue, bad
 
+OURS: Final = b"SSH-2.0-kernelbal\r\n"
 _IDENTIFICATION: Final = re.compile(rb"SSH-(2\.0|1\.99)-.")
 
 
@@ -23,4 +27,4 @@ class SshDialogue(LineDialogue):
             return WAIT
         if not _IDENTIFICATION.match(line):
             return bad(f"identification {shown(line)}, wanted SSH-2.0-")
-        return Step(verdict=GOOD)
+        return Step(OURS, verdict=GOOD)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from kernelbal.health.checks.dialogue import GOOD
+from kernelbal.health.checks.dialogue import GOOD, Step
 from kernelbal.health.checks.ssh import SshDialogue
 from tests.unit.health.checks.talk import fault, reply
 
 
 @pytest.mark.parametrize("line", [b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"SSH-1.99-Cisco-1.25\n"])
 def test_an_identification_is_good(line: bytes) -> None:
-    assert reply(SshDialogue(), line).verdict == GOOD
+    assert reply(SshDialogue(), line) == Step(b"SSH-2.0-kernelbal\r\n", verdict=GOOD)
 
 
 def test_lines_may_come_before_it() -> None:
