@@ -368,8 +368,9 @@ class Check(Model):
     @property
     def protocols(self) -> tuple[CheckProtocol, ...]:
         """The protocols that the document names; a valid one names at most one."""
-        found = (getattr(self, kind) for kind in KINDS)
-        return tuple(each for each in found if each is not None)
+        named = self.model_fields_set & KINDS.keys()
+        kinds = named if len(named) < 2 else [kind for kind in KINDS if kind in named]
+        return tuple(each for each in (getattr(self, kind) for kind in kinds) if each is not None)
 
 
 KINDS: Final[dict[str, type[CheckProtocol]]] = {

@@ -99,7 +99,7 @@ def unused_sorry_server(subject: Subject, _: Context) -> Iterator[Finding]:
 def withdrawn_with_others(subject: Subject, context: Context) -> Iterator[Finding]:
     """The address goes with all its services."""
     service = subject.service
-    if service.all_down is not AllDown.WITHDRAW:
+    if service.all_down is not AllDown.WITHDRAW or Address(service.address) not in context.crowded:
         return
     for other in context.subjects:
         if other is not subject and other.service.address == service.address:

@@ -61,6 +61,7 @@ class Context(NamedTuple):
     Attributes:
         subjects: the virtual services.
         virtual: the first service of each virtual address.
+        crowded: virtual addresses of several services.
         shared: network and path of each shared address.
         taken: all of these addresses.
         invalid: sections of the document that hold no valid value.
@@ -69,6 +70,7 @@ class Context(NamedTuple):
     site: Site
     subjects: tuple[Subject, ...]
     virtual: dict[Address, Subject]
+    crowded: frozenset[Address]
     shared: dict[Address, tuple[str, Path]]
     taken: frozenset[Address]
     invalid: frozenset[str] = NOTHING
@@ -93,13 +95,16 @@ def context_of(
         for index, service in enumerate(site.virtual_services)
     )
     virtual: dict[Address, Subject] = {}
+    crowded: set[Address] = set()
     for subject in subjects:
         if "address" not in subject.invalid:
-            virtual.setdefault(Address(subject.service.address), subject)
+            address = Address(subject.service.address)
+            if virtual.setdefault(address, subject) is not subject:
+                crowded.add(address)
     shared: dict[Address, tuple[str, Path]] = {
         Address(interface.address): (name, ("networks", name, "shared_addresses", index))
         for name, network in site.networks.items()
         for index, interface in enumerate(network.shared_addresses)
     }
     taken = frozenset((*virtual, *shared))
-    return Context(site, subjects, virtual, shared, taken, invalid_sections)
+    return Context(site, subjects, virtual, frozenset(crowded), shared, taken, invalid_sections)

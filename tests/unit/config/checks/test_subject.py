@@ -27,3 +27,9 @@ def test_service_without_a_valid_address_takes_none() -> None:
     context = context_of(SITE, invalid_fields={0: frozenset({"address", "name"})})
     assert context.virtual[parse_address("192.0.2.10")].title == "b"
     assert context.subjects[0].title == "virtual_services[0]"
+
+
+def test_address_of_several_services_is_crowded() -> None:
+    address = parse_address("192.0.2.10")
+    assert context_of(SITE).crowded == {address}
+    assert context_of(SITE, invalid_fields={0: frozenset({"address"})}).crowded == frozenset()
