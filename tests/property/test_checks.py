@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kernelbal.health.checks.agents import read_load, read_text
 from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, Dialogue, Verdict
-from kernelbal.health.checks.http_reply import MAX_TOTAL_BYTES, HttpReply
+from kernelbal.health.checks.http_reply import HttpReply
 from kernelbal.health.checks.icmp import Echo, echo_request, read_echo, without_ipv4_header
 from kernelbal.health.checks.ldap import ber
 from kernelbal.health.checks.lines import LineDialogue
@@ -183,7 +183,7 @@ def repeated(unit: bytes, start: bytes) -> Iterator[bytes]:
     """More than is read of anything."""
     block = unit * (PORTION // len(unit) + 1)
     yield start + block
-    for _ in range(MAX_TOTAL_BYTES // PORTION + 1):
+    for _ in range(MAX_REPLY_BYTES // PORTION + 1):
         yield block
 
 

@@ -15,8 +15,10 @@ from kernelbal.health.checks.lines import is_tls
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Longest header block."""
-MAX_TOTAL_BYTES: Final = 2 * MAX_REPLY_BYTES
-"""Most that is read for a body in chunks, or before the final status."""
+MAX_CHUNKS: Final = 4096
+"""Most chunks that are read: tiny ones without end would keep the checker busy."""
+MAX_INTERIM: Final = 100
+"""Most interim replies."""
 _MAX_CHUNK_LINE_BYTES: Final = 1024
 _SHOWN_BYTES: Final = 61
 
@@ -63,7 +65,8 @@ class HttpReply:
         self._head = head
         self._buffer = bytearray()
         self._scanned = 0
-        self._taken_bytes = 0
+        self._interim_count = 0
+        self._chunk_count = 0
         self._part = _Part.STATUS
         self._interim = False
         self._left: int | None = None
@@ -105,13 +108,12 @@ class HttpReply:
         """Take so many bytes out of the buffer."""
         taken = bytes(self._buffer[:count])
         del self._buffer[:count]
-        self._taken_bytes += len(taken)
         return taken
 
     def _read_status(self) -> bool:
         """The status line; the rest of its block stays in the buffer."""
-        if self._taken_bytes > MAX_TOTAL_BYTES:
-            self.fault = f"interim replies of over {MAX_TOTAL_BYTES} bytes"
+        if self._interim_count > MAX_INTERIM:
+            self.fault = f"over {MAX_INTERIM} interim replies"
             return False
         start = bytes(self._buffer[:_SHOWN_BYTES])
         if len(start) > 1 and is_tls(start):
@@ -151,6 +153,7 @@ class HttpReply:
         block = self._take(found.end())
         self._scanned = 0
         if self._interim:
+            self._interim_count += 1
             self._part = _Part.STATUS
         elif self._head or self.status in _BODILESS:
             self._finish()
@@ -200,7 +203,8 @@ class HttpReply:
             return False
         self._left = int(size[1], 16)
         self._part = _Part.CHUNK
-        if not self._left or self._taken_bytes > MAX_TOTAL_BYTES:
+        self._chunk_count += 1
+        if not self._left or self._chunk_count > MAX_CHUNKS:
             self._finish()
         return True
 

@@ -9,6 +9,8 @@ from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, WAIT, Step, Verdic
 
 MAX_LINE_BYTES: Final = 8192
 """Longest line; more than any protocol here allows."""
+MAX_LINES: Final = 4096
+"""Most lines of one conversation: empty ones without end would keep the checker busy."""
 MAX_REPLY_LINES: Final = 1000
 """Most lines of one reply."""
 
@@ -35,6 +37,7 @@ class LineDialogue:
         self._buffer = bytearray()
         self._scanned = 0
         self._taken_bytes = 0
+        self._taken_lines = 0
 
     def begin(self) -> Step:
         """Wait: in these protocols the server speaks first."""
@@ -81,8 +84,11 @@ class LineDialogue:
         del self._buffer[: end + 1]
         self._scanned = 0
         self._taken_bytes += end + 1
+        self._taken_lines += 1
         if self._taken_bytes > MAX_REPLY_BYTES:
             return bad(f"over {MAX_REPLY_BYTES} bytes came, wanted {self.awaited}")
+        if self._taken_lines > MAX_LINES:
+            return bad(f"over {MAX_LINES} lines came, wanted {self.awaited}")
         return self.line(line)
 
 

@@ -29,10 +29,11 @@ def test_the_longest_line_is_read() -> None:
 
 def test_lines_without_end_fail() -> None:
     dialogue = SshDialogue()
-    portion = b"banner\r\n" * 8192
+    portion = (b"banner".ljust(126) + b"\r\n") * 512
     for _ in range(4):
         assert dialogue.receive(portion) == Step()
     assert fault(dialogue, portion) == "over 262144 bytes came, wanted SSH identification"
+    assert fault(SshDialogue(), b"\n" * 5000) == "over 4096 lines came, wanted SSH identification"
 
 
 def test_tls_where_clear_text_is_wanted_is_named() -> None:
