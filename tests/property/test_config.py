@@ -27,6 +27,13 @@ KEYS = (
     "weight",
     "vip",
     "source_ip",
+    "http",
+    "interval",
+    "expect",
+    "headers",
+    "radius",
+    "secret",
+    "text_agent",
 )
 ADDRESS_TEXTS = ("192.0.2.1", "192.0.2.1/24", "2001:db8::1", "10.0.0.1", "10.0.0.1\x1b")
 TEXTS = ("nat", "dsr", "all", "80-90", "5m", "sh", "wlc", "udp", "sip", "", "<<", "a\nb", "\x1b", "yes", "~")
@@ -55,6 +62,21 @@ SERVICES = st.fixed_dictionaries(
             max_size=4,
         ),
         "scheduler": st.sampled_from(["sh", "mh", "wlc", "WLC"]),
+        "check": st.sampled_from(
+            ["icmp", "none", "HTTP_GET", {"port": 80}, {"tcp": None, "through": "virtual"}]
+        )
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "http": st.fixed_dictionaries(
+                    {}, optional={"matches": WORDS, "headers": TREES, "expect": TREES}
+                ),
+                "dns": st.fixed_dictionaries({}, optional={"query": WORDS, "type": WORDS}),
+                "script": TREES,
+                "interval": st.sampled_from(["1s", "0s", "9s"]),
+                "source": ADDRESSES,
+            },
+        ),
         "scheduler_flags": st.lists(st.sampled_from(["sh-port", "mh-port", "x"]), max_size=3),
     },
 )
