@@ -14,8 +14,10 @@ from dnslib.label import DNSLabelError
 from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
 from kernelbal.model.check import DnsCheck
 
-MAX_MESSAGE_BYTES: Final = 8192
+MAX_MESSAGE_BYTES: Final = 4096
 """Longest message that is parsed: more would let one server keep the checker busy with compressed names."""
+MAX_RECORDS: Final = 64
+"""Most records of a message that is parsed."""
 
 _HEADER: Final = struct.Struct(">6H")
 _QR: Final = 0x8000
@@ -93,6 +95,9 @@ class DnsReplies:
         wanted = self._check.answer or ""
         if len(message) > MAX_MESSAGE_BYTES:
             return Verdict(False, f"reply of {len(message)} bytes, wanted at most {MAX_MESSAGE_BYTES}")
+        count = sum(_HEADER.unpack_from(message)[3:])
+        if count > MAX_RECORDS:
+            return Verdict(False, f"reply of {count} records, wanted at most {MAX_RECORDS}")
         records = records_of(message)
         if records is not None and _canonical(wanted) in map(_canonical, records):
             return GOOD

@@ -147,4 +147,7 @@ def test_a_reply_that_cannot_be_read() -> None:
 
 def test_a_reply_that_is_too_much_to_read() -> None:
     long = answer(A_RECORD).ljust(MAX_MESSAGE_BYTES + 1, b"\0")
-    assert fault(stream(answer="192.0.2.80"), framed(long)) == "reply of 8193 bytes, wanted at most 8192"
+    assert fault(stream(answer="192.0.2.80"), framed(long)) == "reply of 4097 bytes, wanted at most 4096"
+    many = bytearray(answer(A_RECORD))
+    many[11] = 99
+    assert fault(datagrams(answer="192.0.2.80"), bytes(many)) == "reply of 100 records, wanted at most 64"
