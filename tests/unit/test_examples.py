@@ -21,7 +21,13 @@ def by_name(files: list[Path]) -> list[object]:
 
 
 def test_sweep_is_not_empty() -> None:
-    assert {file.name for file in SITES} >= {"nat.yaml", "one-armed-nat.yaml", "dsr.yaml", "tunnel.yaml"}
+    assert {file.name for file in SITES} >= {
+        "nat.yaml",
+        "one-armed-nat.yaml",
+        "dsr.yaml",
+        "tunnel.yaml",
+        "health.yaml",
+    }
     assert {file.name for file in NODES} >= {"node-two-arm.yaml", "node-one-arm.yaml"}
 
 

@@ -1,6 +1,10 @@
 """Which check a port gets by itself."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from kernelbal.health.defaults import (
     TCP_DEFAULTS,
@@ -10,8 +14,10 @@ from kernelbal.health.defaults import (
     has_port,
     settled,
 )
+from kernelbal.health.questions import MAX_PORTS, check_timing
 from kernelbal.model.check import (
     KINDS,
+    Check,
     CheckProtocol,
     DnsCheck,
     DnsTransport,
@@ -27,8 +33,9 @@ from kernelbal.model.check import (
     TlsCheck,
     UdpCheck,
 )
-from kernelbal.model.site import ProtocolName
+from kernelbal.model.site import ProtocolName, VirtualService
 
+PAGE = Path(__file__).parents[3] / "docs/how-to/check-real-servers.md"
 TCP, UDP, SCTP = ProtocolName.TCP, ProtocolName.UDP, ProtocolName.SCTP
 
 
@@ -132,3 +139,53 @@ def test_named_protocol_fits_ports_that_are_not_known_for_another(
 def test_checks_without_a_port() -> None:
     assert not any(map(has_port, (IcmpCheck(), NoCheck(), ScriptCheck(argv=("/bin/true",)))))
     assert all(map(has_port, (TcpCheck(), HttpCheck(), UdpCheck())))
+
+
+# --- the page that explains it ---
+
+
+def page_rows(header: str) -> list[list[str]]:
+    """The cells of a table, without its header."""
+    text = PAGE.read_text(encoding="utf-8").partition(header)[2].partition("\n\n")[0]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+def test_page_names_the_check_of_every_port() -> None:
+    rows = page_rows("| protocol | port | check |")
+    named = {(protocol, int(port)): check for protocol, port, check in rows if port.isdigit()}
+    assert named == {("tcp", port): check.kind for port, check in TCP_DEFAULTS.items()} | {
+        ("udp", port): check.kind for port, check in UDP_DEFAULTS.items()
+    }
+    others = {(protocol, port): check for protocol, port, check in rows if not port.isdigit()}
+    assert others == {
+        ("tcp", "others"): default_protocol(TCP, 1).kind,
+        ("udp", "others"): default_protocol(UDP, 1).kind,
+        ("sctp", "any"): default_protocol(SCTP, 80).kind,
+        ("any", "all"): default_protocol(TCP, 0).kind,
+    }
+
+
+def test_page_tells_how_long_it_takes() -> None:
+    timing = check_timing(Check())
+    down_s = timing.fall * timing.interval_s + timing.timeout_s + timing.jitter_s
+    up_s = timing.rise * timing.interval_s + timing.jitter_s
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"at the latest: {down_s:g} seconds by default" in text
+    assert f"after it recovers: {up_s:g} seconds" in text
+    rows = {key: default for key, default, _ in page_rows("| setting | default | meaning |")}
+    written = Check().model_dump(mode="json", include=set(rows))
+    assert f"{MAX_PORTS} ports at most" in text
+    assert rows == {key: str(value) for key, value in written.items()}
+
+
+def test_examples_of_the_page_are_valid() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    lines = [
+        line for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
+    ]
+    assert len(lines) == 10
+    base = {"name": "web", "address": "192.0.2.10", "ports": 80, "forwarding": "nat"}
+    for line in lines:
+        VirtualService.model_validate({**base, **yaml.safe_load(line)})
+    for inline in re.findall(r"`(\{.*?\})`", text):
+        VirtualService.model_validate({**base, "check": yaml.safe_load(inline)})
