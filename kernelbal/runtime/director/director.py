@@ -150,7 +150,7 @@ class Director:
     def take_report(self, report: Report) -> None:
         """Take in what the checker found."""
         book = self.book
-        if not self._checker_up:
+        if not self._checker_up and (report.probes or not book.force.documents.probes.probes):
             self._checker_up = True
             self._say(Topic.CHECKER_STARTED, f"the checker runs {report.probes} probes", Severity.INFO)
         probes = book.force.documents.probes.probes
@@ -246,7 +246,10 @@ class Director:
         try:
             inputs = Inputs(book.force.documents, facts, book.memory)
             outcomes = await parts.kernel.call(parts.rounds.run, inputs)
+            was_ready = self.ready.is_set()
             self._finish_round(outcomes, causes)
+            if not was_ready and book.force.origin is Origin.FILES:
+                await parts.saver.save_good(book.force.documents.text)
         finally:
             self._round_began_at = None
             self._release(waiting)

@@ -1,0 +1,195 @@
+"""Scripts and webhooks that are told what happens."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from kernelbal.model.daemon import Hook
+from kernelbal.model.event import Event
+from kernelbal.model.status import Recorded
+from kernelbal.runtime.director.hooks import MINUTE_S, QUEUED, Allowance, Hooks, deliver_to, name_of, wants
+from tests.unit.runtime.director.bench import VirtualLoop
+
+USER = "root" if os.geteuid() == 0 else "nobody"
+
+
+def hook(**settings: object) -> Hook:
+    return Hook.model_validate({"script": ["/bin/true"], "user": USER, **settings})
+
+
+def recorded(seq: int = 1, topic: str = "real_server.down") -> Recorded:
+    return Recorded(
+        seq=seq, at="", topic=topic, severity="info", message="m", service="web", server="", fields={}
+    )
+
+
+@pytest.mark.parametrize(
+    ("topics", "topic", "wanted"),
+    [
+        ((), "real_server.down", True),
+        (("real_server.down",), "real_server.down", True),
+        (("real_server",), "real_server.up", True),
+        (("real_server.up",), "real_server.down", False),
+        (("real",), "real_server.down", False),
+        ((), "hook.failed", False),
+    ],
+)
+def test_a_hook_gets_the_topics_it_names(topics: tuple[str, ...], topic: str, wanted: bool) -> None:
+    assert wants(hook(topics=list(topics)), topic) is wanted
+
+
+def test_more_than_the_allowance_is_counted_until_the_minute_is_over() -> None:
+    allowance = Allowance(2)
+    assert [allowance.take(now) for now in (0.0, 1.0, 2.0, 3.0)] == [True, True, False, False]
+    assert allowance.summary_at() == MINUTE_S
+    assert allowance.take(MINUTE_S)
+    assert allowance.take_summary() == 2
+    assert allowance.summary_at() is None
+
+
+def play(
+    scene: Callable[[Hooks], Awaitable[None]],
+    deliver: Callable[[Hook, bytes], Awaitable[str]],
+    *hooks: Hook,
+) -> list[Event]:
+    """Run hooks in virtual time; return what was told of them."""
+    loop, told = VirtualLoop(), []
+
+    async def run() -> None:
+        served = Hooks(told.append, loop.time, deliver)
+        served.replace(hooks)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(served.run())
+            await scene(served)
+            await asyncio.sleep(2 * MINUTE_S)
+            task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+    return told
+
+
+def test_a_storm_is_told_up_to_the_limit_and_then_in_one_summary() -> None:
+    got: list[int] = []
+
+    async def deliver(_: Hook, document: bytes) -> str:
+        got.append(json.loads(document)["seq"])
+        return ""
+
+    async def scene(hooks: Hooks) -> None:
+        for number in range(5000):
+            hooks.offer(recorded(number))
+
+    (event,) = play(scene, deliver, hook(per_minute=10))
+    assert got == list(range(10))
+    assert event.topic.value == "hook.suppressed"
+    assert dict(event.fields)["suppressed"] == "4990"
+
+
+def test_a_hook_that_fails_is_told_once_and_others_are_not_disturbed() -> None:
+    got: list[str] = []
+
+    async def deliver(which: Hook, _: bytes) -> str:
+        got.append(name_of(which))
+        return "it exited with 3" if which.script == ("/bin/false",) else ""
+
+    async def scene(hooks: Hooks) -> None:
+        for number in range(3):
+            hooks.offer(recorded(number))
+
+    (event,) = play(scene, deliver, hook(script=["/bin/false"]), hook())
+    assert event.topic.value == "hook.failed"
+    assert "script /bin/false" in event.message
+    assert sorted(got) == ["script /bin/false"] * 3 + ["script /bin/true"] * 3
+
+
+def test_a_slow_hook_holds_a_bounded_queue() -> None:
+    async def deliver(_: Hook, __: bytes) -> str:
+        await asyncio.sleep(1e6)
+        return ""
+
+    async def scene(hooks: Hooks) -> None:
+        for number in range(3 * QUEUED):
+            hooks.offer(recorded(number))
+        assert len(hooks._lines[0].queue) == QUEUED
+
+    play(scene, deliver, hook(per_minute=6000))
+
+
+def test_a_webhook_is_named_without_what_may_be_secret() -> None:
+    assert name_of(hook(script=[], webhook="https://chat/x?token=1")) == "webhook https://chat/x"
+
+
+def script(folder: Path, text: str) -> list[str]:
+    file = folder / "hook"
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return [str(file)]
+
+
+def deliver(which: Hook) -> str:
+    return asyncio.run(deliver_to(which, b'{"seq": 1}\n'))
+
+
+def test_a_script_gets_the_event_on_its_standard_input(tmp_path: Path) -> None:
+    argv = script(tmp_path, f"cat > {tmp_path}/got")
+    assert deliver(hook(script=argv)) == ""
+    assert (tmp_path / "got").read_text() == '{"seq": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("echo no disk >&2; exit 3", "it exited with 3: no disk"), ("kill -9 $$", "it exited with -9")],
+)
+def test_what_a_script_complains_about_is_told(tmp_path: Path, text: str, says: str) -> None:
+    assert says in deliver(hook(script=script(tmp_path, text)))
+
+
+def test_a_script_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
+    text = f"sleep 1000 & echo $! > {tmp_path}/child; wait"
+    found = deliver(hook(script=script(tmp_path, text), timeout="300ms"))
+    assert found == "it took longer than 0.3 s"
+    child = int((tmp_path / "child").read_text())
+    stat_file = Path(f"/proc/{child}/stat")
+    assert not stat_file.exists() or stat_file.read_text().split()[2] == "Z"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"script": ["/nowhere/hook"]}, "it cannot be run: No such file"),
+        ({"user": "no-such-user"}, "there is no user `no-such-user`"),
+    ],
+)
+def test_a_script_that_cannot_be_started_is_told(settings: dict[str, object], says: str) -> None:
+    assert says in deliver(hook(**settings))
+
+
+def test_a_webhook_gets_a_post_and_a_bad_answer_is_told() -> None:
+    got: list[bytes] = []
+
+    async def scene() -> list[str]:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            got.append(head.splitlines()[0] + b" " + await reader.readexactly(11))
+            writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if len(got) == 1 else 503))
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            which = hook(script=[], webhook=f"http://127.0.0.1:{port}/in")
+            return [await deliver_to(which, b'{"seq": 1}\n') for _ in range(2)]
+
+    assert asyncio.run(scene()) == ["", "it answered 503 X"]
+    assert got[0] == b'POST /in HTTP/1.1 {"seq": 1}\n'
+
+
+def test_a_webhook_that_nobody_serves_is_told() -> None:
+    found = deliver(hook(script=[], webhook="http://127.0.0.1:1/"))
+    assert "Cannot connect" in found

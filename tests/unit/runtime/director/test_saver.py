@@ -1,0 +1,68 @@
+"""Writing to the state directory."""
+
+import asyncio
+from pathlib import Path
+
+from kernelbal.errors import StateError
+from kernelbal.health.decision import Memory
+from kernelbal.kernel.daemon_codec import Standings
+from kernelbal.kernel.daemon_state import DaemonState
+from kernelbal.model.event import Event, Topic
+from kernelbal.model.health import Health, ProbeState
+from kernelbal.runtime.director.saver import SHORTEST_S, Saver
+from tests.unit.runtime.director.bench import BOOT, Inline, VirtualLoop
+
+
+class Disk(DaemonState):
+    """A state directory whose disk may be full."""
+
+    full = False
+    writes = 0
+
+    def save_standings(self, standings: Standings) -> None:
+        self.writes += 1
+        if self.full:
+            raise StateError("cannot write: No space left on device", "check the disk")
+        super().save_standings(standings)
+
+
+def test_standings_are_written_at_most_once_a_second_and_the_last_ones_win(tmp_path: Path) -> None:
+    loop, disk, states = VirtualLoop(), Disk(tmp_path, lambda: BOOT), {}
+
+    async def scene() -> None:
+        saver = Saver(disk, Inline(), lambda _: None, lambda: (states, Memory()), loop.time)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(saver.run())
+            for number in range(100):
+                states["a"] = ProbeState(Health.UP, float(number))
+                saver.standings_changed()
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(2 * SHORTEST_S)
+            task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())
+    assert disk.writes <= 7
+    assert disk.load_standings().states["a"].since_at == 99.0
+
+
+def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
+    loop, disk, told = VirtualLoop(), Disk(tmp_path, lambda: BOOT), list[Event]()
+
+    async def scene() -> None:
+        saver = Saver(disk, Inline(), told.append, lambda: ({}, Memory()), loop.time)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(saver.run())
+            disk.full = True
+            saver.standings_changed()
+            await asyncio.sleep(10)
+            disk.full = False
+            await asyncio.sleep(10)
+            task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())
+    assert [event.topic for event in told] == [Topic.STATE_UNSAVED, Topic.STATE_SAVED]
+    assert "No space left" in told[0].message
+    assert "check the disk" in told[0].message
+    assert disk.load_standings().boot_id == BOOT
