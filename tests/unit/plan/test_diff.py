@@ -541,3 +541,19 @@ def test_marks_go_at_once_but_translation_lasts_as_long_as_the_drain() -> None:
     assert {each.name for each in action.table.sets} - {each.name for each in other.sets} == kept
     again = ObservedState(services=observed.services, counters=BUSY, nft=action.table)
     assert _plan(DesiredState(nft=other), again, ours).empty
+
+
+# --- what was decided ---
+
+
+def test_real_server_that_leaves_by_decision_has_its_own_deadline() -> None:
+    policies = {WEB: ServicePolicy("web", 60.0, ((A, NOW + 300.0), (B, 0.0)))}
+    desired = DesiredState(services={WEB: virtual()}, policies=policies)
+    plan = _plan(desired, _holding((A, weighing(1)), (B, weighing(1)), counters=BUSY), OURS)
+    assert plan.actions == (QuiesceDestination(WEB, A, weighing(1), 300.0), RemoveDestination(WEB, B))
+
+
+def test_removed_service_drains_for_its_own_time() -> None:
+    ownership = Ownership(services=frozenset({WEB}), drain_s={WEB: 7.0})
+    plan = _plan(NOTHING, _holding((A, weighing(1)), counters=BUSY), ownership)
+    assert plan.actions == (QuiesceDestination(WEB, A, weighing(1), 7.0),)

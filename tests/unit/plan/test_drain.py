@@ -114,3 +114,29 @@ def test_inactive_connections_count_unless_all_are_tcp(key: ServiceKey, expected
 def test_hashes_can_fall_back(scheduler: str, flags: ServiceFlag) -> None:
     fallen = with_fallback(virtual(scheduler=scheduler).attributes)
     assert fallen == virtual(scheduler=scheduler, flags=flags).attributes
+
+
+# --- deadlines that somebody sets ---
+
+
+def test_own_deadline_counts_instead_of_the_usual_time() -> None:
+    drainer = _drainer(connected(3))
+    assert drainer.leave(WEB, RS, weighing(100), 60, NOW + 5) == QuiesceDestination(
+        WEB, RS, weighing(100), 5.0
+    )
+    assert drainer.drains == {KEY: Drain(NOW, NOW + 5)}
+
+
+@pytest.mark.parametrize("deadline_at", [NOW + 5, NOW + 500])
+def test_deadline_of_a_drain_that_is_under_way_can_be_moved(deadline_at: float) -> None:
+    drainer = _drainer(connected(3), known=UNDER_WAY)
+    assert drainer.leave(WEB, RS, weighing(0), 60, deadline_at) is None
+    assert drainer.drains == {KEY: Drain(990.0, deadline_at)}
+    assert drainer.pending == [PendingDrain(KEY, 3, deadline_at - NOW)]
+
+
+@pytest.mark.parametrize("cut_at", [0.0, NOW])
+def test_deadline_that_has_passed_cuts_at_once(cut_at: float) -> None:
+    drainer = _drainer(connected(3), known=UNDER_WAY)
+    assert drainer.leave(WEB, RS, weighing(100), 60, cut_at) == RemoveDestination(WEB, RS)
+    assert drainer.drains == {}

@@ -6,7 +6,7 @@ import pytest
 
 from kernelbal.model.ipvs import Timeouts
 from kernelbal.model.network import AddressAttributes, LinkState, Sysctl
-from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership
+from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
@@ -185,3 +185,28 @@ def test_first_values_stay_recorded_while_ours_are_wanted() -> None:
         Outcome(SetTimeouts(Timeouts(), Timeouts(1, 2, 3)), Result.DONE),
     ]
     assert settle(GONE, outcomes, desired) == GONE
+
+
+# --- how long removed services drain ---
+
+
+def test_service_is_remembered_with_its_own_drain_where_that_is_not_the_usual() -> None:
+    policies = {WEB: ServicePolicy("web", 7.0), OTHER: ServicePolicy("other", 60.0)}
+    desired = DesiredState(services={WEB: virtual(), OTHER: virtual()}, policies=policies)
+    assert _claimed(desired=desired).drain_s == {WEB: 7.0}
+
+
+def test_drain_is_known_until_the_service_has_gone() -> None:
+    known = Ownership(services=frozenset({WEB}), drain_s={WEB: 7.0})
+    there = ObservedState(services={WEB: virtual()})
+    assert _claimed(ownership=known, observed=there).drain_s == {WEB: 7.0}
+    assert _claimed(ownership=known).drain_s == {}
+    outcomes = [Outcome(RemoveService(WEB), Result.DONE)]
+    assert settle(known, outcomes, NOTHING).drain_s == {}
+
+
+def test_drain_that_became_the_usual_again_is_forgotten() -> None:
+    known = Ownership(services=frozenset({WEB}), drain_s={WEB: 7.0})
+    desired = DesiredState(services={WEB: virtual()}, policies={WEB: ServicePolicy("web", 60.0)})
+    there = ObservedState(services={WEB: virtual()})
+    assert _claimed(ownership=known, desired=desired, observed=there).drain_s == {}

@@ -1,0 +1,89 @@
+"""What is said of one real server before its pool is looked at."""
+
+import pytest
+
+from kernelbal.health.decision import Facts, Memory, ServerMemory
+from kernelbal.health.judge import NEWCOMER, Judge, Judged
+from kernelbal.health.orders import OrderBook
+from kernelbal.health.probes import plan_probes
+from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, Wish
+from kernelbal.model.site import Site
+from tests.unit.health.scene import A, key, site_of
+
+ONE = f"{{address: {A}}}"
+
+
+def judged(
+    site: Site, states: dict[str, ProbeState] | None = None, before: ServerMemory | None = None
+) -> Judged:
+    """What is said of the first real server."""
+    memory = Memory({} if before is None else {key(A): before})
+    judge = Judge(plan_probes(site), Facts(10.0, 10.0, states or {}), memory, OrderBook({}))
+    service = site.virtual_services[0]
+    return judge.judge(service, service.real_servers[0], key(A))
+
+
+def probes(site: Site) -> tuple[str, ...]:
+    return plan_probes(site).checks[key(A)]
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        ((Health.UP, Health.UP), "serving"),
+        ((Health.UP, Health.UNKNOWN), "unknown"),
+        ((Health.UNKNOWN, Health.DOWN), "down"),
+        ((Health.DOWN, Health.UP), "down"),
+    ],
+)
+def test_all_its_checks_must_be_up(found: tuple[Health, Health], word: str) -> None:
+    service = site_of(servers=ONE).virtual_services[0]
+    plan = ProbePlan(checks={key(A): ("one", "two")})
+    states = {name: ProbeState(health, 1.0) for name, health in zip(("one", "two"), found, strict=True)}
+    judge = Judge(plan, Facts(10.0, 10.0, states), Memory(), OrderBook({}))
+    assert judge.judge(service, service.real_servers[0], key(A)).word == word
+
+
+def test_nothing_known_and_nothing_remembered() -> None:
+    said = judged(site_of(servers=ONE))
+    assert (said.word, said.health, said.before) == ("unknown", Health.UNKNOWN, NEWCOMER)
+    assert not said.usable
+
+
+def test_weight_0_in_the_site_file_is_quiesced() -> None:
+    site = site_of(servers=f"{{address: {A}, weight: 0}}")
+    said = judged(site, {probe: ProbeState(Health.UP) for probe in probes(site)})
+    assert (said.word, said.reason) == ("quiesced", "its weight is 0 in the site file")
+    assert not said.candidate
+
+
+def test_a_warning_is_passed_on() -> None:
+    site = site_of(servers=ONE)
+    states = {probe: ProbeState(Health.UP, warning="certificate expires soon") for probe in probes(site)}
+    assert judged(site, states).warning == "certificate expires soon"
+
+
+def test_a_path_that_fails_is_explained() -> None:
+    site = site_of(servers=ONE, forwarding="dsr")
+    plan = plan_probes(site)
+    (through,) = plan.checks[key(A)]
+    states = {
+        through: ProbeState(Health.DOWN, reason="connection refused"),
+        plan.causes[through]: ProbeState(Health.UP),
+    }
+    said = judged(site, states)
+    assert said.word == "down"
+    assert said.reason.startswith("connection refused")
+    assert "virtual address" in said.reason
+
+
+def test_maintenance_is_no_candidate_for_being_kept() -> None:
+    site = site_of("adaptive: {text_agent: {port: 3333}}", ONE)
+    agent = plan_probes(site).agents[key(A)]
+    reading = Reading(wish=Wish.MAINT, text="maint")
+    states = {probe: ProbeState(Health.UP) for probe in probes(site)}
+    states[agent] = ProbeState(Health.UP, last_at=10.0, reading=reading)
+    said = judged(site, states)
+    assert (said.word, said.candidate) == ("down", False)
+    states[agent] = states[agent]._replace(reading=reading._replace(wish=Wish.DOWN))
+    assert judged(site, states).candidate

@@ -1,0 +1,69 @@
+"""What follows from how a real server stands."""
+
+import pytest
+
+from kernelbal.health.decision import ServerMemory
+from kernelbal.health.judge import Judged
+from kernelbal.health.pool import Stand
+from kernelbal.health.ramp import Ramp
+from kernelbal.health.stand import memory_of, standing_of, view_of
+from kernelbal.model.health import Health, Reading
+from kernelbal.model.site import RealServer
+from kernelbal.model.standing import Mode, Standing
+from tests.unit.health.scene import A, key, site_of
+
+SERVER = site_of().virtual_services[0].real_servers[0]
+
+
+def stand(word: str, weight: int = 0, server: RealServer = SERVER, **more: object) -> Stand:
+    before = ServerMemory("serving", 7.0, up=True)
+    said = Judged(key(A), server, before, Health.UP, word, "because", reading=Reading(max_connections=5))
+    return Stand(said, word, weight)._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("word", "quiesce", "remove"),
+    [
+        ("down", Standing(0, upper_threshold=5), Standing(0, present=False, cut_at=0.0)),
+        ("standby", Standing(0, upper_threshold=5), Standing(0, present=False)),
+        ("unknown", Standing(0, present=False), Standing(0, present=False)),
+        ("quiesced", Standing(0, upper_threshold=5), Standing(0, upper_threshold=5)),
+        ("disabled", Standing(0, present=False, cut_at=0.0), Standing(0, present=False, cut_at=0.0)),
+    ],
+)
+def test_what_the_kernel_is_to_hold(word: str, quiesce: Standing, remove: Standing) -> None:
+    assert standing_of(site_of().virtual_services[0], stand(word)) == quiesce
+    assert standing_of(site_of("on_down: remove").virtual_services[0], stand(word)) == remove
+
+
+def test_who_has_a_weight_is_there() -> None:
+    assert standing_of(site_of().virtual_services[0], stand("serving", 100)) == Standing(
+        100, upper_threshold=5
+    )
+
+
+def test_what_is_remembered() -> None:
+    same = memory_of(stand("serving", 100, in_service=True), 50.0)
+    assert same == ServerMemory("serving", 7.0, up=True, weight=100)
+    ramping = memory_of(stand("ramping", 1, in_service=True, ramp=Ramp(50.0, 0.25)), 50.0)
+    assert ramping == ServerMemory("ramping", 50.0, True, 50.0, 0.25, weight=1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        (Mode.SORRY, "the sorry server answers"),
+        (Mode.REFUSING, "clients are refused"),
+        (Mode.WITHDRAWN, "the address is given up"),
+    ],
+)
+def test_why_somebody_stands_by(mode: Mode, reason: str) -> None:
+    view = view_of(site_of().virtual_services[0], stand("standby"), 7.0, mode, 50.0)
+    assert (view.state, view.reason, view.weight) == ("standby", reason, 0)
+
+
+def test_full_weight_needs_no_words() -> None:
+    view = view_of(
+        site_of().virtual_services[0], stand("serving", 100, in_service=True), 7.0, Mode.SERVING, 50.0
+    )
+    assert (view.weight_reason, view.ramp_left_s) == ("", None)
