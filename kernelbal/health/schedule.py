@@ -17,10 +17,14 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from kernelbal.model.health import Timing
 
-MIN_TICK_S: Final = 0.005
-MAX_TICK_S: Final = 0.05
-PROBES_PER_TICK: Final = 10
-"""Probes that a tick should hold, on average, where that leaves it within its bounds."""
+MIN_TICK_S: Final = 0.0049
+MAX_TICK_S: Final = 0.0485
+PROBES_PER_TICK: Final = 29.0
+"""Probes that a tick should hold, on average, where that leaves it within its bounds.
+
+This and the bounds avoid ticks of whole hundredths of a second. A process that always works right after the
+kernel's own tick has ended escapes kernels that account for processor time by looking who runs at a tick.
+"""
 TICKS_PER_TIME: Final = 10
 """Ticks, at least, in the shortest interval and the shortest timeout."""
 START_S_PER_PROBE: Final = 0.001

@@ -37,6 +37,7 @@ _PROTOCOLS: Final[dict[str, type[Asked]]] = {
     TextAgent.kind: TextAgent,
 }
 
+_WORDS: Final = {health: health.value for health in Health}
 _USUAL: Final[list[Any]] = [0, "", None]
 """Streak, warning and reading of most states."""
 
@@ -252,11 +253,12 @@ class ReportReader:
 
 def state_row(state: ProbeState) -> Row:
     """Return a state as a list of plain values; what is usual at its end is left out."""
-    row: Row = [state.health.value, state.since_at, _cut(state.reason), state.last_at, state.response_s]
-    if state.streak or state.warning or state.reading is not None:
-        row += [state.streak, _cut(state.warning)]
-    if state.reading is not None:
-        weight, wish, max_connections, text = state.reading
+    health, since_at, reason, last_at, response_s, streak, warning, reading = state
+    row: Row = [_WORDS[health], since_at, reason and _cut(reason), last_at, response_s]
+    if streak or warning or reading is not None:
+        row += [streak, _cut(warning)]
+    if reading is not None:
+        weight, wish, max_connections, text = reading
         row.append([weight, None if wish is None else wish.value, max_connections, _cut(text)])
     return row
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +12,7 @@ from typing import Final
 
 from kernelbal.lab import process
 from kernelbal.lab.bench import workload as documents
+from kernelbal.lab.bench.keepalived import running_keepalived
 from kernelbal.lab.bench.measured import Usage, family_of, run_measured
 from kernelbal.lab.bench.place import open_counter
 from kernelbal.lab.bench.samples import Measure, Sample
@@ -130,10 +127,9 @@ def _weight_fault(wanted: Workload) -> str:
 
 def keepalived(trial: Trial) -> Iterator[Sample]:
     """Measure from the start of keepalived until the kernel holds everything."""
-    with open_counter() as counter, trial.output.open("w", encoding="utf-8") as output:
+    with open_counter() as counter:
         began_at = time.perf_counter()
-        started = process.start(_keepalived_command(trial.files), stdout=output, stderr=subprocess.STDOUT)
-        try:
+        with running_keepalived(trial.files, trial.output) as started:
             while not counter.is_full(trial.workload) and started.poll() is None:
                 if time.perf_counter() > began_at + PROGRAM_LIMIT_S:
                     break
@@ -141,36 +137,8 @@ def keepalived(trial: Trial) -> Iterator[Sample]:
             wall_s = time.perf_counter() - began_at
             family = family_of(started.pid)
             fault = counter.fault(trial.workload)
-        finally:
-            _kill(started)
     usage = Usage(0, wall_s, family.cpu_s, family.peak_rss_mib)
     yield trial.sample(Measure.KEEPALIVED_START, usage, fault)
-
-
-def _keepalived_command(files: Path) -> list[str]:
-    pid_files = [
-        f"--pid={files}/parent.pid",
-        f"--vrrp_pid={files}/vrrp.pid",
-        f"--checkers_pid={files}/check.pid",
-    ]
-    return [
-        *("keepalived", "--dont-fork", "--check", "--no-syslog", "--dont-respawn"),
-        f"--use-file={files}/keepalived.conf",
-        *pid_files,
-    ]
-
-
-def _kill(started: subprocess.Popen[str]) -> None:
-    """End keepalived and its checker without a chance to clear the table, which would take its time.
-
-    Stopped first: the checker gets a signal to clear up when its parent dies.
-    """
-    pids = family_of(started.pid).pids
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-    started.wait()
 
 
 def _count_fault(trial: Trial) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.bench.health.samples import HealthSample
+from kernelbal.lab.bench.health.samples import decode as decode_health
 from kernelbal.lab.bench.measured import run_measured
 from kernelbal.lab.bench.samples import Measure, Sample, decode
 from kernelbal.lab.errors import GuestFailed, LabError
@@ -28,6 +30,8 @@ BASE_LIMIT_S: Final = 120.0
 LIMIT_PER_SERVICE_S: Final = 0.05
 """Ten times what a repeat takes per service on an idle machine, for all contenders together."""
 HELP_LIMIT_S: Final = 30.0
+HEALTH_EXTRA_S: Final = 30.0
+"""Seconds that a contender may take beyond its measured window: start, first checks, end."""
 
 
 def measure(backend: Backend, services: Sequence[int], repeats: int) -> tuple[Sample, ...]:
@@ -36,21 +40,47 @@ def measure(backend: Backend, services: Sequence[int], repeats: int) -> tuple[Sa
     Raises:
         LabError: a contender's program is not installed, or the guest failed or took too long.
     """
+    argv = ("kernelbal.lab.bench", f"--repeat={repeats}", *map(str, services))
+    limit_s = BASE_LIMIT_S + LIMIT_PER_SERVICE_S * repeats * sum(services)
+    return tuple(map(decode, run_in_guest(backend, argv, limit_s)))
+
+
+def measure_health(
+    backend: Backend, targets: Sequence[int], repeats: int, window_s: float
+) -> tuple[HealthSample, ...]:
+    """Measure health checks in a fresh kernel of a back end; progress goes to standard error.
+
+    Raises:
+        LabError: a contender's program is not installed, or the guest failed or took too long.
+    """
+    argv = ("kernelbal.lab.bench.health", f"--repeat={repeats}", f"--seconds={window_s}", *map(str, targets))
+    limit_s = BASE_LIMIT_S + repeats * sum(3 * (window_s + HEALTH_EXTRA_S) for _ in targets)
+    return tuple(map(decode_health, run_in_guest(backend, argv, limit_s)))
+
+
+def run_in_guest(backend: Backend, argv: Sequence[str], limit_s: float) -> list[str]:
+    """Run a module in a fresh kernel of a back end, and return the lines that it prints.
+
+    Args:
+        backend: where.
+        argv: name of the module and its arguments.
+        limit_s: seconds of real time after which it is ended.
+
+    Raises:
+        LabError: a contender's program is not installed, or the guest failed or took too long.
+    """
     _require_programs()
     compile_package()
     command = GuestCommand(
-        argv=(sys.executable, "-m", "kernelbal.lab.bench", f"--repeat={repeats}", *map(str, services)),
-        cwd=Path.cwd(),
-        timeout_s=BASE_LIMIT_S + LIMIT_PER_SERVICE_S * repeats * sum(services),
-        memory_mib=MEMORY_MIB,
+        argv=(sys.executable, "-m", *argv), cwd=Path.cwd(), timeout_s=limit_s, memory_mib=MEMORY_MIB
     )
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         status = backend.run(command, Streams(stdout=output.fileno()))
         output.seek(0)
-        samples = tuple(decode(line) for line in output)
+        lines = list(output)
     if status != 0:
         raise GuestFailed(f"the benchmark broke off in the guest, with exit status {status}")
-    return samples
+    return lines
 
 
 def measure_help(repeats: int) -> Iterator[Sample]:

@@ -91,6 +91,11 @@ class Ground:
         """Wait for other events."""
         self._poller.modify(descriptor, events)
 
+    def rewatch(self, descriptor: int, events: int, handler: Handler) -> None:
+        """Wait for other events of a descriptor, and have another handler called."""
+        self._handlers[descriptor] = handler
+        self._poller.modify(descriptor, events)
+
     def unwatch(self, descriptor: int) -> None:
         """Forget a descriptor that is about to be closed, which takes it from the poller too."""
         self._handlers.pop(descriptor, None)
@@ -104,8 +109,16 @@ class Ground:
 
     def begin(self, flight: Flight) -> None:
         """Note that a run began, and when its time is up."""
+        self.begin_soon(flight)
+        self.set_deadline(flight)
+
+    def begin_soon(self, flight: Flight) -> None:
+        """Note that a run began which is looked at in the next tick anyway."""
         self.live += 1
         flight.task.flight = flight
+
+    def set_deadline(self, flight: Flight) -> None:
+        """Have a run end when its time is up."""
         self._deadlines.add(math.ceil(flight.deadline_at / self.schedule.tick_s), flight)
 
     def finish(self, flight: Flight, verdict: Verdict, took_s: float | None) -> None:

@@ -96,7 +96,7 @@ class Checker:
         for at in (ground.schedule.next_at(), ground.next_deadline_at()):
             if at is not None and at < until:
                 until = at
-        if self.drivers.connects.live or until < self._next_tick_at:
+        if self.drivers.connects.fresh or self.drivers.connects.slow or until < self._next_tick_at:
             until = self._next_tick_at  # nothing but events of descriptors is dealt with between ticks
         return max(until - time.clock_gettime(time.CLOCK_BOOTTIME), 0.0)
 
@@ -111,9 +111,9 @@ class Checker:
             ground.expire()
             late_s, tasks = ground.schedule.due(now)
             if tasks:
-                for task in tasks:
-                    self.drivers.start(task)
-                self._lateness.add(now, late_s, len(tasks))
+                self.drivers.start(tasks)
+                took_s = time.clock_gettime(time.CLOCK_BOOTTIME) - now
+                self._lateness.add(now, late_s + took_s, len(tasks))
         self._outbox.flush(now, self._measure_lateness, len(self._tasks))
 
     def _measure_lateness(self) -> float:

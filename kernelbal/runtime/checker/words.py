@@ -49,6 +49,11 @@ def failure(number: int) -> str:
     return _WORDS.get(number) or os.strerror(number).lower()
 
 
+def datagram_failure(number: int) -> str:
+    """Return what a UDP socket's error says: there a refusal is an ICMP error that came back."""
+    return "port unreachable" if number == errno.ECONNREFUSED else failure(number)
+
+
 def starvation(number: int) -> Notice:
     """Return the notice of an error that says that this machine ran out of something."""
     what = _EXHAUSTED_OF.get(number, "memory")

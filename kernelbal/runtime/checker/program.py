@@ -1,0 +1,191 @@
+"""Checks by a program: without a shell, as another user, within limits, and gone when its time is up.
+
+The program has a session of its own, so that all it starts can be ended at once. What leaves the session ends
+with the limit on processor time at the latest, and is counted by the limit on processes of its user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import resource
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Final
+
+from kernelbal.health.checks.script import MAX_OUTPUT_BYTES, environment, timed_out, verdict_of
+from kernelbal.health.wire import Notice
+from kernelbal.model.check import ScriptCheck
+from kernelbal.model.event import Topic
+from kernelbal.runtime.checker import words
+from kernelbal.runtime.checker.ground import Flight, Ground, Task
+from kernelbal.runtime.checker.sockets import Obstacle
+
+MAX_PROGRAMS: Final = 64
+"""Most programs at a time; further ones wait for their next turn."""
+MAX_DESCRIPTORS: Final = 256
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_READ_BYTES: Final = 4096
+_MIB: Final = 1024 * 1024
+
+
+class ProgramFlight(Flight):
+    """One program that runs."""
+
+    __slots__ = ("_descriptor", "_ground", "_output", "_process", "_programs", "_reading")
+
+    def __init__(self, programs: Programs, task: Task, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(task, programs.ground.now)
+        self._programs = programs
+        self._ground = programs.ground
+        self._process = process
+        self._output = b""
+        self._descriptor = os.pidfd_open(process.pid)
+        self._reading = -1 if process.stderr is None else process.stderr.fileno()
+        os.set_blocking(self._reading, False)
+        self._ground.watch(self._descriptor, select.EPOLLIN, self._ended)
+        self._ground.watch(self._reading, select.EPOLLIN, self._readable)
+
+    def expire(self, now: float) -> None:
+        """It took too long: end it and all that it started."""
+        self.close()
+        self._ground.finish(self, timed_out(self.task.timing.timeout_s), None)
+
+    def close(self) -> None:
+        """End it and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._ground.unwatch(self._descriptor)
+        os.close(self._descriptor)
+        self._stop_reading()
+        self._programs.running.discard(self)
+
+    def _readable(self, _mask: int) -> None:
+        """Keep the end of what it prints, a little at a time, so that it can neither block nor flood."""
+        try:
+            data = os.read(self._reading, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self._stop_reading()
+        self._output = (self._output + data)[-MAX_OUTPUT_BYTES:]
+
+    def _stop_reading(self) -> None:
+        if self._reading >= 0 and self._process.stderr is not None:
+            self._ground.unwatch(self._reading)
+            self._process.stderr.close()
+            self._reading = -1
+
+    def _ended(self, _mask: int) -> None:
+        if self._reading >= 0:
+            self._readable(0)
+        status = self._process.wait()
+        self.close()
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._ground.finish(self, verdict_of(status, self._output), now - self.started_at)
+
+
+class Programs:
+    """Starts programs.
+
+    Attributes:
+        running: those that run.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.running: set[ProgramFlight] = set()
+
+    def start(self, task: Task) -> None:
+        """Start the program of a probe."""
+        if len(self.running) >= MAX_PROGRAMS:
+            message = f"{MAX_PROGRAMS} check scripts run already: others are left out"
+            self.ground.skip(task, Notice(Topic.CHECKER_STARVED, message, "check less often"))
+            return
+        check = task.probe.protocol
+        if not isinstance(check, ScriptCheck):
+            raise TypeError(f"{check} has no program")
+        try:
+            process = _spawn(check, task)
+        except Obstacle as obstacle:
+            self.ground.skip(task, obstacle.notice)
+            return
+        except OSError as error:
+            self._not_started(task, check, error)
+            return
+        flight = ProgramFlight(self, task, process)
+        self.running.add(flight)
+        self.ground.begin(flight)
+
+    def _not_started(self, task: Task, check: ScriptCheck, error: OSError) -> None:
+        number = error.errno or 0
+        if number in words.EXHAUSTED:
+            self.ground.starve(task, number)
+            return
+        message = f"check script {check.argv[0]} cannot be run: {error.strerror}"
+        self.ground.skip(task, Notice(Topic.CHECKER_UNABLE, message, "it must be an executable file"))
+
+
+def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
+    """Start a program as its user.
+
+    Raises:
+        Obstacle: there is no such user, or this process may not become it.
+        OSError: it cannot be started.
+    """
+    try:
+        user = pwd.getpwnam(check.user)
+    except KeyError:
+        message = f"there is no user `{check.user}` to run a check script"
+        raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "correct `user`")) from None
+    other = user.pw_uid != os.geteuid()
+    try:
+        return subprocess.Popen(  # noqa: S603 - the site's own program and arguments, without a shell
+            check.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env={"PATH": _PATH, "LANG": "C.UTF-8", **environment(task.probe.target)},
+            start_new_session=True,
+            user=user.pw_uid if other else None,
+            group=user.pw_gid if other else None,
+            extra_groups=[] if other else None,
+            umask=0o077,
+            preexec_fn=_limiter(check, task.timing.timeout_s),
+        )
+    except subprocess.SubprocessError as error:
+        raise Obstacle(Notice(Topic.CHECKER_UNABLE, f"limits of a check script: {error}")) from error
+    except PermissionError as error:
+        if error.filename is not None and not other:
+            raise
+        if os.access(check.argv[0], os.X_OK) and os.geteuid() != 0:
+            message = f"running a check script as `{check.user}` needs CAP_SETUID and CAP_SETGID"
+            raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "add them to the service")) from error
+        raise
+
+
+def _limiter(check: ScriptCheck, timeout_s: float) -> Callable[[], None]:
+    """Return what the child does to itself before it becomes the program."""
+    seconds = int(timeout_s) + 1
+    memory = check.memory_mib * _MIB
+    wanted = (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
+        (resource.RLIMIT_NPROC, check.processes),
+    )
+
+    def limit() -> None:
+        for kind, most in wanted:
+            hard = resource.getrlimit(kind)[1]
+            value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (value, value))
+
+    return limit

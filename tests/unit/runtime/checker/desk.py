@@ -1,0 +1,129 @@
+"""A checker at work in a thread, and real servers on loopback for it to probe."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from kernelbal.health.wire import Lines, Notice, Report, ReportReader, encode_probes
+from kernelbal.model.address import Address, parse_address
+from kernelbal.model.check import Asked
+from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
+from kernelbal.runtime.checker.loop import Checker
+
+HERE = parse_address("127.0.0.1")
+FAST = Timing(0.2, 0.3, rise=1, fall=1)
+LIMIT_S = 5.0
+Handler = Callable[[socket.socket], None]
+
+
+def probe(
+    protocol: Asked,
+    port: int = 0,
+    *,
+    key: str = "probe",
+    timing: Timing = FAST,
+    address: Address = HERE,
+    source: Address = Address(b""),
+    mark: int = 0,
+) -> Probe:
+    """Return a probe of something on this machine."""
+    target = Target(address, port, "www.example.net", address, source, mark)
+    return Probe(key, protocol, target, timing)
+
+
+class Desk:
+    """The director's end of a checker that runs in a thread."""
+
+    def __init__(self) -> None:
+        self.ours, self._theirs = socket.socketpair()
+        self._theirs.setblocking(False)
+        self.checker = Checker(self._theirs, random.Random(1))
+        self._thread = threading.Thread(target=self.checker.run)
+        self._lines, self._reader = Lines(), ReportReader()
+        self.reports: list[Report] = []
+        self.states: dict[str, ProbeState] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
+        self.ours.close()
+        self._thread.join(LIMIT_S)
+        self._theirs.close()
+        assert not self._thread.is_alive(), "the checker outlives its director"
+
+    @property
+    def notices(self) -> list[Notice]:
+        """Everything that operators were told."""
+        return [notice for report in self.reports for notice in report.notices]
+
+    def send(self, *probes: Probe, states: dict[str, ProbeState] | None = None) -> None:
+        """Have these probed."""
+        for line in encode_probes({each.key: each for each in probes}, states or {}):
+            self.ours.sendall(line)
+
+    def read(self) -> None:
+        """Take what comes next."""
+        self.ours.settimeout(LIMIT_S)
+        data = self.ours.recv(1 << 20)
+        assert data, "the checker ended"
+        for line in self._lines.feed(data):
+            report = self._reader.feed(line)
+            if report is not None:
+                self.reports.append(report)
+                self.states.update(report.states)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Read reports until something holds."""
+        give_up_at = time.monotonic() + LIMIT_S
+        while not holds():
+            assert time.monotonic() < give_up_at, f"still {self.states} {self.notices}"
+            self.read()
+
+    def result(self, wanted: Probe) -> ProbeState:
+        """Have one thing probed and return the state after the first result."""
+        self.send(wanted)
+        self.until(lambda: self.states.get(wanted.key, ProbeState()).health is not Health.UNKNOWN)
+        return self.states[wanted.key]
+
+
+@contextlib.contextmanager
+def serving(handler: Handler, host: str = "127.0.0.1") -> Iterator[int]:
+    """Accept connections in a thread, hand each to `handler` and close it; yields the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.bind((host, 0))
+        listening.listen(128)
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection = listening.accept()[0]
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.settimeout(LIMIT_S)
+                    handler(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(LIMIT_S)
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens just now."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
