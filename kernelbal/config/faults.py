@@ -110,9 +110,8 @@ class _Fault(NamedTuple):
 
 
 def _finding(model: type[BaseModel], path: Path, error: ErrorDetails) -> Finding:
-    if path and path[-1] == "[key]":
-        mapping = setting_at(model, path[:-2])
-        return _free_key(_Fault(key_of(mapping), path[:-1], error))
+    if path[-1:] == ("[key]",) and (key := key_of(setting_at(model, path[:-2]))):
+        return _free_key(_Fault(key, path[:-1], error))
     fault = _Fault(setting_at(model, path), path, error)
     words = _WORDS.get(error["type"], _of_wrong_type)
     return words(fault)

@@ -56,9 +56,11 @@ def setting_at(model: type[BaseModel], path: Path) -> Setting:
     return setting
 
 
-def key_of(mapping: Setting) -> Setting:
-    """Return the setting of the keys of a mapping with free keys."""
-    return _unwrap(get_args(mapping.annotation)[0])
+def key_of(setting: Setting) -> Setting | None:
+    """Return what the keys of a mapping with free keys are; None for other settings."""
+    if get_origin(setting.annotation) is not dict:
+        return None
+    return _unwrap(get_args(setting.annotation)[0])
 
 
 def describe(setting: Setting) -> str:

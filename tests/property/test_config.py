@@ -124,6 +124,7 @@ def test_any_marks_of_yaml_are_a_site_or_a_refusal(text: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(SITES | TREES)
+@example({"[key]": None})
 def test_any_tree_is_a_site_or_a_refusal_with_every_place(tree: Data) -> None:
     text = yaml.safe_dump(tree, allow_unicode=True).encode()
     found = outcome(text, load_site)

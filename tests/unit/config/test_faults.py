@@ -124,3 +124,12 @@ def test_secrets_are_not_repeated() -> None:
         assert secret not in str(faults)
         assert "1234567" not in str(faults)
     assert check_faults({"radius": {"secret": ""}})[0][1] == "`secret` is empty"
+
+
+def test_key_that_looks_like_the_models_own_sign_is_only_a_key() -> None:
+    assert paths({"[key]": None}) == ["[key]"]
+    assert paths({"networks": {"[key]": {}}}) == ["networks.[key]"]
+    assert check_faults({"http": {"headers": {"[key]": 5}}}) == [
+        ("check.http.headers.[key]", "`[key]` is not possible as a name", None),
+        ("check.http.headers.[key]", "found a number", "put it in quotes"),
+    ]

@@ -57,7 +57,10 @@ def test_value_with_a_shorthand_is_a_mapping_all_the_same() -> None:
 
 def test_keys_of_a_free_mapping_have_words_of_their_own() -> None:
     headers = setting_at(Site, (*SERVICE, "check", "http", "headers"))
-    assert describe(key_of(headers)) == "the name of an HTTP header, such as `X-Probe` (RFC 9110 5.1)"
+    key = key_of(headers)
+    assert key is not None
+    assert describe(key) == "the name of an HTTP header, such as `X-Probe` (RFC 9110 5.1)"
+    assert key_of(setting_at(Site, SERVICE)) is None
 
 
 def test_path_that_leads_outside_stops_at_the_last_setting() -> None:
