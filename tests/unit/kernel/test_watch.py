@@ -1,0 +1,74 @@
+"""Hearing of changes: overflow is noticed, everything else is one bit."""
+
+import errno
+import os
+import socket
+
+import pytest
+
+from kernelbal.kernel.watch import MESSAGES_PER_READ, KernelWatch, Notice, Subscription
+
+
+class Heard:
+    """A socket that delivers what a test says, and then nothing."""
+
+    def __init__(self, *arrivals: bytes | OSError) -> None:
+        self.arrivals = list(arrivals)
+        self.closed = False
+
+    def fileno(self) -> int:
+        return 7
+
+    def recv(self, bufsize: int, /) -> bytes:
+        if not self.arrivals:
+            raise BlockingIOError
+        arrival = self.arrivals.pop(0)
+        if isinstance(arrival, OSError):
+            raise arrival
+        return arrival
+
+    def close(self) -> None:
+        self.closed = True
+
+
+LOST = OSError(errno.ENOBUFS, "No buffer space available")
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "notice"),
+    [
+        ((), Notice.NOTHING),
+        ((b"x", b"y"), Notice.CHANGED),
+        ((LOST,), Notice.LOST),
+        ((b"x", LOST, b"y"), Notice.LOST | Notice.CHANGED),
+    ],
+)
+def test_what_arrived_is_summed_up(arrivals: tuple[bytes | OSError, ...], notice: Notice) -> None:
+    heard = Heard(*arrivals)
+    assert Subscription(heard).read() == notice
+    assert heard.arrivals == []
+
+
+def test_a_flood_does_not_keep_others_waiting() -> None:
+    heard = Heard(*[b"x"] * (MESSAGES_PER_READ + 5))
+    assert Subscription(heard).read() == Notice.CHANGED
+    assert len(heard.arrivals) == 5
+
+
+def test_another_error_is_an_error() -> None:
+    with pytest.raises(OSError, match="bad"):
+        Subscription(Heard(OSError(errno.EBADF, "bad"))).read()
+
+
+def test_every_socket_is_closed() -> None:
+    heard = [Heard(), Heard()]
+    with KernelWatch(tuple(map(Subscription, heard))) as watch:
+        assert [each.fileno() for each in watch.subscriptions] == [7, 7]
+    assert all(each.closed for each in heard)
+
+
+def test_the_running_kernel_lets_itself_be_listened_to() -> None:
+    with KernelWatch.open() as watch:
+        for subscription in watch.subscriptions:
+            assert socket.socket(fileno=os.dup(subscription.fileno())).close() is None
+            assert subscription.read() in (Notice.NOTHING, Notice.CHANGED)
