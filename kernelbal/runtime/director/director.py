@@ -7,117 +7,52 @@ sockets and runs rounds, and one that reads and writes files.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
 
 from kernelbal.errors import KernelbalError, KernelError
-from kernelbal.health.decision import Decision, Facts, Memory
+from kernelbal.health.decision import Facts
 from kernelbal.health.wire import Report
-from kernelbal.kernel.daemon_codec import Standings
 from kernelbal.model.event import Event, Severity, Topic
-from kernelbal.model.health import Probe, ProbeState, ProbeStates, ServerKey
-from kernelbal.model.standing import Admin, OperatorKey, Order
+from kernelbal.model.health import ProbeState, ServerKey
+from kernelbal.model.standing import Admin
 from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Recorded, ReloadAnswer
 from kernelbal.runtime.director import orders as ordering
 from kernelbal.runtime.director import overview
+from kernelbal.runtime.director.book import Book, Parts
 from kernelbal.runtime.director.configuration import (
     NOTHING_REFUSED,
     InForce,
     Origin,
     Refused,
-    Start,
     answer_of,
     refused,
     told,
 )
-from kernelbal.runtime.director.documents import Documents, Paths, new_faults, parse, read_texts, refusal_of
+from kernelbal.runtime.director.documents import (
+    Documents,
+    new_faults,
+    parse,
+    read_texts,
+    refusal_of,
+    warnings_of,
+)
 from kernelbal.runtime.director.drift import repair_event
 from kernelbal.runtime.director.first_results import inherit, longest_wait_s, unanswered
-from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.pace import Look, Looks
 from kernelbal.runtime.director.pacer import Cause, Ending, Pacer
-from kernelbal.runtime.director.reporter import Reporter
-from kernelbal.runtime.director.rounds import Inputs, Outcomes, Rounds
-from kernelbal.runtime.director.saver import Saver
+from kernelbal.runtime.director.rounds import Inputs, Outcomes
+from kernelbal.runtime.director.sizes import keys_of, size_of
 from kernelbal.runtime.director.status_view import Counted
-from kernelbal.runtime.director.worker import Worker
 
 ANSWER_WITHIN_S: Final = 30.0
 """An order or a reload waits this long for its round, in seconds; it holds in any case."""
+WARNINGS: Final = 10
+"""Most warnings that are told of one document."""
 SETTLE_S: Final = 0.2
 """After a file changed: how long to wait for the rest of what an editor does, in seconds."""
 
 T = TypeVar("T")
-
-
-class Checker(Protocol):
-    """What the director needs of the checker's supervisor."""
-
-    alive: bool
-    restarts: int
-    last_report_at: float | None
-
-    def set_probes(self, probes: Mapping[str, Probe], states: ProbeStates) -> None:
-        """Replace what is probed."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """The clocks of a director, in seconds.
-
-    Attributes:
-        boot: since boot.
-        wall: since 1970.
-        cpu: spent by the calling thread.
-    """
-
-    boot: Callable[[], float]
-    wall: Callable[[], float]
-    cpu: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a director works with."""
-
-    paths: Paths
-    clocks: Clocks
-    kernel: Worker
-    files: Worker
-    rounds: Rounds
-    reporter: Reporter
-    hooks: Hooks
-    checker: Checker
-    saver: Saver
-
-
-@dataclass(slots=True)
-class Book:
-    """What a director knows; the status is made from it.
-
-    Attributes:
-        force: the documents in force.
-        states: by probe.
-        memory: what decisions leave to each other.
-        decision: the last one; None before the first round.
-    """
-
-    force: InForce
-    states: dict[str, ProbeState]
-    orders: dict[OperatorKey, Order]
-    memory: Memory
-    keys: overview.Keys
-    started_at: float
-    refusal: Refused = NOTHING_REFUSED
-    decision: Decision | None = None
-    outcomes: Outcomes | None = None
-    tally: overview.Tally = overview.NO_ROUNDS
-    counted: Counted | None = None
-    before: Counted | None = None
-    late_p99_s: float | None = None
-    probing: int = 0
 
 
 class Director:
@@ -133,6 +68,8 @@ class Director:
         self._waiting: list[asyncio.Future[None]] = []
         self._reloading = asyncio.Lock()
         self._file_changed = asyncio.Event()
+        self._hung_up = False
+        self._status_text = ""
         self._probes_to_send = False
         self._checker_up = False
         self._round_began_at: float | None = None
@@ -179,6 +116,11 @@ class Director:
         """Take in that a document may have been replaced."""
         self._file_changed.set()
 
+    def hang_up(self) -> None:
+        """Take in SIGHUP: the documents are to be read again."""
+        self._hung_up = True
+        self._file_changed.set()
+
     def warn(self, message: str) -> None:
         """Tell of a part of the daemon that does not work."""
         self._say(Topic.DIRECTOR_STARTED, message, Severity.WARNING)
@@ -193,6 +135,8 @@ class Director:
     async def run_rounds(self) -> None:
         """Run rounds until `stop`, or until an error that no retry can help (`fatal`)."""
         documents = self.book.force.documents
+        if documents.probes.paths:
+            await self._parts.kernel.call(self._parts.rounds.lead_probes, documents)
         self._parts.checker.set_probes(documents.probes.probes, self.book.states)
         await self._first_results()
         self.note(Cause.START)
@@ -248,8 +192,10 @@ class Director:
             outcomes = await parts.kernel.call(parts.rounds.run, inputs)
             was_ready = self.ready.is_set()
             self._finish_round(outcomes, causes)
-            if not was_ready and book.force.origin is Origin.FILES:
-                await parts.saver.save_good(book.force.documents.text)
+            if not was_ready:
+                self._warn_of(book.force.documents)
+                if book.force.origin is Origin.FILES:
+                    await parts.saver.save_good(book.force.documents.text)
         finally:
             self._round_began_at = None
             self._release(waiting)
@@ -275,6 +221,10 @@ class Director:
         if self._probes_to_send:
             self._probes_to_send = False
             self._parts.checker.set_probes(book.force.documents.probes.probes, book.states)
+        text = overview.summary_of(book)
+        if text != self._status_text:
+            self._status_text = text
+            self._parts.notifier.status(text)
         if outcomes.fatal is not None:
             self.fatal = outcomes.fatal
             self._stopping = True
@@ -362,8 +312,9 @@ class Director:
             await self._file_changed.wait()
             await asyncio.sleep(SETTLE_S)
             self._file_changed.clear()
+            hung_up, self._hung_up = self._hung_up, False
             async with self._reloading:
-                await self._load("a changed file", again=False)
+                await self._load("SIGHUP" if hung_up else "a changed file", again=hung_up)
 
     async def reload(self, by: str) -> ReloadAnswer:
         """Read the documents again; see `Control.reload`."""
@@ -389,16 +340,34 @@ class Director:
             return answer_of(NOTHING_REFUSED, changed=False)
         if text == book.refusal.text and not again:
             return answer_of(book.refusal, changed=False)
+        parts.notifier.reloading()
         try:
             documents = await parts.files.call(parse, text, parts.paths)
             observed = await parts.kernel.call(parts.rounds.observe)
             found = new_faults(documents, book.force.documents, observed)
             if found:
                 raise refusal_of(found)
+            await self._adopt(documents, by)
         except KernelbalError as error:
             return self._refuse(refused(error, text), by)
-        await self._adopt(documents, by)
+        finally:
+            parts.notifier.ready(overview.summary_of(book))
+        self._warn_of(documents)
         return answer_of(NOTHING_REFUSED, changed=True)
+
+    def _warn_of(self, documents: Documents) -> None:
+        """Say what of the documents in force may not work on this machine."""
+        outcomes = self.book.outcomes
+        if outcomes is None or outcomes.report is None:
+            return
+        found = (
+            *new_faults(documents, None, outcomes.report.observed),
+            *warnings_of(documents, outcomes.report.observed),
+        )
+        for fault in found[:WARNINGS]:
+            message = f"virtual service `{fault.service}`: {fault.message} (hint: {fault.hint})"
+            event = Event(Topic.CONFIG_LOADED, Severity.WARNING, message, service=fault.service)
+            self._parts.reporter.tell(event)
 
     def _refuse(self, refusal: Refused, by: str) -> ReloadAnswer:
         known = self.book.refusal
@@ -413,12 +382,12 @@ class Director:
         old, now = book.force.documents, parts.clocks.boot()
         book.states = inherit(old.probes, documents.probes, book.states, book.memory.servers, now)
         book.force = InForce(documents, Origin.FILES, now)
-        book.keys = overview.keys_of(documents)
+        book.keys = keys_of(documents)
         book.refusal = NOTHING_REFUSED
         parts.hooks.replace(documents.node.notify)
         self._say(
             Topic.CONFIG_LOADED,
-            f"in force: {overview.size_of(documents)}",
+            f"in force: {size_of(documents)}",
             by=by,
             digest=documents.digest[:12],
         )
@@ -472,20 +441,6 @@ class Director:
         self, topic: Topic, message: str, severity: Severity = Severity.NOTICE, **fields: str | int
     ) -> None:
         self._parts.reporter.say(topic, message, severity, **fields)
-
-
-def new_book(start: Start, orders: dict[OperatorKey, Order], standings: Standings, now: float) -> Book:
-    """Return what a director knows when it starts."""
-    probes = start.documents.probes.probes
-    return Book(
-        force=InForce(start.documents, start.origin, now),
-        states={key: state for key, state in standings.states.items() if key in probes},
-        orders=orders,
-        memory=standings.memory,
-        keys=overview.keys_of(start.documents),
-        started_at=now,
-        refusal=start.refusal,
-    )
 
 
 def _matters(old: ProbeState | None, new: ProbeState) -> bool:

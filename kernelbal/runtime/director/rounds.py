@@ -19,8 +19,9 @@ from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.actions import Outcome
 from kernelbal.plan.describe import describe
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.result import Plan
-from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report
+from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report, owned_state
 from kernelbal.runtime.director.documents import Documents
 from kernelbal.runtime.director.drift import repairs
 
@@ -124,6 +125,25 @@ class Rounds:
             self._desired = desired_state(documents.site, documents.node, overlay)
             self._documents, self._overlay = documents, overlay
         return self._desired
+
+    def lead_probes(self, documents: Documents) -> None:
+        """Make the kernel lead probes through virtual addresses, and leave everything else as it is.
+
+        Without this the first results of such probes would be failures. What goes wrong here goes wrong in
+        the first round too, which tells.
+        """
+        reconciler = Reconciler(self.kernel, self.store, self.now)
+        paths = documents.probes.paths
+        try:
+            prepared = reconciler.prepare(DesiredState())
+            kept = owned_state(prepared.observed, prepared.ownership)
+            sysctls = {each.path: each for each in kept.sysctls}
+            sysctls |= {each.path: each for each in sysctls_of_paths(documents.site, documents.node, paths)}
+            services = kept.services | dict(path_services(paths))
+            wanted = replace(kept, services=services, sysctls=tuple(sysctls.values()))
+            reconciler.perform(reconciler.prepare(wanted))
+        except KernelbalError:
+            self.kernel.close()
 
     def observe(self) -> ObservedState:
         """Read the kernel, as a judgement of new documents needs it.

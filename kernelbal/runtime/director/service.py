@@ -26,8 +26,9 @@ from kernelbal.model.daemon import ApiSettings
 from kernelbal.model.event import Severity, Topic
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
+from kernelbal.runtime.director.book import Clocks, Parts, new_book
 from kernelbal.runtime.director.configuration import Origin, Start, start, told
-from kernelbal.runtime.director.director import Clocks, Director, Parts, new_book
+from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
@@ -36,6 +37,7 @@ from kernelbal.runtime.director.pacer import Cause
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
+from kernelbal.runtime.director.sizes import size_of
 from kernelbal.runtime.director.status_view import iso
 from kernelbal.runtime.director.worker import Thread
 from kernelbal.runtime.systemd import SHARE, Notifier
@@ -104,7 +106,6 @@ class _Daemon:
     director: Director
     parts: Parts
     checker: CheckerSupervisor
-    notifier: Notifier
     stop: asyncio.Event
 
 
@@ -148,9 +149,10 @@ def _assemble(
         hooks=hooks,
         checker=checker,
         saver=saver,
+        notifier=notifier,
     )
     director = Director(parts, book)
-    return _Daemon(director, parts, checker, notifier, asyncio.Event())
+    return _Daemon(director, parts, checker, asyncio.Event())
 
 
 def _standings(state: DaemonState, reporter: Reporter) -> Standings:
@@ -165,7 +167,7 @@ def _standings(state: DaemonState, reporter: Reporter) -> Standings:
 
 def _tell_start(daemon: _Daemon, began: Start) -> None:
     reporter = daemon.parts.reporter
-    size = overview.size_of(began.documents)
+    size = size_of(began.documents)
     reporter.say(Topic.DIRECTOR_STARTED, f"kernelbal {version('kernelbal')} runs; {size}", pid=os.getpid())
     if began.origin is Origin.COPY:
         message = (
@@ -191,21 +193,17 @@ async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> 
             group.create_task(parts.hooks.run()),
             group.create_task(_keep_watchdog(daemon)),
         ]
-        loop.add_signal_handler(signal.SIGHUP, lambda: _on_hangup(director, group))
+        loop.add_signal_handler(signal.SIGHUP, director.hang_up)
         stack.callback(loop.remove_signal_handler, signal.SIGHUP)
         with _hearing(loop, director, settings.paths):
             async with _api(director, settings, parts):
                 await _tell_ready(daemon)
                 await daemon.stop.wait()
-                daemon.notifier.stopping()
+                daemon.parts.notifier.stopping()
                 director.stop()
                 await rounds
         for task in others:
             task.cancel()
-
-
-def _on_hangup(director: Director, group: asyncio.TaskGroup) -> None:
-    group.create_task(director.reload("SIGHUP"))
 
 
 async def _tell_ready(daemon: _Daemon) -> None:
@@ -215,19 +213,19 @@ async def _tell_ready(daemon: _Daemon) -> None:
     for each in waits:
         each.cancel()
     if daemon.director.ready.is_set():
-        daemon.notifier.ready(overview.size_of(daemon.director.book.force.documents))
+        daemon.parts.notifier.ready(overview.summary_of(daemon.director.book))
 
 
 async def _keep_watchdog(daemon: _Daemon) -> None:
     """Answer the watchdog as long as rounds end and there is a checker."""
-    every_s = (daemon.notifier.watchdog_s or LONGEST_ROUND_S) / SHARE
+    every_s = (daemon.parts.notifier.watchdog_s or LONGEST_ROUND_S) / SHARE
     seen_at = boot_clock_s()
     while True:
         if daemon.checker.alive:
             seen_at = boot_clock_s()
         checked = boot_clock_s() - seen_at < LONGEST_SILENCE_S
         if checked and daemon.director.stuck_s() < LONGEST_ROUND_S:
-            daemon.notifier.alive()
+            daemon.parts.notifier.alive()
         await asyncio.sleep(every_s)
 
 
@@ -278,11 +276,7 @@ def _hear_files(files: DirectoryWatch, director: Director) -> None:
 @contextlib.asynccontextmanager
 async def _api(director: Director, settings: Settings, parts: Parts) -> AsyncIterator[None]:
     """Serve the control API; one that cannot be served is no reason to leave the kernel alone."""
-    try:
-        from kernelbal.runtime.api.server import ApiServer
-    except ModuleNotFoundError:  # TEMPORARY until the API lands
-        yield
-        return
+    from kernelbal.runtime.api.server import ApiServer
 
     api = director.book.force.documents.node.api
     if settings.socket is not None:

@@ -15,8 +15,9 @@ from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
 from kernelbal.model.network import Link, Route
 from kernelbal.model.status import OrderRequest, Recorded
+from kernelbal.runtime.director.book import Clocks, Parts, new_book
 from kernelbal.runtime.director.configuration import start
-from kernelbal.runtime.director.director import Clocks, Director, Parts, new_book
+from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
@@ -24,6 +25,7 @@ from kernelbal.runtime.director.logline import Log
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
+from kernelbal.runtime.systemd import Notifier
 from kernelbal.testing.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, service
 
@@ -132,7 +134,10 @@ class Bench:
         hooks = Hooks(reporter.tell, loop.time)
         reporter.use_hooks(hooks)
         rounds = Rounds(kernel, self.state, loop.time)
-        self.parts = Parts(paths, clocks, worker, worker, rounds, reporter, hooks, self.checker, saver)
+        self.notifier = Notifier()
+        self.parts = Parts(
+            paths, clocks, worker, worker, rounds, reporter, hooks, self.checker, saver, self.notifier
+        )
         self.director = Director(self.parts, self.book)
 
     def write(self, site: str) -> None:
@@ -233,6 +238,7 @@ async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -
             with suppress(asyncio.CancelledError):
                 await rounds
             bench.journal.close()
+            bench.notifier.close()
             for task in others:
                 task.cancel()
     return bench

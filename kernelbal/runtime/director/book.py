@@ -1,0 +1,106 @@
+"""What a director works with, and what it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernelbal.health.decision import Decision, Memory
+from kernelbal.kernel.daemon_codec import Standings
+from kernelbal.model.health import Probe, ProbeState, ProbeStates
+from kernelbal.model.standing import OperatorKey, Order
+from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
+from kernelbal.runtime.director.documents import Paths
+from kernelbal.runtime.director.hooks import Hooks
+from kernelbal.runtime.director.reporter import Reporter
+from kernelbal.runtime.director.rounds import Outcomes, Rounds
+from kernelbal.runtime.director.saver import Saver
+from kernelbal.runtime.director.sizes import NO_ROUNDS, Keys, Tally, keys_of
+from kernelbal.runtime.director.status_view import Counted
+from kernelbal.runtime.director.worker import Worker
+from kernelbal.runtime.systemd import Notifier
+
+
+class Checker(Protocol):
+    """What the director needs of the checker's supervisor."""
+
+    alive: bool
+    restarts: int
+    last_report_at: float | None
+
+    def set_probes(self, probes: Mapping[str, Probe], states: ProbeStates) -> None:
+        """Replace what is probed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The clocks of a director, in seconds.
+
+    Attributes:
+        boot: since boot.
+        wall: since 1970.
+        cpu: spent by the calling thread.
+    """
+
+    boot: Callable[[], float]
+    wall: Callable[[], float]
+    cpu: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a director works with."""
+
+    paths: Paths
+    clocks: Clocks
+    kernel: Worker
+    files: Worker
+    rounds: Rounds
+    reporter: Reporter
+    hooks: Hooks
+    checker: Checker
+    saver: Saver
+    notifier: Notifier
+
+
+@dataclass(slots=True)
+class Book:
+    """What a director knows; the status is made from it.
+
+    Attributes:
+        force: the documents in force.
+        states: by probe.
+        memory: what decisions leave to each other.
+        decision: the last one; None before the first round.
+    """
+
+    force: InForce
+    states: dict[str, ProbeState]
+    orders: dict[OperatorKey, Order]
+    memory: Memory
+    keys: Keys
+    started_at: float
+    refusal: Refused = NOTHING_REFUSED
+    decision: Decision | None = None
+    outcomes: Outcomes | None = None
+    tally: Tally = NO_ROUNDS
+    counted: Counted | None = None
+    before: Counted | None = None
+    late_p99_s: float | None = None
+    probing: int = 0
+
+
+def new_book(start: Start, orders: dict[OperatorKey, Order], standings: Standings, now: float) -> Book:
+    """Return what a director knows when it starts."""
+    probes = start.documents.probes.probes
+    return Book(
+        force=InForce(start.documents, start.origin, now),
+        states={key: state for key, state in standings.states.items() if key in probes},
+        orders=orders,
+        memory=standings.memory,
+        keys=keys_of(start.documents),
+        started_at=now,
+        refusal=start.refusal,
+    )
