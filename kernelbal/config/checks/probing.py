@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kernelbal.config.checks.subject import Context, Subject
-from kernelbal.config.finding import Finding, one_line, shown
+from kernelbal.config.finding import Finding, Path, one_line, shown
 from kernelbal.health.defaults import default_protocol, has_port
+from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK
 from kernelbal.health.questions import check_questions, checked_ports
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.check import (
@@ -24,6 +25,7 @@ from kernelbal.model.check import (
 from kernelbal.model.health import Probe, Target
 from kernelbal.model.site import ForwardingName, VirtualService
 from kernelbal.model.units import format_duration
+from kernelbal.plan.marks import MARK_BASE
 
 MIN_INTERVAL_S: Final = 0.1
 """Shortest time from probe to probe."""
@@ -32,6 +34,7 @@ MIN_TIMEOUT_S: Final = 0.01
 FRAMING_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
 """Headers that say where a request ends, which is not the author's to say."""
 
+_OUR_MARKS: Final = frozenset({MARK_BASE, PATH_MARK_BASE})
 _PATTERNS: Final = {"http": "matches", "https": "matches", "udp": "expect"}
 """The regular expression of a protocol."""
 _MAX_CHARACTERS: Final = 200
@@ -100,6 +103,26 @@ def through(subject: Subject, _: Context) -> Iterator[Finding]:
             message = f"`{key}` in a check through the virtual address"
             hint = f"remove `{key}`, or write `through: real`"
             yield subject.finding(("check", key), message, f"no `{key}`", hint)
+
+
+def marks(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+    """The mark of a probe leads it past the virtual services, not into one."""
+    services = {subject.service.mark: subject for subject in subjects if subject.service.mark is not None}
+    for subject in subjects:
+        mark = subject.service.check.mark
+        if mark is None:
+            continue
+        holder = services.get(mark)
+        if holder is not None:
+            other = (holder.path("mark"), holder.title)
+            yield _mark_taken(subject, f"mark {mark} is that of a virtual service", other)
+        elif mark & ~PATH_MARK_MASK in _OUR_MARKS:
+            yield _mark_taken(subject, f"mark {mark:#x} is one that kernelbal gives by itself", None)
+
+
+def _mark_taken(subject: Subject, message: str, other: tuple[Path, str] | None) -> Finding:
+    hint = "use another one; your routing rules say which"
+    return subject.finding(("check", "mark"), message, "a mark for probes alone", hint, other)
 
 
 def source(subject: Subject, _: Context) -> Iterator[Finding]:

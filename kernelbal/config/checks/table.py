@@ -55,6 +55,7 @@ CROSS_CHECKS: tuple[CrossCheck, ...] = (
     CrossCheck(site.names, _reads("name")),
     CrossCheck(site.marks, _reads("mark")),
     CrossCheck(site.overlaps, _reads("address protocol ports")),
+    CrossCheck(probing.marks, _reads("mark check")),
 )
 
 SERVICE_CHECKS: tuple[ServiceCheck, ...] = (

@@ -17,6 +17,7 @@ from kernelbal.health.checks.radius import RadiusDialogue, request_bytes
 from kernelbal.health.checks.rdp import RdpDialogue
 from kernelbal.health.checks.ssh import SshDialogue
 from kernelbal.health.checks.udp import UdpDialogue, unescaped
+from kernelbal.health.defaults import IMPLICIT_TLS_PORTS
 from kernelbal.model.check import (
     Asked,
     DnsCheck,
@@ -45,8 +46,6 @@ from kernelbal.model.check import (
 )
 from kernelbal.model.health import Probe, Target
 
-IMPLICIT_TLS_PORTS: Final = frozenset({465, 636, 993, 995})
-"""Where SMTP, LDAP, IMAP and POP3 speak TLS from the first byte unless told otherwise."""
 ENTROPY_BYTES: Final = 32
 """Random bytes that a new dialogue takes; no dialogue has randomness of its own."""
 

@@ -95,6 +95,12 @@ def test_faults_inside_of_a_check_are_found() -> None:
     ]
 
 
+def test_radius_needs_a_secret() -> None:
+    assert check_faults("radius") == [
+        ("check.radius.secret", "`secret` is missing", "`secret`: Shared secret.")
+    ]
+
+
 def test_neither_statuses_nor_headers_are_what_cannot_be_sent() -> None:
     assert check_faults({"http": {"expect": "204-200"}})[0][1] == (
         "`204-200` runs backwards; write `200-204`"

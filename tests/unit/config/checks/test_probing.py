@@ -34,6 +34,13 @@ CASES: dict[str, Case] = {
         "check: {mark: 7, through: virtual}",
         **DSR,
     ),
+    "mark of a service": one(
+        "check.mark: mark 7 is that of a virtual service (web: line 2)",
+        "check: {mark: 7}, mark: 7, port_following: true",
+    ),
+    "mark of a derived one": one(
+        "check.mark: mark 0x4c000001 is one that kernelbal gives by itself", "check: {mark: 0x4c000001}"
+    ),
     "source of the other family": one(
         "check.source: source 2001:db8::1 for probes of 10.0.0.11", 'check: {source: "2001:db8::1"}'
     ),
@@ -86,6 +93,7 @@ ACCEPTED: dict[str, str] = {
     "tcp of every port": service("check: {tcp: {}, port: 80}", base={"ports": "all"}),
     "port for a script": service("check: {script: {argv: [/bin/true]}, port: 80}"),
     "through the virtual address": service("check: {through: virtual}", base=DSR),
+    "mark of the author's": service("check: {mark: 7}"),
     "source of the tunnel's inside": service('check: {source: "2001:db8::1"}', base={**TUNNEL, **V6}),
     "other headers": service("check: {http: {headers: {Host: a.example, X-A: b}}}"),
     "POST": service("check: {http: {method: POST, body: x, contains: y}}"),
