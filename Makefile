@@ -9,7 +9,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.ci_plugin
 export PYTHON
 
-.PHONY: help demo test lint format bench bench-apply lock clean
+.PHONY: help demo test lint format bench bench-apply bench-health lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +31,15 @@ format: ## write the files in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: bench-apply ## all benchmarks
+bench: bench-apply bench-health ## all benchmarks
 
 bench-apply: ## apply and read back 10,000 services x 10 real servers, against keepalived and ipvsadm
 	@scripts/setup test
 	@$(BIN)/kernelbal lab bench apply $(ARGS)
+
+bench-health: ## TCP checks of 1,000 and 5,000 targets every 5 s, against keepalived
+	@scripts/setup test
+	@$(BIN)/kernelbal lab bench health $(ARGS)
 
 lock: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)

@@ -14,6 +14,7 @@ from kernelbal.lab.names import BackendName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernelbal.lab.bench.health.verdict import HealthRow
     from kernelbal.lab.bench.verdict import Row, Verdict
 
 EPILOG = """Examples:
@@ -23,9 +24,18 @@ kernelbal lab bench apply
 kernelbal lab bench apply --services 1000 --repeat 1   (a quick look)
 
 kernelbal lab bench apply --check | tail -1 | jq .apply_vs_ipvsadm"""
+HEALTH_EPILOG = """Examples:
+
+kernelbal lab bench health
+
+kernelbal lab bench health --targets 1000 --repeat 1 --seconds 10   (a quick look)
+
+kernelbal lab bench health --check | tail -1 | jq .cpu_vs_keepalived_5000"""
 
 DEFAULT_SERVICES = (1000, 10000)
 MAX_SERVICES = 13_000
+DEFAULT_TARGETS = (1000, 5000)
+MAX_TARGETS = 50_000
 
 app = typer.Typer(
     help="Benchmarks on a fresh kernel.",
@@ -48,9 +58,17 @@ Back = Annotated[BackendName, typer.Option("--backend", help="What provides the 
 Check = Annotated[bool, typer.Option("--check", help="Exit with 1 when a target is missed.")]
 
 
-@app.callback()
-def bench() -> None:
-    """Keep `apply` a command of its own, also while it is the only one."""
+Targets = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--targets",
+        min=1,
+        max=MAX_TARGETS,
+        help="Targets that are checked every 5 s; may be repeated.  [default: 1000 and 5000]",
+        show_default=False,
+    ),
+]
+Seconds = Annotated[float, typer.Option("--seconds", min=5, max=3600, help="How long each is measured.")]
 
 
 @app.command(epilog=EPILOG)
@@ -77,6 +95,78 @@ def apply(
         say(f"FAIL {line}")
     _print_summary(verdict, rows)
     return ExitCode.FAILED if lines else ExitCode.OK
+
+
+@app.command(epilog=HEALTH_EPILOG)
+def health(
+    targets: Targets = None,
+    repeat: Repeat = 3,
+    seconds: Seconds = 20.0,
+    backend: Back = BackendName.AUTO,
+    check: Check = False,
+) -> int:
+    """Compare the processor time that TCP checks take in kernelbal and in keepalived.
+
+    Prints a table, and as its last line one JSON object with the figures.
+    """
+    from kernelbal.lab.backends.choose import choose
+    from kernelbal.lab.bench.health.verdict import judge, missed, rows_of
+    from kernelbal.lab.bench.outside import measure_health
+
+    chosen = choose(backend)
+    say(f"booting a fresh kernel ({chosen.name}) ...")
+    rows = rows_of(measure_health(chosen, targets or DEFAULT_TARGETS, repeat, seconds))
+    _print_health_rows(rows)
+    verdict = judge(rows)
+    failed = [f"{row.contender.value} with {row.targets} targets: {row.fault}" for row in rows if row.fault]
+    lines = [*failed, *(missed(verdict) if check else ())]
+    for line in lines:
+        say(f"FAIL {line}")
+    put(
+        json.dumps(
+            {
+                "repeats": repeat,
+                **_rounded(verdict._asdict()),
+                "cpu_s_per_1000": {
+                    f"{row.contender.value}_{row.targets}": None
+                    if row.fault
+                    else round(row.cpu_s_per_1000, 4)
+                    for row in rows
+                },
+            }
+        )
+    )
+    return ExitCode.FAILED if lines else ExitCode.OK
+
+
+def _print_health_rows(rows: Sequence[HealthRow]) -> None:
+    from kernelbal.cli.table import print_table
+
+    header = (
+        *("targets", "checked by", "checks", "cpu s/1000", "min", "max"),
+        *("director s/1000", "late p99 ms", "peak MiB", ""),
+    )
+    print_table(header, [_health_cells(row) for row in rows])
+
+
+def _health_cells(row: HealthRow) -> tuple[str, ...]:
+    low_s, high_s = row.spread_s
+    return (
+        f"{row.targets:,}",
+        row.contender.value,
+        f"{row.checks:,}",
+        f"{row.cpu_s_per_1000:.4f}",
+        f"{low_s:.4f}",
+        f"{high_s:.4f}",
+        _number(row.director_s_per_1000, ".4f"),
+        _number(row.late_p99_ms, ".1f"),
+        f"{row.peak_rss_mib:.0f}",
+        "FAIL" if row.fault else "",
+    )
+
+
+def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 4) for name, value in figures.items()}
 
 
 def _print_rows(rows: Sequence[Row]) -> None:
@@ -110,7 +200,7 @@ def _print_summary(verdict: Verdict, rows: Sequence[Row]) -> None:
     document = {
         "real_servers": max(row.real_servers for row in rows),
         "repeats": len(rows[0].samples),
-        **{name: None if value is None else round(value, 4) for name, value in verdict._asdict().items()},
+        **_rounded(verdict._asdict()),
         "medians_s": {
             row.measure.value: None if row.fault else round(row.wall_s, 4)
             for row in rows

@@ -8,6 +8,7 @@ import pytest
 from kernelbal.cli.app import run
 from kernelbal.lab.backends import choose
 from kernelbal.lab.bench import outside
+from kernelbal.lab.bench.health.samples import Contender, HealthSample
 from kernelbal.lab.bench.samples import Measure, Sample
 from kernelbal.lab.bench.workload import MAX_SERVICES
 from tests.fake_backend import FakeBackend
@@ -95,3 +96,43 @@ def test_sizes_that_cannot_be(bench: Bench, services: str) -> None:
 
 def test_the_largest_size_can_be(bench: Bench) -> None:
     assert bench("--services", str(MAX_SERVICES)) == 0
+
+
+def health_samples(targets: Sequence[int], repeats: int, ours_s: float) -> tuple[HealthSample, ...]:
+    return tuple(
+        HealthSample(contender, size, repeat, 20.0, size, cost_s * size, director_s, late_s, 30.0)
+        for size in targets
+        for repeat in range(1, repeats + 1)
+        for contender, cost_s, director_s, late_s in (
+            (Contender.KEEPALIVED, 0.0004, None, None),
+            (Contender.KERNELBAL, ours_s, 0.01 * size / 1000, 0.004),
+        )
+    )
+
+
+@pytest.mark.parametrize(("ours_s", "status"), [(0.0001, 0), (0.00036, 1)])
+def test_health_checks(
+    ours_s: float, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(choose, "choose", lambda wanted: FakeBackend("uml"))
+    monkeypatch.setattr(
+        outside, "measure_health", lambda _, targets, repeat, __: health_samples(targets, repeat, ours_s)
+    )
+    assert run(["lab", "bench", "health", "--check"]) == status
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert json.loads(lines[-1]) == {
+        "repeats": 3,
+        "cpu_vs_keepalived_1000": round(ours_s / 0.0004, 4),
+        "cpu_vs_keepalived_5000": round(ours_s / 0.0004, 4),
+        "late_p99_ms": 4.0,
+        "cpu_s_per_1000": {
+            "keepalived_1000": 0.4,
+            "kernelbal_1000": round(ours_s * 1000, 4),
+            "keepalived_5000": 0.4,
+            "kernelbal_5000": round(ours_s * 1000, 4),
+        },
+    }
+    row = f"1,000 keepalived 3,000 {'0.4000 ' * 3}- - 30"
+    assert lines[1].split() == row.split()
+    assert captured.err.count("FAIL cpu_vs_keepalived") == 2 * status

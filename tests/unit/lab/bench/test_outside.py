@@ -6,7 +6,9 @@ import pytest
 
 from kernelbal.lab.backends.base import GuestCommand
 from kernelbal.lab.bench import outside
-from kernelbal.lab.bench.outside import measure, measure_help
+from kernelbal.lab.bench.health.samples import Contender, HealthSample
+from kernelbal.lab.bench.health.samples import encode as encode_health
+from kernelbal.lab.bench.outside import measure, measure_health, measure_help
 from kernelbal.lab.bench.samples import Measure, Sample, encode
 from kernelbal.lab.errors import GuestFailed, LabError
 from tests.fake_backend import FakeBackend
@@ -64,3 +66,15 @@ def test_help_is_timed_after_a_first_run() -> None:
         (Measure.HELP, 0, 2, ""),
     ]
     assert all(sample.wall_s > 0 for sample in samples)
+
+
+def test_health_checks_are_measured_in_real_time_within_a_limit() -> None:
+    sample = HealthSample(Contender.KERNELBAL, 1000, 1, 20.0, 4000, 0.4, 0.01, 0.002, 30.0)
+    backend = saying(encode_health(sample))
+    assert measure_health(backend, [1000, 5000], 3, 20.0) == (sample,)
+    (command,) = backend.commands
+    options = ("--repeat=3", "--seconds=20.0", "1000", "5000")
+    assert command.argv[1:] == ("-m", "kernelbal.lab.bench.health", *options)
+    assert not command.virtual_time
+    assert command.timeout_s is not None
+    assert 240 < command.timeout_s < 3600
