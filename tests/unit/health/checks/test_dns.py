@@ -145,6 +145,12 @@ def test_a_reply_that_cannot_be_read() -> None:
     assert fault(datagrams(answer="192.0.2.80"), broken) == "reply cannot be read"
 
 
+def test_a_record_that_is_no_text_cannot_be_read() -> None:
+    """What the parser makes of a CAA record with a tag in no encoding is no error of its own."""
+    broken = bytes.fromhex("1234 8000 0000 0001 0000 000000 0101 0001 00000000 0004 0001c041")
+    assert fault(datagrams(answer="192.0.2.80"), broken) == "reply cannot be read"
+
+
 def test_a_reply_that_is_too_much_to_read() -> None:
     long = answer(A_RECORD).ljust(MAX_MESSAGE_BYTES + 1, b"\0")
     assert fault(stream(answer="192.0.2.80"), framed(long)) == "reply of 4097 bytes, wanted at most 4096"
