@@ -4,10 +4,8 @@ Only for guests (`needs_machine`): systemd takes over the control groups of the 
 """
 
 import contextlib
-import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from kernelbal.lab.backends.base import GuestCommand, needed_directories
@@ -51,6 +49,7 @@ class Machine:
             (folder / f"units/{name}.target").write_text("[Unit]\n")
         (folder / "units/system.slice").write_text("[Slice]\n")
         (folder / "units" / UNIT).write_text(unit_text(UNIT, PROGRAM))
+        # What comes out is kept in a file, since no journal runs here.
         self.drop_in("lab", f"StandardOutput=append:{folder / 'log'}\nStandardError=inherit\n{reachable()}")
 
     def drop_in(self, name: str, lines: str) -> None:
@@ -125,14 +124,3 @@ def reachable() -> str:
     if not hidden:
         return ""
     return "ProtectHome=tmpfs\nBindReadOnlyPaths=" + " ".join(map(str, hidden)) + "\n"
-
-
-@contextlib.contextmanager
-def booted(machine: Machine) -> Iterator[Machine]:
-    """Boot a machine, and stop the unit at the end, so that it has its say."""
-    machine.boot()
-    try:
-        yield machine
-    finally:
-        machine.run("systemctl", "stop", UNIT, check=False)
-        os.sync()

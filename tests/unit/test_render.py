@@ -1,6 +1,5 @@
 """Templates: found in a checkout, and strict about names. Units: complete with the program's path."""
 
-import subprocess
 from pathlib import Path
 
 import jinja2
@@ -9,6 +8,7 @@ import pytest
 from kernelbal.config.load import load_node, load_site
 from kernelbal.errors import StateError
 from kernelbal.render import UNIT_PROGRAM, render, template_directory, unit_directory, unit_text
+from tests.systemd import analyze
 
 
 def test_the_templates_of_the_checkout_are_found() -> None:
@@ -57,8 +57,7 @@ def test_any_path_of_the_program_is_understood(tmp_path: Path, folder: str) -> N
     program.chmod(0o755)
     unit = tmp_path / "kernelbal.service"
     unit.write_text(unit_text("kernelbal.service", program))
-    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = analyze(unit, "verify", "--man=no")
     assert (done.returncode, done.stderr) == (0, "")
 
 
