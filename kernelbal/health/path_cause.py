@@ -19,17 +19,16 @@ class Symptom(Enum):
     """How a probe failed, as far as the path is concerned."""
 
     SILENCE = "nothing came back"
-    STALL = "it let itself be connected to, and nothing more came back"
     REFUSAL = "it, or something on the way, refused"
     RETURNED = "a router, or the real server itself, had no way on for it"
     NO_ROUTE = "this machine has no route"
-    ANSWER = "it answered, but not as it should"
+    ANSWER = "it answered, but not as it should, or let itself be connected to without a word"
 
 
 _WORDS: Final = (
     (Symptom.ANSWER, ("another datagram came",)),
     (Symptom.SILENCE, ("waiting for reply", "waiting for dns reply", "waiting for radius reply")),
-    (Symptom.STALL, ("waiting for",)),
+    (Symptom.ANSWER, ("waiting for",)),
     (Symptom.NO_ROUTE, ("network unreachable", "network is unreachable")),
     (Symptom.RETURNED, ("no route to host", "host unreachable")),
     (Symptom.REFUSAL, ("refused", "unreachable")),
@@ -44,7 +43,6 @@ _CAUSES: Final = {
             "the virtual address is probably missing on its `lo`: it forwards packets instead of taking them"
         ),
         Symptom.REFUSAL: "probably nothing listens on the virtual address there",
-        Symptom.STALL: "large packets to the virtual address are probably lost on the way (MTU)",
     },
     ForwardingName.TUNNEL: {
         Symptom.SILENCE: (
@@ -58,7 +56,6 @@ _CAUSES: Final = {
         Symptom.REFUSAL: (
             "probably nothing listens on the virtual address there, or its tunnel device is down or missing"
         ),
-        Symptom.STALL: "packets that fill the link are probably too large for the tunnel (MTU)",
     },
 }
 """Likely causes where the real server's own address is good."""

@@ -79,9 +79,10 @@ class Watched:
     check: str = "tcp: {}"
     networks: str = NETWORKS
     holds: bool = HOLDING
+    virtual: str = ""
 
     def __post_init__(self) -> None:
-        self.virtual = VIRTUAL[self.lab.topology.name][self.method.virtual]
+        self.virtual = self.virtual or VIRTUAL[self.lab.topology.name][self.method.virtual]
         servers = ", ".join(f'{{address: "{address}"}}' for address in REAL[self.method.real])
         text = SITE.format(
             networks=self.networks,
@@ -374,3 +375,29 @@ def test_a_filter_that_is_off_stays_off(lab: LabFactory) -> None:
     made = lab("two-arm")
     Watched(made, DSR[4])
     assert made.director.sysctl("net/ipv4/conf/eth1/rp_filter") == "0"
+
+
+@pytest.mark.parametrize("holds", [HOLDING, NOT_HOLDING], ids=["active", "standby"])
+def test_a_standby_director_without_a_route_is_told_so(lab: LabFactory, holds: bool) -> None:
+    made = lab("one-arm")
+    lab.serve(made.real_servers)
+    method = Method("dsr", "dsr", "", 4, 4, direct)
+    watched = Watched(made, method, virtual="198.51.100.80", holds=holds)
+    for host in made.real_servers:
+        direct(host, watched.virtual)
+    found = watched.probe()
+    if holds:
+        assert found.through == ALL_GOOD
+    else:
+        assert not any(found.through.values())
+        assert "probes need a route to the virtual address on this director" in found.reason("rs1")
+
+
+@pytest.mark.parametrize("holds", [HOLDING, NOT_HOLDING], ids=["active", "standby"])
+@pytest.mark.parametrize("method", PATHS, ids=lambda method: method.name)
+def test_requests_of_many_packets_arrive(lab: LabFactory, method: Method, holds: bool) -> None:
+    made = prepared(lab("one-arm"), method)
+    lab.serve(made.real_servers)
+    headers = ", ".join(f"X-{number}: {'y' * 1000}" for number in range(5))
+    found = Watched(made, method, check=f"http: {{headers: {{{headers}}}}}", holds=holds).probe()
+    assert found.through == ALL_GOOD

@@ -21,6 +21,8 @@ FLAGS: Final = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _LINK_LOCAL: Final = b"\xfe\x80"
 _SO_MARK: Final = 36
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
+_SMALL_SEGMENT_BYTES: Final = 1200
+"""Fits through any tunnel; the route of an active director to an address of its own allows far more."""
 _HOPS: Final = {
     AF_INET: (socket.IPPROTO_IP, socket.IP_TTL),
     AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
@@ -84,6 +86,8 @@ def prepare(made: socket.SocketType, target: Target) -> None:
         except PermissionError:
             message = "probes with a firewall mark need CAP_NET_ADMIN"
             raise Obstacle(_unable(message, "add it to AmbientCapabilities= of the service")) from None
+    if target.through and made.type == socket.SOCK_STREAM:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SMALL_SEGMENT_BYTES)
     if target.hops:
         level, option = _HOPS[family_of(target.address)]
         made.setsockopt(level, option, target.hops)

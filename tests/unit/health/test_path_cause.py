@@ -33,8 +33,7 @@ def bad(reason: str) -> ProbeState:
         ("no route to host", TUNNEL, "comes out of its tunnel is forwarded instead of taken"),
         ("connection refused", DSR, "probably nothing listens on the virtual address there"),
         ("connection refused", TUNNEL, "or its tunnel device is down or missing"),
-        ("timeout after 4 s, waiting for the status line", TUNNEL, "too large for the tunnel (MTU)"),
-        ("timeout after 4 s, waiting for the status line", DSR, "lost on the way (MTU)"),
+        ("timeout after 4 s, waiting for HTTP status", DSR, "answers otherwise on the virtual address"),
         ("status 404, not 200-299", DSR, "answers otherwise on the virtual address than on its own"),
         ("connection reset", TUNNEL, "answers otherwise on the virtual address than on its own"),
     ],
@@ -94,7 +93,7 @@ def test_the_checkers_words_for_errors_are_understood(number: int, found: Sympto
 
 def test_the_checkers_words_for_timeouts_are_understood() -> None:
     assert symptom(words.timed_out(4.0)) is Symptom.SILENCE
-    assert symptom(words.timed_out(4.0, "status line")) is Symptom.STALL
+    assert symptom(words.timed_out(4.0, "HTTP status")) is Symptom.ANSWER
 
 
 DATAGRAMS = (
