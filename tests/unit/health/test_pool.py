@@ -92,6 +92,18 @@ def test_the_first_into_an_empty_pool_has_its_full_weight_at_once() -> None:
     assert scene.weights() == [100, 100, 1], "the others have all connections by now"
 
 
+def test_one_that_is_enabled_when_a_pool_has_just_begun_starts_slowly() -> None:
+    scene = Scene.started(SLOW)
+    scene.order(C, Admin.DISABLE)
+    scene.down(A, B)
+    scene.later(100)
+    scene.up(B)
+    scene.later(5)
+    scene.enable(C)
+    scene.later(1)
+    assert scene.weights() == [0, 100, 1]
+
+
 def test_it_ends_early_when_the_others_are_gone() -> None:
     scene = Scene.started(SLOW)
     flapped(scene, B)
