@@ -75,6 +75,18 @@ class OrderRefused(KernelbalError):
     """An operator's order names no real server or virtual service that there is; nothing was changed."""
 
 
+class ApiFailed(KernelbalError):
+    """The control API cannot be served, or refused what it was asked."""
+
+
+class NoDaemon(KernelbalError):
+    """No daemon answers at the control socket."""
+
+
+class AccessDenied(KernelbalError):
+    """The daemon does not let this user do what was asked."""
+
+
 class NotConverged(KernelbalError):
     """An apply ran to its end, but the kernel is not what the plan wanted."""
 

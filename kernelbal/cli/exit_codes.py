@@ -5,10 +5,13 @@ from __future__ import annotations
 from enum import IntEnum
 
 from kernelbal.errors import (
+    AccessDenied,
+    ApiFailed,
     ConfigError,
     FileUnreadable,
     KernelbalError,
     KernelError,
+    NoDaemon,
     NotConverged,
     NotPermitted,
     NotSupported,
@@ -30,13 +33,13 @@ class ExitCode(IntEnum):
     NO_INPUT = 66
     """A file cannot be read."""
     UNAVAILABLE = 69
-    """The kernel lacks a module or feature."""
+    """The kernel lacks a module or feature, or no daemon runs."""
     SOFTWARE = 70
     """A fault of kernelbal itself."""
     STATE = 74
     """The state directory cannot be read or written."""
     PERMISSION = 77
-    """A capability or root is missing."""
+    """A capability or root is missing, or the daemon refuses this user."""
     CONFIG = 78
     """A document is not valid."""
     INTERRUPTED = 130
@@ -49,7 +52,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.CHANGES: "changes pending (plan --detailed-exitcode)",
     ExitCode.USAGE: "usage",
     ExitCode.NO_INPUT: "file not readable",
-    ExitCode.UNAVAILABLE: "kernel feature missing",
+    ExitCode.UNAVAILABLE: "kernel feature or daemon missing",
     ExitCode.SOFTWARE: "fault of kernelbal",
     ExitCode.STATE: "state directory",
     ExitCode.PERMISSION: "not permitted",
@@ -68,6 +71,9 @@ _BY_ERROR: tuple[tuple[type[KernelbalError], ExitCode], ...] = (
     (PlanRefused, ExitCode.FAILED),
     (OrderRefused, ExitCode.FAILED),
     (NotConverged, ExitCode.FAILED),
+    (ApiFailed, ExitCode.FAILED),
+    (NoDaemon, ExitCode.UNAVAILABLE),
+    (AccessDenied, ExitCode.PERMISSION),
 )
 
 

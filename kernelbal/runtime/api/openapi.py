@@ -1,0 +1,98 @@
+"""The OpenAPI document (3.1) of the control API, from its table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from kernelbal.model.status import ErrorAnswer, Part
+from kernelbal.runtime.api.routes import ROUTES, Endpoint, Route
+
+VERSION: Final = "3.1.0"
+API_VERSION: Final = "1"
+REFERENCE: Final = "#/components/schemas/{model}"
+
+ERRORS: Final = {
+    400: "Malformed, an unknown field, or a wrong value.",
+    401: "By TLS: neither a known client certificate nor a known token.",
+    403: "The caller lacks the right.",
+    404: "There is nothing of that name.",
+    405: "Another method is needed.",
+    408: "The body came too slowly.",
+    409: "The order names no real server or virtual service that there is.",
+    413: "The body is too long.",
+    415: "The body is not called JSON.",
+    503: "Not possible now.",
+}
+"""Every error status and what it means."""
+
+_WITH_BODY: Final = frozenset({408, 409, 413, 415})
+
+
+def openapi_json() -> str:
+    """Return the document as JSON."""
+    return json.dumps(document(), indent=2)
+
+
+def document() -> dict[str, Any]:
+    """Return the document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    models: list[type[Part]] = [ErrorAnswer]
+    models += [each for route in ROUTES for each in (route.request, route.answer) if each is not None]
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template=REFERENCE
+    )
+    return {
+        "openapi": VERSION,
+        "info": {"title": "kernelbal control API", "version": API_VERSION},
+        "paths": paths,
+        "components": {"schemas": schemas["$defs"]},
+    }
+
+
+def errors_of(route: Route) -> list[int]:
+    """Return the error statuses that a route may answer with."""
+    return [
+        status
+        for status in ERRORS
+        if (status not in _WITH_BODY or route.request is not None)
+        and (status != 404 or route.endpoint is Endpoint.SERVICE)
+        and status != 405
+    ]
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    answer: dict[str, Any] = {"type": "string"} if route.media != "application/json" else {"type": "object"}
+    if route.answer is not None:
+        answer = {"$ref": REFERENCE.format(model=route.answer.__name__)}
+    content = {route.media: {"schema": answer}}
+    if route.endpoint is Endpoint.EVENTS:
+        content["application/x-ndjson"] = {"schema": {"$ref": REFERENCE.format(model="Recorded")}}
+    error = {"application/json": {"schema": {"$ref": REFERENCE.format(model="ErrorAnswer")}}}
+    operation: dict[str, Any] = {
+        "operationId": route.endpoint.value,
+        "summary": route.summary,
+        "parameters": _parameters(route),
+        "responses": {
+            "200": {"description": "Done.", "content": content},
+            **{str(each): {"description": ERRORS[each], "content": error} for each in errors_of(route)},
+        },
+    }
+    if route.request is not None:
+        schema = {"$ref": REFERENCE.format(model=route.request.__name__)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if "{name}" in route.path:
+        found.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
+    if route.query is not None:
+        for name, schema in route.query.model_json_schema()["properties"].items():
+            found.append({"name": name, "in": "query", "required": False, "schema": schema})
+    return found

@@ -1,0 +1,176 @@
+"""The control API as one table: dispatch, the OpenAPI document and the reference page all come from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from pydantic import Field
+
+from kernelbal.model.daemon import Right
+from kernelbal.model.status import (
+    DirectorStatus,
+    OrderAnswer,
+    OrderRequest,
+    Part,
+    Recorded,
+    ReloadAnswer,
+    ServiceStatus,
+)
+
+MAX_EVENTS: Final = 4096
+"""Most events in one answer."""
+
+
+class Endpoint(Enum):
+    """What a request is for."""
+
+    STATUS = "status"
+    SERVICE = "service"
+    EVENTS = "events"
+    DRAIN = "drain"
+    DISABLE = "disable"
+    ENABLE = "enable"
+    RELOAD = "reload"
+    LIVE = "live"
+    METRICS = "metrics"
+    OPENAPI = "openapi"
+
+
+class EventsQuery(Part):
+    """Which events are wanted."""
+
+    after: int = Field(0, ge=0, description="Only events with a number above this.")
+    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="At most so many, the oldest first.")
+    follow: bool = Field(
+        False, description="`1`: a stream, one JSON document per line; empty lines say that it is alive."
+    )
+
+
+class EventsAnswer(Part):
+    """Events, the oldest first."""
+
+    events: list[Recorded]
+
+
+class LiveAnswer(Part):
+    """The daemon answers."""
+
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One thing that can be asked for.
+
+    Attributes:
+        path: `{name}` stands for one segment.
+        right: what the caller must be allowed.
+        query: model of the query string; None: there is none.
+        request: model of the body; None: there is none.
+        answer: model of the answer; None where it is no fixed JSON model.
+        media: content type of the answer.
+    """
+
+    endpoint: Endpoint
+    method: str
+    path: str
+    summary: str
+    right: Right
+    query: type[Part] | None = None
+    request: type[Part] | None = None
+    answer: type[Part] | None = None
+    media: str = "application/json"
+
+
+_ORDERS: Final = "/v1/real-servers"
+
+ROUTES: Final = (
+    Route(
+        Endpoint.STATUS,
+        "GET",
+        "/v1/status",
+        "Everything about this director; each measured part carries its age.",
+        Right.READ,
+        answer=DirectorStatus,
+    ),
+    Route(
+        Endpoint.SERVICE,
+        "GET",
+        "/v1/virtual-services/{name}",
+        "One virtual service with its real servers.",
+        Right.READ,
+        answer=ServiceStatus,
+    ),
+    Route(
+        Endpoint.EVENTS,
+        "GET",
+        "/v1/events",
+        "Events that happened, or a stream of them.",
+        Right.READ,
+        query=EventsQuery,
+        answer=EventsAnswer,
+    ),
+    Route(
+        Endpoint.DRAIN,
+        "POST",
+        f"{_ORDERS}/drain",
+        "Take a real server out of service, and let its connections end.",
+        Right.CHANGE,
+        request=OrderRequest,
+        answer=OrderAnswer,
+    ),
+    Route(
+        Endpoint.DISABLE,
+        "POST",
+        f"{_ORDERS}/disable",
+        "Take a real server out of service at once; its connections are cut.",
+        Right.CHANGE,
+        request=OrderRequest,
+        answer=OrderAnswer,
+    ),
+    Route(
+        Endpoint.ENABLE,
+        "POST",
+        f"{_ORDERS}/enable",
+        "Put a drained or disabled real server back into service.",
+        Right.CHANGE,
+        request=OrderRequest,
+        answer=OrderAnswer,
+    ),
+    Route(
+        Endpoint.RELOAD,
+        "POST",
+        "/v1/reload",
+        "Read the documents again, and bring them into force when they are valid.",
+        Right.CHANGE,
+        answer=ReloadAnswer,
+    ),
+    Route(
+        Endpoint.LIVE, "GET", "/v1/live", "Whether the daemon answers at all.", Right.READ, answer=LiveAnswer
+    ),
+    Route(
+        Endpoint.METRICS,
+        "GET",
+        "/metrics",
+        "Metrics in the text format of Prometheus.",
+        Right.READ,
+        media="text/plain",
+    ),
+    Route(Endpoint.OPENAPI, "GET", "/v1/openapi.json", "This API as an OpenAPI document.", Right.READ),
+)
+"""Every route."""
+
+
+def find_routes(path: str) -> list[tuple[Route, str]]:
+    """Return the routes of a path, one per method, each with the text that stands for `{name}`."""
+    found = []
+    for route in ROUTES:
+        fixed, brace, _ = route.path.partition("{")
+        name = path.removeprefix(fixed)
+        if path == route.path and not brace:
+            found.append((route, ""))
+        elif brace and path.startswith(fixed) and name and "/" not in name:
+            found.append((route, name))
+    return found

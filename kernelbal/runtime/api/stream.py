@@ -1,0 +1,80 @@
+"""Events as a stream of lines: one JSON document each, empty ones as a sign of life."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from kernelbal.model.status import Recorded
+from kernelbal.runtime.api.http import Refusal
+
+
+class Pace(NamedTuple):
+    """Limits of streams; seconds.
+
+    Attributes:
+        heartbeat_s: an empty line is sent after so long without an event.
+        patience_s: who does not read for so long is dropped.
+        most: streams at once.
+    """
+
+    heartbeat_s: float = 15.0
+    patience_s: float = 10.0
+    most: int = 32
+
+
+DEFAULT_PACE: Final = Pace()
+
+
+class Streams:
+    """All streams of events."""
+
+    def __init__(self, pace: Pace = DEFAULT_PACE) -> None:
+        self._pace = pace
+        self._open = 0
+
+    async def serve(self, request: web.BaseRequest, events: AsyncIterator[Recorded]) -> web.StreamResponse:
+        """Send events until either side ends.
+
+        Raises:
+            Refusal: there are too many streams already.
+        """
+        if self._open >= self._pace.most:
+            raise Refusal(503, f"{self._open} streams of events are open already", "end one of them")
+        self._open += 1
+        try:
+            return await self._send(request, events)
+        finally:
+            self._open -= 1
+
+    async def _send(self, request: web.BaseRequest, events: AsyncIterator[Recorded]) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await answer.prepare(request)
+        await answer.write(b"\n")
+        ahead: asyncio.Future[Recorded] = asyncio.ensure_future(anext(events))
+        try:
+            while True:
+                done, _ = await asyncio.wait({ahead}, timeout=self._pace.heartbeat_s)
+                if not done:
+                    await self._write(request, answer.write(b"\n"))
+                    continue
+                line = ahead.result().model_dump_json() + "\n"
+                await self._write(request, answer.write(line.encode()))
+                ahead = asyncio.ensure_future(anext(events))
+        except StopAsyncIteration:
+            return answer
+        finally:
+            ahead.cancel()
+            await asyncio.wait({ahead})
+
+    async def _write(self, request: web.BaseRequest, writing: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._pace.patience_s):
+                await writing
+        except TimeoutError as error:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the follower does not read") from error

@@ -1,0 +1,282 @@
+"""A director that only remembers what it was told; for tests of whoever speaks to one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from kernelbal.errors import OrderRefused
+from kernelbal.model.standing import Admin
+from kernelbal.model.status import (
+    AdminStatus,
+    CheckerStatus,
+    CheckStatus,
+    ConfigStatus,
+    DirectorStatus,
+    OrderAnswer,
+    OrderRequest,
+    Recorded,
+    ReloadAnswer,
+    RoundStatus,
+    ServerStatus,
+    ServiceStatus,
+    TableStatus,
+)
+
+AT = "2026-01-02T03:04:05+00:00"
+
+
+def check_status(address: str = "10.0.0.11") -> CheckStatus:
+    """Return a check that is good."""
+    return CheckStatus(
+        key=f"key-{address}",
+        check=f"http {address}:80 /health",
+        health="up",
+        since_s=3600.0,
+        reason="",
+        last_s=2.5,
+        response_ms=1.5,
+        warning="",
+    )
+
+
+def server_status(address: str = "10.0.0.11", name: str | None = "rs1") -> ServerStatus:
+    """Return a real server that serves."""
+    return ServerStatus(
+        name=name,
+        address=address,
+        port=0,
+        state="serving",
+        health="up",
+        since=AT,
+        since_s=3600.0,
+        reason="",
+        weight=100,
+        configured_weight=100,
+        weight_reason="",
+        ramp_left_s=None,
+        admin=None,
+        checks=[check_status(address)],
+        agent=None,
+        active=12,
+        inactive=3,
+        connections=4321,
+        connections_per_s=7.5,
+        bytes_in_per_s=1500.0,
+        bytes_out_per_s=250000.0,
+    )
+
+
+def down_server_status(address: str = "10.0.0.12", name: str | None = "rs2") -> ServerStatus:
+    """Return a real server whose check fails."""
+    reason = "http: no answer within 4 s"
+    check = check_status(address).model_copy(
+        update={"health": "down", "since_s": 61.0, "reason": reason, "response_ms": None}
+    )
+    return server_status(address, name).model_copy(
+        update={
+            "state": "down",
+            "health": "down",
+            "since_s": 61.0,
+            "reason": reason,
+            "weight": 0,
+            "weight_reason": "down",
+            "checks": [check],
+            "active": 0,
+            "inactive": 0,
+        }
+    )
+
+
+def service_status(name: str = "web", servers: list[ServerStatus] | None = None) -> ServiceStatus:
+    """Return a virtual service that serves, by default with one real server up and one down."""
+    found = [server_status(), down_server_status()] if servers is None else servers
+    return ServiceStatus(
+        name=name,
+        address="192.0.2.10",
+        ports="80, 443",
+        protocol="tcp",
+        forwarding="nat",
+        scheduler="wlc",
+        mode="serving",
+        since=AT,
+        since_s=7200.0,
+        usable=sum(each.state == "serving" for each in found),
+        quorum=1,
+        real_servers=found,
+    )
+
+
+def director_status(services: list[ServiceStatus] | None = None) -> DirectorStatus:
+    """Return the status of a director at work."""
+    return DirectorStatus(
+        schema=1,
+        node="lb1",
+        version="0.1.0",
+        pid=4242,
+        started=AT,
+        uptime_s=7200.0,
+        config=ConfigStatus(
+            site="/etc/kernelbal/site.yaml",
+            node="/etc/kernelbal/node.yaml",
+            digest="0" * 64,
+            loaded=AT,
+            loaded_s=7200.0,
+            refused="",
+            problems=[],
+        ),
+        reconcile=RoundStatus(
+            rounds=9,
+            changes=14,
+            repairs=1,
+            failures=0,
+            last_s=3.0,
+            duration_ms=12.0,
+            converged=True,
+            error="",
+        ),
+        checker=CheckerStatus(alive=True, probes=2, late_ms=0.8, restarts=0, last_s=0.5),
+        table=TableStatus(buckets=4096, connections=15, warning=""),
+        counters_s=1.5,
+        virtual_services=[service_status()] if services is None else services,
+    )
+
+
+def recorded(seq: int, topic: str = "real_server.down", server: str = "10.0.0.12") -> Recorded:
+    """Return an event."""
+    return Recorded(
+        seq=seq,
+        at=AT,
+        topic=topic,
+        severity="warning",
+        message=f"real server {server} is down: no answer",
+        service="web",
+        server=server,
+        fields={"reason": "no answer"},
+    )
+
+
+class FakeControl:
+    """A director in memory.
+
+    Attributes:
+        now: the status that it tells.
+        orders: what it was ordered: what, which, by whom.
+        reloads: who asked for reloads.
+        answer: to reloads.
+        left: connections that a draining real server still has, one number per look at the status.
+        gate: orders wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.now = director_status()
+        self.orders: list[tuple[Admin | None, OrderRequest, str]] = []
+        self.reloads: list[str] = []
+        self.answer = ReloadAnswer(loaded=True, changed=True, problems=[])
+        self.left: list[int] = []
+        self.events: list[Recorded] = []
+        self.ended = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._more = asyncio.Event()
+
+    def status(self) -> DirectorStatus:
+        """Return the status; draining real servers have lost connections since the last look."""
+        if self.left:
+            self._replace("draining", {"active": self.left.pop(0), "inactive": 0})
+            if self._find("draining") and not self.left:
+                self._replace("draining", {"state": "drained", "active": 0})
+        return self.now
+
+    async def reload(self, by: str) -> ReloadAnswer:
+        """Remember who asked."""
+        self.reloads.append(by)
+        return self.answer
+
+    async def order(self, admin: Admin | None, request: OrderRequest, by: str) -> OrderAnswer:
+        """Remember an order, and let the status show it.
+
+        Raises:
+            OrderRefused: no real server has that name or address.
+        """
+        await self.gate.wait()
+        self.orders.append((admin, request, by))
+        found = [
+            (service, server)
+            for service in self.now.virtual_services
+            for server in service.real_servers
+            if request.server in (server.name, server.address) and request.service in (None, service.name)
+        ]
+        if not found:
+            raise OrderRefused(f"there is no real server `{request.server}`", "there are: rs1, rs2")
+        changed = [server.model_copy(update=_ordered(admin, request, by)) for _, server in found]
+        for (_, old), new in zip(found, changed, strict=True):
+            self._exchange(old, new)
+        return OrderAnswer(servers=changed, services=[service.name for service, _ in found])
+
+    def recent(self, after: int, limit: int) -> list[Recorded]:
+        """Return events."""
+        return [each for each in self.events if each.seq > after][:limit]
+
+    async def follow(self, after: int) -> AsyncIterator[Recorded]:
+        """Yield events, and new ones when `tell` is called, until `end`."""
+        while True:
+            more = self._more
+            for each in self.recent(after, len(self.events)):
+                after = each.seq
+                yield each
+            if self.ended:
+                return
+            await more.wait()
+
+    def tell(self, event: Recorded) -> None:
+        """Let something happen."""
+        self.events.append(event)
+        self._wake()
+
+    def end(self) -> None:
+        """Let all streams come to an end."""
+        self.ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._more = self._more, asyncio.Event()
+        waiting.set()
+
+    def _find(self, state: str) -> list[ServerStatus]:
+        return [
+            each
+            for service in self.now.virtual_services
+            for each in service.real_servers
+            if each.state == state
+        ]
+
+    def _replace(self, state: str, update: dict[str, object]) -> None:
+        for old in self._find(state):
+            self._exchange(old, old.model_copy(update=update))
+
+    def _exchange(self, old: ServerStatus, new: ServerStatus) -> None:
+        services = [
+            service.model_copy(
+                update={"real_servers": [new if each is old else each for each in service.real_servers]}
+            )
+            for service in self.now.virtual_services
+        ]
+        self.now = self.now.model_copy(update={"virtual_services": services})
+
+
+def _ordered(admin: Admin | None, request: OrderRequest, by: str) -> dict[str, object]:
+    if admin is None:
+        return {"state": "serving", "admin": None, "weight": 100}
+    status = AdminStatus(
+        order=admin.value,
+        by=by,
+        reason=request.reason,
+        since=AT,
+        everywhere=request.service is None,
+        hold=request.hold,
+        left_s=request.timeout_s,
+        done=False,
+    )
+    state = "draining" if admin is Admin.DRAIN else "disabled"
+    return {"state": state, "admin": status, "weight": 0, "since_s": 0.0, "reason": f"{admin.value} by {by}"}
