@@ -67,7 +67,8 @@ def test_the_end_of_the_stream_ends_a_line() -> None:
 
 
 def test_bad_text_agents() -> None:
-    assert fault(TextAgentDialogue(""), b"x" * 2000) == "line of over 1024 bytes, wanted line of the agent"
+    for long in (b"x" * 2000, b"50%" + b" " * 1500 + b"\n"):
+        assert fault(TextAgentDialogue(""), long) == "line of over 1024 bytes, wanted line of the agent"
     assert fault(TextAgentDialogue(""), b"\x15\x03\x03\x00") == "TLS came, wanted line of the agent in clear"
 
 
