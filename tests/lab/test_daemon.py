@@ -1,5 +1,8 @@
 """The real daemon on a real kernel: checks, drift, reload, crash and restart."""
 
+import contextlib
+import http.client
+import json
 import os
 import re
 import signal
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -88,6 +91,21 @@ class Daemon:
             lambda: f"no line matches {pattern}\n{self.log()}",
         )
 
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the control API once it listens, and return its answer."""
+        path_of_socket = self.at.folder / "control.sock"
+        asking = eventually(lambda: _dial(path_of_socket), PATIENCE_S, self.log)
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = asking
+        with contextlib.closing(connection):
+            headers = {"Content-Type": "application/json"}
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            response = connection.getresponse()
+            said = response.read()
+        assert response.status == 200, said
+        found: dict[str, Any] = json.loads(said)
+        return found
+
     def kernel(self) -> dict[str, str]:
         """What the kernel holds, but for counts that change with every connection."""
         found = self.at.snapshot()
@@ -115,6 +133,16 @@ def eventually(ask: Callable[[], T], within_s: float, complain: Callable[[], str
         assert time.monotonic() < deadline_at, complain()
         time.sleep(POLL_S)
     return answer
+
+
+def _dial(path: Path) -> socket.socket | None:
+    asking = socket.socket(socket.AF_UNIX)
+    try:
+        asking.connect(str(path))
+    except OSError:
+        asking.close()
+        return None
+    return asking
 
 
 @dataclass
@@ -194,6 +222,27 @@ def test_what_is_removed_by_hand_is_back_within_a_second(daemon: Daemon, by_hand
     time.sleep(5)
     (line,) = daemon.log()[length:].splitlines()
     assert told in line
+
+
+def test_an_order_by_the_api_drains_and_outlives_a_crash(daemon: Daemon) -> None:
+    first, second = (connect(daemon.at.lab.client, "192.0.2.10", 80) for _ in range(2))
+    with first, second:
+        names = {ask_connection(each): each for each in (first, second)}
+        answer = daemon.ask("POST", "/v1/real-servers/drain", {"server": "10.0.0.12", "reason": "update"})
+        (server,) = answer["servers"]
+        assert (server["state"], server["admin"]["reason"], server["weight"]) == ("draining", "update", 0)
+        daemon.crash()
+        daemon.start()
+        assert http_counts(daemon.at.lab.client, "192.0.2.10", count=4) == {"rs1": 4}
+        assert ask_connection(names["rs2"]) == "rs2"
+    daemon.await_ipvs({"10.0.0.11": 100})
+    daemon.await_line(r"real_server\.drained")
+    daemon.ask("POST", "/v1/real-servers/enable", {"server": "10.0.0.12"})
+    daemon.await_ipvs(BOTH, within_s=2)
+    status = daemon.ask("GET", "/v1/status")
+    assert [s["state"] for s in status["virtual_services"][0]["real_servers"]] == ["serving", "serving"]
+    assert status["reconcile"]["converged"]
+    assert status["counters_s"] < 3
 
 
 def test_a_crash_cuts_no_connection_and_a_restart_does_not_flap(daemon: Daemon) -> None:

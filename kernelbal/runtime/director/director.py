@@ -69,6 +69,7 @@ class Director:
         self._reloading = asyncio.Lock()
         self._file_changed = asyncio.Event()
         self._hung_up = False
+        self._ended = False
         self._status_text = ""
         self._probes_to_send = False
         self._checker_up = False
@@ -152,6 +153,7 @@ class Director:
                     looks_at = self._looks.next_at() if self.ready.is_set() else None
                     await self._sleep(min(at for at in (due_at, looks_at) if at is not None))
         finally:
+            self._ended = True
             self._release(self._waiting)
 
     async def _first_results(self) -> None:
@@ -283,7 +285,9 @@ class Director:
         return await self._parts.kernel.call(measure)
 
     async def _round_after(self, cause: Cause) -> None:
-        """Wait for the end of a round that begins from now on."""
+        """Wait for the end of a round that begins from now on; at the daemon's end there is none."""
+        if self._ended:
+            return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self.note(cause)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -71,6 +72,7 @@ def run(settings: Settings) -> None:
     """
     state = DaemonState(settings.state_dir)
     notifier = Notifier.from_environment(os.environ, os.getpid())
+    logging.basicConfig(level=logging.WARNING, format=_log_format(), stream=sys.stderr)
     with contextlib.closing(notifier), _held(state):
         _refuse_unconfirmed(state)
         began = start(settings.paths, state)
@@ -196,12 +198,12 @@ async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> 
         loop.add_signal_handler(signal.SIGHUP, director.hang_up)
         stack.callback(loop.remove_signal_handler, signal.SIGHUP)
         with _hearing(loop, director, settings.paths):
-            async with _api(director, settings, parts):
+            async with _api(director, settings):
                 await _tell_ready(daemon)
                 await daemon.stop.wait()
-                daemon.parts.notifier.stopping()
-                director.stop()
-                await rounds
+                parts.notifier.stopping()
+            director.stop()
+            await rounds
         for task in others:
             task.cancel()
 
@@ -274,7 +276,7 @@ def _hear_files(files: DirectoryWatch, director: Director) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _api(director: Director, settings: Settings, parts: Parts) -> AsyncIterator[None]:
+async def _api(director: Director, settings: Settings) -> AsyncIterator[None]:
     """Serve the control API; one that cannot be served is no reason to leave the kernel alone."""
     from kernelbal.runtime.api.server import ApiServer
 
@@ -303,6 +305,11 @@ async def _finish(daemon: _Daemon) -> None:
         Topic.DIRECTOR_STOPPED, "the daemon ends; services stay in the kernel, and no connection is cut"
     )
     await parts.hooks.flush(LAST_HOOKS_S)
+
+
+def _log_format() -> str:
+    """Return how lines of libraries look; they are all warnings or worse."""
+    return ("<4>" if _under_systemd() else "%(asctime)s ") + "%(name)s %(message)s"
 
 
 def _under_systemd() -> bool:
