@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from kernelbal.errors import ConfigError, Problem, Span
 
 MAX_SOURCE_CHARACTERS = 120
 """Longest line of a document that is shown."""
+_SECRETS = re.compile(rb"secret|password|authorization", re.IGNORECASE)
+"""Names of settings and headers whose values do not belong on a screen or in a log."""
 
 
 class Sources:
@@ -20,12 +23,12 @@ class Sources:
         self._lines: dict[str, list[bytes]] = {}
 
     def line(self, span: Span) -> str | None:
-        """Return the line of a place, or None when it is too long or cannot be read."""
+        """Return the line of a place, or None when it is too long, may hold a secret, or cannot be read."""
         if span.file not in self._lines:
             self._lines[span.file] = _read_lines(Path(span.file))
         lines = self._lines[span.file]
         text = lines[span.line - 1] if span.line <= len(lines) else b""
-        if not text.strip() or len(text) > MAX_SOURCE_CHARACTERS:
+        if not text.strip() or len(text) > MAX_SOURCE_CHARACTERS or _SECRETS.search(text):
             return None
         return "".join(c if c.isprintable() else " " for c in text.decode(errors="replace"))
 

@@ -139,8 +139,9 @@ def _order(span: Span | None) -> tuple[int, int]:
 
 def _problem(finding: Finding, places: dict[Path, Place], file: str) -> Problem:
     path = _written(finding.path, places)
-    place = places.get(path)
-    mark = place.value if place and not finding.at_key else nearest_place(places, path).key
+    place = nearest_place(places, path)
+    # A missing key is shown where its mapping begins, one inside of a shorthand at the shorthand.
+    mark = place.key if (path in places) is finding.at_key else place.value
     message = finding.message
     if finding.other is not None:
         other, name = finding.other

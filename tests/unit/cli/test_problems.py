@@ -30,6 +30,11 @@ def test_long_line_is_left_out(tmp_path: Path) -> None:
     assert shown(tmp_path, "x" * (MAX_SOURCE_CHARACTERS + 1), 1, 1) == "site.yaml:1:1: a.b: wrong"
 
 
+def test_line_with_a_secret_is_left_out(tmp_path: Path) -> None:
+    for line in ("radius: {secret: hunter2}", "password: hunter2", 'headers: {Authorization: "hunter2"}'):
+        assert shown(tmp_path, f"a: b\n{line}\n", 2, 3) == "site.yaml:2:3: a.b: wrong"
+
+
 def test_place_behind_the_end_and_lost_file_are_shown_without_a_line(tmp_path: Path) -> None:
     assert shown(tmp_path, "a\n", 9, 1) == "site.yaml:9:1: a.b: wrong"
     lost = Problem("", "wrong", "right", "mend it", Span("/nonexistent", 1, 1))

@@ -44,6 +44,23 @@ def test_explicitly_empty_site_is_accepted() -> None:
 
 
 CASES = {
+    "shorthand": (
+        """
+        virtual_services:
+          - name: web
+            address: 192.0.2.10
+            ports: 80
+            forwarding: nat
+            check: htpp
+        """,
+        """
+        6:12 virtual_services[0].check.htpp: virtual service `web`: unknown key `htpp`
+          = one of the keys `icmp`, `tcp`, `tls`, `http`, `https`, `dns`, `udp`, `smtp`, `imap`, `pop3`, \
+`ldap`, `ftp`, `ssh`, `rdp`, `radius`, `script`, `none`, `interval`, `timeout`, `rise`, `fall`, `jitter`, \
+`address`, `port`, `source`, `mark`, `through`
+          ? did you mean `http`?
+        """,
+    ),
     "unknown key, foreign names and values": (
         """
         virtual_services:
