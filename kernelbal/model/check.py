@@ -83,7 +83,9 @@ StatusCodes = Annotated[
 class TlsSettings(Model):
     """TLS towards the real server."""
 
-    server_name: Text | None = Field(None, description="Name sent as SNI, and verified; none by default.")
+    server_name: Text | None = Field(
+        None, description="Name sent as SNI, and verified; `host` of `https` by default."
+    )
     verify: Switch = Field(False, description="Whether a certificate that is not valid fails the check.")
     ca_file: Text | None = Field(None, description="CA certificates for `verify`; the system's by default.")
     warn_days: Whole = Field(
