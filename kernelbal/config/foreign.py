@@ -165,6 +165,14 @@ VALUES: dict[str, dict[str, str]] = {
         "weighted_failover": "fo",
         "fixed": "fo",
     },
+    "all_down": {
+        **dict.fromkeys(("reject", "drop", "close"), "refuse"),
+        **dict.fromkeys(("accept", "ignore", "panic"), "keep"),
+        **dict.fromkeys(("fallback", "sorry_server"), "sorry"),
+    },
+    "on_down": {"inhibit": "quiesce", "quiescent": "quiesce", "delete": "remove"},
+    "through": {"vip": "virtual", "rip": "real", "direct": "real"},
+    "encryption": {"ssl": "implicit", "tls": "implicit", "smtps": "implicit", "start_tls": "starttls"},
     "role": {"master": "first", "primary": "first", "backup": "second", "secondary": "second"},
 }
 """By field: foreign value (lower case, `_` for `-`) and ours."""

@@ -7,6 +7,7 @@ from kernelbal.config.wording import describe, setting_at
 from kernelbal.model.check import KINDS, Adaptive, Check, HttpAgent, HttpCheck, TextAgent
 from kernelbal.model.fields import Model
 from kernelbal.model.site import (
+    AllDown,
     ForwardingName,
     KernelSettings,
     Network,
@@ -107,6 +108,9 @@ def test_foreign_key_counts_only_where_its_meaning_exists() -> None:
         ("scheduler", "WLC", SCHEDULERS, "write `wlc`"),
         ("scheduler", "wlcc", SCHEDULERS, "did you mean `wlc`?"),
         ("scheduler", "fastest", SCHEDULERS, None),
+        ("all_down", "fallback", tuple(each.value for each in AllDown), "write `sorry`"),
+        ("through", "VIP", ("real", "virtual"), "write `virtual`"),
+        ("encryption", "STARTTLS", ("none", "starttls", "implicit"), "write `starttls`"),
     ],
 )
 def test_hint_for_a_value(field: str, value: str, known: tuple[str, ...], hint: str | None) -> None:
