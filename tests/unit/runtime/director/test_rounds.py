@@ -1,0 +1,109 @@
+"""The worker's side of a round."""
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernelbal.errors import KernelError
+from kernelbal.health.decision import Facts, Memory
+from kernelbal.kernel.daemon_state import GoodDocuments
+from kernelbal.model.health import Health, ProbeState
+from kernelbal.plan.actions import Action, AddAddress, AddService
+from kernelbal.runtime.director.documents import Documents, Paths, parse
+from kernelbal.runtime.director.rounds import Inputs, Rounds
+from kernelbal.testing.memory_store import MemoryStore
+from tests.unit.runtime.director.bench import NODE, SITE, WEB, Kernel, destination, new_kernel
+
+DSR = SITE.replace("forwarding: nat", "forwarding: dsr").replace("one_armed: true\n    ", "")
+
+
+def documents(text: str = SITE) -> Documents:
+    return parse(GoodDocuments(text.encode(), NODE.encode()), Paths(Path("site.yaml"), Path("node.yaml")))
+
+
+def inputs(of: Documents, health: Health = Health.UP) -> Inputs:
+    states = {key: ProbeState(health, 1.0, "", 1.0) for key in of.probes.probes}
+    return Inputs(of, Facts(10.0, 1e9, states), Memory())
+
+
+def rounds(kernel: Kernel | None = None) -> Rounds:
+    return Rounds(kernel or new_kernel(), MemoryStore(), lambda: 10.0)
+
+
+def test_a_round_makes_the_kernel_as_decided_and_the_next_one_does_nothing() -> None:
+    worker, site = rounds(), documents()
+    first = worker.run(inputs(site))
+    assert (first.error, first.repaired) == ("", ())
+    assert first.plan.actions
+    second = worker.run(inputs(site))
+    assert second.plan.actions == ()
+    assert second.desired is first.desired, "nothing was decided anew, so nothing is desired anew"
+
+
+def test_the_table_is_as_it_was_left_until_somebody_changes_it() -> None:
+    kernel = new_kernel()
+    worker = rounds(kernel)
+    assert not worker.changed()
+    assert not worker.changed_at_a_glance()
+    worker.run(inputs(documents()))
+    assert not worker.changed()
+    assert not worker.changed_at_a_glance()
+    found = kernel.services[WEB].destinations
+    found[destination("10.0.0.11")] = found[destination("10.0.0.11")]._replace(weight=3)
+    assert worker.changed()
+    assert not worker.changed_at_a_glance(), "a glance counts, it does not compare"
+    del found[destination("10.0.0.11")]
+    assert worker.changed_at_a_glance()
+    worker.run(inputs(documents()))
+    del kernel.services[WEB]
+    assert worker.changed_at_a_glance()
+
+
+def test_a_refused_action_is_named_with_its_remedy() -> None:
+    kernel = new_kernel()
+
+    def refuse(action: Action) -> int:
+        return errno.ENOENT if isinstance(action, AddService | AddAddress) else 0
+
+    kernel.refuse = refuse
+    found = rounds(kernel).run(inputs(documents()))
+    assert "+ service 192.0.2.10:80/tcp rr" in found.error
+    assert "more" in found.error
+
+
+def test_a_kernel_that_cannot_be_read_is_the_outcome_and_nothing_is_taken_for_drift_later() -> None:
+    kernel, site = new_kernel(), documents()
+    worker = rounds(kernel)
+    worker.run(inputs(site))
+    kernel.fault = KernelError("read", "", errno.EIO, "tired")
+    failed = worker.run(inputs(site))
+    assert (failed.error, failed.report, failed.fatal) == ("tired", None, None)
+    assert failed.decision.servers
+    kernel.fault = None
+    del kernel.services[WEB]
+    assert worker.run(inputs(site)).repaired == ()
+
+
+def test_probes_find_their_way_before_the_first_round_and_nothing_else_changes() -> None:
+    kernel, site = new_kernel(), documents(DSR)
+    assert site.probes.paths
+    worker = rounds(kernel)
+    worker.lead_probes(site)
+    assert {key.mark for key in kernel.services} == {path.mark for path in site.probes.paths}
+    assert kernel.addresses == {}
+    done = len(kernel.performed)
+    worker.lead_probes(site)
+    assert len(kernel.performed) == done
+    worker.run(inputs(site))
+    before = {key: replace(server) for key, server in kernel.services.items()}
+    worker.lead_probes(site)
+    assert kernel.services == before
+
+
+@pytest.mark.parametrize("fault", [KernelError("read", "", errno.EIO, "tired")])
+def test_leading_probes_leaves_a_fault_to_the_first_round(fault: KernelError) -> None:
+    kernel = new_kernel()
+    kernel.fault = fault
+    rounds(kernel).lead_probes(documents(DSR))
