@@ -20,21 +20,23 @@ class Drivers:
 
     Attributes:
         connects: that of TCP connects, whose results are collected once per tick.
+        echoes: that of echo requests.
+        programs: that of scripts.
     """
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.connects: Final = Connects(ground)
         self._contexts = Contexts()
-        self._echoes = Echoes(ground)
-        self._programs = Programs(ground)
+        self.echoes = Echoes(ground)
+        self.programs = Programs(ground)
         self._starts: dict[Transport, Callable[[Task], None]] = {
             Transport.NONE: self._pass,
             Transport.CONNECT: self.connects.start,
             Transport.STREAM: lambda task: stream.start(ground, self._contexts, task),
             Transport.DATAGRAM: lambda task: datagram.start(ground, task),
-            Transport.ICMP: self._echoes.start,
-            Transport.SCRIPT: self._programs.start,
+            Transport.ICMP: self.echoes.start,
+            Transport.SCRIPT: self.programs.start,
         }
 
     def start(self, tasks: Sequence[Task]) -> None:
@@ -52,7 +54,7 @@ class Drivers:
     def close(self) -> None:
         """Close what is shared; no run is under way any more."""
         self.connects.close()
-        self._echoes.close()
+        self.echoes.close()
 
     def _pass(self, task: Task) -> None:
         flight = Flight(task, self.ground.now)

@@ -29,6 +29,7 @@ _TOKEN_BYTES: Final = 16
 _MESSAGE_BYTES: Final = 2048
 _RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
 _PROTOCOLS: Final = {AF_INET: socket.IPPROTO_ICMP, AF_INET6: socket.IPPROTO_ICMPV6}
+new_socket: Final = socket.SocketType
 _SOL_RAW: Final = 255
 _ICMP_FILTER: Final = 1
 _ICMPV6_FILTER: Final = 1
@@ -71,6 +72,8 @@ class EchoPort:
 
     Attributes:
         waiting: requests without a reply, by sequence number.
+        identifier: of its requests.
+        raw: whether it is a raw socket.
     """
 
     def __init__(self, ground: Ground, target: Target) -> None:
@@ -83,7 +86,7 @@ class EchoPort:
         self.ground = ground
         self.waiting: dict[int, EchoFlight] = {}
         self._family = family_of(target.address)
-        self._identifier = int.from_bytes(os.urandom(2))
+        self.identifier = int.from_bytes(os.urandom(2))
         self._sequence = int.from_bytes(os.urandom(2))
         self._socket, self.raw = _open(self._family)
         try:
@@ -110,7 +113,7 @@ class EchoPort:
         flight.token = os.urandom(_TOKEN_BYTES)
         self.waiting[flight.sequence] = flight
         address = task.probe.target.address
-        request = echo_request(self._family, self._identifier, flight.sequence, flight.token)
+        request = echo_request(self._family, self.identifier, flight.sequence, flight.token)
         try:
             self._socket.sendto(request, socket_address(address, 0))
         except OSError as error:
@@ -138,7 +141,7 @@ class EchoPort:
             if self.raw and self._family == AF_INET:
                 message = without_ipv4_header(message)
             echo = read_echo(self._family, message)
-            if echo is not None and (not self.raw or echo.identifier == self._identifier):
+            if echo is not None and (not self.raw or echo.identifier == self.identifier):
                 self._match(echo, sender[0])
 
     def _match(self, echo: Echo, sender: str) -> None:
@@ -162,7 +165,7 @@ def _open(family: int) -> tuple[socket.SocketType, bool]:
     protocol = _PROTOCOLS[family]
     for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
         try:
-            made = socket.SocketType(family, kind | FLAGS, protocol)
+            made = new_socket(family, kind | FLAGS, protocol)
         except PermissionError:
             continue
         if kind == socket.SOCK_RAW:
@@ -190,20 +193,24 @@ def _all_but(types: tuple[int, ...]) -> int:
 
 
 class Echoes:
-    """The sockets of all echo requests, opened when they are needed."""
+    """The sockets of all echo requests, opened when they are needed.
+
+    Attributes:
+        ports: the sockets.
+    """
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._ports: dict[EchoKey, EchoPort] = {}
+        self.ports: dict[EchoKey, EchoPort] = {}
 
     def start(self, task: Task) -> None:
         """Send one request."""
         target = task.probe.target
         key = EchoKey(family_of(target.address), target.source, target.mark)
-        port = self._ports.get(key)
+        port = self.ports.get(key)
         if port is None:
             try:
-                port = self._ports[key] = EchoPort(self._ground, target)
+                port = self.ports[key] = EchoPort(self._ground, target)
             except Obstacle as obstacle:
                 self._ground.skip(task, obstacle.notice)
                 return
@@ -214,6 +221,6 @@ class Echoes:
 
     def close(self) -> None:
         """Close all sockets; none has a request that waits."""
-        for port in self._ports.values():
+        for port in self.ports.values():
             port.close()
-        self._ports.clear()
+        self.ports.clear()

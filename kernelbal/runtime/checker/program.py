@@ -7,6 +7,7 @@ with the limit on processor time at the latest, and is counted by the limit on p
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import resource
@@ -162,9 +163,8 @@ def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
     except subprocess.SubprocessError as error:
         raise Obstacle(Notice(Topic.CHECKER_UNABLE, f"limits of a check script: {error}")) from error
     except PermissionError as error:
-        if error.filename is not None and not other:
-            raise
-        if os.access(check.argv[0], os.X_OK) and os.geteuid() != 0:
+        # A file that may not be executed is EACCES; EPERM comes from becoming another user.
+        if other and error.errno == errno.EPERM:
             message = f"running a check script as `{check.user}` needs CAP_SETUID and CAP_SETGID"
             raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "add them to the service")) from error
         raise

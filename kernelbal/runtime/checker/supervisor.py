@@ -20,7 +20,7 @@ COMMAND: Final = (sys.executable, "-m", "kernelbal.runtime.checker")
 FIRST_BACKOFF_S: Final = 0.5
 LAST_BACKOFF_S: Final = 30.0
 SILENCE_LIMIT_S: Final = 30.0
-"""A checker that says nothing for so long hangs; it sends at least one report in `HEARTBEAT_S` seconds."""
+"""A checker that says nothing for so long hangs; it reports every second, also without news."""
 END_LIMIT_S: Final = 3.0
 """How long the checker may take to end once nobody listens."""
 _READ_BYTES: Final = 256 * 1024
@@ -33,6 +33,7 @@ class CheckerSupervisor:
         alive: whether a checker runs that has reported.
         restarts: how often a checker was lost.
         last_report_at: when the last report came (boot clock), or None.
+        end_limit_s: how long a checker may take to end by itself before it is made to.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class CheckerSupervisor:
         self._states: dict[str, ProbeState] = {}
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self.end_limit_s = END_LIMIT_S
         self.alive = False
         self.restarts = 0
         self.last_report_at: float | None = None
@@ -111,7 +113,7 @@ class CheckerSupervisor:
             finally:
                 self.alive = False
                 ours.close()
-                status = await _end(process)
+                status = await _end(process, self.end_limit_s)
                 self._process = None
         return f"{reason} (exit status {status})"
 
@@ -157,7 +159,9 @@ class CheckerSupervisor:
                         self._take(report)
         except TimeoutError:
             return f"the checker said nothing for {self._silence_limit_s:g} s"
-        except (WireError, ConnectionError) as error:
+        except ConnectionError:
+            return "the checker ended"
+        except WireError as error:
             return f"the checker was given up: {error}"
 
     def _take(self, report: Report) -> None:
@@ -169,11 +173,11 @@ class CheckerSupervisor:
         self._on_report(report)
 
 
-async def _end(process: asyncio.subprocess.Process) -> int:
+async def _end(process: asyncio.subprocess.Process, limit_s: float) -> int:
     """Wait until a checker that nobody listens to has ended, and help it if it does not."""
     for help_it in (process.terminate, process.kill):
         try:
-            async with asyncio.timeout(END_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 return await process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):

@@ -18,6 +18,7 @@ from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
 from kernelbal.runtime.checker.loop import Checker
 
 HERE = parse_address("127.0.0.1")
+NOWHERE = Address(b"")
 FAST = Timing(0.2, 0.3, rise=1, fall=1)
 LIMIT_S = 5.0
 Handler = Callable[[socket.socket], None]
@@ -30,7 +31,7 @@ def probe(
     key: str = "probe",
     timing: Timing = FAST,
     address: Address = HERE,
-    source: Address = Address(b""),
+    source: Address = NOWHERE,
     mark: int = 0,
 ) -> Probe:
     """Return a probe of something on this machine."""

@@ -1,0 +1,126 @@
+"""Dialogues over TCP on loopback, against servers that behave and servers that do not."""
+
+import contextlib
+import socket
+import struct
+import time
+
+import pytest
+
+from kernelbal.model.check import HttpCheck, SmtpCheck, SshCheck, TextAgent
+from kernelbal.model.health import Health, Timing, Wish
+from tests.unit.runtime.checker.desk import Desk, Handler, free_port, probe, serving
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SHORT = Timing(0.5, 0.2, 1, 1)
+
+
+def answering(answer: bytes) -> Handler:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(answer)
+
+    return handle
+
+
+def silent(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
+def endless(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        connection.sendall(b"x" * 65536)
+
+
+def resetting(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_an_answer_that_is_as_it_should_be() -> None:
+    with serving(answering(ANSWER)) as port, Desk() as desk:
+        state = desk.result(probe(HttpCheck(), port))
+    assert state.health is Health.UP
+    assert state.response_s is not None
+    assert 0 < state.response_s < 0.2
+
+
+def test_an_answer_that_trickles_in() -> None:
+    def trickle(connection: socket.socket) -> None:
+        connection.recv(4096)
+        for byte in ANSWER:
+            connection.sendall(bytes([byte]))
+
+    with serving(trickle) as port, Desk() as desk:
+        assert desk.result(probe(HttpCheck(), port)).health is Health.UP
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        (silent, "timeout after 0.2 s, waiting for "),
+        (resetting, "connection reset, waiting for "),
+        (answering(b"\x00\xff" * 100), ""),
+        (answering(ANSWER.replace(b"200", b"503")), "503"),
+        (lambda connection: None, ""),
+    ],
+)
+def test_servers_that_do_not_behave_are_down_with_a_reason(handler: Handler, reason: str) -> None:
+    with serving(handler) as port, Desk() as desk:
+        state = desk.result(probe(HttpCheck(), port, timing=SHORT))
+    assert state.health is Health.DOWN
+    assert state.reason
+    assert reason in state.reason
+
+
+def test_a_server_that_never_stops_sending_cannot_hold_up_others() -> None:
+    with serving(endless) as port, serving(answering(ANSWER)) as good, Desk() as desk:
+        check = HttpCheck(contains="never sent")
+        flood = probe(check, port, key="endless", timing=Timing(0.5, 4.0, 1, 1))
+        began_at = time.monotonic()
+        desk.send(flood, probe(HttpCheck(), good, key="good"))
+        desk.until(lambda: {"endless", "good"} <= desk.states.keys())
+        took_s = time.monotonic() - began_at
+    assert desk.states["good"].health is Health.UP
+    assert desk.states["endless"].health is Health.DOWN
+    assert took_s < 3, "it was judged by the first part of its reply, not by the timeout"
+
+
+def test_a_port_that_refuses() -> None:
+    with Desk() as desk:
+        assert desk.result(probe(HttpCheck(), free_port())).reason == "connection refused"
+
+
+def test_a_dialogue_of_several_steps() -> None:
+    said: list[bytes] = []
+
+    def smtp(connection: socket.socket) -> None:
+        connection.sendall(b"220 mail ESMTP\r\n")
+        for answer in (b"250 mail\r\n", b"221 bye\r\n"):
+            said.append(connection.recv(4096))
+            with contextlib.suppress(OSError):
+                connection.sendall(answer)
+
+    with serving(smtp) as port, Desk() as desk:
+        assert desk.result(probe(SmtpCheck(), port)).health is Health.UP
+    assert said[0] == b"EHLO localhost\r\n"
+
+
+def test_a_greeting_that_is_never_finished() -> None:
+    with (
+        serving(lambda connection: connection.sendall(b"SSH-2.0") or silent(connection)) as port,
+        Desk() as desk,
+    ):
+        state = desk.result(probe(SshCheck(), port, timing=SHORT))
+    assert state.health is Health.DOWN
+    assert state.reason.startswith("timeout after 0.2 s")
+
+
+def test_what_an_agent_says_is_reported() -> None:
+    with serving(lambda connection: connection.sendall(b"drain 50%\n")) as port, Desk() as desk:
+        state = desk.result(probe(TextAgent(port=port), port))
+    assert state.reading is not None
+    assert (state.reading.weight, state.reading.wish) == (0.5, Wish.DRAIN)
