@@ -1,0 +1,115 @@
+"""What surrounds the director: who may start it, and what it listens to."""
+
+import asyncio
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kernelbal.errors import ConfigError, PlanRefused, StateError
+from kernelbal.kernel.boot import boot_clock_s
+from kernelbal.kernel.daemon_state import DaemonState
+from kernelbal.kernel.watch import Notice
+from kernelbal.model.state import DesiredState
+from kernelbal.runtime.director import service
+from kernelbal.runtime.director.documents import Paths
+from kernelbal.runtime.director.pacer import Cause
+
+
+class Ear:
+    """Stands in for a director that is told things, and for a socket that hears them."""
+
+    def __init__(self, heard: Notice = Notice.NOTHING) -> None:
+        self.heard = heard
+        self.causes: list[Cause] = []
+        self.files = 0
+        self.warnings: list[str] = []
+
+    def read(self) -> Notice:
+        return self.heard
+
+    def note(self, cause: Cause) -> None:
+        self.causes.append(cause)
+
+    def file_changed(self) -> None:
+        self.files += 1
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def settings(folder: Path) -> service.Settings:
+    paths = Paths(folder / "site.yaml", folder / "node.yaml")
+    return service.Settings(paths, folder / "state", str(folder / "control.sock"))
+
+
+def test_only_one_daemon_runs_and_the_second_says_what_to_do(folder: Path) -> None:
+    with DaemonState(folder / "state").lock(), pytest.raises(StateError) as refusal:
+        service.run(settings(folder))
+    assert str(os.getpid()) in refusal.value.message
+    assert "kernelbal reload" in (refusal.value.hint or "")
+
+
+def test_an_apply_that_awaits_confirmation_is_not_run_over(folder: Path) -> None:
+    DaemonState(folder / "state").save_snapshot(DesiredState(), boot_clock_s() + 60)
+    with pytest.raises(PlanRefused, match="awaits confirmation"):
+        service.run(settings(folder))
+
+
+def test_a_broken_document_without_a_copy_is_its_error(folder: Path) -> None:
+    (folder / "site.yaml").write_text("virtual_services: 7\n")
+    with pytest.raises(ConfigError):
+        service.run(settings(folder))
+    with DaemonState(folder / "state").lock():
+        assert True, "the lock was let go"
+
+
+@pytest.mark.parametrize(
+    ("heard", "causes"),
+    [
+        (Notice.NOTHING, []),
+        (Notice.CHANGED, [Cause.NOTIFIED]),
+        (Notice.LOST, [Cause.OVERFLOW]),
+        (Notice.LOST | Notice.CHANGED, [Cause.OVERFLOW]),
+    ],
+)
+def test_what_the_kernel_tells_is_a_cause(heard: Notice, causes: list[Cause]) -> None:
+    ear = Ear(heard)
+    service._hear(ear, ear)  # type: ignore[arg-type] # it stands in for both
+    assert ear.causes == causes
+
+
+def test_replaced_files_and_link_changes_are_heard(folder: Path) -> None:
+    async def scene() -> int:
+        loop, ear = asyncio.get_running_loop(), Ear()
+        with service._hearing(loop, ear, settings(folder).paths):  # type: ignore[arg-type] # stands in
+            (folder / "site.new").write_text("x")
+            os.replace(folder / "site.new", folder / "site.yaml")
+            for _ in range(100):
+                if ear.files:
+                    break
+                await asyncio.sleep(0.01)
+        return ear.files
+
+    assert asyncio.run(scene()) > 0
+
+
+def test_a_directory_that_cannot_be_watched_is_said(tmp_path: Path) -> None:
+    ear = Ear()
+    with service._watched({tmp_path / "none"}, ear) as watch:  # type: ignore[arg-type] # stands in
+        assert watch is None
+    assert "kernelbal reload" in ear.warnings[0]
+
+
+def test_priorities_are_written_only_to_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with closing((tmp_path / "log").open("w")) as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        found = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        assert service._under_systemd()
+        assert service._log_format().startswith("<4>")
+        monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+        assert not service._under_systemd()
+        monkeypatch.delenv("JOURNAL_STREAM")
+        assert not service._under_systemd()
