@@ -12,6 +12,8 @@ from kernelbal.health.checks.lines import LineDialogue, ReplyDialogue, bad
 
 _GREETING: Final = "greeting"
 _EHLO: Final = "answer to EHLO"
+_DOVECOT_WAITS: Final = b"* OK Waiting for authentication process"
+"""What Dovecot says before its greeting, or its BYE, when its authentication service does not answer."""
 
 
 class SmtpDialogue(ReplyDialogue):
@@ -54,6 +56,8 @@ class ImapDialogue(LineDialogue):
         """Judge the greeting or the answer to STARTTLS; skip what the server says unasked."""
         words = line.upper().split(maxsplit=2)
         if self.awaited == _GREETING:
+            if line.startswith(_DOVECOT_WAITS):
+                return WAIT
             if words[:1] != [b"*"] or words[1:2] not in ([b"OK"], [b"PREAUTH"]):
                 return bad(f"greeting {shown(line)}, wanted * OK")
             if not self._starttls:

@@ -70,6 +70,13 @@ def test_imap_says_what_is_wrong() -> None:
     )
 
 
+def test_imap_is_not_taken_in_by_a_dovecot_without_authentication() -> None:
+    waits = b"* OK Waiting for authentication process to respond..\r\n"
+    assert fault(ImapDialogue(False), waits) == "connection closed, wanted greeting"
+    assert fault(ImapDialogue(False), waits, b"* BYE Auth process broken\r\n").startswith("greeting")
+    assert reply(ImapDialogue(False), waits, b"* OK ready\r\n").verdict == GOOD
+
+
 def test_pop3_greets_and_is_left() -> None:
     assert reply(Pop3Dialogue(starttls=False), b"+OK Dovecot ready.\r\n") == QUIT
 
