@@ -13,7 +13,21 @@ from typing import Any, NamedTuple
 import typer
 import typer.core
 
-from kernelbal.cli import apply, check, confirm, explain, lab, plan, release, schema, setup, status
+from kernelbal.cli import (
+    apply,
+    check,
+    confirm,
+    events,
+    explain,
+    lab,
+    plan,
+    release,
+    reload,
+    rs,
+    schema,
+    setup,
+    status,
+)
 from kernelbal.cli import run as daemon
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
 from kernelbal.cli.output import print_error, say
@@ -38,6 +52,8 @@ COMMANDS = (
     Command(confirm.rollback, confirm.ROLLBACK_EPILOG),
     Command(daemon.run, daemon.EPILOG),
     Command(status.status, status.EPILOG),
+    Command(events.events, events.EPILOG),
+    Command(reload.reload, reload.EPILOG),
     Command(explain.explain, explain.EPILOG),
     Command(release.release, release.EPILOG),
     Command(schema.schema, schema.EPILOG),
@@ -73,6 +89,7 @@ def build() -> typer.Typer:
     app.callback()(_options)
     for command in COMMANDS:
         app.command(epilog=command.epilog)(command.run)
+    app.add_typer(rs.app, name="rs")
     app.add_typer(setup.app, name="setup")
     app.add_typer(lab.app, name="lab")
     return app

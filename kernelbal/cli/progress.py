@@ -45,3 +45,29 @@ def status_line() -> Iterator[Callable[[str, object], None]]:
             last = topic
 
     yield show
+
+
+@contextmanager
+def share_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Give a callback for (done, total, text): a bar in a terminal, a line per new text in a pipe."""
+    if not sys.stderr.isatty():
+        last = ""
+
+        def tell(_: int, __: int, text: str) -> None:
+            nonlocal last
+            if text != last:
+                say(f"{what}: {text}")
+                last = text
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1, text="")
+        yield lambda done, total, text: bar.update(
+            task, completed=done if total else 1, total=total or 1, text=escape(text)
+        )

@@ -1,4 +1,4 @@
-"""`kernelbal status`: what is in the kernel now."""
+"""`kernelbal status`: what the daemon knows; without one, what is in the kernel now."""
 
 from __future__ import annotations
 
@@ -7,37 +7,55 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kernelbal.cli.api_client import SOCKET_OPTION
 from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, SITE_FILE, STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.session import Documents, Session
     from kernelbal.model.ipvs import DestinationAttributes, ServiceKey
     from kernelbal.model.state import DrainKey, ObservedState
+    from kernelbal.model.status import DirectorStatus
     from kernelbal.reconcile.round import Prepared
 
 EPILOG = """Examples:
 
 kernelbal status
 
-kernelbal status --json | jq '.services[] | select(.owner == "foreign")'"""
+kernelbal status --service web --watch
+
+kernelbal status --json | jq '.virtual_services[].real_servers[] | select(.state != "serving")'
+
+kernelbal status --kernel --json | jq '.services[] | select(.owner == "foreign")'"""
 
 
 def status(
     site: Path = SITE_ARGUMENT,
     node: Path = NODE_OPTION,
     state_dir: Path = STATE_OPTION,
+    socket: Path = SOCKET_OPTION,
+    service: str = typer.Option("", "--service", help="Only this virtual service (from the daemon)."),
+    kernel: bool = typer.Option(False, "--kernel", help="Show the kernel, even when a daemon runs."),
+    watch: bool = typer.Option(False, "--watch", help="Show it again and again until Ctrl-C."),
+    interval: float = typer.Option(
+        2.0, "--interval", min=0.2, max=3600, help="Seconds between, for --watch."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """Show services, real servers and their connections.
 
-    Names, and how many changes are pending, come from the site file; on a machine without one it shows the
-    kernel alone, with the owner of each service: kernelbal or foreign. `active` and `inactive` are
-    of this moment; `total` counts from the start, and the kernel updates it every two seconds.
+    With a daemon it is what that knows: states with their reasons, weights, rates, and how old each figure
+    is. Without one, and with --kernel, it is the kernel's tables. There, names, and how many changes are
+    pending, come from the site file; on a machine without one it shows the kernel alone, with the owner of
+    each service: kernelbal or foreign. `active` and `inactive` are of this moment; `total` counts from the
+    start, and the kernel updates it every two seconds.
     """
     from kernelbal.cli.output import put_json
     from kernelbal.cli.session import open_session, read_documents
 
+    if not kernel and _by_daemon(socket, service, interval if watch else None, as_json=as_json):
+        return ExitCode.OK
     documents = None if site == SITE_FILE and not site.exists() else read_documents(site, node)
     with open_session(state_dir) as session:
         document = _document(session, documents)
@@ -46,6 +64,74 @@ def status(
     else:
         _print(document)
     return ExitCode.OK
+
+
+def _by_daemon(socket: Path, service: str, every_s: float | None, *, as_json: bool) -> bool:
+    """Show what the daemon knows; False when none runs.
+
+    Raises:
+        NoDaemon: none runs, but what was asked for needs one.
+    """
+    from kernelbal.cli.api_client import ApiClient
+    from kernelbal.cli.output import say
+    from kernelbal.errors import NoDaemon
+
+    client = ApiClient(socket)
+    try:
+        _show(only(client.status(), service), as_json=as_json)
+    except NoDaemon as error:
+        if service or every_s is not None:
+            raise
+        if not as_json:
+            say(f"{error.message}; this is the kernel alone")
+        return False
+    if every_s is not None:
+        _watch(client, service, every_s, as_json=as_json)
+    return True
+
+
+def only(status: DirectorStatus, service: str) -> DirectorStatus:
+    """Return a status with one virtual service alone; with all of them when none is named.
+
+    Raises:
+        OrderRefused: there is no such virtual service.
+    """
+    from kernelbal.errors import OrderRefused
+
+    if not service:
+        return status
+    found = [each for each in status.virtual_services if each.name == service]
+    if not found:
+        known = ", ".join(each.name for each in status.virtual_services[:10])
+        raise OrderRefused(f"there is no virtual service `{service}`", f"there are: {known}")
+    return status.model_copy(update={"virtual_services": found})
+
+
+def _watch(client: ApiClient, service: str, every_s: float, *, as_json: bool) -> None:
+    import sys
+    import time
+
+    from kernelbal.cli.output import put
+
+    while True:
+        time.sleep(every_s)
+        status = only(client.status(), service)
+        if sys.stdout.isatty():
+            sys.stdout.write("\x1b[H\x1b[2J")
+        elif not as_json:
+            put("")
+        _show(status, as_json=as_json)
+        sys.stdout.flush()
+
+
+def _show(status: DirectorStatus, *, as_json: bool) -> None:
+    from kernelbal.cli.director_view import print_status
+    from kernelbal.cli.output import put
+
+    if as_json:
+        put(status.model_dump_json(by_alias=True))
+    else:
+        print_status(status)
 
 
 def _document(session: Session, documents: Documents | None) -> dict[str, Any]:

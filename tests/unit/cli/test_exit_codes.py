@@ -5,10 +5,13 @@ import pytest
 from kernelbal import errors
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
 from kernelbal.errors import (
+    AccessDenied,
+    ApiFailed,
     ConfigError,
     FileUnreadable,
     KernelbalError,
     KernelError,
+    NoDaemon,
     NotConverged,
     NotPermitted,
     NotSupported,
@@ -27,6 +30,9 @@ TABLE = {
     PlanRefused: 1,
     OrderRefused: 1,
     NotConverged: 1,
+    ApiFailed: 1,
+    NoDaemon: 69,
+    AccessDenied: 77,
     KernelbalError: 1,
 }
 

@@ -25,7 +25,11 @@ as the site file wants
 def test_real_servers_are_shown_in_order_with_their_connections(desk: Desk) -> None:
     desk.apply(SITE)
     desk.kernel.counters[WEB][A] = DestinationCounters(7, 8, 0, connections=9)
-    assert desk.say("status") == (ExitCode.OK, TABLE, "")
+    said = desk.say("status")
+    assert said[:2] == (ExitCode.OK, TABLE)
+    assert said.err.startswith("no daemon answers at ")
+    assert said.err.endswith("; this is the kernel alone\n")
+    assert desk.say("status", "--kernel") == (ExitCode.OK, TABLE, "")
 
 
 def test_status_changes_nothing(desk: Desk) -> None:
@@ -84,7 +88,7 @@ def test_small_connection_table_is_warned_of(desk: Desk, monkeypatch: pytest.Mon
 
 def test_kernel_without_ipvs_is_no_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     without_ipvs(desk, monkeypatch)
-    said = desk.say("status")
+    said = desk.say("status", "--kernel")
     assert said.code == ExitCode.OK
     assert said.err == (
         "warning: this kernel has no IPVS, or did not load its module\n  hint: modprobe ip_vs\n"

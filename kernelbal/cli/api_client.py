@@ -1,0 +1,192 @@
+"""Asking the daemon: HTTP over its Unix socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import typer
+
+from kernelbal.errors import AccessDenied, ApiFailed, KernelbalError, NoDaemon, OrderRefused
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+
+    from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Part, Recorded, ReloadAnswer
+
+DEFAULT_SOCKET: Final = Path("/run/kernelbal/control.sock")
+SOCKET_VARIABLE: Final = "KERNELBAL_SOCKET"
+SOCKET_OPTION = typer.Option(
+    DEFAULT_SOCKET, "--socket", envvar=SOCKET_VARIABLE, readable=False, help="Control socket of the daemon."
+)
+PATIENCE_S: Final = 60.0
+"""How long an answer may take, in seconds; an order waits for its round."""
+
+_NOT_RUNNING: Final = "start it with `systemctl start kernelbal`, or name its socket with --socket"
+_NOT_ALLOWED: Final = "run it as root, or name a group of yours in `api.change_groups` or `api.read_groups`"
+_ERRORS: Final[dict[int, type[KernelbalError]]] = {401: AccessDenied, 403: AccessDenied, 409: OrderRefused}
+
+
+P = TypeVar("P", bound="Part")
+
+
+class ApiClient:
+    """A client of the control API.
+
+    Args:
+        path: of the Unix socket.
+        patience_s: how long an answer may take; None: for ever.
+    """
+
+    def __init__(self, path: Path, patience_s: float | None = PATIENCE_S) -> None:
+        self._path = path
+        self._patience_s = patience_s
+
+    def status(self) -> DirectorStatus:
+        """Return the director's status.
+
+        Raises:
+            NoDaemon: nobody listens at the socket.
+            AccessDenied: this user may not.
+            ApiFailed: the answer cannot be understood.
+        """
+        from kernelbal.model.status import DirectorStatus
+
+        return self._understood(DirectorStatus, self._ask("GET", "/v1/status"))
+
+    def order(self, what: str, request: OrderRequest) -> OrderAnswer:
+        """Give an order: `drain`, `disable` or `enable`.
+
+        Raises:
+            OrderRefused: no such real server or virtual service.
+            NoDaemon, AccessDenied, ApiFailed: as for `status`.
+        """
+        from kernelbal.model.status import OrderAnswer
+
+        body = request.model_dump_json().encode()
+        return self._understood(OrderAnswer, self._ask("POST", f"/v1/real-servers/{what}", body))
+
+    def reload(self) -> ReloadAnswer:
+        """Let the daemon read its documents again.
+
+        Raises:
+            NoDaemon, AccessDenied, ApiFailed: as for `status`.
+        """
+        from kernelbal.model.status import ReloadAnswer
+
+        return self._understood(ReloadAnswer, self._ask("POST", "/v1/reload"))
+
+    def events(self, after: int, limit: int) -> list[Recorded]:
+        """Return events with a number above `after`, the oldest first.
+
+        Raises:
+            NoDaemon, AccessDenied, ApiFailed: as for `status`.
+        """
+        from kernelbal.runtime.api.routes import EventsAnswer
+
+        answer = self._ask("GET", f"/v1/events?after={after}&limit={limit}")
+        return self._understood(EventsAnswer, answer).events
+
+    def follow(self, after: int) -> Iterator[Recorded]:
+        """Yield events as they happen, until the daemon ends.
+
+        Raises:
+            NoDaemon, AccessDenied, ApiFailed: as for `status`.
+        """
+        from http.client import HTTPException
+
+        from kernelbal.model.status import Recorded
+
+        connection, answer = self._open("GET", f"/v1/events?after={after}&follow=1", None)
+        try:
+            for line in answer:
+                if line.strip():
+                    yield self._understood(Recorded, line)
+        except OSError as error:
+            raise ApiFailed(
+                f"the stream of events broke off: {error}", "the daemon's log says why"
+            ) from error
+        finally:
+            connection.close()
+
+    def _ask(self, method: str, target: str, body: bytes | None = None) -> bytes:
+        from http.client import HTTPException
+
+        connection, answer = self._open(method, target, body)
+        try:
+            return answer.read()
+        except (OSError, HTTPException) as error:
+            raise self._broken(error) from error
+        finally:
+            connection.close()
+
+    def _open(self, method: str, target: str, body: bytes | None) -> tuple[HTTPConnection, HTTPResponse]:
+        from http.client import HTTPException
+
+        connection = _connection(self._path, self._patience_s)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        try:
+            connection.request(method, target, body, headers)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise _refusal(answer.status, answer.read())
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise self._broken(error) from error
+        except KernelbalError:
+            connection.close()
+            raise
+        return connection, answer
+
+    def _unreachable(self, error: OSError) -> KernelbalError:
+        if isinstance(error, PermissionError):
+            return AccessDenied(f"this user may not speak to the daemon at {self._path}", _NOT_ALLOWED)
+        return NoDaemon(f"no daemon answers at {self._path}: {error.strerror or error}", _NOT_RUNNING)
+
+    def _broken(self, error: Exception) -> KernelbalError:
+        hint = "`journalctl -u kernelbal` shows its log"
+        why = str(error) or type(error).__name__
+        return ApiFailed(f"the daemon at {self._path} gave no answer: {why}", hint)
+
+    def _understood(self, model: type[P], raw: bytes) -> P:
+        from pydantic import ValidationError
+
+        try:
+            return model.model_validate_json(raw)
+        except ValidationError as error:
+            hint = "command and daemon are of different versions? restart the daemon"
+            raise ApiFailed(
+                f"the daemon's answer is not understood: {error.errors()[0]['msg']}", hint
+            ) from error
+
+
+def _connection(path: Path, patience_s: float | None) -> HTTPConnection:
+    import socket
+    from http.client import HTTPConnection
+
+    class _Unix(HTTPConnection):
+        def connect(self) -> None:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(patience_s)
+            self.sock.connect(os.fspath(path))
+
+    return _Unix("localhost")
+
+
+def _refusal(status: int, raw: bytes) -> KernelbalError:
+    from pydantic import ValidationError
+
+    from kernelbal.model.status import ErrorAnswer
+
+    try:
+        answer = ErrorAnswer.model_validate_json(raw)
+    except ValidationError:
+        answer = ErrorAnswer(error=f"the daemon answered with HTTP status {status}")
+    return _ERRORS.get(status, ApiFailed)(answer.error, answer.hint or None)

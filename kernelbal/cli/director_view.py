@@ -1,0 +1,152 @@
+"""The director's status as people read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernelbal.cli.output import counted
+
+if TYPE_CHECKING:
+    from kernelbal.model.status import DirectorStatus, ServerStatus, ServiceStatus
+
+HEADER = (
+    "real server",
+    "state",
+    "since",
+    "weight",
+    "active",
+    "inactive",
+    "conn/s",
+    "in B/s",
+    "out B/s",
+    "why",
+)
+STALE_S = 30.0
+"""Counts that are older are told so with emphasis."""
+
+
+def age(seconds: float | None) -> str:
+    """Return an age with its largest two units: `5s`, `3m20s`, `2h5m`, `4d1h`; `never` for None."""
+    if seconds is None:
+        return "never"
+    left = max(0, int(seconds))
+    parts = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts[:2]) or "0s"
+
+
+def heading(status: DirectorStatus) -> list[str]:
+    """Return the lines above the services."""
+    reconcile, checker = status.reconcile, status.checker
+    state = "as wanted" if reconcile.converged else f"not as wanted: {reconcile.error}"
+    checks = f"{counted(checker.probes, 'probe')}" if checker.alive else "checker not running"
+    lines = [
+        f"director {status.node}, kernelbal {status.version}, up {age(status.uptime_s)}",
+        f"kernel {state} ({age(reconcile.last_s)} ago), {checks}, counts {age(status.counters_s)} old",
+    ]
+    if status.table.buckets:
+        lines.append(
+            f"connections {status.table.connections}, connection table {status.table.buckets} buckets"
+        )
+    return lines
+
+
+def warnings(status: DirectorStatus) -> list[str]:
+    """Return what needs attention."""
+    found = []
+    if status.config.refused:
+        old = f"the site of {age(status.config.loaded_s)} ago stays in force"
+        found.append(f"the documents on disk are not in force: {status.config.refused}; {old}")
+        found += [f"  {problem}" for problem in status.config.problems]
+    if not status.checker.alive:
+        found.append(f"the health checker does not run; states are {age(status.checker.last_s)} old")
+    if status.counters_s is None or status.counters_s > STALE_S:
+        found.append(f"connection counts are old: {age(status.counters_s)}")
+    if status.table.warning:
+        found.append(status.table.warning)
+    for service in status.virtual_services:
+        for server in service.real_servers:
+            said = dict.fromkeys(check.warning for check in server.checks if check.warning)
+            found += [f"{service.name}, {server_text(server)}: {each}" for each in said]
+    return found
+
+
+def service_title(service: ServiceStatus) -> str:
+    """Return the line above a service's real servers."""
+    mode = service.mode if service.mode == "serving" else service.mode.upper()
+    return (
+        f"{service.name}  {service.address} {service.protocol} {service.ports}  {service.forwarding} "
+        f"{service.scheduler}  {mode} since {age(service.since_s)}, "
+        f"{service.usable} of {len(service.real_servers)} usable, quorum {service.quorum}"
+    )
+
+
+def server_text(server: ServerStatus) -> str:
+    """Return what a real server is called."""
+    where = server.address
+    if server.port:
+        where = f"[{where}]:{server.port}" if ":" in where else f"{where}:{server.port}"
+    return f"{server.name} {where}" if server.name else where
+
+
+def server_row(server: ServerStatus) -> tuple[str, ...]:
+    """Return the row of a real server."""
+    weight = str(server.weight)
+    if server.weight != server.configured_weight:
+        weight = f"{server.weight}/{server.configured_weight}"
+    return (
+        server_text(server),
+        server.state,
+        age(server.since_s),
+        weight,
+        str(server.active),
+        str(server.inactive),
+        _rate(server.connections_per_s),
+        _rate(server.bytes_in_per_s),
+        _rate(server.bytes_out_per_s),
+        why(server),
+    )
+
+
+def why(server: ServerStatus) -> str:
+    """Return why a real server is not simply serving with its weight."""
+    parts = [server.reason] if server.reason else []
+    if server.weight_reason and server.weight_reason not in parts:
+        parts.append(server.weight_reason)
+    admin = server.admin
+    if admin is not None:
+        words = f"{admin.order} by {admin.by}" + (f": {admin.reason}" if admin.reason else "")
+        if words not in parts:
+            parts.append(words)
+        if admin.left_s is not None and not admin.done:
+            parts.append(f"cut in {age(admin.left_s)}")
+    return "; ".join(parts)
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return ""
+    for unit in ("", "k", "M", "G"):
+        if value < 1000:
+            return f"{value:.1f}{unit}".replace(".0", "") if value < 100 else f"{value:.0f}{unit}"
+        value /= 1000
+    return f"{value:.0f}T"
+
+
+def print_status(status: DirectorStatus) -> None:
+    """Print everything."""
+    from kernelbal.cli.output import put, warn
+    from kernelbal.cli.table import print_table
+
+    for line in heading(status):
+        put(line)
+    for service in status.virtual_services:
+        put("")
+        put(service_title(service))
+        if service.real_servers:
+            print_table(HEADER, [server_row(each) for each in service.real_servers])
+    for warning in warnings(status):
+        warn(warning)

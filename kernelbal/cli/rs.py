@@ -1,0 +1,170 @@
+"""`kernelbal rs`: take real servers out of service, and put them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kernelbal.cli.api_client import SOCKET_OPTION
+from kernelbal.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kernelbal.cli.api_client import ApiClient
+    from kernelbal.model.status import OrderAnswer, OrderRequest
+
+app = typer.Typer(help="Drain, disable and enable real servers.", no_args_is_help=True, rich_markup_mode=None)
+
+DRAIN_EPILOG = """Examples:
+
+kernelbal rs drain rs1 --timeout 5m --watch --reason "kernel update"
+
+kernelbal rs drain 10.0.0.11 --service web --hold"""
+DISABLE_EPILOG = """Example:
+
+kernelbal rs disable rs1 --reason "disk broken"   (its connections are cut at once)"""
+ENABLE_EPILOG = """Example:
+
+kernelbal rs enable rs1"""
+LIST_EPILOG = """Example:
+
+kernelbal rs list --service web"""
+
+POLL_S = 1.0
+"""How often a watched drain is looked at, in seconds."""
+
+SERVER_ARGUMENT = typer.Argument(metavar="NAME|ADDRESS", help="Real server; ADDRESS:PORT too.")
+SERVICE_OPTION = typer.Option("", "--service", help="Only in this virtual service; in all by default.")
+REASON_OPTION = typer.Option("", "--reason", help="Why; `kernelbal status` shows it.")
+JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
+
+
+@app.command(epilog=DRAIN_EPILOG)
+def drain(
+    server: str = SERVER_ARGUMENT,
+    service: str = SERVICE_OPTION,
+    timeout: str = typer.Option("", "--timeout", help="Cut what is left after this time: `5m`."),
+    hold: bool = typer.Option(False, "--hold", help="Keep it at weight 0 when drained; never cut."),
+    reason: str = REASON_OPTION,
+    watch: bool = typer.Option(False, "--watch", help="Wait until it is drained, and show how far it is."),
+    socket: Path = SOCKET_OPTION,
+    as_json: bool = JSON_OPTION,
+) -> int:
+    """Give a real server no new connections, and let those that it has end.
+
+    It stays so, over restarts too, until `kernelbal rs enable`.
+    """
+    from kernelbal.cli.api_client import ApiClient
+
+    client = ApiClient(socket)
+    request = _request(server, service, reason, timeout_s=_seconds(timeout), hold=hold)
+    answer = client.order("drain", request)
+    if watch:
+        _watch(client, answer)
+    return _tell(answer, "drained" if watch else "draining", as_json=as_json)
+
+
+@app.command(epilog=DISABLE_EPILOG)
+def disable(
+    server: str = SERVER_ARGUMENT,
+    service: str = SERVICE_OPTION,
+    reason: str = REASON_OPTION,
+    socket: Path = SOCKET_OPTION,
+    as_json: bool = JSON_OPTION,
+) -> int:
+    """Take a real server out of service at once; its connections are cut."""
+    from kernelbal.cli.api_client import ApiClient
+
+    answer = ApiClient(socket).order("disable", _request(server, service, reason))
+    return _tell(answer, "disabled", as_json=as_json)
+
+
+@app.command(epilog=ENABLE_EPILOG)
+def enable(
+    server: str = SERVER_ARGUMENT,
+    service: str = SERVICE_OPTION,
+    socket: Path = SOCKET_OPTION,
+    as_json: bool = JSON_OPTION,
+) -> int:
+    """Put a drained or disabled real server back into service."""
+    from kernelbal.cli.api_client import ApiClient
+
+    answer = ApiClient(socket).order("enable", _request(server, service, ""))
+    return _tell(answer, "enabled", as_json=as_json)
+
+
+@app.command("list", epilog=LIST_EPILOG)
+def list_servers(
+    service: str = SERVICE_OPTION, socket: Path = SOCKET_OPTION, as_json: bool = JSON_OPTION
+) -> int:
+    """Show real servers with their states, one line per virtual service."""
+    from kernelbal.cli.api_client import ApiClient
+    from kernelbal.cli.director_view import HEADER, server_row
+    from kernelbal.cli.output import put_json
+    from kernelbal.cli.status import only
+    from kernelbal.cli.table import print_table
+
+    services = only(ApiClient(socket).status(), service).virtual_services
+    pairs = [(each.name, server) for each in services for server in each.real_servers]
+    if as_json:
+        put_json({"real_servers": [{"service": name, **server.model_dump()} for name, server in pairs]})
+    else:
+        print_table(("service", *HEADER), [(name, *server_row(server)) for name, server in pairs])
+    return ExitCode.OK
+
+
+def _request(server: str, service: str, reason: str, **more: Any) -> OrderRequest:  # noqa: ANN401 - fields of the model
+    from pydantic import ValidationError
+
+    from kernelbal.model.status import OrderRequest
+
+    try:
+        return OrderRequest(server=server, service=service or None, reason=reason, **more)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _seconds(text: str) -> float | None:
+    from kernelbal.model.units import parse_duration
+
+    if not text:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--timeout") from error
+
+
+def _tell(answer: OrderAnswer, done: str, *, as_json: bool) -> int:
+    from kernelbal.cli.director_view import server_text
+    from kernelbal.cli.output import put, put_json
+
+    if as_json:
+        put_json(answer.model_dump())
+        return ExitCode.OK
+    for service, server in zip(answer.services, answer.servers, strict=True):
+        connections = server.active + server.inactive
+        left = f", {connections} connections" if done == "draining" else ""
+        put(f"{done}: {server_text(server)} in {service}{left}")
+    return ExitCode.OK
+
+
+def _watch(client: ApiClient, answer: OrderAnswer) -> None:
+    """Wait until no draining real server of an order is left; Ctrl-C ends the watch, not the drain."""
+    import time
+
+    from kernelbal.cli.drain_progress import DrainProgress, find, watched
+    from kernelbal.cli.progress import share_bar
+
+    wanted, progress = watched(answer), DrainProgress()
+    with share_bar("draining") as show:
+        while True:
+            draining = [each for each in find(client.status(), wanted) if each.state == "draining"]
+            progress.look(sum(each.active + each.inactive for each in draining), time.monotonic())
+            cuts = [each.admin.left_s for each in draining if each.admin and each.admin.left_s is not None]
+            show(progress.most - progress.left, progress.most, progress.text(max(cuts, default=None)))
+            if not draining:
+                return
+            time.sleep(POLL_S)

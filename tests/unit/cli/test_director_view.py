@@ -1,0 +1,86 @@
+"""The director's status as people read it."""
+
+import pytest
+
+from kernelbal.cli.director_view import age, heading, server_row, service_title, warnings, why
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.testing.fake_control import (
+    director_status,
+    down_server_status,
+    server_status,
+    service_status,
+)
+from tests.unit.cli.daemon import Daemon
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "never"), (0, "0s"), (0.9, "0s"), (59.9, "59s"), (60, "1m"), (3725, "1h2m"), (90000, "1d1h")],
+)
+def test_age_has_two_units_at_most(seconds: float | None, text: str) -> None:
+    assert age(seconds) == text
+
+
+def test_heading_says_how_old_things_are() -> None:
+    assert heading(director_status())[1] == "kernel as wanted (3s ago), 2 probes, counts 1s old"
+
+
+def test_service_line_shouts_when_it_does_not_serve() -> None:
+    sorry = service_status().model_copy(update={"mode": "sorry"})
+    assert "SORRY since 2h, 1 of 2 usable, quorum 1" in service_title(sorry)
+
+
+def test_row_of_one_that_is_down() -> None:
+    row = server_row(down_server_status())
+    assert row[:4] == ("rs2 10.0.0.12", "down", "1m1s", "0/100")
+    assert row[-1] == "http: no answer within 4 s; down"
+
+
+def test_ipv6_with_a_port_stands_in_brackets() -> None:
+    server = server_status("2001:db8::1", None).model_copy(update={"port": 8080})
+    assert server_row(server)[0] == "[2001:db8::1]:8080"
+    assert why(server) == ""
+
+
+def test_what_is_stale_or_refused_is_warned_of() -> None:
+    status = director_status()
+    config = status.config.model_copy(update={"refused": "2 problems", "problems": ["site.yaml:1:1: x"]})
+    checker = status.checker.model_copy(update={"alive": False, "last_s": 75.0})
+    server = server_status()
+    check = server.checks[0].model_copy(update={"warning": "the certificate expires in 3 days"})
+    web = service_status(servers=[server.model_copy(update={"checks": [check]})])
+    bad = status.model_copy(
+        update={"config": config, "checker": checker, "counters_s": 40.0, "virtual_services": [web]}
+    )
+    assert warnings(status) == []
+    assert warnings(bad) == [
+        "the documents on disk are not in force: 2 problems; the site of 2h ago stays in force",
+        "  site.yaml:1:1: x",
+        "the health checker does not run; states are 1m15s old",
+        "connection counts are old: 40s",
+        "web, rs1 10.0.0.11: the certificate expires in 3 days",
+    ]
+
+
+def test_status_of_one_service(daemon: Daemon) -> None:
+    daemon.control.now = director_status([service_status("web"), service_status("mail", [])])
+    said = daemon.say("status", "--service", "mail")
+    assert said.code == ExitCode.OK
+    assert "mail  192.0.2.10" in said.out
+    assert "web" not in said.out
+    said = daemon.say("status", "--service", "dns")
+    assert (said.code, said.out) == (ExitCode.FAILED, "")
+    assert "there are: web, mail" in said.err
+
+
+def test_status_is_watched_until_the_daemon_is_gone(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(seconds: float) -> None:
+        daemon.slept.append(seconds)
+        if len(daemon.slept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    said = daemon.say("status", "--watch", "--interval", "5")
+    assert said.code == ExitCode.INTERRUPTED
+    assert said.out.count("director lb1") == 3
+    assert daemon.slept == [5.0] * 3
