@@ -142,4 +142,6 @@ def _measure(contender: Contender, trial: Trial, listener: Asked, cost: Cost) ->
     )
 
 
-CONTENDERS: Final[tuple[Callable[[Trial], HealthSample], ...]] = (keepalived, kernelbal)
+Contestant: TypeAlias = Callable[[Trial], HealthSample]
+"""Measures one contender."""
+CONTENDERS: Final[tuple[Contestant, ...]] = (keepalived, kernelbal)

@@ -1,0 +1,26 @@
+"""Every kind of probe has its driver, and all run side by side."""
+
+import os
+import pwd
+
+from kernelbal.health.checks.table import Transport, plan_of
+from kernelbal.model.check import NoCheck, ScriptCheck, SshCheck, TcpCheck, UdpCheck
+from kernelbal.model.health import Health
+from tests.unit.runtime.checker.desk import Desk, probe, serving
+
+
+def test_different_probes_run_side_by_side() -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    with serving(lambda connection: connection.sendall(b"SSH-2.0-x\r\n")) as port, Desk() as desk:
+        probes = [
+            probe(NoCheck(), key="none"),
+            probe(TcpCheck(), port, key="connect"),
+            probe(SshCheck(), port, key="stream"),
+            probe(UdpCheck(), port, key="datagram"),
+            probe(ScriptCheck(argv=("/bin/true",), user=me), key="script"),
+        ]
+        assert {plan_of(each).transport for each in probes} == set(Transport) - {Transport.ICMP}
+        desk.send(*probes)
+        desk.until(lambda: len(desk.states) == len(probes))
+    down = {"datagram"}  # the kernel says that nobody listens
+    assert {key for key, state in desk.states.items() if state.health is Health.DOWN} == down
