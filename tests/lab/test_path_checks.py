@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -31,7 +32,8 @@ from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler
 from kernelbal.testing.memory_store import MemoryStore
-from tests.lab.commands import NODE
+from tests.lab.commands import NODE, Operator
+from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
 
 pytestmark = pytest.mark.needs_ipvs
@@ -63,6 +65,28 @@ HOLDING, NOT_HOLDING = True, False
 PATIENCE_S = 30.0
 
 
+def site_of(
+    method: Method,
+    virtual: str,
+    protocol: str = "tcp",
+    port: str = "80",
+    *,
+    check: str = "tcp: {}",
+    networks: str = NETWORKS,
+) -> str:
+    """The site file for a method."""
+    return SITE.format(
+        networks=networks,
+        virtual=virtual,
+        protocol=protocol,
+        port=port,
+        forwarding=method.forwarding,
+        extra=method.extra,
+        check=check,
+        servers=", ".join(f'{{address: "{address}"}}' for address in REAL[method.real]),
+    )
+
+
 @dataclass
 class Watched:
     """A director that checks real servers through a virtual address.
@@ -83,16 +107,8 @@ class Watched:
 
     def __post_init__(self) -> None:
         self.virtual = self.virtual or VIRTUAL[self.lab.topology.name][self.method.virtual]
-        servers = ", ".join(f'{{address: "{address}"}}' for address in REAL[self.method.real])
-        text = SITE.format(
-            networks=self.networks,
-            virtual=self.virtual,
-            protocol=self.protocol,
-            port=self.port,
-            forwarding=self.method.forwarding,
-            extra=self.method.extra,
-            check=self.check,
-            servers=servers,
+        text = site_of(
+            self.method, self.virtual, self.protocol, self.port, check=self.check, networks=self.networks
         )
         self.site = Site.model_validate(yaml.safe_load(text))
         self.plan: ProbePlan = plan_probes(self.site)
@@ -401,3 +417,27 @@ def test_requests_of_many_packets_arrive(lab: LabFactory, method: Method, holds:
     headers = ", ".join(f"X-{number}: {'y' * 1000}" for number in range(5))
     found = Watched(made, method, check=f"http: {{headers: {{{headers}}}}}", holds=holds).probe()
     assert found.through == ALL_GOOD
+
+
+def test_the_daemon_keeps_clients_from_a_real_server_without_the_virtual_address(
+    lab: LabFactory, tmp_path: Path
+) -> None:
+    made = prepared(lab("one-arm"), DSR[4], without="rs2")
+    lab.serve(made.real_servers)
+    virtual = VIRTUAL["one-arm"][4]
+    daemon = Daemon(Operator(made, tmp_path))
+    daemon.at.write(site_of(DSR[4], virtual, networks=""))
+    daemon.start()
+    try:
+        daemon.await_line(r"10\.0\.0\.12.*virtual address is probably missing on its `lo`")
+        assert http_counts(made.client, virtual, count=6) == {"rs1": 3, "rs3": 3}
+        began = len(daemon.log())
+        direct(made["rs2"], virtual)
+        daemon.await_line(r"real_server\.up.*10\.0\.0\.12", after=began)
+        assert set(http_counts(made.client, virtual, count=9)) == {"rs1", "rs2", "rs3"}
+        began = len(daemon.log())
+        made["rs2"].run(["ip", "address", "del", f"{virtual}/32", "dev", "lo"])
+        daemon.await_line(r"real_server\.down.*10\.0\.0\.12.*virtual address", after=began)
+        assert http_counts(made.client, virtual, count=6) == {"rs1": 3, "rs3": 3}
+    finally:
+        assert daemon.end() == 0
