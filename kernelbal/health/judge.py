@@ -9,7 +9,7 @@ from kernelbal.health.adaptive import reading_of
 from kernelbal.health.decision import Facts, Memory, ServerMemory
 from kernelbal.health.orders import OrderBook
 from kernelbal.health.path_cause import explain_path
-from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, QUIESCED, SERVING, UNKNOWN
+from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, IN_SERVICE, QUIESCED, SERVING, UNKNOWN
 from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, ServerKey, Wish
 from kernelbal.model.site import RealServer, VirtualService
 from kernelbal.model.standing import Admin, Order
@@ -70,6 +70,8 @@ class _Checked(NamedTuple):
 
 _UP: Final = _Checked(Health.UP)
 _NO_STATE: Final = ProbeState()
+_WAS_UP: Final = IN_SERVICE | {QUIESCED}
+"""Who stands so has been found up, and is taken to be so until there is a result again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,11 @@ class Judge:
     ) -> tuple[str, str]:
         if checked.health is Health.DOWN:
             return DOWN, self._why_down(service, checked.key)
-        if checked.health is Health.UNKNOWN and not before.up:
-            return UNKNOWN, "not checked yet"
+        if checked.health is Health.UNKNOWN:
+            if before.state == DOWN:
+                return DOWN, "not checked since its check changed; it was down before"
+            if before.state not in _WAS_UP:
+                return UNKNOWN, "not checked yet"
         if reading is not None and reading.wish in (Wish.DOWN, Wish.MAINT):
             return DOWN, f"its agent says `{reading.text}`"
         if server.weight == 0:
@@ -149,7 +154,7 @@ class Judge:
         if reading is not None and reading.wish is Wish.DRAIN:
             return QUIESCED, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
-            return SERVING, "not checked yet since its check changed; it was up before"
+            return SERVING, "not checked since its check changed; it was up before"
         return SERVING, ""
 
     def _why_down(self, service: VirtualService, key: str) -> str:

@@ -88,6 +88,18 @@ def test_one_whose_check_is_new_stays_as_it_was() -> None:
     assert scene.last.events == ()
 
 
+@pytest.mark.parametrize("more", ["", "all_down: withdraw\n    quorum: 3"])
+def test_one_whose_check_is_new_stays_down_or_on_standby(more: str) -> None:
+    scene = Scene.started(more)
+    scene.down(B)
+    before = scene.later(1)
+    scene.states.clear()
+    after = scene.later(1)
+    assert after.overlay == before.overlay
+    assert scene.later(1).overlay == before.overlay
+    assert scene.view(B).reason == "not checked since its check changed; it was down before"
+
+
 def test_without_a_check_it_is_up() -> None:
     scene = Scene(site_of(check="none: {}"))
     scene.decide(starting=True)
