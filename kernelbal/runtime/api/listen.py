@@ -73,8 +73,7 @@ def _make_room(path: Path) -> None:
 
 def _grant(path: Path, groups: list[int]) -> None:
     """Let members of some groups connect; what they may do is decided by their credentials."""
-    if len(groups) == 1:
-        os.chown(path, -1, groups[0])
+    if len(groups) == 1 and _handed_over(path, groups[0]):
         path.chmod(0o660)
     elif groups:
         try:
@@ -82,6 +81,15 @@ def _grant(path: Path, groups: list[int]) -> None:
         except OSError:
             # The file system has no access lists: everybody can connect, and is told that they may not.
             path.chmod(0o666)
+
+
+def _handed_over(path: Path, group: int) -> bool:
+    """Give a file to a group; False without CAP_CHOWN, which the unit leaves out; lists need none."""
+    try:
+        os.chown(path, -1, group)
+    except PermissionError:
+        return False
+    return True
 
 
 def _access_list(groups: list[int]) -> bytes:
