@@ -209,6 +209,7 @@ class TestDocuments:
             bench.write(SITE.replace("interval: 5s", "interval: 7s"))
             await bench.director.reload("root")
             assert bench.weights() == BOTH
+            assert [state.health for state in bench.checker.states.values()] == [Health.UP] * 2
             await asyncio.sleep(60)
             assert bench.weights() == BOTH
 
