@@ -95,8 +95,6 @@ class ApiClient:
         Raises:
             NoDaemon, AccessDenied, ApiFailed: as for `status`.
         """
-        from http.client import HTTPException
-
         from kernelbal.model.status import Recorded
 
         connection, answer = self._open("GET", f"/v1/events?after={after}&follow=1", None)

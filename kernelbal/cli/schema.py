@@ -18,10 +18,12 @@ Then begin site.yaml with this line:
 
 
 class Document(Enum):
-    """The documents that people write."""
+    """The documents that people write, and what programs read."""
 
     SITE = "site"
     NODE = "node"
+    API = "api"
+    METRICS = "metrics"
 
 
 class Format(Enum):
@@ -39,11 +41,23 @@ def schema(
     document: Document = DOCUMENT_ARGUMENT,
     output: Format = FORMAT_OPTION,
 ) -> int:
-    """Print the JSON Schema of a document."""
+    """Print the JSON Schema of a document; of `api`, the OpenAPI document."""
     from kernelbal.cli.output import put
     from kernelbal.config.reference import json_schema, reference
     from kernelbal.model.site import Node, Site
 
+    if document in (Document.API, Document.METRICS):
+        put(_interface(document, output).rstrip("\n"))
+        return ExitCode.OK
     model = Site if document is Document.SITE else Node
     put(json_schema(model) if output is Format.JSON else reference(model).rstrip("\n"))
     return ExitCode.OK
+
+
+def _interface(document: Document, output: Format) -> str:
+    from kernelbal.runtime.api import openapi
+    from kernelbal.runtime.api.reference import api_page, metrics_json, metrics_page
+
+    if document is Document.API:
+        return openapi.openapi_json() if output is Format.JSON else api_page()
+    return metrics_json() if output is Format.JSON else metrics_page()

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from kernelbal.model.status import CheckStatus, DirectorStatus, Part, ServerStatus, ServiceStatus
+from kernelbal.model.status import CheckStatus, DirectorStatus, ServerStatus, ServiceStatus
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Content type of the text format."""
@@ -325,25 +325,3 @@ def render(status: DirectorStatus) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_FromStatus(status))
     return generate_latest(registry)
-
-
-class MetricName(Part):
-    """A metric, for the reference."""
-
-    name: str
-    kind: str
-    labels: list[str]
-    meaning: str
-
-
-def described() -> list[MetricName]:
-    """Return what there is to know of each metric."""
-    return [
-        MetricName(
-            name=each.name,
-            kind="counter" if each.counter else "gauge",
-            labels=list(each.labels),
-            meaning=each.help,
-        )
-        for each in METRICS
-    ]

@@ -1,0 +1,50 @@
+"""Bodies of requests."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from kernelbal.testing.fake_control import FakeControl
+from tests.unit.runtime.api.asking import JSON, ask, run
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b'{"server": ', 400, "Invalid JSON"),
+        (b"[]", 400, "object"),
+        (b"{}", 400, "server: Field required"),
+        (b'{"server": "a", "servr": 1}', 400, "servr: unknown field"),
+        (b'{"server": 5}', 400, "server: Input should be a valid string"),
+        (b'{"server": "a", "timeout_s": -1}', 400, "timeout_s: "),
+        (b'{"server": "a", "timeout_s": NaN}', 400, ""),
+        (b"\xff\xfe", 400, "Invalid JSON"),
+        (b'{"server": "' + b"x" * 70000 + b'"}', 413, "longer than 65536 bytes"),
+    ],
+    ids=["cut", "list", "empty", "unknown", "type", "range", "nan", "bytes", "long"],
+)
+def test_bad_body_is_refused_and_the_field_is_named(
+    tmp_path: Path, body: bytes, status: int, words: str
+) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        got, answer = await ask(session, "POST", "/v1/real-servers/drain", data=body, headers=JSON)
+        assert got == status
+        assert words in answer["error"]
+        assert control.orders == []
+
+    run(tmp_path, play)
+
+
+def test_body_without_a_length_is_limited_too(tmp_path: Path) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b" " * 1024
+
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        got, answer = await ask(session, "POST", "/v1/real-servers/drain", data=endless(), headers=JSON)
+        assert (got, list(answer)) == (413, ["error", "hint"])
+        assert control.orders == []
+
+    run(tmp_path, play)

@@ -1,0 +1,98 @@
+"""What is answered to each request."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from kernelbal.model.standing import Admin
+from kernelbal.testing.fake_control import FakeControl, recorded
+from tests.unit.runtime.api.asking import ask, run
+
+
+def test_status_and_one_service_and_life(tmp_path: Path) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        status, document = await ask(session, "GET", "/v1/status")
+        assert (status, document["schema"], document["node"]) == (200, 1, "lb1")
+        assert document == json.loads(control.now.model_dump_json(by_alias=True))
+        assert (await ask(session, "GET", "/v1/virtual-services/web"))[1]["name"] == "web"
+        assert await ask(session, "GET", "/v1/virtual-services/mail") == (
+            404,
+            {"error": "there is no virtual service `mail`", "hint": "there are: web"},
+        )
+        assert await ask(session, "GET", "/v1/live") == (200, {"alive": True})
+
+    run(tmp_path, play)
+
+
+def test_orders_carry_their_words_and_who_gave_them(tmp_path: Path) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        body = {"server": "rs1", "service": "web", "timeout_s": 60, "hold": True, "reason": "kernel"}
+        status, answer = await ask(session, "POST", "/v1/real-servers/drain", json=body)
+        assert (status, answer["services"], answer["servers"][0]["state"]) == (200, ["web"], "draining")
+        await ask(session, "POST", "/v1/real-servers/disable", json={"server": "rs2"})
+        await ask(session, "POST", "/v1/real-servers/enable", json={"server": "rs2"})
+        assert [each[0] for each in control.orders] == [Admin.DRAIN, Admin.DISABLE, None]
+        assert control.orders[0][1].model_dump() == body
+        assert {each[2] for each in control.orders} == {"root"}
+        status, answer = await ask(session, "POST", "/v1/real-servers/drain", json={"server": "rs9"})
+        assert (status, answer["hint"]) == (409, "there are: rs1, rs2")
+
+    run(tmp_path, play)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/", 404, "nothing at this path"),
+        ("GET", "/v1/status/", 404, "nothing at this path"),
+        ("GET", "/v1/../metrics%00", 404, "nothing at this path"),
+        ("POST", "/v1/status", 405, "POST is not possible here"),
+        ("GET", "/v1/reload", 405, "GET is not possible here"),
+        ("GET", "/v1/status?verbose=1", 400, "verbose: unknown field"),
+        ("GET", "/v1/events?after=x", 400, "after: "),
+        ("GET", "/v1/events?limit=0", 400, "limit: "),
+        ("GET", "/v1/events?folow=1", 400, "folow: unknown field"),
+        ("GET", "/v1/events?after=1&after=2", 400, "after: given twice"),
+    ],
+)
+def test_wrong_request_is_told_what_is_wrong(
+    tmp_path: Path, method: str, path: str, status: int, words: str
+) -> None:
+    async def play(session: aiohttp.ClientSession, _: FakeControl, __: Path) -> None:
+        got, answer = await ask(session, method, path)
+        assert (got, list(answer)) == (status, ["error", "hint"])
+        assert words in answer["error"]
+
+    run(tmp_path, play)
+
+
+def test_events_in_a_window(tmp_path: Path) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        control.events = [recorded(each) for each in range(1, 6)]
+        _, document = await ask(session, "GET", "/v1/events?after=2&limit=2")
+        assert [each["seq"] for each in document["events"]] == [3, 4]
+
+    run(tmp_path, play)
+
+
+def test_order_is_carried_out_even_when_the_client_hangs_up(tmp_path: Path) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, path: Path) -> None:
+        control.gate.clear()
+        _, writer = await asyncio.open_unix_connection(str(path))
+        body = b'{"server": "rs1"}'
+        writer.write(
+            b"POST /v1/real-servers/drain HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body) + body
+        )
+        await ask(session, "GET", "/v1/live")
+        await asyncio.sleep(0.05)
+        writer.close()
+        await ask(session, "GET", "/v1/live")
+        control.gate.set()
+        while not control.orders:  # noqa: ASYNC110 - the stand-in has no event for it
+            await asyncio.sleep(0)
+
+    run(tmp_path, play)

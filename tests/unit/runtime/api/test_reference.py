@@ -1,0 +1,29 @@
+"""The reference pages of the API and of the metrics."""
+
+from pathlib import Path
+
+import pytest
+
+from kernelbal.cli.app import run
+from kernelbal.runtime.api.reference import api_page, metrics_json, metrics_page
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.mark.parametrize(("name", "page"), [("api", api_page()), ("metrics", metrics_page())])
+def test_page_is_current(name: str, page: str) -> None:
+    command = f"kernelbal schema {name} --format markdown > docs/reference/{name}.md"
+    assert (ROOT / f"docs/reference/{name}.md").read_text(encoding="utf-8") == page, f"run: {command}"
+
+
+def test_pages_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "metrics"]) == 0
+    assert capsys.readouterr().out == metrics_json() + "\n"
+    assert run(["schema", "api", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == api_page()
+
+
+def test_page_names_fields_with_types() -> None:
+    lines = api_page().splitlines()
+    assert any(line.startswith("| `POST /v1/reload` | change | Read the documents again") for line in lines)
+    assert "| `order` | `drain`, `disable` |  |" in lines
