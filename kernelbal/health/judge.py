@@ -162,4 +162,6 @@ class Judge:
         direct = self.plan.causes.get(key)
         if direct is None:
             return state.reason
-        return explain_path(state, self.facts.states.get(direct), service.forwarding)
+        timing = self.plan.probes[key].timing
+        failing_s = (timing.fall - 1) * timing.interval_s + timing.timeout_s
+        return explain_path(state, self.facts.states.get(direct), service.forwarding, failing_s)

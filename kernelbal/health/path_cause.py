@@ -65,13 +65,17 @@ _NO_ROUTE_CAUSE: Final = (
 _ANSWER_CAUSE: Final = "it answers otherwise on the virtual address than on its own"
 
 
-def explain_path(through: ProbeState, direct: ProbeState | None, forwarding: ForwardingName) -> str:
+def explain_path(
+    through: ProbeState, direct: ProbeState | None, forwarding: ForwardingName, failing_s: float = 0.0
+) -> str:
     """Return why a real server is not good through the virtual address, in one line.
 
     Args:
         through: state of the probe through the virtual address.
         direct: state of the same probe by the real server's own address; None when there is none.
         forwarding: how the virtual service forwards.
+        failing_s: how long the probe through the virtual address had failed when it went down. What its own
+            address said within that time tells whether it was the path alone.
 
     Returns:
         The reason of `through` with the likely cause; that of `direct` when the real server itself is bad;
@@ -87,7 +91,7 @@ def explain_path(through: ProbeState, direct: ProbeState | None, forwarding: For
     if direct is None or direct.health is Health.UNKNOWN:
         return f"{through.reason} (through the virtual address)"
     cause = _CAUSES.get(forwarding, {}).get(found, _ANSWER_CAUSE)
-    if through.health is Health.DOWN and (direct.last_at or 0.0) < through.since_at:
+    if through.health is Health.DOWN and (direct.last_at or 0.0) < through.since_at - failing_s:
         return f"{through.reason}; if it is still good by its own address: {cause}"
     return f"{through.reason}, but good by its own address: {cause}"
 

@@ -60,6 +60,12 @@ def test_what_was_good_before_the_path_failed_is_not_known_to_be_good_still() ->
     assert told.startswith(f"{SILENT}; if it is still good by its own address: the virtual address")
 
 
+def test_what_was_good_while_the_path_failed_was_the_path_alone() -> None:
+    direct = GOOD._replace(last_at=100.0)
+    assert "if it is still good" in explain_path(bad(SILENT), direct, DSR, failing_s=19.0)
+    assert ", but good by its own address: " in explain_path(bad(SILENT), direct, DSR, failing_s=20.0)
+
+
 @pytest.mark.parametrize("direct", [None, ProbeState()], ids=["not probed", "not probed yet"])
 def test_without_a_word_from_its_own_address_there_is_no_guess(direct: ProbeState | None) -> None:
     assert explain_path(bad(SILENT), direct, DSR) == f"{SILENT} (through the virtual address)"
