@@ -25,6 +25,8 @@ IDLE_WAIT_S: Final = 1.0
 LATE_WINDOW_S: Final = 10.0
 LATE_S: Final = 0.5
 """Lateness of 1 in 100 probes from which operators are told."""
+GARBAGE_THRESHOLD: Final = 20_000
+"""New objects after which cycles among them are looked for; runs of probes leave hardly any."""
 _READ_BYTES: Final = 256 * 1024
 
 
@@ -165,6 +167,7 @@ class Checker:
         limits.raise_descriptors(len(self._tasks))
         gc.collect()
         gc.freeze()  # thousands of probes that stay need not be looked at again and again
+        gc.set_threshold(GARBAGE_THRESHOLD)
 
     def _new_task(self, probe: Probe, state: ProbeState) -> Task | None:
         try:

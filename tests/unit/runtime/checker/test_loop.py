@@ -152,7 +152,8 @@ def test_out_of_descriptors_nothing_counts_one_notice_is_sent_and_it_resumes_by_
         for report in reports:
             notices += report.notices
             good += report.states.get("good", ProbeState()).health is Health.UP
-            assert "connection refused" not in {state.reason for state in report.states.values()}
+            reasons = {state.reason for state in report.states.values()}
+            assert all(not reason or reason.startswith(("timeout", "not probed")) for reason in reasons)
             if notices and good >= 2:
                 break
     assert limit[0] > FEW_DESCRIPTORS

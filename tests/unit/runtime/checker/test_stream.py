@@ -7,8 +7,11 @@ import time
 
 import pytest
 
+from kernelbal.health.checks.dialogue import Step, Verdict
+from kernelbal.health.checks.table import ProbeMeans, Transport
 from kernelbal.model.check import HttpCheck, SmtpCheck, SshCheck, TextAgent
 from kernelbal.model.health import Health, Timing, Wish
+from kernelbal.runtime.checker import loop
 from tests.unit.runtime.checker.desk import Desk, Handler, free_port, probe, serving
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -87,6 +90,29 @@ def test_a_server_that_never_stops_sending_cannot_hold_up_others() -> None:
     assert desk.states["good"].health is Health.UP
     assert desk.states["endless"].health is Health.DOWN
     assert took_s < 3, "it was judged by the first part of its reply, not by the timeout"
+
+
+class Patient:
+    """A dialogue that never has enough."""
+
+    awaited = "end"
+
+    def begin(self) -> Step:
+        return Step(b"?")
+
+    def receive(self, _data: bytes) -> Step:
+        return Step()
+
+    def end(self) -> Verdict:
+        return Verdict(True)
+
+
+def test_also_a_dialogue_that_never_has_enough_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    means = ProbeMeans(Transport.STREAM, lambda _entropy: Patient())
+    monkeypatch.setattr(loop, "plan_of", lambda _probe: means)
+    with serving(endless) as port, Desk() as desk:
+        state = desk.result(probe(HttpCheck(), port, timing=Timing(5.0, 4.0, 1, 1)))
+    assert state.reason == "more than 256 KiB while end was due"
 
 
 def test_a_port_that_refuses() -> None:

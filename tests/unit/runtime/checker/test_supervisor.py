@@ -14,7 +14,7 @@ import pytest
 
 from kernelbal.health.wire import Report
 from kernelbal.model.check import NoCheck
-from kernelbal.model.health import Health, ProbeState, Timing
+from kernelbal.model.health import Timing
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from tests.unit.runtime.checker.desk import LIMIT_S, probe
 
@@ -89,11 +89,11 @@ def test_reports_come_and_the_checker_ends_with_the_supervisor() -> None:
 def test_a_checker_that_is_killed_is_started_anew_and_counts_on() -> None:
     async def play() -> None:
         watch = Watch()
-        watch.supervisor.set_probes({NONE.key: NONE}, {NONE.key: ProbeState(Health.UP, 5.0)})
+        watch.supervisor.set_probes({NONE.key: NONE}, {})
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(watch.supervisor.run())
             await watch.until(watch.is_up)
-            first = watch.supervisor.pid
+            first, since_at = watch.supervisor.pid, watch.reports[-1].states[NONE.key].since_at
             assert first is not None
             os.kill(first, signal.SIGKILL)
             await watch.until(lambda: bool(watch.lost))
@@ -101,7 +101,7 @@ def test_a_checker_that_is_killed_is_started_anew_and_counts_on() -> None:
             watch.reports.clear()
             await watch.until(watch.is_up)
             assert watch.supervisor.pid != first
-            assert watch.reports[-1].states[NONE.key].since_at == 5.0, "the last state was handed on"
+            assert watch.reports[-1].states[NONE.key].since_at == since_at, "the last state was handed on"
             await stopped(running)
         assert watch.supervisor.restarts == 1
         assert watch.lost == ["the checker ended (exit status -9)"]
