@@ -1,4 +1,6 @@
-"""One look at a distribution's stock kernel: modules load by themselves, and the lab works there too."""
+"""One look at a distribution's stock kernel: modules load by themselves, without a capability for it, and the
+lab works there too.
+"""
 
 import sys
 from pathlib import Path
@@ -10,9 +12,13 @@ from kernelbal.lab.backends.qemu import QemuBackend
 
 SMOKE = """\
 set -e
-ipvsadm -A -t 192.0.2.1:80 -s mh
+modprobe --remove ip_vs
+as_the_unit="setpriv --bounding-set=-all,+net_admin,+net_raw,+setuid,+setgid,+kill --no-new-privs"
+$as_the_unit "$0" -c "from kernelbal.kernel.ipvs.table import IpvsTable; IpvsTable.open().close()"
+grep -qw ip_vs /proc/modules
+$as_the_unit ipvsadm -A -t 192.0.2.1:80 -s mh
 grep -qw ip_vs_mh /proc/modules
-nft add table inet smoke
+$as_the_unit nft add table inet smoke
 "$0" -m pytest -q -p no:cacheprovider tests/lab/test_guest.py
 """
 LIMIT_S = 600.0
