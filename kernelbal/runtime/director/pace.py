@@ -1,11 +1,11 @@
 """How often something is read whose price depends on the size of the site.
 
-A reading that took `c` seconds of one core is repeated after `c / share` seconds, within bounds: so it never
-takes more than that share of a core. On a 2 GHz core the whole IPVS table of 1,000 real servers takes about
-2 ms and is compared every half second; that of 100,000 takes some 0.2 s and is compared every 20 s. What a
-glance shows, the number of services and of the real servers of each IPv4 service, takes 2 ms for 2,000
-services and is looked at every quarter of a second: so what is removed by hand is missed within a second in
-a site of any size, and only a changed weight or an IPv6 real server may wait for the whole table.
+A reading that took `c` seconds of one core is repeated after `c / share` seconds, within bounds, so that
+watching takes at most two hundredths of a core. A glance, which shows the number of services and that of the
+real servers of each IPv4 service, costs a few milliseconds for thousands of services; so what is removed by
+hand is missed within a second in a site of any size. The whole table shows the rest: changed weights, and
+IPv6 real servers. Reading 100,000 real servers took 0.4 to 1.1 s where docs/reference/benchmarks.md was
+measured: of 1,000 it is compared every half second or so, of 100,000 once a minute, and a resync comes first.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-GLANCE_SHARE: Final = 0.01
-TABLE_SHARE: Final = 0.01
+GLANCE_SHARE: Final = 0.005
+TABLE_SHARE: Final = 0.015
 COUNTER_SHARE: Final = 0.01
 ASKED_SHARE: Final = 0.1
 """Share of a core for counters while somebody looks at them."""
@@ -45,7 +45,12 @@ class Pace:
         """Note what a reading took, in seconds of a core, and set when the next one is due."""
         old = cost_s if self.cost_s is None else self.cost_s
         self.cost_s = NEWEST_WEIGHS * cost_s + (1 - NEWEST_WEIGHS) * old
-        self.next_at = now + min(max(self.cost_s / self.share, self.shortest_s), self.longest_s)
+        self.next_at = now + self.wait_s
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait between two readings, in seconds."""
+        return min(max((self.cost_s or 0.0) / self.share, self.shortest_s), self.longest_s)
 
 
 class Look(Enum):
@@ -62,7 +67,7 @@ class Looks:
     def __init__(self) -> None:
         self._paces = {
             Look.GLANCE: Pace(GLANCE_SHARE, 0.25, 5.0),
-            Look.TABLE: Pace(TABLE_SHARE, 0.5, 30.0),
+            Look.TABLE: Pace(TABLE_SHARE, 0.5, 60.0),
             Look.COUNTERS: Pace(COUNTER_SHARE, 2.0, 60.0),
         }
         self._asked_at = float("-inf")
@@ -95,4 +100,4 @@ class Looks:
         """Note that a round has just read everything."""
         for look in (Look.GLANCE, Look.TABLE):
             pace = self._paces[look]
-            pace.next_at = max(pace.next_at, now + pace.shortest_s)
+            pace.next_at = max(pace.next_at, now + pace.wait_s)

@@ -36,6 +36,8 @@ REST: Final = 1.0
 """Rest after a round, as a multiple of how long it took: rounds never take more than half of the time."""
 RESYNC_S: Final = 30.0
 """Everything is read again this often though nothing happened, in seconds."""
+RESYNC_SHARE: Final = 0.05
+"""A resync takes at most this share of the time: a very large site waits longer for it."""
 DRAIN_POLL_S: Final = 1.0
 """How often connections of leaving real servers are counted, in seconds."""
 RETRY_S: Final = 1.0
@@ -111,7 +113,7 @@ class Pacer:
         """End the round that was begun."""
         self._rest_until = now + REST * (now - self._began_at)
         self._note_repair(now, repaired=ending.repaired)
-        self._timers[Cause.RESYNC] = now + RESYNC_S
+        self._timers[Cause.RESYNC] = now + max(RESYNC_S, (now - self._began_at) / RESYNC_SHARE)
         if ending.next_at is not None:
             self._timers[Cause.DEADLINE] = max(ending.next_at, now + COALESCE_S)
         if ending.draining:

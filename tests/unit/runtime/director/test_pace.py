@@ -58,3 +58,10 @@ def test_after_a_round_nothing_is_read_at_once() -> None:
     assert looks.due(5.0) is Look.GLANCE
     looks.settled(5.0)
     assert looks.due(5.0) is Look.COUNTERS
+
+
+def test_a_round_that_read_everything_spares_the_next_reading() -> None:
+    looks = Looks()
+    looks.spent(Look.TABLE, 0.15, 0.0)
+    looks.settled(9.0)
+    assert looks._paces[Look.TABLE].next_at == pytest.approx(9.0 + 0.15 / TABLE_SHARE)

@@ -74,6 +74,12 @@ def test_timers_name_their_cause() -> None:
     assert ended(pacer, 1.7 + RESYNC_S) == {Cause.RESYNC}
 
 
+def test_a_long_round_is_repeated_more_rarely() -> None:
+    pacer = Pacer()
+    ended(pacer, 0.0, took_s=4.0)
+    assert pacer.due_at() == 4.0 + 80.0
+
+
 def test_a_deadline_that_has_passed_does_not_make_it_spin() -> None:
     pacer = Pacer()
     ended(pacer, 5.0, Ending(next_at=1.0))
