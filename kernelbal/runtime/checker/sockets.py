@@ -93,8 +93,9 @@ def prepare(made: socket.SocketType, target: Target) -> None:
         made.setsockopt(level, option, target.hops)
     source = target.source or (_source_through(target) if target.through else None)
     if source:
-        # Only now a port would be taken; with this option that is left to `connect`, which knows more.
-        made.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        if made.type != socket.SOCK_RAW:
+            # Only now a port would be taken; with this option that is left to `connect`, which knows more.
+            made.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
         try:
             made.bind(socket_address(source, 0))
         except OSError as error:

@@ -29,6 +29,13 @@ def test_this_machine_answers(text: str) -> None:
     assert 0 < state.response_s < 0.3
 
 
+@pytest.mark.parametrize(("text", "source"), [("127.0.0.1", "127.0.0.5"), ("::1", "::1")])
+def test_a_source_address(text: str, source: str) -> None:
+    with Desk() as desk:
+        wanted = probe(IcmpCheck(), address=parse_address(text), source=parse_address(source))
+        assert desk.result(wanted).health is Health.UP
+
+
 def test_many_targets_share_one_socket() -> None:
     addresses = [parse_address(f"127.0.3.{number}") for number in range(1, 101)]
     with Desk() as desk:
