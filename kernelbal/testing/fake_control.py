@@ -225,6 +225,8 @@ class FakeControl:
             for each in self.recent(after, len(self.events)):
                 after = each.seq
                 yield each
+            if self.recent(after, 1):
+                continue
             if self.ended:
                 return
             await more.wait()

@@ -32,7 +32,8 @@ _METRICS = """\
 # Metrics
 
 `GET /metrics` of the [control API](api.md) gives these in the text format of Prometheus. This page is
-generated: `kernelbal schema metrics --format markdown`. How to collect them: [Monitor a director](../how-to/monitor.md).
+generated: `kernelbal schema metrics --format markdown`.
+[Monitor a director](../how-to/monitor.md) says how to collect them.
 
 A figure that is not known has no sample. Whatever is measured has an age beside it.
 
