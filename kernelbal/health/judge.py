@@ -142,13 +142,13 @@ class Judge:
     ) -> tuple[str, str]:
         if checked.health is Health.DOWN:
             return DOWN, self._why_down(service, checked.key)
+        if reading is not None and reading.wish in (Wish.DOWN, Wish.MAINT):
+            return DOWN, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
             if before.state == DOWN:
                 return DOWN, "not checked since its check changed; it was down before"
             if before.state not in _WAS_UP:
                 return UNKNOWN, "not checked yet"
-        if reading is not None and reading.wish in (Wish.DOWN, Wish.MAINT):
-            return DOWN, f"its agent says `{reading.text}`"
         if server.weight == 0:
             return QUIESCED, "its weight is 0 in the site file"
         if reading is not None and reading.wish is Wish.DRAIN:

@@ -207,6 +207,16 @@ def test_an_agent_can_send_its_server_away(wish: Wish, word: str, topic: Topic) 
     assert scene.weights() == [100] * 3
 
 
+def test_an_agent_is_heard_while_its_server_is_not_checked_yet() -> None:
+    scene = Scene.started(AGENT)
+    scene.states.clear()
+    scene.up(A, C)
+    scene.say(B, Reading(wish=Wish.MAINT, text="maint"))
+    first = scene.later(1)
+    assert scene.view(B).reason == "its agent says `maint`"
+    assert scene.decide().servers == first.servers
+
+
 def test_an_agent_can_limit_connections() -> None:
     scene = Scene.started(AGENT)
     scene.say(B, Reading(max_connections=30, text="maxconn:30"))
