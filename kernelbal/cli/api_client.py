@@ -165,6 +165,21 @@ class ApiClient:
             ) from error
 
 
+def answers(path: Path) -> bool:
+    """Return whether somebody listens at a control socket."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.settimeout(1.0)
+        try:
+            trial.connect(os.fspath(path))
+        except (TimeoutError, PermissionError):
+            return True
+        except OSError:
+            return False
+    return True
+
+
 def _connection(path: Path, patience_s: float | None) -> HTTPConnection:
     import socket
     from http.client import HTTPConnection

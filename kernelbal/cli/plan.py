@@ -32,14 +32,15 @@ def plan(
 ) -> int:
     """Show what apply would change, and whom that affects.
 
-    Compares the live kernel with the site file and changes nothing.
+    Compares the live kernel with the site file and changes nothing. While the daemon runs, what it knows of
+    real servers counts too: health, orders, slow start.
     """
     from kernelbal.cli.output import put_json
     from kernelbal.cli.plan_view import plan_document, print_plan
-    from kernelbal.cli.session import judge, open_session, read_documents
+    from kernelbal.cli.session import beside_daemon, judge, open_session, read_documents
     from kernelbal.plan.result import Options
 
-    documents = read_documents(site, node)
+    documents = beside_daemon(read_documents(site, node), state_dir)
     with open_session(state_dir) as session:
         prepared = session.reconciler.prepare(documents.desired, Options(cut=cut))
         judge(documents, prepared.observed, force=force)

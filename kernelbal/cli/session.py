@@ -83,6 +83,32 @@ def read_documents(site_path: Path, node_path: Path) -> Documents:
     return documents
 
 
+def beside_daemon(documents: Documents, state_dir: Path) -> Documents:
+    """Return the documents with what a running daemon makes of them: orders, health, slow start, load.
+
+    Without a daemon at the control socket of the node document, they stay as they are: so `apply` takes them.
+
+    Raises:
+        StateError: what the daemon keeps cannot be read.
+    """
+    from kernelbal.cli.api_client import answers
+    from kernelbal.health.decide import decide
+    from kernelbal.health.decision import Facts
+    from kernelbal.health.probes import plan_probes
+    from kernelbal.kernel.boot import boot_clock_s, wall_clock_s
+    from kernelbal.kernel.daemon_state import DaemonState
+    from kernelbal.plan.desire import desired_state
+
+    if not answers(Path(documents.node.api.socket)):
+        return documents
+    store = DaemonState(state_dir)
+    standings = store.load_standings()
+    facts = Facts(boot_clock_s(), wall_clock_s(), standings.states, store.load_orders())
+    decision = decide(documents.site, plan_probes(documents.site), facts, standings.memory)
+    desired = desired_state(documents.site, documents.node, decision.overlay)
+    return Documents(documents.site, documents.node, desired)
+
+
 def judge(documents: Documents, observed: ObservedState, *, force: bool) -> None:
     """Warn of what may not work, and refuse what would not, unless `force` is set.
 

@@ -214,3 +214,30 @@ def test_damaged_record_is_a_state_error(desk: Desk) -> None:
     assert (said.code, said.out) == (ExitCode.STATE, "")
     assert "it is damaged" in said.err
     assert "  hint: " in said.err
+
+
+# --- beside the daemon ---
+
+
+def test_orders_and_health_count_while_the_daemon_runs(desk: Desk) -> None:
+    """What a daemon has taken out of service is no change that is pending."""
+    import socket
+
+    from kernelbal.kernel import boot
+    from kernelbal.kernel.daemon_state import DaemonState
+    from kernelbal.model.address import parse_address
+    from kernelbal.model.standing import Admin, OperatorKey, Order
+
+    desk.write(desk.site.read_text() + "    check: none\n")
+    desk.apply(desk.site.read_text())
+    order = Order(Admin.DISABLE, boot.wall_clock_s(), 0.0, False, "root", "")
+    DaemonState(desk.state_dir).save_orders({OperatorKey(parse_address("10.0.0.11")): order})
+    path = desk.folder / "control.sock"
+    desk.node.write_text(f"{desk.node.read_text()}api: {{socket: {path}}}\n")
+    assert desk.say("plan").out.startswith("no changes")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        said = desk.say("plan", "--cut")
+    assert "10.0.0.11" in said.out
+    assert desk.say("plan").out.startswith("no changes")
