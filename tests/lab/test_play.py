@@ -6,11 +6,12 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 
 from kernelbal.cli import app
-from kernelbal.lab.demo import play
+from kernelbal.lab.demo import play, stage
 from kernelbal.lab.demo.events import Claim, CommandRan, Event, Finished
 from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.demo.scenarios import Scenario
+from kernelbal.lab.demo.stage import Stage
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.real_servers import accept_direct, hold_address
 from tests.lab.demo_scene import REQUESTS, scenario
@@ -50,18 +51,18 @@ def test_every_claim_holds(name: ScenarioName) -> None:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs kernelbal's commands in this process: what is broken here are the hosts, not the commands."""
-    start = play._run
+    start = stage.run
 
-    def run(stage: play.Stage, argv: list[str], shown: str, *, brief: bool) -> CommandRan:
+    def run(where: Stage, argv: list[str], shown: str, *, brief: bool) -> CommandRan:
         if argv[1:3] != ["-m", "kernelbal"]:
-            return start(stage, argv, shown, brief=brief)
+            return start(where, argv, shown, brief=brief)
         said = io.StringIO()
-        monkeypatch.setenv("KERNELBAL_STATE_DIR", str(stage.state_dir))
-        with stage.lab.director.inside(), redirect_stdout(said), redirect_stderr(said):
+        monkeypatch.setenv("KERNELBAL_STATE_DIR", str(where.state_dir))
+        with where.lab.director.inside(), redirect_stdout(said), redirect_stderr(said):
             status = app.run(argv[3:])
         return CommandRan(command=shown, lines=tuple(said.getvalue().splitlines()), status=status)
 
-    monkeypatch.setattr(play, "_run", run)
+    monkeypatch.setattr(stage, "run", run)
 
 
 broken = pytest.mark.usefixtures("in_process")
@@ -127,8 +128,8 @@ def test_real_server_with_a_route_that_it_should_not_need() -> None:
 
 @broken
 def test_something_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def leave_address(stage: play.Stage) -> None:
-        stage.lab.director.run(["ip", "address", "add", "10.0.0.81/32", "dev", "eth0"])
+    def leave_address(where: Stage) -> None:
+        where.lab.director.run(["ip", "address", "add", "10.0.0.81/32", "dev", "eth0"])
 
     monkeypatch.setattr(play, "_look_around", leave_address)
     made = claims(scenario(ScenarioName.NAT))

@@ -16,3 +16,4 @@ class ScenarioName(StrEnum):
     ONE_ARMED = "one-armed"
     DSR = "dsr"
     TUNNEL = "tunnel"
+    DAEMON = "daemon"

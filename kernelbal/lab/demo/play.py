@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,9 +18,7 @@ from kernelbal.lab.demo.arp import who_has
 from kernelbal.lab.demo.counters import read_counters
 from kernelbal.lab.demo.events import (
     AnswerRow,
-    CommandRan,
     Doing,
-    Event,
     Failure,
     Finished,
     KernelFound,
@@ -33,7 +28,9 @@ from kernelbal.lab.demo.events import (
     ServiceTried,
 )
 from kernelbal.lab.demo.scenarios import EXAMPLES, checkout
+from kernelbal.lab.demo.stage import Stage, kernelbal, run
 from kernelbal.lab.demo.visits import visit
+from kernelbal.lab.demo.watched import play_watched
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.topology import Role
 from kernelbal.model.address import Address, format_address
@@ -43,30 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kernelbal.lab.demo.scenarios import Scenario
-    from kernelbal.lab.namespaces import Host, NamespaceLab
-    from kernelbal.model.site import Site, VirtualService
+    from kernelbal.lab.demo.stage import Emit
+    from kernelbal.lab.namespaces import Host
+    from kernelbal.model.site import VirtualService
 
-COMMAND_LIMIT_S: Final = 300.0
-"""A command takes a second; on an emulated processor some ten."""
 WEIGHTED: Final = frozenset({Scheduler.WRR})
 """Schedulers of the examples that go by weight."""
-Emit = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A scenario on a topology that is up."""
-
-    scenario: Scenario
-    lab: NamespaceLab
-    site: Site
-    state_dir: Path
-    requests: int
-    emit: Emit
-
-    def doing(self, text: str) -> None:
-        """Say what is going on."""
-        self.emit(Doing(text=text))
 
 
 def play_all(scenarios: Iterable[Scenario], requests: int, emit: Emit) -> None:
@@ -112,17 +91,24 @@ def play(scenario: Scenario, requests: int, emit: Emit) -> None:
         emit(Doing(text=f"building the topology {scenario.topology}"))
         factory = LabFactory(stack)
         lab = factory(scenario.topology)
-        factory.serve(lab.real_servers, udp_ports=())
         state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kernelbal-demo-")))
         stage = Stage(scenario, lab, site, state_dir, requests, emit)
         _prepare(stage)
         snapshot.settle(lab.director)
         before = snapshot.take(lab.director)
-        _apply(stage)
-        for service in site.virtual_services:
-            _try_service(stage, service)
-        _look_around(stage)
+        if scenario.watched:
+            play_watched(stage)
+        else:
+            factory.serve(lab.real_servers, udp_ports=())
+            _play_once(stage)
         _release(stage, before)
+
+
+def _play_once(stage: Stage) -> None:
+    _apply(stage)
+    for service in stage.site.virtual_services:
+        _try_service(stage, service)
+    _look_around(stage)
 
 
 def _prepare(stage: Stage) -> None:
@@ -140,39 +126,21 @@ def _text(address: bytes) -> str:
 
 
 def _apply(stage: Stage) -> None:
-    planned = _kernelbal(stage, "plan", brief=False)
-    first = _kernelbal(stage, "apply", brief=True)
+    site, node = stage.documents
+    planned = kernelbal(stage, "plan", site, "--node", node, brief=False)
+    first = kernelbal(stage, "apply", site, "--node", node, brief=True)
     stage.emit(claims.applied(planned.status or first.status))
-    second = _kernelbal(stage, "apply", brief=True)
+    second = kernelbal(stage, "apply", site, "--node", node, brief=True)
     stage.emit(claims.nothing_left_to_do(second.status, second.lines))
     if shutil.which("ipvsadm"):
-        _run(stage, ["ipvsadm", "-Ln"], "ipvsadm -Ln", brief=False)
+        run(stage, ["ipvsadm", "-Ln"], "ipvsadm -Ln", brief=False)
 
 
 def _release(stage: Stage, before: snapshot.Snapshot) -> None:
-    done = _run(stage, [*_PYTHON, "release", "--cut"], "kernelbal release --cut", brief=True)
+    done = kernelbal(stage, "release", "--cut", brief=True)
     stage.doing("comparing the director with what it was")
     changed = snapshot.differences(before, snapshot.take(stage.lab.director))
     stage.emit(claims.left_as_found(done.status, changed, snapshot.counts(before)))
-
-
-_PYTHON: Final = (sys.executable, "-m", "kernelbal")
-
-
-def _kernelbal(stage: Stage, verb: str, *, brief: bool) -> CommandRan:
-    site, node = (f"{EXAMPLES}/{name}" for name in (stage.scenario.site, stage.scenario.node))
-    arguments = [verb, site, "--node", node]
-    return _run(stage, [*_PYTHON, *arguments], f"kernelbal {' '.join(arguments)}", brief=brief)
-
-
-def _run(stage: Stage, argv: list[str], shown: str, *, brief: bool) -> CommandRan:
-    stage.doing(f"running {shown}")
-    environment = {**os.environ, "KERNELBAL_STATE_DIR": str(stage.state_dir)}
-    done = stage.lab.director.run(argv, check=False, timeout_s=COMMAND_LIMIT_S, env=environment)
-    lines = tuple((done.stdout + done.stderr).splitlines())
-    ran = CommandRan(command=shown, lines=lines, status=done.returncode, brief=brief)
-    stage.emit(ran)
-    return ran
 
 
 # --- the client's requests ---

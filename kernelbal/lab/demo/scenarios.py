@@ -43,6 +43,7 @@ class Scenario:
         seen_client: whom real servers must take for the client.
         silent: only the director may answer ARP for the virtual address.
         routeless: real servers must not need a route through the director.
+        watched: the daemon keeps the site, and what it does is played.
     """
 
     name: ScenarioName
@@ -55,6 +56,7 @@ class Scenario:
     seen_client: Role
     silent: bool = False
     routeless: bool = False
+    watched: bool = False
 
 
 SCENARIOS: Final = (
@@ -100,6 +102,17 @@ SCENARIOS: Final = (
         Replies.AROUND,
         Role.CLIENT,
         silent=True,
+    ),
+    Scenario(
+        ScenarioName.DAEMON,
+        "The daemon: real servers fail, drain and return, hands and crashes disturb, and nobody is cut",
+        "two-arm",
+        "daemon.yaml",
+        "node-two-arm.yaml",
+        nothing_to_prepare,
+        Replies.THROUGH,
+        Role.CLIENT,
+        watched=True,
     ),
 )
 

@@ -59,6 +59,7 @@ def test_example_is_of_the_method(scenario: Scenario) -> None:
             ScenarioName.ONE_ARMED: (ForwardingName.NAT, True),
             ScenarioName.DSR: (ForwardingName.DSR, False),
             ScenarioName.TUNNEL: (ForwardingName.TUNNEL, False),
+            ScenarioName.DAEMON: (ForwardingName.NAT, False),
         }[scenario.name]
     }
 
