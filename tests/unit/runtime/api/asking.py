@@ -41,7 +41,7 @@ def run(
         async with served(folder, control, **options) as (session, path):
             await play(session, control, path)
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), 30))
 
 
 async def ask(session: aiohttp.ClientSession, method: str, path: str, **more: Any) -> tuple[int, Any]:  # noqa: ANN401 - options of aiohttp
