@@ -41,7 +41,10 @@ def schema(
     document: Document = DOCUMENT_ARGUMENT,
     output: Format = FORMAT_OPTION,
 ) -> int:
-    """Print the JSON Schema of a document; of `api`, the OpenAPI document."""
+    """Print what documents may hold, and what the API speaks.
+
+    JSON Schema of the site and node documents; for `api` the OpenAPI document, for `metrics` a list.
+    """
     from kernelbal.cli.output import put
     from kernelbal.config.reference import json_schema, reference
     from kernelbal.model.site import Node, Site

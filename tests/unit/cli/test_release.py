@@ -81,7 +81,7 @@ def test_release_is_never_rolled_back(desk: Desk, monkeypatch: pytest.MonkeyPatc
 def test_connections_are_drained(applied: Desk) -> None:
     applied.kernel.load(WEB, active=1)
     said = applied.say("release")
-    assert (said.code, applied.now) == (ExitCode.OK, 1060)
+    assert (said.code, applied.now) == (ExitCode.OK, 1020)
     assert "note: the rest goes when the draining connections have ended\n" in said.err
     assert "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection" in said.err
     assert applied.kernel.services == {OTHER: virtual()}
