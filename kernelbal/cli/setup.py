@@ -46,7 +46,7 @@ def director(
     program: Path | None = PROGRAM_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Install the daemon's unit, load IPVS at boot, and check that this machine can be a director.
+    """Install the daemon's unit, load IPVS at boot, check the machine.
 
     Writes the unit, files for modprobe so that the IPVS connection table fits the memory, and a first site
     and node document in /etc/kernelbal. A later version replaces what nobody has edited. An edited file is
