@@ -54,6 +54,11 @@ def phase_of(key: str) -> float:
     return zlib.crc32(key.encode()) / 2**32
 
 
+def spread_s(timing: Timing, others: int) -> float:
+    """Return over how many seconds the first runs of a probe and of so many that begin with it are spread."""
+    return min(timing.interval_s, others * START_S_PER_PROBE)
+
+
 class Entry:
     """When one probe runs. Instants are seconds on the clock of whoever asks.
 
@@ -79,8 +84,7 @@ class Entry:
             now: the time.
             others: how many begin now in all.
         """
-        within_s = min(self.timing.interval_s, others * START_S_PER_PROBE)
-        self._slot_at = self.start_at = now + phase_of(self.key) * within_s
+        self._slot_at = self.start_at = now + phase_of(self.key) * spread_s(self.timing, others)
 
     def advance(self, now: float, chance: float) -> None:
         """Go to the next slot that is still to come.

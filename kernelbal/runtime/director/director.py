@@ -47,6 +47,8 @@ from kernelbal.runtime.director.status_view import Counted
 
 ANSWER_WITHIN_S: Final = 30.0
 """An order or a reload waits this long for its round, in seconds; it holds in any case."""
+CHECKER_WITHIN_S: Final = 30.0
+"""The first round waits this long for a checker that does not start, in seconds."""
 WARNINGS: Final = 10
 """Most warnings that are told of one document."""
 SETTLE_S: Final = 0.2
@@ -158,10 +160,12 @@ class Director:
 
     async def _first_results(self) -> None:
         """Wait until each probe has a result, of now or of before a restart, or had its time."""
-        probes = self.book.force.documents.probes.probes
-        until = self._parts.clocks.boot() + longest_wait_s(probes.values())
+        probes, now = self.book.force.documents.probes.probes, self._parts.clocks.boot
+        until, probing = now() + CHECKER_WITHIN_S, False
         while not self._stopping and unanswered(probes, self.book.states):
-            if self._parts.clocks.boot() >= until:
+            if self._checker_up and not probing:
+                until, probing = now() + longest_wait_s(probes.values()), True
+            if now() >= until:
                 break
             await self._sleep(until)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from kernelbal.health.schedule import spread_s
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates, ServerKey
 
 PATIENCE_S = 1.0
-"""How much longer than the longest timeout the first round waits for results, in seconds."""
+"""How much longer than any probe may take the first round waits for results, in seconds."""
 
 
 def unanswered(probes: Iterable[str], states: ProbeStates) -> int:
@@ -15,9 +16,14 @@ def unanswered(probes: Iterable[str], states: ProbeStates) -> int:
     return sum(1 for key in probes if key not in states or states[key].health is Health.UNKNOWN)
 
 
-def longest_wait_s(probes: Iterable[Probe]) -> float:
-    """Return how long the first round waits for results: every probe ran, and had its time."""
-    return max((probe.timing.timeout_s for probe in probes), default=-PATIENCE_S) + PATIENCE_S
+def longest_wait_s(probes: Collection[Probe]) -> float:
+    """Return how long first results may take once the checker runs: each probe has its turn and its time.
+
+    Many probes do not begin at once; one that has not had its turn says nothing of its real server.
+    """
+    count = len(probes)
+    needed = (spread_s(each.timing, count) + each.timing.timeout_s for each in probes)
+    return max(needed, default=-PATIENCE_S) + PATIENCE_S
 
 
 def inherit(

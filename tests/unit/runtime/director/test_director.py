@@ -11,6 +11,7 @@ from kernelbal.health.wire import Report
 from kernelbal.kernel.daemon_state import GOOD_SITE_FILE
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.standing import Admin
+from kernelbal.runtime.director.director import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S, Cause
 from tests.unit.runtime.director.bench import SITE, WEB, Bench, destination, new_kernel, play
 
@@ -41,8 +42,29 @@ def test_a_probe_that_never_answers_holds_the_first_round_up_for_its_timeout_onl
         await asyncio.sleep(0)
         bench.report({A: Health.UP})
         await bench.director.ready.wait()
-        assert bench.loop.now == pytest.approx(1003.05)
+        assert bench.loop.now == pytest.approx(1003.05, abs=0.01)
         assert bench.weights() == {A: 100}
+
+    play(scene, folder)
+
+
+def test_a_checker_that_starts_late_has_its_time_before_anybody_is_taken_out_of_service(folder: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.until(1010.0)
+        bench.report({})
+        await bench.until(1011.5)
+        assert not bench.director.ready.is_set()
+        bench.all_up()
+        await bench.director.ready.wait()
+        assert bench.weights() == BOTH
+
+    play(scene, folder)
+
+
+def test_without_a_checker_the_first_round_is_put_off_no_longer_than_that_is_of_use(folder: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.director.ready.wait()
+        assert bench.loop.now == pytest.approx(1000.05 + CHECKER_WITHIN_S)
 
     play(scene, folder)
 

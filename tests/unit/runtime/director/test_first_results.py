@@ -1,5 +1,7 @@
 """Nothing flaps at the start and after a reload."""
 
+import pytest
+
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbePlan, ProbeState, ServerKey
@@ -36,8 +38,14 @@ def test_first_round_waits_for_every_probe_and_a_state_from_before_counts() -> N
 
 
 def test_it_waits_for_the_longest_timeout_and_a_moment() -> None:
-    assert longest_wait_s(plan().probes.values()) == 2 + PATIENCE_S
+    assert longest_wait_s(plan().probes.values()) == pytest.approx(2 + PATIENCE_S, abs=0.01)
     assert longest_wait_s([]) == 0
+
+
+def test_with_many_probes_it_waits_for_those_that_begin_last() -> None:
+    (probe, _) = plan().probes.values()
+    assert longest_wait_s([probe] * 3000) == 3.0 + 2.0 + PATIENCE_S
+    assert longest_wait_s([probe] * 50_000) == 5.0 + 2.0 + PATIENCE_S, "its interval at most"
 
 
 def test_a_probe_that_stays_keeps_its_state() -> None:
