@@ -49,6 +49,7 @@ class Saver:
         self._now = now
         self._changed = asyncio.Event()
         self._fault = ""
+        self._unsaved: Orders | None = None
 
     def standings_changed(self) -> None:
         """Note that standings are to be written soon."""
@@ -64,16 +65,24 @@ class Saver:
             await asyncio.sleep(max(SHORTEST_S, took_s / SHARE))
 
     async def save_standings(self) -> None:
-        """Write standings now."""
+        """Write standings now, and the orders that could not be written before."""
         self._changed.clear()
+        if self._unsaved is not None:
+            await self.save_orders(self._unsaved)
         states, memory = self._standing()
         standings = Standings(states=dict(states), memory=memory)
         if not await self._write(self._state.save_standings, standings):
             self._changed.set()
 
     async def save_orders(self, orders: Orders) -> bool:
-        """Write orders; return whether they have reached the disk."""
-        return await self._write(self._state.save_orders, dict(orders))
+        """Write orders; return whether they have reached the disk. If not, it is tried until they have."""
+        self._unsaved = kept = dict(orders)
+        saved = await self._write(self._state.save_orders, kept)
+        if not saved:
+            self._changed.set()
+        elif self._unsaved is kept:
+            self._unsaved = None
+        return saved
 
     async def save_good(self, documents: GoodDocuments) -> None:
         """Keep a copy of the documents that are in force."""

@@ -9,6 +9,7 @@ from kernelbal.kernel.daemon_codec import Standings
 from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.model.event import Event, Topic
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.standing import Admin, OperatorKey, Order, Orders
 from kernelbal.runtime.director.saver import SHORTEST_S, Saver
 from tests.unit.runtime.director.bench import BOOT, Inline, VirtualLoop
 
@@ -24,6 +25,11 @@ class Disk(DaemonState):
         if self.full:
             raise StateError("cannot write: No space left on device", "check the disk")
         super().save_standings(standings)
+
+    def save_orders(self, orders: Orders) -> None:
+        if self.full:
+            raise StateError("cannot write: No space left on device", "check the disk")
+        super().save_orders(orders)
 
 
 def test_standings_are_written_at_most_once_a_second_and_the_last_ones_win(tmp_path: Path) -> None:
@@ -66,3 +72,25 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
     assert "No space left" in told[0].message
     assert "check the disk" in told[0].message
     assert disk.load_standings().boot_id == BOOT
+
+
+def test_orders_that_a_full_disk_refused_are_written_once_there_is_room(tmp_path: Path) -> None:
+    loop, disk, told = VirtualLoop(), Disk(tmp_path, lambda: BOOT), list[Event]()
+    disabled = {OperatorKey(b"\n\0\0\x0b"): Order(Admin.DISABLE, 1.0, 1.0, False, "root", "bad memory")}
+
+    async def scene() -> None:
+        saver = Saver(disk, Inline(), told.append, lambda: ({}, Memory()), loop.time)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(saver.run())
+            disk.full = True
+            assert not await saver.save_orders(disabled)
+            await asyncio.sleep(10)
+            assert disk.load_orders() == {}
+            disk.full = False
+            await asyncio.sleep(3)
+            assert disk.load_orders() == disabled
+            task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())
+    assert [event.topic for event in told] == [Topic.STATE_UNSAVED, Topic.STATE_SAVED]
