@@ -118,9 +118,11 @@ def why(server: ServerStatus) -> str:
         parts.append(server.weight_reason)
     admin = server.admin
     if admin is not None:
-        words = f"{admin.order} by {admin.by}" + (f": {admin.reason}" if admin.reason else "")
-        if words not in parts:
-            parts.append(words)
+        who = f"by {admin.by}" + (f": {admin.reason}" if admin.reason else "")
+        if not server.reason.endswith(
+            who
+        ):  # `reason` may have told it already
+            parts.append(f"{admin.order} {who}")
         if admin.left_s is not None and not admin.done:
             parts.append(f"cut in {age(admin.left_s)}")
     return "; ".join(parts)

@@ -4,6 +4,7 @@ import pytest
 
 from kernelbal.cli.director_view import age, heading, server_row, service_title, warnings, why
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.status import AdminStatus
 from kernelbal.testing.fake_control import (
     director_status,
     down_server_status,
@@ -40,6 +41,28 @@ def test_ipv6_with_a_port_stands_in_brackets() -> None:
     server = server_status("2001:db8::1", None).model_copy(update={"port": 8080})
     assert server_row(server)[0] == "[2001:db8::1]:8080"
     assert why(server) == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("drained by root: new kernel", "drained by root: new kernel; cut in 58s"),
+        ("refused", "refused; drain by root: new kernel; cut in 58s"),
+        ("", "drain by root: new kernel; cut in 58s"),
+    ],
+)
+def test_an_order_is_told_once(reason: str, text: str) -> None:
+    order = AdminStatus(
+        order="drain",
+        by="root",
+        reason="new kernel",
+        since="2026-01-01T00:00:00Z",
+        everywhere=True,
+        hold=False,
+        left_s=58.4,
+        done=False,
+    )
+    assert why(server_status().model_copy(update={"reason": reason, "admin": order})) == text
 
 
 def test_what_is_stale_or_refused_is_warned_of() -> None:
