@@ -119,9 +119,7 @@ def why(server: ServerStatus) -> str:
     admin = server.admin
     if admin is not None:
         who = f"by {admin.by}" + (f": {admin.reason}" if admin.reason else "")
-        if not server.reason.endswith(
-            who
-        ):  # `reason` may have told it already
+        if not server.reason.endswith(who):  # `reason` may have told it already
             parts.append(f"{admin.order} {who}")
         if admin.left_s is not None and not admin.done:
             parts.append(f"cut in {age(admin.left_s)}")
