@@ -69,6 +69,10 @@ class ServerStatus(Part):
     inactive: int
     connections: int = Field(description="Since it was added to the kernel.")
     connections_per_s: float | None = Field(description="None before a second measurement.")
+    bytes_in: int = Field(description="Since it was added to the kernel.")
+    bytes_out: int = Field(
+        description="Since it was added to the kernel; 0 for dsr and tunnel: replies bypass the director."
+    )
     bytes_in_per_s: float | None
     bytes_out_per_s: float | None = Field(
         description="Always 0 for dsr and tunnel: replies bypass the director."

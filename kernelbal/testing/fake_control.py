@@ -61,6 +61,8 @@ def server_status(address: str = "10.0.0.11", name: str | None = "rs1") -> Serve
         active=12,
         inactive=3,
         connections=4321,
+        bytes_in=6_500_000,
+        bytes_out=1_080_000_000,
         connections_per_s=7.5,
         bytes_in_per_s=1500.0,
         bytes_out_per_s=250000.0,

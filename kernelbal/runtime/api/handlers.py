@@ -32,7 +32,6 @@ class Handlers:
     Args:
         control: the director.
         identify: says who asks.
-        reloaded: called after each reload.
         pace: limits of streams.
     """
 
@@ -40,12 +39,10 @@ class Handlers:
         self,
         control: Control,
         identify: Callable[[web.BaseRequest], Caller],
-        reloaded: Callable[[], None],
         pace: Pace = DEFAULT_PACE,
     ) -> None:
         self._control = control
         self._identify = identify
-        self._reloaded = reloaded
         self._streams = Streams(pace)
         self._at_work: set[asyncio.Future[Any]] = set()
 
@@ -87,9 +84,7 @@ class Handlers:
                 order = self._control.order(_ORDERS[route.endpoint], wanted, caller.name)
                 return _json(await self._to_the_end(order))
             case Endpoint.RELOAD:
-                answer = await self._to_the_end(self._control.reload(caller.name))
-                self._reloaded()
-                return _json(answer)
+                return _json(await self._to_the_end(self._control.reload(caller.name)))
             case Endpoint.LIVE:
                 return _json(LiveAnswer(alive=True))
             case Endpoint.METRICS:

@@ -268,16 +268,18 @@ METRICS: Final = (
         counter=True,
     ),
     Described(
-        "kernelbal_server_in_bytes_per_second",
-        "Bytes per second towards it.",
+        "kernelbal_server_in_bytes_total",
+        "Bytes towards it since it was added to the kernel.",
         _SERVER,
-        _per_server(lambda s: s.bytes_in_per_s),
+        _per_server(lambda s: s.bytes_in),
+        counter=True,
     ),
     Described(
-        "kernelbal_server_out_bytes_per_second",
-        "Bytes per second from it; 0 for dsr and tunnel, whose replies bypass the director.",
+        "kernelbal_server_out_bytes_total",
+        "Bytes from it since it was added to the kernel; 0 for dsr and tunnel: replies bypass the director.",
         _SERVER,
-        _per_server(lambda s: s.bytes_out_per_s),
+        _per_server(lambda s: s.bytes_out),
+        counter=True,
     ),
     Described(
         "kernelbal_check_up", "1 up, 0 down, -1 unknown.", _CHECK, _per_check(lambda c: HEALTH[c.health])

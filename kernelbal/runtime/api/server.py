@@ -59,7 +59,7 @@ class ApiServer:
         self._socket: socket.socket | None = None
         self._listeners: list[asyncio.Server] = []
         self._servers: list[BoundedServer] = []
-        self._handlers = Handlers(control, self._identify, self.reload, pace)
+        self._handlers = Handlers(control, self._identify, pace)
 
     async def start(self) -> None:
         """Listen and serve.

@@ -58,10 +58,15 @@ T = TypeVar("T")
 
 
 class Director:
-    """A running director; it is the daemon's `Control`."""
+    """A running director; it is the daemon's `Control`.
+
+    Attributes:
+        on_load: called after each time that the documents were read, whatever became of it.
+    """
 
     def __init__(self, parts: Parts, book: Book) -> None:
         self.book = book
+        self.on_load: Callable[[], None] = lambda: None
         self._parts = parts
         self._pacer = Pacer()
         self._looks = Looks()
@@ -323,11 +328,14 @@ class Director:
             hung_up, self._hung_up = self._hung_up, False
             async with self._reloading:
                 await self._load("SIGHUP" if hung_up else "a changed file", again=hung_up)
+            self.on_load()
 
     async def reload(self, by: str) -> ReloadAnswer:
         """Read the documents again; see `Control.reload`."""
         async with self._reloading:
-            return await self._load(by, again=True)
+            answer = await self._load(by, again=True)
+        self.on_load()
+        return answer
 
     async def _load(self, by: str, *, again: bool) -> ReloadAnswer:
         """Load the documents.

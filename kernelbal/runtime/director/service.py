@@ -290,6 +290,7 @@ async def _api(director: Director, settings: Settings) -> AsyncIterator[None]:
         director.warn(f"the control API is not served: {error}")
         yield
         return
+    director.on_load = server.reload  # certificates are renewed under the same names
     try:
         yield
     finally:

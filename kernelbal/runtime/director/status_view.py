@@ -132,6 +132,8 @@ def server_view(known: Known, service: VirtualService, server: RealServer) -> Se
         active=counters.active,
         inactive=counters.inactive,
         connections=counters.connections,
+        bytes_in=counters.bytes_in,
+        bytes_out=counters.bytes_out,
         connections_per_s=rates.connections,
         bytes_in_per_s=rates.bytes_in,
         bytes_out_per_s=rates.bytes_out,

@@ -34,8 +34,8 @@ def test_each_change_of_who_is_waited_for_is_told_once(desk: Desk) -> None:
     reconciler = Reconciler(desk.kernel, desk.store, lambda: desk.now)
     report = wait_for_drains(reconciler, DesiredState(), DEFAULT_OPTIONS, {})
     assert report.converged
-    assert desk.now == 1060
+    assert desk.now == 1020
     assert desk.capsys.readouterr() == (
         "",
-        "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection, 59 s left, and 1 other real server\n",
+        "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection, 19 s left, and 1 other real server\n",
     )

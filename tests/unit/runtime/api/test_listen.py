@@ -105,6 +105,45 @@ def test_by_tls_nobody_is_anonymous(
     assert got[2] == (["certificate ci"] if change == 200 else [])
 
 
+async def presented(port: int, folder: Path) -> str:
+    """Return the common name of the certificate that a new connection is shown."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_context(folder))
+    subject = writer.get_extra_info("peercert")["subject"]
+    writer.close()
+    await writer.wait_closed()
+    return str(dict(part[0] for part in subject)["commonName"])
+
+
+def test_renewed_certificate_is_shown_after_a_reload_and_a_bad_one_is_not(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("server.pem", "server.key"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    port = free_port()
+    tls = settings(folder, port).model_copy(
+        update={"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "server.key")}
+    )
+
+    async def main() -> list[str]:
+        api = ApiServer(FakeControl(), ApiSettings(socket=str(tmp_path / "s"), tls=tls))
+        await api.start()
+        try:
+            seen = [await presented(port, folder)]
+            (tmp_path / "server.pem").write_bytes((folder / "ci.pem").read_bytes())
+            (tmp_path / "server.key").write_bytes((folder / "ci.key").read_bytes())
+            seen.append(await presented(port, folder))
+            api.reload()
+            seen.append(await presented(port, folder))
+            (tmp_path / "server.pem").write_text("nonsense")
+            api.reload()
+            return [*seen, await presented(port, folder)]
+        finally:
+            await api.stop()
+
+    assert asyncio.run(main()) == ["server", "server", "ci", "ci"]
+    assert "the old certificates stay" in caplog.text
+
+
 def test_tls_before_1_2_is_not_spoken(folder: Path) -> None:
     assert tls_context(settings(folder, 1)).minimum_version is ssl.TLSVersion.TLSv1_2
 

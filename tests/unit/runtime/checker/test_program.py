@@ -11,7 +11,7 @@ from kernelbal.model.check import ScriptCheck
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
 from kernelbal.runtime.checker import program
-from tests.unit.runtime.checker.desk import Desk, probe
+from tests.unit.runtime.checker.desk import FAST, Desk, probe
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 SLOW = Timing(1.0, 2.0, 1, 1)
@@ -71,6 +71,22 @@ def test_a_program_that_hangs_is_ended() -> None:
     state = result(shell("sleep 60"), SHORT)
     assert state.health is Health.DOWN
     assert "0.3 s" in state.reason
+
+
+def test_one_that_cannot_be_killed_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that waits for a dead file server; here the signal is lost."""
+    monkeypatch.setattr(program.os, "killpg", lambda *_: None)
+    stuck = probe(shell("exec sleep 2"), 80, key="stuck", timing=Timing(10.0, 0.3, 1, 1))
+    other = probe(shell("exit 0"), 81, key="other", timing=FAST)
+    with Desk() as desk:
+        desk.send(stuck, other)
+        desk.until(lambda: desk.states.get("stuck", ProbeState()).health is Health.DOWN)
+        failed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        assert failed_at - desk.states["stuck"].since_at < 1.0, "it is told at once"
+        running = desk.checker.drivers.programs.running
+        assert any(flight.task.key == "stuck" for flight in list(running)), "it is not forgotten"
+        desk.until(lambda: not any(flight.task.key == "stuck" for flight in list(running)))
+        desk.until(lambda: (desk.states["other"].last_at or 0.0) > failed_at + 0.5)
 
 
 def test_what_it_started_ends_with_it(tmp_path: Path) -> None:

@@ -225,6 +225,21 @@ class TestDocuments:
         assert event.fields["by"] == "root"
         assert (bench.state.path / GOOD_SITE_FILE).read_text() == SITE.replace("rr\n", "wlc\n")
 
+    def test_whatever_is_read_beside_the_documents_is_read_again_each_time(self, folder: Path) -> None:
+        async def scene(bench: Bench) -> None:
+            await bench.begin()
+            bench.director.on_load = lambda: told.append(len(told))
+            await bench.director.reload("root")
+            assert len(told) == 1
+            bench.director.hang_up()
+            await asyncio.sleep(5)
+            bench.write("nonsense")
+            await bench.director.reload("root")
+
+        told: list[int] = []
+        play(scene, folder)
+        assert told == [0, 1, 2]
+
     def test_a_changed_check_takes_nobody_out_of_service(self, folder: Path) -> None:
         async def scene(bench: Bench) -> None:
             await bench.begin()
