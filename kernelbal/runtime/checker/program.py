@@ -29,6 +29,8 @@ from kernelbal.runtime.checker.sockets import Obstacle
 MAX_PROGRAMS: Final = 64
 """Most programs at a time; further ones wait for their next turn."""
 MAX_DESCRIPTORS: Final = 256
+DEATH_MS: Final = 20
+"""How long all other probes wait for a program that was killed, in milliseconds; after that nobody does."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_BYTES: Final = 4096
 _MIB: Final = 1024 * 1024
@@ -60,10 +62,17 @@ class ProgramFlight(Flight):
         """End it and all that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._stop_reading()
+        if _has_ended(self._descriptor):
+            self._forget(0)
+        else:
+            self._ground.rewatch(self._descriptor, select.EPOLLIN, self._forget)
+
+    def _forget(self, _mask: int) -> None:
+        """Give back what the program had, now that it has ended."""
         self._process.wait()
         self._ground.unwatch(self._descriptor)
         os.close(self._descriptor)
-        self._stop_reading()
         self._programs.running.discard(self)
 
     def _readable(self, _mask: int) -> None:
@@ -95,7 +104,7 @@ class Programs:
     """Starts programs.
 
     Attributes:
-        running: those that run.
+        running: those that run, and those that were killed but hang, as on a dead file server.
     """
 
     def __init__(self, ground: Ground) -> None:
@@ -130,6 +139,13 @@ class Programs:
             return
         message = f"check script {check.argv[0]} cannot be run: {error.strerror}"
         self.ground.skip(task, Notice(Topic.CHECKER_UNABLE, message, "it must be an executable file"))
+
+
+def _has_ended(descriptor: int) -> bool:
+    """Return whether a program that was killed ends soon; one that hangs in the kernel does not."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(DEATH_MS))
 
 
 def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
