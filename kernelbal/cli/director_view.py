@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from kernelbal.cli.output import counted
 
 if TYPE_CHECKING:
     from kernelbal.model.status import DirectorStatus, ServerStatus, ServiceStatus
 
-HEADER = (
-    "real server",
-    "state",
-    "since",
-    "weight",
-    "active",
-    "inactive",
-    "conn/s",
-    "in B/s",
-    "out B/s",
-    "why",
-)
 STALE_S = 30.0
 """Counts that are older are told so with emphasis."""
 
@@ -45,13 +34,32 @@ def heading(status: DirectorStatus) -> list[str]:
     checks = f"{counted(checker.probes, 'probe')}" if checker.alive else "checker not running"
     lines = [
         f"director {status.node}, kernelbal {status.version}, up {age(status.uptime_s)}",
-        f"kernel {state} ({age(reconcile.last_s)} ago), {checks}, counts {age(status.counters_s)} old",
+        f"kernel {state} (read {age(reconcile.last_s)} ago), {checks}, "
+        f"connection counts {age(status.counters_s)} old",
+        summary(status),
     ]
     if status.table.buckets:
         lines.append(
             f"connections {status.table.connections}, connection table {status.table.buckets} buckets"
         )
     return lines
+
+
+def summary(status: DirectorStatus) -> str:
+    """Return how many there are of everything, and how many of them are not simply serving."""
+    services = status.virtual_services
+    servers = [server for service in services for server in service.real_servers]
+    modes = Counter(service.mode for service in services if service.mode != "serving")
+    states = Counter(server.state for server in servers if server.state != "serving")
+    return (
+        f"virtual services {len(services)}{_exceptions(modes)}, "
+        f"real servers {len(servers)}{_exceptions(states)}"
+    )
+
+
+def _exceptions(counts: Counter[Any]) -> str:
+    told = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    return f" ({told})" if told else ""
 
 
 def warnings(status: DirectorStatus) -> list[str]:
@@ -139,14 +147,16 @@ def _rate(value: float | None) -> str:
 def print_status(status: DirectorStatus) -> None:
     """Print everything."""
     from kernelbal.cli.output import put, warn
-    from kernelbal.cli.table import print_table
+    from kernelbal.cli.server_table import COLUMNS, print_servers
 
     for line in heading(status):
         put(line)
-    for service in status.virtual_services:
-        put("")
-        put(service_title(service))
-        if service.real_servers:
-            print_table(HEADER, [server_row(each) for each in service.real_servers])
+    print_servers(
+        COLUMNS,
+        [
+            (service_title(service), [server_row(each) for each in service.real_servers])
+            for service in status.virtual_services
+        ],
+    )
     for warning in warnings(status):
         warn(warning)

@@ -12,7 +12,13 @@ from kernelbal.errors import ConfigError, KernelbalError
 JSON_SCHEMA = 1
 """Version of every JSON document that a command prints."""
 
-_COLOURS = {"+": "32", "~": "33", "-": "31", "ok": "32", "FAIL": "31", "warning": "33", "error": "31"}
+_GREEN, _YELLOW, _RED = "32", "33", "31"
+_COLOURS = {
+    **dict.fromkeys(("+", "ok", "serving"), _GREEN),
+    **dict.fromkeys(("~", "warning", "ramping", "draining", "drained", "unknown"), _YELLOW),
+    **dict.fromkeys(("-", "FAIL", "error", "down", "disabled"), _RED),
+}
+"""Colours of words: marks of a plan, verdicts, severities, and states of real servers."""
 
 
 def coloured(word: str, text: str | None = None, *, stream: TextIO | None = None) -> str:

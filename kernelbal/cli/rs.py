@@ -100,17 +100,18 @@ def list_servers(
 ) -> int:
     """Show real servers with their states, one line per virtual service."""
     from kernelbal.cli.api_client import ApiClient
-    from kernelbal.cli.director_view import HEADER, server_row
+    from kernelbal.cli.director_view import server_row
     from kernelbal.cli.output import put_json
+    from kernelbal.cli.server_table import COLUMNS, print_servers
     from kernelbal.cli.status import only
-    from kernelbal.cli.table import print_table
 
     services = only(ApiClient(socket).status(), service).virtual_services
     pairs = [(each.name, server) for each in services for server in each.real_servers]
     if as_json:
         put_json({"real_servers": [{"service": name, **server.model_dump()} for name, server in pairs]})
     else:
-        print_table(("service", *HEADER), [(name, *server_row(server)) for name, server in pairs])
+        rows = [(name, *server_row(server)) for name, server in pairs]
+        print_servers(("service", *COLUMNS), [("", rows)])
     return ExitCode.OK
 
 

@@ -23,7 +23,17 @@ def test_age_has_two_units_at_most(seconds: float | None, text: str) -> None:
 
 
 def test_heading_says_how_old_things_are() -> None:
-    assert heading(director_status())[1] == "kernel as wanted (3s ago), 2 probes, counts 1s old"
+    assert (
+        heading(director_status())[1] == "kernel as wanted (read 3s ago), 2 probes, connection counts 1s old"
+    )
+
+
+def test_heading_counts_what_does_not_simply_serve() -> None:
+    sorry = service_status("mail").model_copy(update={"mode": "sorry"})
+    assert heading(director_status([service_status(), sorry]))[2] == (
+        "virtual services 2 (1 sorry), real servers 4 (2 down)"
+    )
+    assert heading(director_status([]))[2] == "virtual services 0, real servers 0"
 
 
 def test_service_line_shouts_when_it_does_not_serve() -> None:
