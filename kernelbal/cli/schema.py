@@ -24,6 +24,7 @@ class Document(Enum):
     NODE = "node"
     API = "api"
     METRICS = "metrics"
+    EVENTS = "events"
 
 
 class Format(Enum):
@@ -43,13 +44,14 @@ def schema(
 ) -> int:
     """Print what documents may hold, and what the API speaks.
 
-    JSON Schema of the site and node documents; for `api` the OpenAPI document, for `metrics` a list.
+    JSON Schema of the site and node documents; for `api` the OpenAPI document, for `metrics` and
+    `events` lists.
     """
     from kernelbal.cli.output import put
     from kernelbal.config.reference import json_schema, reference
     from kernelbal.model.site import Node, Site
 
-    if document in (Document.API, Document.METRICS):
+    if document not in (Document.SITE, Document.NODE):
         put(_interface(document, output).rstrip("\n"))
         return ExitCode.OK
     model = Site if document is Document.SITE else Node
@@ -59,8 +61,14 @@ def schema(
 
 def _interface(document: Document, output: Format) -> str:
     from kernelbal.runtime.api import openapi
-    from kernelbal.runtime.api.reference import api_page, metrics_json, metrics_page
+    from kernelbal.runtime.api import reference as pages
 
-    if document is Document.API:
-        return openapi.openapi_json() if output is Format.JSON else api_page()
-    return metrics_json() if output is Format.JSON else metrics_page()
+    writers = {
+        (Document.API, Format.JSON): openapi.openapi_json,
+        (Document.API, Format.MARKDOWN): pages.api_page,
+        (Document.METRICS, Format.JSON): pages.metrics_json,
+        (Document.METRICS, Format.MARKDOWN): pages.metrics_page,
+        (Document.EVENTS, Format.JSON): pages.events_json,
+        (Document.EVENTS, Format.MARKDOWN): pages.events_page,
+    }
+    return writers[document, output]()

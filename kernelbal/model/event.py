@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Topic(Enum):
@@ -28,16 +28,44 @@ class Topic(Enum):
     CHECKER_LOST = "checker.lost"
     CHECKER_LATE = "checker.late"
     CHECKER_STARVED = "checker.starved"
-    """Out of file descriptors or ports: probes are not run, states are kept."""
-    STATE_UNSAVED = "state.unsaved"
-    """The state directory cannot be written: work goes on, but a restart would forget."""
-    STATE_SAVED = "state.saved"
     CHECKER_UNABLE = "checker.unable"
-    """Some probes cannot be run as the site has them: a capability, a file or an address is missing."""
+    STATE_UNSAVED = "state.unsaved"
+    STATE_SAVED = "state.saved"
     DIRECTOR_STARTED = "director.started"
     DIRECTOR_STOPPED = "director.stopped"
     HOOK_FAILED = "hook.failed"
     HOOKS_SUPPRESSED = "hook.suppressed"
+
+
+MEANINGS: Final[dict[Topic, str]] = {
+    Topic.SERVER_UP: "Its checks are good again, or for the first time.",
+    Topic.SERVER_DOWN: "Its checks failed, or its agent said so; `reason` tells why.",
+    Topic.SERVER_DRAINING: "An operator drains it.",
+    Topic.SERVER_DRAINED: "It has drained.",
+    Topic.SERVER_DISABLED: "An operator disabled it.",
+    Topic.SERVER_ENABLED: "It may take connections again.",
+    Topic.SERVER_RAMPING: "Slow start begins: its weight climbs.",
+    Topic.SERVER_WARNING: "Its checks are good but will not stay so, such as before a certificate expires.",
+    Topic.SERVICE_QUORUM_LOST: "Too few real servers are usable: `all_down` says what follows.",
+    Topic.SERVICE_QUORUM_GAINED: "Enough real servers are usable again.",
+    Topic.CONFIG_LOADED: "Changed documents are in force.",
+    Topic.CONFIG_REFUSED: "Changed documents are wrong: the old ones stay in force.",
+    Topic.DRIFT_REPAIRED: "Others had changed this kernel; what they changed is as wanted again.",
+    Topic.ROUND_FAILED: "The kernel is not as wanted; it is tried again.",
+    Topic.ROUND_RECOVERED: "The kernel is as wanted again.",
+    Topic.CHECKER_STARTED: "The checker runs.",
+    Topic.CHECKER_LOST: "The checker ended; states are kept, and it is started again.",
+    Topic.CHECKER_LATE: "Probes start late: there is more to check than this machine can.",
+    Topic.CHECKER_STARVED: "Out of file descriptors or ports: probes are not run, states are kept.",
+    Topic.CHECKER_UNABLE: "Probes cannot be run: a capability, a file or an address is missing.",
+    Topic.STATE_UNSAVED: "The state directory cannot be written: work goes on, a restart would forget.",
+    Topic.STATE_SAVED: "The state directory can be written again.",
+    Topic.DIRECTOR_STARTED: "The daemon runs.",
+    Topic.DIRECTOR_STOPPED: "The daemon ends; the kernel goes on serving.",
+    Topic.HOOK_FAILED: "A script or webhook of `notify` failed.",
+    Topic.HOOKS_SUPPRESSED: "A hook had more to tell than `per_minute`; the rest was counted.",
+}
+"""What each topic tells; the reference page is made from it."""
 
 
 class Severity(Enum):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kernelbal.model.daemon import DEFAULT_SOCKET
+from kernelbal.model.event import MEANINGS
 from kernelbal.runtime.api.metrics import METRICS
 from kernelbal.runtime.api.openapi import ERRORS, document, errors_of
 from kernelbal.runtime.api.routes import ROUTES, Route
@@ -39,6 +40,21 @@ A figure that is not known has no sample. Whatever is measured has an age beside
 
 | metric | kind | labels | meaning |
 |---|---|---|---|
+"""
+
+
+_EVENTS = """\
+# Events
+
+What the daemon tells: `kernelbal events`, `GET /v1/events`, its log, and the hooks of `notify` in
+[node.yaml](node.md). This page is generated: `kernelbal schema events --format markdown`.
+
+A line of the log is the topic and then `name=value` pairs, with `message` as the last. As JSON an event is a
+[Recorded](api.md). `seq` grows by one with each event; a gap says that some were lost. `--topic` and `topics`
+take a whole topic, or the part before the dot for all of that kind.
+
+| topic | what it tells |
+|---|---|
 """
 
 
@@ -78,6 +94,18 @@ def metrics_json() -> str:
         for each in METRICS
     ]
     return json.dumps({"schema": 1, "metrics": found}, indent=2)
+
+
+def events_page() -> str:
+    """Return the reference page of the events in Markdown."""
+    rows = (f"| `{topic.value}` | {meaning} |\n" for topic, meaning in MEANINGS.items())
+    return _EVENTS + "".join(rows)
+
+
+def events_json() -> str:
+    """Return what each topic means as JSON."""
+    found = [{"topic": topic.value, "meaning": meaning} for topic, meaning in MEANINGS.items()]
+    return json.dumps({"schema": 1, "topics": found}, indent=2)
 
 
 def _route(route: Route, described: dict[str, Any]) -> Iterator[str]:
