@@ -24,7 +24,9 @@ SOCKET_OPTION = typer.Option(
 PATIENCE_S: Final = 60.0
 """How long an answer may take, in seconds; an order waits for its round."""
 
-_NOT_RUNNING: Final = "start it with `systemctl start kernelbal`, or name its socket with --socket"
+_NOT_RUNNING: Final = (
+    "start it with `systemctl start kernelbal`, by hand with `kernelbal run`, or name its socket: --socket"
+)
 _NOT_ALLOWED: Final = "run it as root, or name a group of yours in `api.change_groups` or `api.read_groups`"
 _ERRORS: Final[dict[int, type[KernelbalError]]] = {401: AccessDenied, 403: AccessDenied, 409: OrderRefused}
 

@@ -36,6 +36,7 @@ def events(
     """Show the last events, and new ones with --follow."""
     from kernelbal.cli.api_client import ApiClient
 
+    _require_topic(topic)
     client = ApiClient(socket, None if follow else 60.0)
     past = client.events(0, KEPT)
     last = past[-1].seq if past else 0
@@ -46,6 +47,23 @@ def events(
     return ExitCode.OK
 
 
+def _require_topic(wanted: str) -> None:
+    """Refuse a topic that no event ever has; nothing would be printed, for ever.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    from kernelbal.model.event import Topic
+
+    topics = [each.value for each in Topic]
+    subjects = dict.fromkeys(each.partition(".")[0] for each in topics)
+    if wanted and wanted not in (*subjects, *topics):
+        known = [each for each in topics if each.startswith(f"{wanted.partition('.')[0]}.")]
+        raise typer.BadParameter(
+            f"there is no topic `{wanted}`; there are: {', '.join(known or subjects)}", param_hint="--topic"
+        )
+
+
 def _fits(event: Recorded, topic: str) -> bool:
     return not topic or event.topic == topic or event.topic.startswith(f"{topic}.")
 
@@ -54,13 +72,8 @@ def _print(found: Iterable[Recorded], *, as_json: bool) -> None:
     import sys
 
     from kernelbal.cli.output import put
+    from kernelbal.runtime.director.logline import told_line
 
     for each in found:
-        put(each.model_dump_json() if as_json else event_text(each))
+        put(each.model_dump_json() if as_json else told_line(each))
         sys.stdout.flush()
-
-
-def event_text(event: Recorded) -> str:
-    """Return an event on one line."""
-    where = f" [{event.service}]" if event.service else ""
-    return f"{event.at} {event.severity:<7} {event.topic}{where} {event.message}"

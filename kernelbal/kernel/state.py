@@ -161,8 +161,9 @@ class StateDirectory:
         holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
         return StateError(
             f"another kernelbal is changing this kernel (pid {holder})",
-            "when it is the daemon, `kernelbal reload` brings a changed site into force; else wait until it"
-            f" is through; it holds {self._path / LOCK_FILE}",
+            "if it is the daemon, `kernelbal reload` brings a changed site into force and"
+            " `systemctl stop kernelbal` ends it; else wait until it is through;"
+            f" it holds {self._path / LOCK_FILE}",
         )
 
     def _read(self, name: str, decode: Callable[[str], T], what: str) -> T | None:

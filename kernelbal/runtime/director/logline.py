@@ -1,6 +1,7 @@
 """Events as log lines: `topic service=web server=10.0.0.11 message="..."`, one each.
 
-Under systemd a line begins with its priority (`sd-daemon(3)`), and the journal adds the time.
+Under systemd a line begins with its priority (`sd-daemon(3)`), and the journal adds the time. People at a
+terminal get `TIME SEVERITY TOPIC [SERVICE] MESSAGE`, as from `kernelbal events`; the message says the rest.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ def format_line(recorded: Recorded) -> str:
     return " ".join(words)
 
 
+def told_line(recorded: Recorded) -> str:
+    """Return an event as one line for people; control characters are escaped."""
+    where = f" [{recorded.service}]" if recorded.service else ""
+    line = f"{recorded.at} {recorded.severity:<7} {recorded.topic}{where} {recorded.message}"
+    return line if line.isprintable() else json.dumps(line)[1:-1]
+
+
 def _value(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
 
@@ -42,18 +50,24 @@ class Log:
     Args:
         stream: usually standard error.
         priorities: whether lines begin with a priority, as under systemd.
+        terminal: whether somebody sits before it.
     """
 
-    def __init__(self, stream: TextIO, *, priorities: bool) -> None:
+    def __init__(self, stream: TextIO, *, priorities: bool, terminal: bool = False) -> None:
         self._stream = stream
         self._priorities = priorities
+        self._terminal = terminal
 
     def note(self, text: str, at: str) -> None:
         """Write a line that is no event."""
-        self._put(f"<6>{text}" if self._priorities else f"{at} {text}")
+        time = f"{at} {Severity.INFO.value:<7}" if self._terminal else at
+        self._put(f"<6>{text}" if self._priorities else f"{time} {text}")
 
     def write(self, recorded: Recorded) -> None:
         """Write an event; a log that cannot be written to disturbs nobody."""
+        if self._terminal:
+            self._put(told_line(recorded))
+            return
         prefix = f"<{PRIORITY[recorded.severity]}>" if self._priorities else f"{recorded.at} "
         self._put(prefix + format_line(recorded))
 

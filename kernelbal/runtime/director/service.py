@@ -73,22 +73,10 @@ def run(settings: Settings) -> None:
     state = DaemonState(settings.state_dir)
     notifier = Notifier.from_environment(os.environ, os.getpid())
     logging.basicConfig(level=logging.WARNING, format=_log_format(), stream=sys.stderr)
-    with contextlib.closing(notifier), _held(state):
+    with contextlib.closing(notifier), state.lock():
         _refuse_unconfirmed(state)
         began = start(settings.paths, state)
         asyncio.run(_run(settings, state, began, notifier))
-
-
-@contextlib.contextmanager
-def _held(state: DaemonState) -> Iterator[None]:
-    """Keep everybody else's changes out while the daemon runs."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(state.lock())
-        except StateError as error:
-            hint = "a running daemon takes changes by `kernelbal reload`; only one can run"
-            raise StateError(error.message, f"{hint}; {error.hint}") from error
-        yield
 
 
 def _refuse_unconfirmed(state: DaemonState) -> None:
@@ -128,7 +116,7 @@ def _assemble(
 ) -> _Daemon:
     journal = Journal(lambda: iso(wall_clock_s()))
     stack.callback(journal.close)
-    reporter = Reporter(journal, Log(sys.stderr, priorities=_under_systemd()))
+    reporter = Reporter(journal, Log(sys.stderr, priorities=_under_systemd(), terminal=sys.stderr.isatty()))
     hooks = Hooks(reporter.tell, boot_clock_s)
     hooks.replace(began.documents.node.notify)
     reporter.use_hooks(hooks)

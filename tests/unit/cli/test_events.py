@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.testing.fake_control import AT, recorded
 from tests.unit.cli.daemon import Daemon
@@ -26,6 +28,16 @@ def test_topic_is_one_or_all_of_a_kind(daemon: Daemon) -> None:
 
     assert seen("real_server") == [1, 2]
     assert seen("config.loaded") == [3]
+
+
+@pytest.mark.parametrize(
+    ("topic", "known"),
+    [("server", "real_server, virtual_service, config"), ("config.broken", "config.loaded, config.refused")],
+)
+def test_topic_that_no_event_has_is_refused(daemon: Daemon, topic: str, known: str) -> None:
+    said = daemon.say("events", "--follow", "--topic", topic)
+    assert said.code == ExitCode.USAGE
+    assert known in " ".join(said.err.split())
 
 
 def test_following_goes_on_after_the_last(daemon: Daemon) -> None:

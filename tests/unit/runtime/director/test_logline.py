@@ -5,7 +5,7 @@ import io
 import pytest
 
 from kernelbal.model.status import Recorded
-from kernelbal.runtime.director.logline import Log, format_line
+from kernelbal.runtime.director.logline import Log, format_line, told_line
 
 
 def recorded(message: str = "connection refused", **changes: object) -> Recorded:
@@ -53,6 +53,23 @@ def test_elsewhere_it_begins_with_the_time() -> None:
     first, second = stream.getvalue().splitlines()
     assert first.startswith("2024-01-01T00:00:00Z real_server.down ")
     assert second == "2024-01-01T00:00:01Z round.changed changes=1"
+
+
+def test_at_a_terminal_the_words_say_it_all() -> None:
+    stream = io.StringIO()
+    log = Log(stream, priorities=False, terminal=True)
+    log.write(recorded("real server 10.0.0.11 of `web` is down: connection refused"))
+    log.note("round.changed changes=1", "2024-01-01T00:00:01Z")
+    assert stream.getvalue().splitlines() == [
+        "2024-01-01T00:00:00Z warning real_server.down [web] "
+        "real server 10.0.0.11 of `web` is down: connection refused",
+        "2024-01-01T00:00:01Z info    round.changed changes=1",
+    ]
+
+
+@pytest.mark.parametrize("evil", ["a\nb", "a\x1b[31mb"])
+def test_nobody_can_forge_a_line_for_people(evil: str) -> None:
+    assert told_line(recorded(evil)).isprintable()
 
 
 def test_a_log_that_is_gone_disturbs_nobody() -> None:
