@@ -18,7 +18,7 @@ class Glance(NamedTuple):
     """What can be learned of the IPVS table at a price that does not depend on its real servers.
 
     Attributes:
-        services: how many services there are; None when the kernel does not say.
+        services: how many IPv4 services there are; None when the kernel does not say. It counts no others.
         destinations: how many real servers each service has, for those of which the kernel tells it (IPv4).
     """
 

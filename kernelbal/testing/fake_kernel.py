@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel.interface import Glance
-from kernelbal.model.address import AF_INET6, family_of
+from kernelbal.model.address import AF_INET, AF_INET6, family_of
 from kernelbal.model.ipvs import (
     CounterTable,
     DestinationCounters,
@@ -93,10 +93,9 @@ class FakeKernel:
         return self.observe().services
 
     def glance(self) -> Glance:
-        """Return the counts."""
-        return Glance(
-            len(self.services), {key: len(server.destinations) for key, server in self.services.items()}
-        )
+        """Return the counts; as the kernel does, of IPv4 services only."""
+        counts = {k: len(s.destinations) for k, s in self.services.items() if k.family == AF_INET}
+        return Glance(len(counts), counts)
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return copies of the counters."""

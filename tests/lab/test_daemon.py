@@ -29,6 +29,14 @@ virtual_services:
     check: {tcp: {}, interval: 2s, timeout: 1s, rise: 1, fall: 2}
     real_servers: [{address: 10.0.0.11}, {address: 10.0.0.12}]
 """
+SIX = """
+  - name: six
+    address: 2001:db8:1::10
+    ports: [80]
+    forwarding: nat
+    check: {tcp: {}, interval: 2s, timeout: 1s, rise: 1, fall: 2}
+    real_servers: [{address: "fd00::11"}, {address: "fd00::12"}]
+"""
 BOTH = {"10.0.0.11": 100, "10.0.0.12": 100}
 
 
@@ -83,6 +91,16 @@ def test_what_is_removed_by_hand_is_back_within_a_second(daemon: Daemon, by_hand
     time.sleep(5)
     (line,) = daemon.log()[length:].splitlines()
     assert told in line
+
+
+def test_nothing_is_done_where_nothing_happens_with_either_family(daemon: Daemon) -> None:
+    daemon.at.write(SITE + SIX)
+    eventually(lambda: "[fd00::12]:80" in daemon.at.snapshot()["ipvs"], PATIENCE_S, daemon.log)
+    time.sleep(5)
+    rounds, length = daemon.ask("GET", "/v1/status")["reconcile"]["rounds"], len(daemon.log())
+    time.sleep(20)
+    assert daemon.ask("GET", "/v1/status")["reconcile"]["rounds"] <= rounds + 1, "a resync at most"
+    assert daemon.log()[length:] == ""
 
 
 def test_an_order_by_the_api_drains_and_outlives_a_crash(daemon: Daemon) -> None:

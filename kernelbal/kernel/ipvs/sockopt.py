@@ -68,7 +68,7 @@ class Sockopt:
         return cls(_libc_get_option(sock.fileno()), sock.close)
 
     def number_of_services(self) -> int | None:
-        """Return how many services there are, of every family; the cheapest question to IPVS."""
+        """Return how many IPv4 services there are, all that this interface knows; the cheapest question."""
         info = bytearray(_INFO.size)
         return None if self._get(SO_GET_INFO, info, len(info)) else int(_INFO.unpack(info)[2])
 

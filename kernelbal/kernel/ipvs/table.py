@@ -203,7 +203,7 @@ class IpvsTable:
         return table, found
 
     def glance(self) -> Glance:
-        """Return how many services there are, and how many destinations each IPv4 service has."""
+        """Return how many IPv4 services there are, and how many destinations each of them has."""
         number = self._sockopt.number_of_services() if self._sockopt else None
         return Glance(number, self._counts())
 

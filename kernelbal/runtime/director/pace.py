@@ -1,11 +1,11 @@
 """How often something is read whose price depends on the size of the site.
 
 A reading that took `c` seconds of one core is repeated after `c / share` seconds, within bounds, so that
-watching takes at most two hundredths of a core. A glance, which shows the number of services and that of the
-real servers of each IPv4 service, costs a few milliseconds for thousands of services; so what is removed by
-hand is missed within a second in a site of any size. The whole table shows the rest: changed weights, and
-IPv6 real servers. Reading 100,000 real servers took 0.4 to 1.1 s where docs/reference/benchmarks.md was
-measured: of 1,000 it is compared every half second or so, of 100,000 once a minute, and a resync comes first.
+watching takes at most two hundredths of a core. A glance, which shows the number of IPv4 services and of the
+real servers of each, costs a few milliseconds for thousands of services; so what is removed by hand is missed
+within a second in a site of any size. The whole table shows the rest: changed weights, and all of IPv6.
+Reading 100,000 real servers took 0.4 to 1.1 s where docs/reference/benchmarks.md was measured: of 1,000 it is
+compared every half second or so, of 100,000 once a minute, and a resync comes first.
 """
 
 from __future__ import annotations

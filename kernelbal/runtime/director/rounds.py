@@ -13,6 +13,7 @@ from kernelbal.errors import KernelbalError, NotPermitted
 from kernelbal.health.decide import decide
 from kernelbal.health.decision import Decision, Facts, Memory
 from kernelbal.kernel.interface import Kernel
+from kernelbal.model.address import AF_INET
 from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.standing import Overlay
 from kernelbal.model.state import DesiredState, ObservedState
@@ -154,7 +155,7 @@ class Rounds:
         return self.kernel.observe()
 
     def changed_at_a_glance(self) -> bool:
-        """Return whether the IPVS table has other numbers of services or real servers than it was left with.
+        """Return whether there are other numbers of IPv4 services or their real servers than were left.
 
         Raises:
             KernelError: it cannot be read.
@@ -162,7 +163,7 @@ class Rounds:
         if self.left is None:
             return False
         seen, left = self.kernel.glance(), self.left.services
-        if seen.services is not None and seen.services != len(left):
+        if seen.services is not None and seen.services != sum(key.family == AF_INET for key in left):
             return True
         return any(
             key not in left or len(left[key].destinations) != count

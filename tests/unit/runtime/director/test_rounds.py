@@ -9,6 +9,7 @@ import pytest
 from kernelbal.errors import KernelError
 from kernelbal.health.decision import Facts, Memory
 from kernelbal.kernel.daemon_state import GoodDocuments
+from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.plan.actions import Action, AddAddress, AddService
 from kernelbal.runtime.director.documents import Documents, Paths, parse
@@ -57,6 +58,17 @@ def test_the_table_is_as_it_was_left_until_somebody_changes_it() -> None:
     del found[destination("10.0.0.11")]
     assert worker.changed_at_a_glance()
     worker.run(inputs(documents()))
+    del kernel.services[WEB]
+    assert worker.changed_at_a_glance()
+
+
+def test_a_glance_knows_ipv4_only_and_takes_ipv6_for_no_change() -> None:
+    six = SITE.replace("192.0.2.10", "2001:db8:1::10").replace("10.0.0.1", "fd00::1")
+    both = SITE + "\n".join(six.splitlines()[2:]).replace("name: web", "name: six")
+    worker = rounds(kernel := new_kernel())
+    assert not worker.run(inputs(documents(both))).error
+    assert {key.family for key in kernel.services} == {AF_INET, AF_INET6}
+    assert not worker.changed_at_a_glance()
     del kernel.services[WEB]
     assert worker.changed_at_a_glance()
 
