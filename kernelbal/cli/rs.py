@@ -34,7 +34,9 @@ kernelbal rs list --service web"""
 POLL_S = 1.0
 """How often a watched drain is looked at, in seconds."""
 
-SERVER_ARGUMENT = typer.Argument(metavar="NAME|ADDRESS", help="Real server; ADDRESS:PORT too.")
+SERVER_ARGUMENT = typer.Argument(
+    metavar="NAME|ADDRESS", help="The real server's `name` or address in the site file; ADDRESS:PORT too."
+)
 SERVICE_OPTION = typer.Option("", "--service", help="Only in this virtual service; in all by default.")
 REASON_OPTION = typer.Option("", "--reason", help="Why; `kernelbal status` shows it.")
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
@@ -44,8 +46,12 @@ JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
 def drain(
     server: str = SERVER_ARGUMENT,
     service: str = SERVICE_OPTION,
-    timeout: str = typer.Option("", "--timeout", help="Cut what is left after this time: `5m`."),
-    hold: bool = typer.Option(False, "--hold", help="Keep it at weight 0 when drained; never cut."),
+    timeout: str = typer.Option(
+        "",
+        "--timeout",
+        help="Cut what is left after this time, such as `5m`; the service's `drain` by default.",
+    ),
+    hold: bool = typer.Option(False, "--hold", help="Cut nothing; keep it at weight 0 when drained."),
     reason: str = REASON_OPTION,
     watch: bool = typer.Option(False, "--watch", help="Wait until it is drained, and show how far it is."),
     socket: Path = SOCKET_OPTION,

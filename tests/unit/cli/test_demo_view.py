@@ -108,9 +108,7 @@ def test_plain_text_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == "... running kernelbal plan\n"
 
 
-def test_colours_and_boxes_in_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_colours_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
@@ -119,7 +117,6 @@ def test_colours_and_boxes_in_a_terminal(
     assert "\x1b[32mok\x1b[0m    all is well" in out
     assert "\x1b[31mFAIL\x1b[0m  nothing is lost" in out
     assert "\x1b[32m+\x1b[0m service" in out
-    assert "─" in out
     assert "http://[fd00::80]/ (web-ipv6, rr)" in out
 
 

@@ -1,4 +1,4 @@
-"""Tables: aligned columns in a pipe, boxed in a terminal."""
+"""Tables: aligned columns, in a pipe and in a terminal."""
 
 import pytest
 
@@ -27,18 +27,14 @@ def test_row_with_a_cell_too_few_is_a_fault() -> None:
         print_table(("a", "b"), [("1",)])
 
 
-def test_terminal_gets_a_box_and_brackets_survive(
+def test_terminal_gets_the_same_and_brackets_survive(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Square brackets are markup to rich, and IPv6 is full of them."""
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")
+    """An address is never broken, however narrow the terminal; it is copied from there."""
     print_table(HEADER, ROWS, "[title]")
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0].strip() == "[title]"
-    assert any("────" in line for line in lines)
-    shown = [line.split() for line in lines]
-    assert ["[fd00::11]:80", "100", "3", "left"] in shown
-    weights = [next(line for line in lines if name in line).index(f"{weight} ") for name, weight, *_ in ROWS]
-    assert weights[0] == weights[1] + 2, "the last digits are aligned"
+    in_a_pipe = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    print_table(HEADER, ROWS, "[title]")
+    assert capsys.readouterr().out == in_a_pipe
+    assert "[title]\n" in in_a_pipe
