@@ -45,7 +45,7 @@ def known_of(book: Book, parts: Parts) -> Known:
         states=book.states,
         decision=book.decision,
         keys=book.keys.by_name,
-        table=report.observed.services if report else {},
+        table=report.observed.services if report else None,
         counted=book.counted,
         before=book.before,
     )

@@ -48,7 +48,7 @@ class Saver:
         self._standing = standing
         self._now = now
         self._changed = asyncio.Event()
-        self._fault = ""
+        self._faults: dict[str, str] = {}
         self._unsaved: Orders | None = None
 
     def standings_changed(self) -> None:
@@ -92,13 +92,12 @@ class Saver:
         try:
             await self._worker.call(write, value)
         except StateError as error:
-            if error.message != self._fault:
-                self._fault = error.message
+            if error.message != self._faults.get(write.__name__):
+                self._faults[write.__name__] = error.message
                 hint = f" ({error.hint})" if error.hint else ""
                 message = f"{error.message}{hint}; work goes on, a restart would forget what is newer"
                 self._tell(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
             return False
-        if self._fault:
-            self._fault = ""
+        if self._faults.pop(write.__name__, "") and not self._faults:
             self._tell(Event(Topic.STATE_SAVED, Severity.NOTICE, "the state directory can be written again"))
         return True

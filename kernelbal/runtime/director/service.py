@@ -35,6 +35,7 @@ from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log
 from kernelbal.runtime.director.pacer import Cause
+from kernelbal.runtime.director.record import LiveRecord
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
@@ -134,7 +135,7 @@ def _assemble(
         clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
         kernel=kernel,
         files=files,
-        rounds=Rounds(LinuxKernel(), state, boot_clock_s),
+        rounds=Rounds(LinuxKernel(), LiveRecord(state), boot_clock_s),
         reporter=reporter,
         hooks=hooks,
         checker=checker,

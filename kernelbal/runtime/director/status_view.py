@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple, cast
 
 from kernelbal.health.decision import Decision, ServerView, ServiceView
+from kernelbal.health.words import DRAINED
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates, ServerKey
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
@@ -51,7 +52,7 @@ class Known:
         now: seconds on the boot clock.
         wall: seconds since 1970, at the same moment.
         keys: IPVS services by the name of their virtual service.
-        table: the IPVS table after the last round.
+        table: the IPVS table after the last round; None when that could not read it.
         counted: the newest counters, and those before; None when there are none.
     """
 
@@ -62,7 +63,7 @@ class Known:
     states: ProbeStates
     decision: Decision | None
     keys: Mapping[str, tuple[ServiceKey, ...]]
-    table: ServiceTable
+    table: ServiceTable | None
     counted: Counted | None
     before: Counted | None
 
@@ -179,10 +180,10 @@ def drained(known: Known) -> frozenset[ServerKey]:
 
 
 def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
-    places = places_of(known, key)
-    if not any(
-        service in known.table and name in known.table[service].destinations for service, name in places
-    ):
+    places, table = places_of(known, key), known.table
+    if table is None:
+        return view.state == DRAINED
+    if not any(service in table and name in table[service].destinations for service, name in places):
         return True
     counted = known.counted
     fresh = counted is not None and counted.at > view.since_at

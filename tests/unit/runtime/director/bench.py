@@ -22,6 +22,7 @@ from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log
+from kernelbal.runtime.director.record import LiveRecord
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
@@ -133,7 +134,7 @@ class Bench:
         clocks = Clocks(loop.time, lambda: WALL_AT_BOOT + loop.now, lambda: 0.0)
         hooks = Hooks(reporter.tell, loop.time)
         reporter.use_hooks(hooks)
-        rounds = Rounds(kernel, self.state, loop.time)
+        rounds = Rounds(kernel, LiveRecord(self.state), loop.time)
         self.notifier = Notifier()
         self.parts = Parts(
             paths, clocks, worker, worker, rounds, reporter, hooks, self.checker, saver, self.notifier

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.errors import KernelError, NotPermitted, OrderRefused
+from kernelbal.errors import KernelError, NotPermitted, OrderRefused, StateError
 from kernelbal.health.wire import Report
-from kernelbal.kernel.daemon_state import GOOD_SITE_FILE
+from kernelbal.kernel.daemon_state import GOOD_SITE_FILE, DaemonState
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.ipvs import DestinationCounters
 from kernelbal.model.standing import Admin
 from kernelbal.runtime.director.director import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S, Cause
@@ -331,6 +332,30 @@ class TestOrders:
 
         bench = play(scene, folder)
         assert "real_server.disabled" in [e.topic for e in bench.events()]
+
+
+def test_a_full_disk_keeps_no_dead_real_server_in_service_and_calls_nobody_drained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StateError("cannot write: No space left on device", "check the disk")
+
+    async def scene(bench: Bench) -> None:
+        await bench.begin()
+        bench.kernel.counters = {WEB: {destination(B): DestinationCounters(1, 0, 0)}}
+        await bench.director.order(Admin.DRAIN, bench.request(B, timeout_s=30), "root")
+        monkeypatch.setattr(DaemonState, "_write", fail)
+        await bench.director.order(Admin.DRAIN, bench.request(B, timeout_s=20), "root")
+        await asyncio.sleep(5)
+        assert bench.weights() == {A: 100, B: 0}
+        assert bench.events("real_server.drained") == []
+        bench.report({A: Health.DOWN})
+        await asyncio.sleep(1)
+        assert bench.weights() == {A: 0, B: 0}
+        await asyncio.sleep(20)
+        assert bench.weights() == {A: 0}, "what is left is cut at the deadline"
+
+    play(scene, folder)
 
 
 class TestRestart:

@@ -28,7 +28,7 @@ class Disk(DaemonState):
 
     def save_orders(self, orders: Orders) -> None:
         if self.full:
-            raise StateError("cannot write: No space left on device", "check the disk")
+            raise StateError("cannot write orders: No space left on device", "check the disk")
         super().save_orders(orders)
 
 
@@ -93,4 +93,5 @@ def test_orders_that_a_full_disk_refused_are_written_once_there_is_room(tmp_path
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(scene())
-    assert [event.topic for event in told] == [Topic.STATE_UNSAVED, Topic.STATE_SAVED]
+    unsaved = Topic.STATE_UNSAVED
+    assert [event.topic for event in told] == [unsaved, unsaved, Topic.STATE_SAVED], "once for each file"

@@ -117,6 +117,7 @@ def test_an_order_is_shown_with_who_why_and_how_long() -> None:
         (Counted(99.0, {HTTP: {A: DestinationCounters(0, 9, 0)}}), {HTTP: virtual((A, weighing(0)))}, True),
         (None, {HTTP: virtual()}, True),
         (None, {}, True),
+        (None, None, False),
     ],
 )
 def test_a_drain_is_over_without_connections_or_when_it_is_gone(
