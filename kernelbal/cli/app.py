@@ -64,7 +64,28 @@ class Interrupted(Exception):
     """Ctrl-C, past typer, which would end without a word."""
 
 
+ELSEWHERE = {
+    **dict.fromkeys(("daemon", "start", "director"), "run"),
+    **dict.fromkeys(("clear", "flush"), "release"),
+    **dict.fromkeys(("show", "list", "stats", "health"), "status"),
+    **dict.fromkeys(("real-server", "real_server", "server"), "rs"),
+    **dict.fromkeys(("drain", "disable", "enable"), "rs {}"),
+    **dict.fromkeys(("log", "logs"), "events"),
+    **dict.fromkeys(("validate", "test", "configtest"), "check"),
+    **dict.fromkeys(("diff", "dry-run"), "plan"),
+    **dict.fromkeys(("install", "init"), "setup director"),
+    **dict.fromkeys(("demo", "up", "shell"), "lab {}"),
+}
+"""Commands that people look for, and ours; `{}` is the word itself."""
+
+
 class _Commands(typer.core.TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 (typer keeps the types of these to itself)
+        ours = ELSEWHERE.get(args[0]) if args else None
+        if ours is not None:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean 'kernelbal {ours.format(args[0])}'?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (typer keeps the types of these to itself)
         try:
             return super().invoke(ctx)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kernelbal.cli.director_view import age
 
 if TYPE_CHECKING:
-    from kernelbal.model.status import DirectorStatus, OrderAnswer, ServerStatus
+    from kernelbal.model.status import DirectorStatus, OrderAnswer, ServerStatus, ServiceStatus
 
 WINDOW_S = 60.0
 """The rate is taken over this time."""
@@ -65,10 +65,19 @@ def watched(answer: OrderAnswer) -> Watched:
     return frozenset((service, server.address, server.port) for service, server in pairs)
 
 
-def find(status: DirectorStatus, wanted: Watched) -> list[ServerStatus]:
-    """Return the real servers that are watched."""
+def connections_left(protocol: str, server: ServerStatus) -> int:
+    """Return how many connections a drain waits for.
+
+    Inactive TCP connections have ended, and the kernel only remembers them; of other protocols
+    it calls every connection inactive.
+    """
+    return server.active if protocol == "tcp" else server.active + server.inactive
+
+
+def find(status: DirectorStatus, wanted: Watched) -> list[tuple[ServiceStatus, ServerStatus]]:
+    """Return the real servers that are watched, each with its virtual service."""
     return [
-        server
+        (service, server)
         for service in status.virtual_services
         for server in service.real_servers
         if (service.name, server.address, server.port) in wanted

@@ -152,9 +152,8 @@ def _tell(answer: OrderAnswer, done: str, *, as_json: bool) -> int:
         put_json(answer.model_dump())
         return ExitCode.OK
     for service, server in zip(answer.services, answer.servers, strict=True):
-        connections = server.active + server.inactive
-        left = f", {connections} connections" if done == "draining" else ""
-        put(f"{done}: {server_text(server)} in {service}{left}")
+        left = f", connections: {server.active} active, {server.inactive} inactive"
+        put(f"{done}: {server_text(server)} in {service}{left if done == 'draining' else ''}")
     return ExitCode.OK
 
 
@@ -162,15 +161,17 @@ def _watch(client: ApiClient, answer: OrderAnswer) -> None:
     """Wait until no draining real server of an order is left; Ctrl-C ends the watch, not the drain."""
     import time
 
-    from kernelbal.cli.drain_progress import DrainProgress, find, watched
+    from kernelbal.cli.drain_progress import DrainProgress, connections_left, find, watched
     from kernelbal.cli.progress import share_bar
 
     wanted, progress = watched(answer), DrainProgress()
     with share_bar("draining") as show:
         while True:
-            draining = [each for each in find(client.status(), wanted) if each.state == "draining"]
-            progress.look(sum(each.active + each.inactive for each in draining), time.monotonic())
-            cuts = [each.admin.left_s for each in draining if each.admin and each.admin.left_s is not None]
+            found = find(client.status(), wanted)
+            draining = [(each.protocol, server) for each, server in found if server.state == "draining"]
+            progress.look(sum(connections_left(*each) for each in draining), time.monotonic())
+            orders = [server.admin for _, server in draining if server.admin]
+            cuts = [each.left_s for each in orders if each.left_s is not None]
             show(progress.most - progress.left, progress.most, progress.text(max(cuts, default=None)))
             if not draining:
                 return

@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import version
 
 import pytest
+import typer
 
 from kernelbal.cli import app, documents
 from kernelbal.cli.app import COMMANDS, run
@@ -54,6 +55,22 @@ def test_configuration_error_shows_every_problem(desk: Desk) -> None:
     for key in ("virtual_services[0].portz", "virtual_services[0].address", "network"):
         assert f" {key}: " in said.err
     assert re.search(r"^\d+ problems in the configuration\n$", said.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("word", "ours"), [("drain", "rs drain"), ("show", "status"), ("start", "run")])
+def test_command_that_people_look_for_is_named(desk: Desk, word: str, ours: str) -> None:
+    said = desk.say(word, "rs1")
+    assert said.code == ExitCode.USAGE
+    assert said.err.endswith(f"No such command '{word}'. Did you mean 'kernelbal {ours}'?\n")
+
+
+def test_commands_named_instead_are_there_and_hide_none() -> None:
+    top = typer.main.get_group(app.build())
+    for word, ours in app.ELSEWHERE.items():
+        assert word not in top.commands
+        group, _, rest = ours.format(word).partition(" ")
+        assert not rest or rest in top.commands[group].commands  # type: ignore[attr-defined] # groups have them
+        assert group in top.commands
 
 
 def test_fault_of_ours_is_shown_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelbal.cli.drain_progress import WINDOW_S, DrainProgress
+from kernelbal.cli.drain_progress import WINDOW_S, DrainProgress, connections_left
+from kernelbal.testing.fake_control import server_status
 
 
 def looked(*looks: tuple[float, int]) -> DrainProgress:
@@ -29,6 +30,12 @@ def test_only_the_last_minute_counts() -> None:
 def test_text() -> None:
     assert looked((0, 100), (10, 80)).text(75) == "80 of 100 connections left, ETA 40s, cut in 1m15s"
     assert looked((0, 5), (1, 0)).text(75) == "0 of 5 connections left"
+
+
+def test_inactive_connections_of_tcp_have_ended() -> None:
+    server = server_status().model_copy(update={"active": 2, "inactive": 50})
+    assert connections_left("tcp", server) == 2
+    assert connections_left("udp", server) == 52
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(0, 10**6)), min_size=1, max_size=30))

@@ -11,7 +11,7 @@ def test_drain_passes_everything_on(daemon: Daemon) -> None:
     said = daemon.say(
         "rs", "drain", "rs1", "--service", "web", "--timeout", "5m", "--hold", "--reason", "new kernel"
     )
-    assert said == (ExitCode.OK, "draining: rs1 10.0.0.11 in web, 15 connections\n", "")
+    assert said == (ExitCode.OK, "draining: rs1 10.0.0.11 in web, connections: 12 active, 3 inactive\n", "")
     admin, request, by = daemon.control.orders[0]
     assert (admin, by) == (Admin.DRAIN, "root")
     assert (request.service, request.timeout_s, request.hold) == ("web", 300.0, True)
