@@ -36,7 +36,8 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: the record cannot be read, or is damaged.
         """
-        return self._read(ORDERS_FILE, decode_orders, "operators' orders") or {}
+        without = "then nobody is drained or disabled any more, and those orders are to be given again"
+        return self._read(ORDERS_FILE, decode_orders, "operators' orders", without) or {}
 
     def save_orders(self, orders: Orders) -> None:
         """Replace the orders; on return they have reached the disk.

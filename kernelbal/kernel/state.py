@@ -45,6 +45,9 @@ _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _AS_ROOT: Final = "run it as root, or name another directory with --state-dir"
 _PID_BYTES: Final = 32
+_FOREIGN_WITHOUT: Final = (
+    "then what it lists counts as foreign, and `kernelbal apply` adopts what the site file names"
+)
 
 T = TypeVar("T")
 
@@ -166,7 +169,9 @@ class StateDirectory:
             f" it holds {self._path / LOCK_FILE}",
         )
 
-    def _read(self, name: str, decode: Callable[[str], T], what: str) -> T | None:
+    def _read(
+        self, name: str, decode: Callable[[str], T], what: str, without: str = _FOREIGN_WITHOUT
+    ) -> T | None:
         path = self._path / name
         try:
             text = path.read_text(encoding="utf-8")
@@ -175,11 +180,11 @@ class StateDirectory:
         except OSError as error:
             raise _unusable(f"cannot read {path}", error) from error
         except UnicodeDecodeError as error:
-            raise _damaged(path, what, f"it is damaged: {error.reason}") from error
+            raise _damaged(path, what, f"it is damaged: {error.reason}", without) from error
         try:
             return decode(text)
         except Malformed as error:
-            raise _damaged(path, what, str(error)) from error
+            raise _damaged(path, what, str(error), without) from error
 
     def _write(self, name: str, text: str) -> None:
         self._make_directory()
@@ -220,11 +225,10 @@ def _take(descriptor: int) -> bool:
     return True
 
 
-def _damaged(path: Path, what: str, why: str) -> StateError:
+def _damaged(path: Path, what: str, why: str, without: str) -> StateError:
     return StateError(
         f"{path} holds {what}, but {why}",
-        f"restore it from a backup, or move it away (`mv {path} {path}.bad`): then what it lists counts as "
-        "foreign, and `kernelbal apply` adopts what the site file names",
+        f"restore it from a backup, or move it away (`mv {path} {path}.bad`): {without}",
     )
 
 

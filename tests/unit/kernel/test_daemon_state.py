@@ -55,3 +55,12 @@ def test_a_damaged_record_is_an_error_that_names_the_file(state: DaemonState, na
     (state.path / name).write_text(text)
     with pytest.raises(StateError, match=name):
         state.load_orders() if name == ORDERS_FILE else state.load_standings()
+
+
+def test_whoever_moves_damaged_orders_away_is_told_what_that_means(state: DaemonState) -> None:
+    state.path.mkdir()
+    (state.path / ORDERS_FILE).write_text("")
+    with pytest.raises(StateError) as raised:
+        state.load_orders()
+    assert "nobody is drained or disabled any more" in (raised.value.hint or "")
+    assert "adopts" not in (raised.value.hint or "")
