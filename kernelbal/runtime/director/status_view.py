@@ -162,7 +162,7 @@ def _admin(known: Known, key: ServerKey, view: ServerView) -> AdminStatus | None
         since=iso(order.since),
         everywhere=view.everywhere,
         hold=order.hold,
-        left_s=None if done else _left_s(order, known.wall),
+        left_s=None if done else _left_s(known, key, order),
         done=done,
     )
 
@@ -190,10 +190,11 @@ def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
     return fresh and not any(c.active for c in _counters(counted, places))
 
 
-def _left_s(order: Order, wall: float) -> float | None:
-    if order.admin is not Admin.DRAIN or order.hold:
+def _left_s(known: Known, key: ServerKey, order: Order) -> float | None:
+    """Return for how long connections still have time; setting the wall clock changes nothing in that."""
+    if order.admin is not Admin.DRAIN or order.hold or known.decision is None:
         return None
-    return round(max(0.0, order.deadline - wall), 1)
+    return round(max(0.0, known.decision.memory.servers[key].cut_at - known.now), 1)
 
 
 def _check(known: Known, key: str) -> CheckStatus:

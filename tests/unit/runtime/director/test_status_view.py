@@ -106,6 +106,10 @@ def test_an_order_is_shown_with_who_why_and_how_long() -> None:
     assert admin is not None
     assert (admin.order, admin.by, admin.reason, admin.everywhere) == ("drain", "root", "update", True)
     assert (admin.left_s, admin.done) == (40.0, False)
+    later = replace(known(orders, counted=counters(99.0, 4, 30)), now=110.0, wall=WALL + 86_400)
+    admin = next(service_views(later)).real_servers[0].admin
+    assert admin is not None
+    assert admin.left_s == 30.0, "somebody set the clock, and the drain goes on"
 
 
 @pytest.mark.parametrize(
