@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from kernelbal.model.daemon import Hook
 from kernelbal.model.event import Event, Severity, Topic
@@ -177,9 +178,9 @@ class Hooks:
 
 
 def name_of(hook: Hook) -> str:
-    """Return what a hook is called in messages; a webhook without its query, which may hold a secret."""
+    """Return what a hook is called in messages; of a webhook only the host, as all else may be a secret."""
     if hook.webhook:
-        return f"webhook {hook.webhook.partition('?')[0]}"
+        return f"webhook {urlsplit(hook.webhook).netloc.rpartition('@')[2]}"
     return f"script {hook.script[0]}"
 
 

@@ -122,7 +122,8 @@ def test_a_slow_hook_holds_a_bounded_queue() -> None:
 
 
 def test_a_webhook_is_named_without_what_may_be_secret() -> None:
-    assert name_of(hook(script=[], webhook="https://chat/x?token=1")) == "webhook https://chat/x"
+    for secret in ("https://chat/x?token=1", "https://chat/services/T1/B2/secret", "https://me:pw@chat/"):
+        assert name_of(hook(script=[], webhook=secret)) == "webhook chat"
 
 
 def script(folder: Path, text: str) -> list[str]:
