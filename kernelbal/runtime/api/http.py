@@ -19,7 +19,7 @@ SILENCE_S: Final = 30.0
 """How long a connection may stand idle, or take for the head of a request."""
 LINGER_S: Final = 1.0
 CONNECTIONS: Final = 128
-"""Most connections at once; more are closed as they come."""
+"""Most connections at once; more are closed as they come. Who must not be kept out by others has as many."""
 
 LOG: Final = logging.getLogger("kernelbal.api")
 
@@ -80,8 +80,16 @@ class _Connection(RequestHandler):
 class BoundedServer(web.Server):
     """A server of connections with limits."""
 
-    def __init__(self, handler: Handler, *, silence_s: float = SILENCE_S, most: int = CONNECTIONS) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        silence_s: float = SILENCE_S,
+        most: int = CONNECTIONS,
+        is_master: Callable[[asyncio.Transport], bool] = lambda _: False,
+    ) -> None:
         super().__init__(handler, request_factory=_request, handler_cancellation=True)
+        self._is_master = is_master
         self._silence_s = silence_s
         self._most = most
 
@@ -103,7 +111,8 @@ class BoundedServer(web.Server):
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Take a connection, or close it when there are too many."""
         super().connection_made(handler, transport)
-        if len(self.connections) > self._most:
+        count = len(self.connections)
+        if count > 2 * self._most or (count > self._most and not self._is_master(transport)):
             transport.abort()
 
 

@@ -108,7 +108,8 @@ class ApiServer:
         return Path(self._settings.socket)
 
     async def _serve(self, listening: socket.socket, context: ssl.SSLContext | None = None) -> None:
-        server = BoundedServer(self._handlers.handle, silence_s=self._silence_s)
+        is_master = _is_master if context is None else _nobody
+        server = BoundedServer(self._handlers.handle, silence_s=self._silence_s, is_master=is_master)
         loop = asyncio.get_running_loop()
         if context is None:
             listener = await loop.create_unix_server(server, sock=listening)
@@ -132,3 +133,12 @@ class ApiServer:
         if authorization is not None:
             return caller_by_token(authorization, tls)
         return caller_by_certificate(transport.get_extra_info("peercert"), tls)
+
+
+def _is_master(transport: asyncio.Transport) -> bool:
+    """Return whether root, or who runs the daemon, is at the other end of a Unix socket."""
+    return peer_of(transport.get_extra_info("socket")).uid in (0, os.geteuid())
+
+
+def _nobody(_transport: asyncio.Transport) -> bool:
+    return False

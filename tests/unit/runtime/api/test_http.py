@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from kernelbal.runtime.api import http
+from kernelbal.runtime.api import http, server
+from kernelbal.runtime.api.access import Peer
 from kernelbal.testing.fake_control import FakeControl
 from tests.unit.runtime.api.asking import ask, raw, run
 
@@ -53,14 +54,29 @@ def test_fault_of_our_own_shows_no_inside(tmp_path: Path, monkeypatch: pytest.Mo
     run(tmp_path, play)
 
 
-def test_too_many_connections_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http.BoundedServer.__init__, "__kwdefaults__", {"silence_s": 30.0, "most": 2})
+def test_too_many_connections_are_closed_but_root_is_not_kept_out_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = http.BoundedServer.__init__.__kwdefaults__
+    monkeypatch.setattr(http.BoundedServer.__init__, "__kwdefaults__", defaults | {"most": 2})
+    is_other = True
+    monkeypatch.setattr(server, "peer_of", lambda _: Peer(1, 4711 if is_other else 0, frozenset()))
+
+    async def is_closed(path: Path, held: list[asyncio.StreamWriter]) -> bool:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        held.append(writer)
+        try:
+            return await asyncio.wait_for(reader.read(), 0.2) == b""
+        except TimeoutError:
+            return False
 
     async def play(_: aiohttp.ClientSession, __: FakeControl, path: Path) -> None:
-        held = [await asyncio.open_unix_connection(str(path)) for _ in range(2)]
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        assert await asyncio.wait_for(reader.read(), 20) == b""
-        for each in (writer, *(each for _, each in held)):
+        nonlocal is_other
+        held: list[asyncio.StreamWriter] = []
+        assert [await is_closed(path, held) for _ in range(3)] == [False, False, True]
+        is_other = False
+        assert [await is_closed(path, held) for _ in range(3)] == [False, False, True], "bounded all the same"
+        for each in held:
             each.close()
             await each.wait_closed()
 
