@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from hashlib import pbkdf2_hmac
 from typing import Final, NamedTuple
 
 from kernelbal.health.defaults import default_protocol, fits, has_port, settled
@@ -27,6 +29,9 @@ CAUSE_SLOWNESS: Final = 3
 """How many times slower the probe beside one through the virtual address is."""
 AGENT_JITTER: Final = 0.05
 """Share of the interval by which an agent may be asked later."""
+
+SECRET_ROUNDS: Final = 50_000
+"""Some ten milliseconds per secret, for us at each start and for others at each guess."""
 
 _AGENTS: Final = {HttpAgent.kind: "http", TextAgent.kind: "text"}
 
@@ -121,5 +126,19 @@ def check_timing(check: Check) -> Timing:
 
 def _question(protocol: Asked, port: int, timing: Timing, *, own_port: bool) -> Question:
     agent = _AGENTS.get(protocol.kind, "")
-    asked = [protocol.kind, protocol.model_dump(mode="json"), timing, agent]
+    settings = protocol.model_dump(mode="json")
+    secrets = [
+        name for name, field in type(protocol).model_fields.items() if not field.repr and settings[name]
+    ]
+    settings |= {name: _stand_in(settings[name]) for name in secrets}
+    asked = [protocol.kind, settings, timing, agent]
     return Question(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
+
+
+@cache
+def _stand_in(secret: str) -> str:
+    """Return what stands for a secret in a definition.
+
+    A probe's key is a digest of its definition, and shown in the status. It must not help to guess secrets.
+    """
+    return pbkdf2_hmac("sha256", secret.encode(), b"kernelbal probe", SECRET_ROUNDS).hex()

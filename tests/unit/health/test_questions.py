@@ -119,3 +119,14 @@ def test_agent_is_asked_in_its_own_rhythm(adaptive: dict[str, object], agent: st
 @pytest.mark.parametrize("adaptive", [None, {"response_time": {}}])
 def test_no_agent_no_question(adaptive: dict[str, object] | None) -> None:
     assert agent_question(service(adaptive=adaptive)) is None
+
+
+def test_a_definition_tells_nothing_of_a_secret_and_is_another_one_with_another_secret() -> None:
+    def defined(secret: str) -> str:
+        check = {"radius": {"secret": secret, "password": "pass-1"}}
+        (question,) = check_questions(service(1812, protocol="udp", check=check))
+        return question.definition
+
+    assert defined("secret-1") == defined("secret-1") != defined("secret-2")
+    assert "secret-1" not in defined("secret-1")
+    assert "pass-1" not in defined("secret-1")
