@@ -14,6 +14,8 @@ from kernelbal.model.site import RealServer, Site, VirtualService
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
 
+SOONEST_S: Final = 0.001
+"""How much later than all before it an order is at least, in seconds."""
 SHOWN: Final = 8
 """How many names a refusal lists."""
 
@@ -66,12 +68,18 @@ def find_meant(site: Site, request: OrderRequest) -> tuple[Meant, ...]:
 def give(
     orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], request: OrderRequest, order: Order
 ) -> Changed:
-    """Return the orders with a new one for each real server that is meant."""
+    """Return the orders with a new one for each real server that is meant; it is the latest, whatever the clock.
+
+    Of several orders the latest counts, and somebody may have set the clock back since the last one.
+    """
     changed = dict(orders)
     for key in _keys(meant, request):
+        newest = max(
+            (old.since for known, old in orders.items() if known.address == key.address), default=0.0
+        )
         if not key.service:
             _forget(changed, key)
-        changed[key] = order
+        changed[key] = order._replace(since=max(order.since, newest + SOONEST_S))
     return Changed(changed, meant)
 
 

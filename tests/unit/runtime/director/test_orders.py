@@ -3,7 +3,9 @@
 import pytest
 
 from kernelbal.errors import OrderRefused
+from kernelbal.health.orders import OrderBook
 from kernelbal.model.address import parse_address
+from kernelbal.model.health import ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.director.orders import find_meant, give, new_order, withdraw
@@ -113,3 +115,14 @@ def test_an_order_for_all_services_replaces_those_for_one() -> None:
     order = new_order(Admin.DISABLE, found, asked, "root", 2000.0)
     assert order.deadline == 2000.0
     assert give(before, found, asked, order).orders == {OperatorKey(parse_address("10.0.0.12")): order}
+
+
+def test_the_last_order_counts_also_when_the_clock_was_set_back() -> None:
+    orders: dict[OperatorKey, Order] = {}
+    for wall, admin, where in ((9000.0, Admin.DRAIN, None), (5000.0, Admin.DISABLE, "web")):
+        asked = request("10.0.0.11", where)
+        found = find_meant(SITE, asked)
+        orders = give(orders, found, asked, new_order(admin, found, asked, "root", wall)).orders
+    in_force = OrderBook(orders).find(ServerKey("web", A, 0))
+    assert in_force is not None
+    assert (in_force.order.admin, in_force.everywhere) == (Admin.DISABLE, False)
