@@ -61,7 +61,14 @@ COMMANDS = (
 
 
 class Interrupted(Exception):
-    """Ctrl-C, past typer, which would end without a word."""
+    """Ctrl-C, past typer, which would end without a word; the text says what that means."""
+
+
+INTERRUPTED = {
+    **dict.fromkeys(("apply", "release"), "interrupted; the next apply repairs what is unfinished"),
+    "rs": "interrupted; the order stays in force",
+}
+"""What Ctrl-C leaves behind, by command; most only look, and leave nothing."""
 
 
 ELSEWHERE = {
@@ -90,7 +97,7 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise Interrupted from error
+            raise Interrupted(INTERRUPTED.get(ctx.invoked_subcommand or "", "interrupted")) from error
         except BrokenPipeError as error:
             raise typer.Exit(ExitCode.FAILED) from error
 
@@ -164,8 +171,8 @@ def run(arguments: list[str]) -> int:
     except KernelbalError as error:
         print_error(error)
         return exit_code_of(error)
-    except Interrupted:
-        say("interrupted; the next apply repairs what is unfinished")
+    except Interrupted as interrupted:
+        say(str(interrupted))
         return ExitCode.INTERRUPTED
     except Exception:  # noqa: BLE001 (the last resort: a fault of our own, shown whole)
         import traceback

@@ -84,8 +84,12 @@ def test_fault_of_ours_is_shown_whole(desk: Desk, monkeypatch: pytest.MonkeyPatc
 
 def test_interrupt_says_what_becomes_of_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(desk, monkeypatch, KeyboardInterrupt())
-    expected = (130, "", "interrupted; the next apply repairs what is unfinished\n")
-    assert desk.say("plan") == expected
+    assert desk.say("apply") == (130, "", "interrupted; the next apply repairs what is unfinished\n")
+
+
+def test_interrupt_of_a_look_leaves_nothing_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(desk, monkeypatch, KeyboardInterrupt())
+    assert desk.say("plan") == (130, "", "interrupted\n")
 
 
 def test_reader_that_went_away_is_no_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
