@@ -127,10 +127,9 @@ def check_timing(check: Check) -> Timing:
 def _question(protocol: Asked, port: int, timing: Timing, *, own_port: bool) -> Question:
     agent = _AGENTS.get(protocol.kind, "")
     settings = protocol.model_dump(mode="json")
-    secrets = [
-        name for name, field in type(protocol).model_fields.items() if not field.repr and settings[name]
-    ]
-    settings |= {name: _stand_in(settings[name]) for name in secrets}
+    for name, field in type(protocol).model_fields.items():
+        if not field.repr and settings[name]:
+            settings[name] = _stand_in(settings[name])
     asked = [protocol.kind, settings, timing, agent]
     return Question(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
 

@@ -68,15 +68,14 @@ def find_meant(site: Site, request: OrderRequest) -> tuple[Meant, ...]:
 def give(
     orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], request: OrderRequest, order: Order
 ) -> Changed:
-    """Return the orders with a new one for each real server that is meant; it is the latest, whatever the clock.
+    """Return the orders with a new one for each real server that is meant.
 
-    Of several orders the latest counts, and somebody may have set the clock back since the last one.
+    Of several orders the latest counts: this one, even if somebody set the clock back since the last one.
     """
     changed = dict(orders)
     for key in _keys(meant, request):
-        newest = max(
-            (old.since for known, old in orders.items() if known.address == key.address), default=0.0
-        )
+        others = (old.since for known, old in orders.items() if known.address == key.address)
+        newest = max(others, default=0.0)
         if not key.service:
             _forget(changed, key)
         changed[key] = order._replace(since=max(order.since, newest + SOONEST_S))
