@@ -12,16 +12,18 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from errno import EPERM
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from kernelbal.errors import KernelbalError, PlanRefused, StateError
+from kernelbal.errors import KernelbalError, NotPermitted, PlanRefused, StateError
 from kernelbal.kernel.boot import boot_clock_s, wall_clock_s
 from kernelbal.kernel.daemon_codec import Standings
 from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.kernel.inotify import DirectoryWatch
 from kernelbal.kernel.linux import LinuxKernel
+from kernelbal.kernel.network_errors import AS_ROOT
 from kernelbal.kernel.watch import KernelWatch, Notice, Subscription
 from kernelbal.model.daemon import ApiSettings
 from kernelbal.model.event import Severity, Topic
@@ -77,6 +79,7 @@ def run(settings: Settings) -> None:
     with contextlib.closing(notifier), state.lock():
         _refuse_unconfirmed(state)
         began = start(settings.paths, state)
+        _require_privilege()
         asyncio.run(_run(settings, state, began, notifier))
 
 
@@ -88,6 +91,15 @@ def _refuse_unconfirmed(state: DaemonState) -> None:
             f"the last apply still awaits confirmation, {left_s:.0f} s left",
             "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",
         )
+
+
+def _require_privilege() -> None:
+    """Refuse a daemon that may not listen to the kernel; it could not change anything either."""
+    try:
+        KernelWatch.open().close()
+    except PermissionError as error:
+        message = "the daemon may not listen to the kernel, which requires CAP_NET_ADMIN"
+        raise NotPermitted("listen", "netlink", error.errno or EPERM, message, AS_ROOT) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """What surrounds the director: who may start it, and what it listens to."""
 
 import asyncio
+import errno
 import os
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from kernelbal.errors import ConfigError, PlanRefused, StateError
+from kernelbal.errors import ConfigError, NotPermitted, PlanRefused, StateError
 from kernelbal.kernel.boot import boot_clock_s
 from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.kernel.watch import Notice
@@ -63,6 +64,16 @@ def test_a_broken_document_without_a_copy_is_its_error(folder: Path) -> None:
         service.run(settings(folder))
     with DaemonState(folder / "state").lock():
         assert True, "the lock was let go"
+
+
+def test_a_user_without_privilege_is_told_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(service.KernelWatch, "open", refuse)
+    with pytest.raises(NotPermitted, match="CAP_NET_ADMIN") as refusal:
+        service.run(settings(folder))
+    assert "root" in (refusal.value.hint or "")
 
 
 @pytest.mark.parametrize(
