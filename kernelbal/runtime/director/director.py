@@ -142,10 +142,6 @@ class Director:
 
     async def run_rounds(self) -> None:
         """Run rounds until `stop`, or until an error that no retry can help (`fatal`)."""
-        documents = self.book.force.documents
-        if documents.probes.paths:
-            await self._parts.kernel.call(self._parts.rounds.lead_probes, documents)
-        self._parts.checker.set_probes(documents.probes.probes, self.book.states)
         await self._first_results()
         self.note(Cause.START)
         now = self._parts.clocks.boot
@@ -165,14 +161,26 @@ class Director:
 
     async def _first_results(self) -> None:
         """Wait until each probe has a result, of now or of before a restart, or had its time."""
-        probes, now = self.book.force.documents.probes.probes, self._parts.clocks.boot
-        until, probing = now() + CHECKER_WITHIN_S, False
-        while not self._stopping and unanswered(probes, self.book.states):
+        book, now = self.book, self._parts.clocks.boot
+        documents: Documents | None = None
+        until, probing = 0.0, False
+        while not self._stopping:
+            if documents is not book.force.documents:  # also when they are replaced meanwhile
+                documents = book.force.documents
+                await self._begin_probes(documents)
+                until, probing = now() + CHECKER_WITHIN_S, False
+                continue
+            probes = documents.probes.probes
             if self._checker_up and not probing:
                 until, probing = now() + longest_wait_s(probes.values()), True
-            if now() >= until:
+            if now() >= until or not unanswered(probes, book.states):
                 break
             await self._sleep(until)
+
+    async def _begin_probes(self, documents: Documents) -> None:
+        if documents.probes.paths:
+            await self._parts.kernel.call(self._parts.rounds.lead_probes, documents)
+        self._parts.checker.set_probes(documents.probes.probes, self.book.states)
 
     async def _sleep(self, until: float) -> None:
         """Sleep until something happens, at most until an instant of the boot clock."""

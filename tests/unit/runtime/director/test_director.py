@@ -62,6 +62,22 @@ def test_a_checker_that_starts_late_has_its_time_before_anybody_is_taken_out_of_
     play(scene, folder)
 
 
+def test_documents_that_are_replaced_before_the_first_round_are_probed_before_it_too(folder: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.until(1000.5)
+        before = bench.checker.probes
+        bench.write(SITE.replace("interval: 5s", "interval: 7s"))
+        reload = asyncio.ensure_future(bench.director.reload("root"))
+        await bench.until(1001.5)
+        assert not bench.director.ready.is_set()
+        assert not before.keys() & bench.checker.probes.keys()
+        bench.all_up()
+        assert (await reload).loaded
+        assert bench.weights() == BOTH
+
+    play(scene, folder)
+
+
 def test_without_a_checker_the_first_round_is_put_off_no_longer_than_that_is_of_use(folder: Path) -> None:
     async def scene(bench: Bench) -> None:
         await bench.director.ready.wait()
