@@ -105,7 +105,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         ScenarioName.DAEMON,
-        "The daemon: real servers fail, drain and return, hands and crashes disturb, and nobody is cut",
+        "The daemon: real servers fail, drain and return, others meddle, it crashes, and nobody is cut",
         "two-arm",
         "daemon.yaml",
         "node-two-arm.yaml",
