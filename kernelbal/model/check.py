@@ -25,7 +25,7 @@ Text = Annotated[
 
 HeaderName = Annotated[
     str,
-    Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$"),
+    Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", max_length=256),
     Wording("the name of an HTTP header, such as `X-Probe` (RFC 9110 5.1)"),
 ]
 """A token (RFC 9110 5.6.2)."""
@@ -142,7 +142,9 @@ class HttpCheck(CheckProtocol):
         str, Field(pattern=r"^(GET|HEAD|OPTIONS|POST)$"), Wording("GET, HEAD, OPTIONS or POST")
     ] = Field("GET", description="Request method.")
     path: Annotated[
-        str, Field(pattern=r"^/[!-~]{0,2047}$"), Wording("a path that begins with `/`, without spaces")
+        str,
+        Field(pattern=r"^/[!-~]*$", max_length=2048),
+        Wording("a path that begins with `/`, without spaces"),
     ] = Field("/", description="Request target.")
     host: Text | None = Field(None, description="`Host` header; the virtual address by default.")
     headers: Annotated[dict[HeaderName, HeaderValue], Few] = Field(
@@ -422,9 +424,9 @@ class HttpAgent(Model):
 
     kind: ClassVar[str] = "http_agent"
 
-    path: Annotated[str, Field(pattern=r"^/[!-~]{0,2047}$"), Wording("a path that begins with `/`")] = Field(
-        "/load", description="Request target."
-    )
+    path: Annotated[
+        str, Field(pattern=r"^/[!-~]*$", max_length=2048), Wording("a path that begins with `/`")
+    ] = Field("/load", description="Request target.")
     port: Whole = Field(80, ge=1, le=65535, description="Port of the agent.")
 
 

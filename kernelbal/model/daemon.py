@@ -13,7 +13,9 @@ from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Whole,
 DEFAULT_SOCKET: Final = "/run/kernelbal/control.sock"
 
 FilePath = Annotated[
-    str, Field(pattern=r"^/[^\x00]{1,4095}$"), Wording("a full path, such as `/etc/kernelbal/api.pem`")
+    str,
+    Field(pattern=r"^/[^\x00]+$", max_length=4096),
+    Wording("a full path, such as `/etc/kernelbal/api.pem`"),
 ]
 """A full path."""
 
@@ -77,7 +79,10 @@ class Hook(Model):
     )
     user: Name = Field("nobody", description="Who runs the script.")
     webhook: (
-        Annotated[str, Field(pattern=r"^https?://[!-~]{1,2000}$"), Wording("an http or https address")] | None
+        Annotated[
+            str, Field(pattern=r"^https?://[!-~]+$", max_length=2008), Wording("an http or https address")
+        ]
+        | None
     ) = Field(None, description="Gets the event as JSON by POST.")
     topics: Annotated[tuple[Text, ...], Few] = Field(
         (),
