@@ -76,10 +76,15 @@ def _block(problem: Problem, sources: Sources, label: str) -> Iterable[str]:
     yield ": ".join([*where, *keys, f"{label}{problem.message}"])
     if problem.span:
         yield from _source(problem.span, sources)
-    if problem.expected:
+    if problem.expected and not _is_answered(problem):
         yield f"  expected: {problem.expected}"
     if problem.hint:
         yield f"  hint: {problem.hint}"
+
+
+def _is_answered(problem: Problem) -> bool:
+    """Return whether the hint says what to write, so that a list of two dozen keys would only hide it."""
+    return (problem.hint or "").startswith("write `") and "unknown key `" in problem.message
 
 
 def _source(span: Span, sources: Sources) -> Iterable[str]:

@@ -187,6 +187,8 @@ def _type_hint(fault: _Fault) -> str | None:
         return "remove the quotes"
     if kind is str and isinstance(value, int | float):
         return "put it in quotes" if fault.is_secret else f'quote it: `"{shown(value)}"`'
+    if isinstance(value, str) and fault.setting.key in _WRITTEN_OUT:
+        return _WRITTEN_OUT[fault.setting.key]
     if get_origin(kind) is tuple:
         return "begin each item with `- `, or write `[...]`"
     return None
@@ -219,6 +221,14 @@ _SWITCHES = {
     **dict.fromkeys(("yes", "on", "1", "y", "enable", "enabled"), "write `true`"),
     **dict.fromkeys(("no", "off", "0", "n", "disable", "disabled"), "write `false`"),
 }
+
+_WRITTEN_OUT = {
+    "real_servers": "write `{address: 10.0.0.11}`",
+    "sorry_server": "write `{address: 10.0.0.99}`",
+    "persistence": "write `{source_ip: {timeout: 5m}}`",
+    "source_ip": "write `{timeout: 5m}`",
+}
+"""Mappings that other load balancers write as a word, by key."""
 
 _WORDS: dict[str, Callable[[_Fault], Finding]] = {
     "missing": _missing,

@@ -20,6 +20,15 @@ def test_block_names_place_key_and_message_and_points_at_it(tmp_path: Path) -> N
     )
 
 
+def test_list_of_all_keys_is_left_out_where_the_hint_says_what_to_write() -> None:
+    known = "one of the keys `a`, `b`"
+    for hint, told in (("write `a: 1`", False), ("did you mean `a`?", True), ("remove it", True)):
+        text = problems_text([Problem("c", "unknown key `c`", known, hint)], Sources())
+        assert (known in text) == told
+        assert hint in text
+    assert known in problems_text([Problem("c", "found the text `x`", known, "write `a`")], Sources())
+
+
 def test_control_characters_of_the_document_do_not_reach_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in shown(tmp_path, "a: '\x1b[31m'\n", 1, 4)
     assert "      1 | a:  b" in shown(tmp_path, "a:\t b\n", 1, 4)

@@ -34,6 +34,26 @@ def test_faults_behind_the_first_one_of_a_long_list_are_found() -> None:
     ]
 
 
+def test_mapping_that_others_write_as_a_word_is_written_out() -> None:
+    web: Data = {
+        "name": "a",
+        "address": "192.0.2.1",
+        "ports": 80,
+        "forwarding": "nat",
+        "persistence": {"source_ip": "5m"},
+        "real_servers": ["10.0.0.11"],
+        "sorry_server": "10.0.0.99",
+    }
+    first = [finding.hint for finding in find_faults(Site, {"virtual_services": [web]})]
+    second = find_faults(Site, {"virtual_services": [{**web, "persistence": "source"}]})
+    assert sorted(map(str, first)) == [
+        "write `{address: 10.0.0.11}`",
+        "write `{address: 10.0.0.99}`",
+        "write `{timeout: 5m}`",
+    ]
+    assert "write `{source_ip: {timeout: 5m}}`" in [finding.hint for finding in second]
+
+
 def test_faults_of_a_service_and_of_its_real_servers_are_found_together() -> None:
     assert paths({"virtual_services": [{"real_servers": [{}], "name": 5}]}) == [
         "virtual_services[0].name",
