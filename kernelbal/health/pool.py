@@ -104,7 +104,7 @@ class Pool:
     def _kept(self, judged: Judged) -> Stand:
         if not judged.candidate:
             return Stand(judged, judged.word)
-        return Stand(judged, judged.word, judged.server.weight)
+        return Stand(judged, judged.word, judged.server.weight, in_service=judged.usable)
 
     def _stand(self, judged: Judged, share: Share, ramp: Ramp, progress: float) -> Stand:
         if not judged.usable:

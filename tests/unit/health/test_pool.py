@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Reading, Wish
-from kernelbal.model.standing import Admin
+from kernelbal.model.standing import Admin, Mode
 from tests.unit.health.scene import A, B, C, Scene, site_of
 
 SLOW = "slow_start: 60s"
@@ -53,6 +53,19 @@ def test_one_that_is_enabled_starts_slowly(admin: Admin) -> None:
     scene.later(5)
     assert scene.weights() == [100, 1, 100]
     assert scene.topics() == [Topic.SERVER_ENABLED, Topic.SERVER_RAMPING]
+
+
+def test_who_serves_while_all_are_kept_goes_on_and_who_comes_back_starts_slowly() -> None:
+    scene = Scene.started(SLOW + "\n    all_down: keep\n    quorum: 3")
+    scene.later(100)
+    scene.down(B)
+    scene.later(5)
+    assert scene.mode is Mode.KEPT
+    assert scene.weights() == [100, 100, 100]
+    assert [scene.view(each).weight_reason != "" for each in (A, B, C)] == [False, True, False]
+    scene.up(B)
+    scene.later(5)
+    assert scene.weights() == [100, 1, 100]
 
 
 def test_nobody_starts_slowly_when_the_daemon_starts() -> None:
