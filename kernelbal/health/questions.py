@@ -129,7 +129,10 @@ def _question(protocol: Asked, port: int, timing: Timing, *, own_port: bool) -> 
     settings = protocol.model_dump(mode="json")
     for name, field in type(protocol).model_fields.items():
         if not field.repr and settings[name]:
-            settings[name] = _stand_in(settings[name])
+            secret = settings[name]
+            settings[name] = _stand_in(
+                secret if isinstance(secret, str) else json.dumps(secret, sort_keys=True)
+            )
     asked = [protocol.kind, settings, timing, agent]
     return Question(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
 
