@@ -11,11 +11,10 @@ from kernelbal.kernel.daemon_codec import (
     encode_orders,
     encode_standings,
 )
-from kernelbal.kernel.state import StateDirectory
+from kernelbal.kernel.state import STANDINGS_FILE, StateDirectory
 from kernelbal.model.standing import OperatorKey, Order, Orders
 
 ORDERS_FILE: Final = "orders.json"
-STANDINGS_FILE: Final = "standings.json"
 GOOD_SITE_FILE: Final = "site.good.yaml"
 GOOD_NODE_FILE: Final = "node.good.yaml"
 

@@ -36,6 +36,8 @@ DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 
 OWNERSHIP_FILE: Final = "owned.json"
 SNAPSHOT_FILE: Final = "snapshot.json"
+STANDINGS_FILE: Final = "standings.json"
+"""What the daemon remembers of real servers; it belongs to what is in the kernel."""
 LOCK_FILE: Final = "lock"
 
 LOCK_POLL_S: Final = 0.1
@@ -129,6 +131,7 @@ class StateDirectory:
             StateError: a file cannot be removed.
         """
         self._remove(SNAPSHOT_FILE)
+        self._remove(STANDINGS_FILE)
         self._remove(OWNERSHIP_FILE)
 
     def _remove(self, name: str) -> None:

@@ -103,7 +103,15 @@ class KernelWatch:
         Raises:
             OSError: the kernel has no rtnetlink, or refuses a socket.
         """
-        return cls(tuple(s for s in (_subscribe(*each) for each in GROUPS) if s is not None))
+        with contextlib.ExitStack() as stack:
+            made = []
+            for protocol, groups in GROUPS:
+                subscription = _subscribe(protocol, groups)
+                if subscription is not None:
+                    stack.callback(subscription.close)
+                    made.append(subscription)
+            stack.pop_all()
+            return cls(tuple(made))
 
     def __enter__(self) -> Self:
         return self

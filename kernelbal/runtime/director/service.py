@@ -80,7 +80,25 @@ def run(settings: Settings) -> None:
         _refuse_unconfirmed(state)
         began = start(settings.paths, state)
         _require_privilege()
-        asyncio.run(_run(settings, state, began, notifier))
+        with _one_error():
+            asyncio.run(_run(settings, state, began, notifier))
+
+
+@contextlib.contextmanager
+def _one_error() -> Iterator[None]:
+    """Turn a group of errors that users may see into its first one; the others follow from it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        known, others = group.split(KernelbalError)
+        if others is not None or known is None:
+            raise
+        raise _first(known) from group
+
+
+def _first(group: BaseExceptionGroup[KernelbalError]) -> KernelbalError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _refuse_unconfirmed(state: DaemonState) -> None:

@@ -16,6 +16,7 @@ from kernelbal.model.site import RealServer, Site, VirtualService
 from kernelbal.model.standing import Admin, Mode, Order
 from kernelbal.model.status import AdminStatus, CheckStatus, ServerStatus, ServiceStatus
 from kernelbal.model.units import PortRange
+from kernelbal.plan.drain import open_connections
 
 NO_COUNTERS: Final = DestinationCounters(0, 0, 0)
 
@@ -187,7 +188,7 @@ def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
         return True
     counted = known.counted
     fresh = counted is not None and counted.at > view.since_at
-    return fresh and not any(c.active for c in _counters(counted, places))
+    return fresh and not any(open_connections(service, c) for service, c in _counted(counted, places))
 
 
 def _left_s(known: Known, key: ServerKey, order: Order) -> float | None:
@@ -222,12 +223,18 @@ def describe_probe(probe: Probe) -> str:
     return " ".join(word for word in words if word)
 
 
-def _counters(counted: Counted | None, places: tuple[Place, ...]) -> Iterator[DestinationCounters]:
+def _counted(
+    counted: Counted | None, places: tuple[Place, ...]
+) -> Iterator[tuple[ServiceKey, DestinationCounters]]:
     for service, key in places if counted else ():
         assert counted is not None
         found = counted.table.get(service, {}).get(key)
         if found is not None:
-            yield found
+            yield service, found
+
+
+def _counters(counted: Counted | None, places: tuple[Place, ...]) -> Iterator[DestinationCounters]:
+    return (counters for _, counters in _counted(counted, places))
 
 
 def _sum(found: Iterator[DestinationCounters]) -> DestinationCounters:

@@ -7,7 +7,8 @@ import pytest
 from kernelbal.errors import StateError
 from kernelbal.health.decision import Memory, ServerMemory
 from kernelbal.kernel.daemon_codec import Standings
-from kernelbal.kernel.daemon_state import ORDERS_FILE, STANDINGS_FILE, DaemonState, GoodDocuments
+from kernelbal.kernel.daemon_state import ORDERS_FILE, DaemonState, GoodDocuments
+from kernelbal.kernel.state import STANDINGS_FILE, StateDirectory
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState, ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
@@ -40,6 +41,15 @@ def test_orders_outlive_a_reboot_and_standings_do_not(state: DaemonState) -> Non
     rebooted = DaemonState(state.path, lambda: "boot2")
     assert rebooted.load_orders() == ORDERS
     assert rebooted.load_standings() == Standings("boot2")
+
+
+def test_a_release_forgets_standings_and_keeps_orders(state: DaemonState) -> None:
+    """With nothing in the kernel there is nothing to go on with; what operators ordered still holds."""
+    state.save_orders(ORDERS)
+    state.save_standings(STANDINGS)
+    StateDirectory(state.path, lambda: "boot1").clear()
+    assert state.load_standings() == Standings("boot1")
+    assert state.load_orders() == ORDERS
 
 
 def test_documents_come_back_as_they_were(state: DaemonState) -> None:

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from kernelbal.kernel import watch
 from kernelbal.kernel.watch import MESSAGES_PER_READ, KernelWatch, Notice, Subscription
 
 
@@ -53,6 +54,20 @@ def test_a_flood_does_not_keep_others_waiting() -> None:
     heard = Heard(*[b"x"] * (MESSAGES_PER_READ + 5))
     assert Subscription(heard).read() == Notice.CHANGED
     assert len(heard.arrivals) == 5
+
+
+def test_refused_subscription_leaves_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Heard()
+
+    def subscribe(protocol: int, _: object) -> Subscription:
+        if protocol == watch.GROUPS[0][0]:
+            return Subscription(first)
+        raise PermissionError(errno.EPERM, "no")
+
+    monkeypatch.setattr(watch, "_subscribe", subscribe)
+    with pytest.raises(PermissionError):
+        KernelWatch.open()
+    assert first.closed
 
 
 def test_another_error_is_an_error() -> None:

@@ -66,6 +66,28 @@ def test_a_broken_document_without_a_copy_is_its_error(folder: Path) -> None:
         assert True, "the lock was let go"
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_error_of_several_tasks_is_told_as_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, nested: bool
+) -> None:
+    async def fail(*_: object) -> None:
+        error: Exception = ExceptionGroup("tasks", [StateError("full disk", "make room"), StateError("too")])
+        raise ExceptionGroup("all", [error]) if nested else error
+
+    monkeypatch.setattr(service, "_run", fail)
+    with pytest.raises(StateError, match="full disk"):
+        service.run(settings(folder))
+
+
+def test_a_fault_of_our_own_is_shown_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise ExceptionGroup("tasks", [StateError("full disk"), ZeroDivisionError()])
+
+    monkeypatch.setattr(service, "_run", fail)
+    with pytest.raises(ExceptionGroup):
+        service.run(settings(folder))
+
+
 def test_a_user_without_privilege_is_told_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")

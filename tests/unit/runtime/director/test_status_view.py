@@ -7,9 +7,9 @@ import pytest
 from kernelbal.health.decide import decide
 from kernelbal.health.decision import Facts, Memory
 from kernelbal.health.probes import plan_probes
-from kernelbal.model.address import parse_address
+from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, ProbeState, ServerKey
-from kernelbal.model.ipvs import DestinationCounters
+from kernelbal.model.ipvs import DestinationCounters, DestinationKey, ServiceKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.runtime.director.status_view import (
     Counted,
@@ -129,6 +129,19 @@ def test_a_drain_is_over_without_connections_or_when_it_is_gone(
 ) -> None:
     here = known({OperatorKey(KEY_A.address): ORDER}, counted=counted, table=table)
     assert drained(here) == ({KEY_A} if done else frozenset())
+
+
+def test_a_service_by_mark_waits_for_every_connection_that_the_kernel_knows() -> None:
+    """For it, and for udp, the kernel calls connections inactive that go on."""
+    marked, any_port = ServiceKey(2, 0, Address(b""), 0, 0x4B000001), DestinationKey(KEY_A.address, 0)
+    for inactive, done in ((9, False), (0, True)):
+        here = known(
+            {OperatorKey(KEY_A.address): ORDER},
+            keys={"web": (marked,)},
+            counted=Counted(99.0, {marked: {any_port: DestinationCounters(0, inactive, 0)}}),
+            table={marked: virtual((any_port, weighing(0)))},
+        )
+        assert bool(drained(here)) == done
 
 
 def test_before_the_first_decision_everything_is_unknown() -> None:
