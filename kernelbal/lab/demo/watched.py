@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 import subprocess
 import time
@@ -105,7 +106,7 @@ class Watch:
     def tell(self, *arguments: str, brief: bool = True) -> CommandRan:
         """Run a command that talks to the daemon."""
         argv = [*PROGRAM, *arguments, "--socket", self.socket]
-        return run(self.stage, argv, f"kernelbal {' '.join(arguments)}", brief=brief)
+        return run(self.stage, argv, shlex.join(["kernelbal", *arguments]), brief=brief)
 
     def weights(self) -> dict[str, int]:
         """Return the weights in the kernel by real server."""
@@ -251,16 +252,16 @@ def _alive(connections: list[socket.socket]) -> int:
 
 
 def _real_server_is_drained(watch: Watch) -> None:
-    address, before = watch.addresses[LEAVING], watch.weights()
+    before = watch.weights()
     with _held(watch, 10) as held:
         mine = held.get(LEAVING, [])
-        watch.tell("rs", "drain", address, "--timeout", "60s", "--reason", "new kernel")
+        watch.tell("rs", "drain", LEAVING, "--timeout", "60s", "--reason", "new kernel", brief=False)
         answers = _ask(watch)
         watch.stage.emit(claims.drained(LEAVING, answers, REQUESTS, _alive(mine), len(mine)))
         watch.tell("status", brief=False)
     took_s = until(lambda: LEAVING not in watch.weights(), f"{LEAVING} is removed")
     watch.stage.emit(claims.left(LEAVING, took_s))
-    watch.tell("rs", "enable", address)
+    watch.tell("rs", "enable", LEAVING, brief=False)
     until(lambda: watch.weights() == before, f"{LEAVING} has its full weight again")
 
 
