@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pwd
 import resource
 import select
 import signal
@@ -25,6 +24,7 @@ from kernelbal.model.event import Topic
 from kernelbal.runtime.checker import words
 from kernelbal.runtime.checker.ground import Flight, Ground, Task
 from kernelbal.runtime.checker.sockets import Obstacle
+from kernelbal.runtime.identity import identity_of
 
 MAX_PROGRAMS: Final = 64
 """Most programs at a time; further ones wait for their next turn."""
@@ -156,11 +156,10 @@ def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
         OSError: it cannot be started.
     """
     try:
-        user = pwd.getpwnam(check.user)
+        identity = identity_of(check.user)
     except KeyError:
         message = f"there is no user `{check.user}` to run a check script"
         raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "correct `user`")) from None
-    other = user.pw_uid != os.geteuid()
     try:
         return subprocess.Popen(  # noqa: S603 - the site's own program and arguments, without a shell
             check.argv,
@@ -170,9 +169,9 @@ def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
             cwd="/",
             env={"PATH": _PATH, "LANG": "C.UTF-8", **environment(task.probe.target)},
             start_new_session=True,
-            user=user.pw_uid if other else None,
-            group=user.pw_gid if other else None,
-            extra_groups=[] if other else None,
+            user=identity.user,
+            group=identity.group,
+            extra_groups=identity.extra_groups,
             umask=0o077,
             preexec_fn=_limiter(check, task.timing.timeout_s),
         )
@@ -180,7 +179,7 @@ def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
         raise Obstacle(Notice(Topic.CHECKER_UNABLE, f"limits of a check script: {error}")) from error
     except PermissionError as error:
         # A file that may not be executed is EACCES; EPERM comes from becoming another user.
-        if other and error.errno == errno.EPERM:
+        if identity.user is not None and error.errno == errno.EPERM:
             message = f"running a check script as `{check.user}` needs CAP_SETUID and CAP_SETGID"
             raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "add them to the service")) from error
         raise

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from kernelbal.model.daemon import Hook
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.status import Recorded
+from kernelbal.runtime.identity import identity_of
 
 QUEUED: Final = 1000
 """Most events that wait for one hook."""
@@ -212,7 +212,7 @@ async def _post(url: str, document: bytes) -> str:
 async def _run(hook: Hook, document: bytes) -> str:
     """Run a script as its user, in a session of its own that ends with it."""
     try:
-        identity = _identity(hook.user)
+        identity = identity_of(hook.user)
         process = await asyncio.create_subprocess_exec(
             *hook.script,
             stdin=asyncio.subprocess.PIPE,
@@ -250,26 +250,6 @@ async def _converse(process: asyncio.subprocess.Process, document: bytes) -> str
     while chunk := await process.stderr.read(4096):
         said = (said + chunk)[:_SAID_BYTES]
     return " ".join(said.decode(errors="replace").split())
-
-
-class _Identity(NamedTuple):
-    """As whom a program runs; None: as we do."""
-
-    user: int | None = None
-    group: int | None = None
-    extra_groups: list[int] | None = None
-
-
-def _identity(user: str) -> _Identity:
-    """Return the identity of a user; our own when we are that user.
-
-    Raises:
-        KeyError: there is no such user.
-    """
-    entry = pwd.getpwnam(user)
-    if entry.pw_uid == os.geteuid():
-        return _Identity()
-    return _Identity(entry.pw_uid, entry.pw_gid, [])
 
 
 def _start_fault(hook: Hook, error: OSError | KeyError) -> str:
