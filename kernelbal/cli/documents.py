@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kernelbal.errors import FileUnreadable
-
 if TYPE_CHECKING:
     from kernelbal.model.site import Node, Site
 
@@ -27,22 +25,6 @@ STATE_OPTION = typer.Option(
 )
 
 
-def read_document(path: Path, what: str) -> bytes:
-    """Return the bytes of a document; of an endless one, more than a document may have.
-
-    Raises:
-        FileUnreadable: with the operating system's reason.
-    """
-    from kernelbal.config.document import MAX_BYTES
-
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        hint = f"name the {what} document, or create {path}"
-        raise FileUnreadable(f"cannot read {path}: {error.strerror}", hint) from error
-
-
 def read_site(path: Path) -> Site:
     """Return the validated site document.
 
@@ -51,6 +33,7 @@ def read_site(path: Path) -> Site:
         ConfigError: it is not a valid site.
     """
     from kernelbal.config.load import load_site
+    from kernelbal.kernel.document_files import read_document
 
     return load_site(read_document(path, "site"), str(path))
 
@@ -63,5 +46,6 @@ def read_node(path: Path) -> Node:
         ConfigError: it is not a valid node.
     """
     from kernelbal.config.load import load_node
+    from kernelbal.kernel.document_files import read_document
 
     return load_node(read_document(path, "node"), str(path))

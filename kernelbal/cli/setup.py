@@ -234,9 +234,10 @@ def _enable(findings: tuple[Finding, ...]) -> None:
         ConfigError: a document is not valid.
         StateError: it does not start.
     """
-    from kernelbal.cli.documents import NODE_FILE, SITE_FILE, read_document, read_node, read_site
+    from kernelbal.cli.documents import NODE_FILE, SITE_FILE, read_node, read_site
     from kernelbal.cli.output import say
     from kernelbal.errors import PlanRefused
+    from kernelbal.kernel.document_files import read_document
     from kernelbal.kernel.prerequisites import Weight
     from kernelbal.kernel.systemctl import UNIT, enable_now
     from kernelbal.render import render

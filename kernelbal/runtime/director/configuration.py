@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import ConfigError, KernelbalError
-from kernelbal.kernel.daemon_state import DaemonState, GoodDocuments
+from kernelbal.kernel.daemon_state import GOOD_NODE_FILE, GOOD_SITE_FILE, DaemonState, GoodDocuments
 from kernelbal.model.status import ConfigStatus, ReloadAnswer
 from kernelbal.runtime.director.documents import Documents, Paths, parse, problem_lines, read_texts
 
@@ -94,7 +94,7 @@ def start(paths: Paths, state: DaemonState) -> Start:
         if good is None:
             raise
         try:
-            documents = parse(good, Paths(state.path / "site.good.yaml", state.path / "node.good.yaml"))
+            documents = parse(good, Paths(state.path / GOOD_SITE_FILE, state.path / GOOD_NODE_FILE))
         except ConfigError:
             raise error from None  # a copy of another release: the files' own fault is the one to tell
         return Start(documents, Origin.COPY, refused(error, text))

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelbal.config.document import MAX_BYTES, paused_gc
+from kernelbal.config.document import paused_gc
 from kernelbal.config.load import load_node, load_site
-from kernelbal.errors import ConfigError, FileUnreadable, KernelbalError, PlanRefused, Problem
+from kernelbal.errors import ConfigError, KernelbalError, PlanRefused, Problem
 from kernelbal.health.probes import plan_probes
 from kernelbal.kernel.daemon_state import GoodDocuments
+from kernelbal.kernel.document_files import read_document
 from kernelbal.model.health import ProbePlan
 from kernelbal.model.site import Node, Site
 from kernelbal.model.state import ObservedState
@@ -49,16 +50,7 @@ def read_texts(paths: Paths) -> GoodDocuments:
     Raises:
         FileUnreadable: with the operating system's reason.
     """
-    return GoodDocuments(_read(paths.site, "site"), _read(paths.node, "node"))
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        hint = f"name the {what} document, or create {path}"
-        raise FileUnreadable(f"cannot read {path}: {error.strerror}", hint) from error
+    return GoodDocuments(read_document(paths.site, "site"), read_document(paths.node, "node"))
 
 
 def parse(text: GoodDocuments, paths: Paths) -> Documents:

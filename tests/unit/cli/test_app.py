@@ -11,10 +11,11 @@ from importlib.metadata import version
 import pytest
 import typer
 
-from kernelbal.cli import app, documents
+from kernelbal.cli import app
 from kernelbal.cli.app import COMMANDS, run
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode
 from kernelbal.errors import FileUnreadable, NotSupported
+from kernelbal.kernel import document_files
 from tests.unit.cli.desk import Desk
 
 HELP_S = 0.15
@@ -28,7 +29,7 @@ def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -
     def fail(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(documents, "read_document", fail)
+    monkeypatch.setattr(document_files, "read_document", fail)
 
 
 # --- errors ---

@@ -8,11 +8,9 @@ from kernelbal.cli.documents import (
     NODE_OPTION,
     SITE_ARGUMENT,
     STATE_OPTION,
-    read_document,
     read_node,
     read_site,
 )
-from kernelbal.config import document
 from kernelbal.errors import ConfigError, FileUnreadable
 from tests.unit.cli.desk import NODE, SITE
 
@@ -38,15 +36,6 @@ def test_unreadable_file_says_why_and_what_to_do(tmp_path: Path, make: object, r
         read_site(path)
     assert caught.value.message == f"cannot read {path}: {reason}"
     assert caught.value.hint == f"name the site document, or create {path}"
-
-
-def test_no_more_is_read_than_tells_that_it_is_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "site.yaml"
-    path.write_bytes(b"x" * 100)
-    monkeypatch.setattr(document, "MAX_BYTES", 10)
-    assert len(read_document(path, "site")) == 11
 
 
 @pytest.mark.parametrize("option", [SITE_ARGUMENT, NODE_OPTION, STATE_OPTION], ids=["site", "node", "state"])
