@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.metadata import version
 
 from kernelbal.kernel.boot import total_memory_bytes
@@ -21,6 +22,12 @@ from kernelbal.runtime.director.status_view import (
     server_view,
     service_views,
 )
+
+
+@cache
+def program_version() -> str:
+    """Return the version of the running program, which an upgrade of its files does not change."""
+    return version("kernelbal")
 
 
 def summary_of(book: Book) -> str:
@@ -64,7 +71,7 @@ def status_of(book: Book, parts: Parts) -> DirectorStatus:
     return DirectorStatus(
         schema=1,
         node=book.force.documents.node.name,
-        version=version("kernelbal"),
+        version=program_version(),
         pid=os.getpid(),
         started=iso(known.wall - (now - book.started_at)),
         uptime_s=known.age(book.started_at),

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from errno import EPERM
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -189,7 +188,9 @@ def _standings(state: DaemonState, reporter: Reporter) -> Standings:
 def _tell_start(daemon: _Daemon, began: Start) -> None:
     reporter = daemon.parts.reporter
     size = size_of(began.documents)
-    reporter.say(Topic.DIRECTOR_STARTED, f"kernelbal {version('kernelbal')} runs; {size}", pid=os.getpid())
+    reporter.say(
+        Topic.DIRECTOR_STARTED, f"kernelbal {overview.program_version()} runs; {size}", pid=os.getpid()
+    )
     if began.origin is Origin.COPY:
         message = (
             f"{began.refusal.why}: {told(began.refusal)}; the last good copy of the documents is in force"
