@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kernelbal.cli.output import counted
+from kernelbal.model.address import with_port
 
 if TYPE_CHECKING:
     from kernelbal.model.status import DirectorStatus, ServerStatus, ServiceStatus
@@ -94,9 +95,7 @@ def service_title(service: ServiceStatus) -> str:
 
 def server_text(server: ServerStatus) -> str:
     """Return what a real server is called."""
-    where = server.address
-    if server.port:
-        where = f"[{where}]:{server.port}" if ":" in where else f"{where}:{server.port}"
+    where = with_port(server.address, server.port)
     return f"{server.name} {where}" if server.name else where
 
 

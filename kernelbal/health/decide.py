@@ -17,7 +17,6 @@ from kernelbal.health.pool import Pool, Stand
 from kernelbal.health.quorum import has_quorum, mode_of
 from kernelbal.health.stand import memory_of, standing_of, view_of
 from kernelbal.health.words import UNKNOWN
-from kernelbal.model.address import Address
 from kernelbal.model.event import Event
 from kernelbal.model.health import ProbePlan, ServerKey
 from kernelbal.model.site import Site, VirtualService
@@ -63,10 +62,7 @@ class _Maker:
 
     def add(self, service: VirtualService) -> None:
         name, judge = service.name, self.judge
-        judged = [
-            judge.judge(service, server, ServerKey(name, Address(server.address), server.port or 0))
-            for server in service.real_servers
-        ]
+        judged = [judge.judge(service, server, service.server_key(server)) for server in service.real_servers]
         usable = sum(1 for each in judged if each.usable)
         before = judge.memory.services.get(name)
         quorum = has_quorum(service, usable, None if before is None else before.quorum)

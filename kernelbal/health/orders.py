@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kernelbal.model.address import Address
 from kernelbal.model.health import ServerKey
-from kernelbal.model.site import Site
 from kernelbal.model.standing import OperatorKey, Order, Orders
 
 
@@ -51,20 +49,3 @@ def concerns(ordered: OperatorKey, key: ServerKey) -> bool:
         and ordered.service in ("", key.service)
         and ordered.port in (0, key.port)
     )
-
-
-def prune(site: Site, orders: Orders) -> dict[OperatorKey, Order]:
-    """Return the orders without those for real servers that the site does not have any more."""
-    there: dict[bytes, list[ServerKey]] = {}
-    if orders:
-        wanted = {key.address for key in orders}
-        for service in site.virtual_services:
-            for server in service.real_servers:
-                if server.address in wanted:
-                    key = ServerKey(service.name, Address(server.address), server.port or 0)
-                    there.setdefault(server.address, []).append(key)
-    return {
-        ordered: order
-        for ordered, order in orders.items()
-        if any(concerns(ordered, key) for key in there.get(ordered.address, ()))
-    }

@@ -21,7 +21,7 @@ from kernelbal.health.path_marks import Path, assign_path_marks, path_attributes
 from kernelbal.health.questions import Question, agent_question, check_questions, goes_through, slower
 from kernelbal.model.address import Address, family_of, format_address
 from kernelbal.model.check import HttpCheck, ScriptCheck
-from kernelbal.model.health import PathCheck, Probe, ProbePlan, ServerKey, Target
+from kernelbal.model.health import PathCheck, Probe, ProbePlan, Target
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
 from kernelbal.model.site import RealServer, Site, VirtualService
 
@@ -97,7 +97,7 @@ class _Planner:
     def add(self, asker: _Asker) -> None:
         """Add the probes of one virtual service."""
         for server in asker.service.real_servers:
-            key = ServerKey(asker.service.name, Address(server.address), server.port or 0)
+            key = asker.service.server_key(server)
             self.plan.checks[key] = tuple(self._check(asker, server, asking) for asking in asker.checks)
             if asker.agent is not None:
                 self.plan.agents[key] = self._probe(asker.agent, _agent_target(asker, server))

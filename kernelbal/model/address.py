@@ -60,6 +60,13 @@ def host_prefix(address: Address) -> int:
     return len(address) * 8
 
 
+def with_port(host: str, port: int) -> str:
+    """Return `192.0.2.1:80` or `[2001:db8::1]:80`; the host alone when `port` is 0."""
+    if not port:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def format_endpoint(address: Address, port: int) -> str:
     """Return `192.0.2.1:80` or `[2001:db8::1]:80`; port 0 is printed as `*`."""
     text = format_address(address)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
+from kernelbal.model.address import Address
 from kernelbal.model.check import Adaptive, Check, CheckSetting
 from kernelbal.model.daemon import ApiSettings, Hook
 from kernelbal.model.fields import (
@@ -26,6 +27,7 @@ from kernelbal.model.fields import (
     SysctlValue,
     Whole,
 )
+from kernelbal.model.health import ServerKey
 from kernelbal.model.ipvs import Forwarding, Protocol, ServiceFlag, TunnelFlag, TunnelType
 
 
@@ -247,6 +249,10 @@ class VirtualService(Model):
         0.0, description="How long a real server that comes up takes to get its full weight; `0s`: at once."
     )
     adaptive: Adaptive | None = Field(None, description="Weights that follow the real servers' load.")
+
+    def server_key(self, server: RealServer) -> ServerKey:
+        """Return the identity of one of its real servers."""
+        return ServerKey(self.name, Address(server.address), server.port or 0)
 
 
 class Network(Model):

@@ -183,6 +183,17 @@ IpvsAction = (
 )
 
 
+def service_of(action: Action) -> ServiceKey | None:
+    """Return the IPVS service that an action is about; None when it is about something else."""
+    match action:
+        case AddService() | EditService() | RemoveService():
+            return action.key
+        case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
+            return action.service
+        case _:
+            return None
+
+
 class Result(Enum):
     """How an action ended."""
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kernelbal.model.address import Address
-from kernelbal.model.health import ServerKey
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, Destinations, VirtualServer
 from kernelbal.model.site import RealServer, Site, VirtualService
 from kernelbal.model.standing import Mode, Overlay, Standing
@@ -64,10 +63,10 @@ def overlay_services(
 
 def _changed(service: VirtualService, overlay: Overlay, closed: bool) -> list[tuple[RealServer, Standing]]:
     """Return the real servers that do not stand as the site file has them."""
-    name, standings = service.name, overlay.servers
+    standings = overlay.servers
     found: list[tuple[RealServer, Standing]] = []
     for server in service.real_servers:
-        standing = standings.get(ServerKey(name, Address(server.address), server.port or 0))
+        standing = standings.get(service.server_key(server))
         if standing is None:
             if closed and server.weight:
                 found.append((server, Standing(0)))

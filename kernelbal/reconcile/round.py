@@ -15,17 +15,7 @@ from kernelbal.model.ipvs import ServiceKey, VirtualServer
 from kernelbal.model.network import LinkState, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership
-from kernelbal.plan.actions import (
-    AddDestination,
-    AddService,
-    EditDestination,
-    EditService,
-    Outcome,
-    QuiesceDestination,
-    RemoveDestination,
-    RemoveService,
-    Result,
-)
+from kernelbal.plan.actions import Outcome, Result, service_of
 from kernelbal.plan.diff import make_plan, services_to_count
 from kernelbal.plan.ownership import claim, settle
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
@@ -177,16 +167,7 @@ class Reconciler:
 
 def touched_services(plan: Plan) -> set[ServiceKey]:
     """Return the IPVS services that a plan changes."""
-    touched: set[ServiceKey] = set()
-    for action in plan.actions:
-        match action:
-            case AddService() | EditService() | RemoveService():
-                touched.add(action.key)
-            case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
-                touched.add(action.service)
-            case _:
-                pass
-    return touched
+    return {key for action in plan.actions if (key := service_of(action)) is not None}
 
 
 def owned_state(

@@ -31,6 +31,7 @@ from kernelbal.plan.actions import (
     Result,
     SetTimeouts,
     WriteSysctl,
+    service_of,
 )
 from kernelbal.plan.describe import Names, describe
 
@@ -104,7 +105,7 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
     lines = [describe(outcome.action, names) for outcome in repaired[:NAMED]]
     more = len(repaired) - len(lines)
     told = ", ".join(f"{line.sign} {line.text}" for line in lines) + (f", and {more} more" if more else "")
-    service = next((name for o in repaired if (name := _service_of(o.action, names))), "")
+    service = next((name for o in repaired if (name := _name_of(o.action, names))), "")
     return Event(
         Topic.DRIFT_REPAIRED,
         Severity.WARNING,
@@ -114,11 +115,6 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
     )
 
 
-def _service_of(action: Action, names: Names) -> str:
-    match action:
-        case AddService() | EditService() | RemoveService():
-            return names.get(action.key, "")
-        case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
-            return names.get(action.service, "")
-        case _:
-            return ""
+def _name_of(action: Action, names: Names) -> str:
+    key = service_of(action)
+    return "" if key is None else names.get(key, "")

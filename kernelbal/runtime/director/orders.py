@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from kernelbal.errors import OrderRefused
-from kernelbal.model.address import Address, format_address
+from kernelbal.health.orders import concerns
+from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.health import ServerKey
 from kernelbal.model.site import RealServer, Site, VirtualService
 from kernelbal.model.standing import Admin, OperatorKey, Order
@@ -31,7 +32,7 @@ class Meant(NamedTuple):
     @property
     def key(self) -> ServerKey:
         """Its key."""
-        return ServerKey(self.service.name, Address(self.server.address), self.server.port or 0)
+        return self.service.server_key(self.server)
 
 
 class Changed(NamedTuple):
@@ -91,7 +92,7 @@ def withdraw(orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], requ
     changed = dict(orders)
     for each in meant:
         for key in list(changed):
-            if not _covers(key, each):
+            if not concerns(key, each.key):
                 continue
             if request.service and not key.service:
                 word = changed[key].admin.value
@@ -130,14 +131,6 @@ def _forget(orders: dict[OperatorKey, Order], key: OperatorKey) -> None:
             del orders[old]
 
 
-def _covers(key: OperatorKey, each: Meant) -> bool:
-    return (
-        key.address == each.server.address
-        and key.service in ("", each.service.name)
-        and key.port in (0, each.server.port or 0)
-    )
-
-
 def _is_meant(
     service: VirtualService, server: RealServer, text: str, where: tuple[bytes, int] | None
 ) -> bool:
@@ -162,9 +155,7 @@ def _place(text: str) -> tuple[bytes, int] | None:
 
 
 def _label(server: RealServer) -> str:
-    address = format_address(Address(server.address))
-    port = f":{server.port}" if server.port else ""
-    shown = f"[{address}]{port}" if port and ":" in address else f"{address}{port}"
+    shown = with_port(format_address(Address(server.address)), server.port or 0)
     return f"{server.name} ({shown})" if server.name else shown
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, cast
 
 from kernelbal.health.decision import Decision, ServerView, ServiceView
 from kernelbal.health.words import DRAINED
-from kernelbal.model.address import Address, format_address
+from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates, ServerKey
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
 from kernelbal.model.site import RealServer, Site, VirtualService
@@ -109,7 +109,7 @@ def _ports(ports: PortRange) -> str:
 
 def server_view(known: Known, service: VirtualService, server: RealServer) -> ServerStatus:
     """Return one real server in a virtual service."""
-    key = ServerKey(service.name, Address(server.address), server.port or 0)
+    key = service.server_key(server)
     view = known.decision.servers.get(key) if known.decision else None
     view = view or ServerView("unknown", Health.UNKNOWN, known.now, "not decided yet", 0, "", None, None)
     counters = _sum(_counters(known.counted, places := places_of(known, key)))
@@ -215,8 +215,7 @@ def _check(known: Known, key: str) -> CheckStatus:
 
 def describe_probe(probe: Probe) -> str:
     """Return what is probed in few words, such as `http 10.0.0.11:80 /health`."""
-    address, port = format_address(probe.target.address), probe.target.port
-    where = f"[{address}]:{port}" if port and ":" in address else f"{address}:{port}" if port else address
+    where = with_port(format_address(probe.target.address), probe.target.port)
     words = [probe.protocol.kind, where, getattr(probe.protocol, "path", "") or ""]
     if probe.target.mark:
         words.append(f"by way of {format_address(probe.target.server)}")

@@ -1,9 +1,9 @@
 """Which order concerns which real server."""
 
-from kernelbal.health.orders import OrderBook, concerns, prune
+from kernelbal.health.orders import OrderBook, concerns
 from kernelbal.model.address import parse_address
 from kernelbal.model.standing import Admin, OperatorKey, Order
-from tests.unit.health.scene import A, B, key, site_of
+from tests.unit.health.scene import A, B, key
 
 
 def at(since: float, admin: Admin = Admin.DRAIN) -> Order:
@@ -53,10 +53,3 @@ def test_the_most_specific_of_equally_late_orders_counts() -> None:
         found = OrderBook(orders).find(key(A))
         assert found is not None
         assert found.order == narrow
-
-
-def test_orders_for_what_has_left_the_site_are_dropped() -> None:
-    kept = {ordered(A): at(1), ordered(A, "web"): at(1)}
-    gone = {ordered("10.9.9.9"): at(1), ordered(A, "mail"): at(1), ordered(A, "web", 99): at(1)}
-    assert prune(site_of(), kept | gone) == kept
-    assert prune(site_of(), {}) == {}

@@ -11,6 +11,7 @@ from kernelbal.model.address import (
     host_prefix,
     in_network,
     parse_address,
+    with_port,
 )
 
 V4, V6 = parse_address("192.0.2.1"), parse_address("2001:db8::1")
@@ -69,3 +70,16 @@ def test_endpoint_brackets_ipv6_and_stars_port_zero() -> None:
 )
 def test_membership(address: str, network: str, prefix: int, inside: bool) -> None:
     assert in_network(parse_address(address), parse_address(network), prefix) is inside
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text"),
+    [
+        ("192.0.2.1", 80, "192.0.2.1:80"),
+        ("2001:db8::1", 80, "[2001:db8::1]:80"),
+        ("192.0.2.1", 0, "192.0.2.1"),
+        ("2001:db8::1", 0, "2001:db8::1"),
+    ],
+)
+def test_port_is_named_where_there_is_one(host: str, port: int, text: str) -> None:
+    assert with_port(host, port) == text
