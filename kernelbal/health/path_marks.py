@@ -16,6 +16,8 @@ from kernelbal.model.site import ForwardingName, Site, VirtualService
 
 PATH_MARK_BASE: Final = 0x4C000000
 """Marks of probes through virtual addresses are 0x4c000000-0x4cffffff, clear of those of services."""
+VERIFY_MARK_BASE: Final = 0x4D000000
+"""Marks of `kernelbal rs verify` are 0x4d000000-0x4dffffff: it neither needs nor disturbs the daemon's."""
 PATH_MARK_MASK: Final = 0x00FFFFFF
 
 _WEIGHT: Final = 1
@@ -61,19 +63,24 @@ def path_hops(service: VirtualService) -> int:
     return _DSR_HOPS if service.forwarding is ForwardingName.DSR else 0
 
 
-def assign_path_marks(site: Site, paths: Iterable[Path]) -> dict[Path, int]:
+def assign_path_marks(site: Site, paths: Iterable[Path], base: int = PATH_MARK_BASE) -> dict[Path, int]:
     """Return the mark of each path.
 
     A derived mark that is taken, by another path or by a setting of the site, moves on to the next free one,
     in the order of paths.
+
+    Args:
+        site: whose settings take marks.
+        paths: what needs one.
+        base: first mark of the range.
     """
     taken = {service.mark for service in site.virtual_services}
     taken |= {service.check.mark for service in site.virtual_services}
     marks: dict[Path, int] = {}
     for path in sorted(set(paths)):
         offset = path.offset
-        while PATH_MARK_BASE + offset in taken:
+        while base + offset in taken:
             offset = (offset + 1) & PATH_MARK_MASK
-        marks[path] = PATH_MARK_BASE + offset
-        taken.add(PATH_MARK_BASE + offset)
+        marks[path] = base + offset
+        taken.add(base + offset)
     return marks

@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from kernelbal.health.path_marks import Path, assign_path_marks, path_attributes, path_hops
+from kernelbal.health.path_marks import (
+    PATH_MARK_BASE,
+    Path,
+    assign_path_marks,
+    path_attributes,
+    path_hops,
+)
 from kernelbal.health.questions import Question, agent_question, check_questions, goes_through, slower
 from kernelbal.model.address import Address, family_of, format_address
 from kernelbal.model.check import HttpCheck, ScriptCheck
@@ -59,10 +65,15 @@ class _Asker(NamedTuple):
         return Path(Address(self.service.address), Address(server.address), self.way)
 
 
-def plan_probes(site: Site) -> ProbePlan:
-    """Return everything to probe for a valid site; names and order of its services change no probe."""
+def plan_probes(site: Site, mark_base: int = PATH_MARK_BASE) -> ProbePlan:
+    """Return everything to probe for a valid site; names and order of its services change no probe.
+
+    Args:
+        site: whose real servers are probed.
+        mark_base: first mark of the range for probes through virtual addresses.
+    """
     askers = [_asker(service) for service in site.virtual_services]
-    marks = assign_path_marks(site, _paths(askers))
+    marks = assign_path_marks(site, _paths(askers), mark_base)
     paths = tuple(
         PathCheck(family_of(path.virtual), mark, DestinationKey(path.server, 0), path.attributes)
         for path, mark in marks.items()

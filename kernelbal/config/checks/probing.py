@@ -8,7 +8,7 @@ from typing import Final
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding, Path, one_line, shown
 from kernelbal.health.defaults import default_protocol, has_port
-from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK
+from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.health.questions import check_questions, checked_ports
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.check import (
@@ -34,7 +34,7 @@ MIN_TIMEOUT_S: Final = 0.01
 FRAMING_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
 """Headers that say where a request ends, which is not the author's to say."""
 
-_OUR_MARKS: Final = frozenset({MARK_BASE, PATH_MARK_BASE})
+_OUR_MARKS: Final = frozenset({MARK_BASE, PATH_MARK_BASE, VERIFY_MARK_BASE})
 _PATTERNS: Final = {"http": "matches", "https": "matches", "udp": "expect"}
 """The regular expression of a protocol."""
 _MAX_CHARACTERS: Final = 200

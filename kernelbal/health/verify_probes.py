@@ -1,0 +1,75 @@
+"""What `kernelbal rs verify` asks: each real server once by its own address, and once by the virtual one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Final
+
+from kernelbal.health.path_marks import VERIFY_MARK_BASE
+from kernelbal.health.probes import plan_probes
+from kernelbal.health.questions import check_questions, goes_through
+from kernelbal.model.check import Check, TcpCheck, Through, UdpCheck
+from kernelbal.model.health import Probe, ProbePlan, Timing
+from kernelbal.model.site import ForwardingName, ProtocolName, Site, VirtualService
+
+SECOND_TRY_S: Final = 1.0
+"""How soon after a failure a probe is repeated, at least."""
+_STAND_INS: Final = {ProtocolName.TCP: TcpCheck(), ProtocolName.UDP: UdpCheck()}
+"""Checks with a port, for services whose own check cannot go to the virtual address.
+
+A datagram without content is rarely answered: it finds a port that nobody listens on, and proves nothing else.
+"""
+
+
+def verify_site(site: Site, names: Collection[str]) -> Site:
+    """Return the site with real servers in the named services alone, each with a check that can go through.
+
+    The other services stay: their settings take marks.
+    """
+    services = tuple(
+        _verifiable(service) if service.name in names else service.model_copy(update={"real_servers": ()})
+        for service in site.virtual_services
+    )
+    return site.model_copy(update={"virtual_services": services})
+
+
+def _verifiable(service: VirtualService) -> VirtualService:
+    """Return a service whose check asks something, and can go to its virtual address unless by nat."""
+    questions = check_questions(service)
+    through = service.forwarding is ForwardingName.NAT or all(goes_through(service, q) for q in questions)
+    protocol = _STAND_INS.get(service.protocol)
+    if (questions and through) or protocol is None or not _has_port(service):
+        return service
+    timing = {"timeout": service.check.timeout, "port": service.check.port, "source": service.check.source}
+    virtual = None if service.forwarding is ForwardingName.NAT else Through.VIRTUAL
+    check = Check.model_construct(
+        {protocol.kind, *timing}, **{protocol.kind: protocol, "through": virtual, **timing}
+    )
+    return service.model_copy(update={"check": check})
+
+
+def _has_port(service: VirtualService) -> bool:
+    return service.check.port is not None or any(ports.low for ports in service.ports)
+
+
+def plan_verification(site: Site) -> ProbePlan:
+    """Return the probes of a verification, each of which shall run once, and once more when it fails.
+
+    Args:
+        site: what `verify_site` returns.
+    """
+    plan = plan_probes(site, VERIFY_MARK_BASE)
+    probes = {key: _at_once(probe) for key, probe in plan.probes.items() if not probe.agent}
+    return replace(plan, probes=probes, agents={})
+
+
+def _at_once(probe: Probe) -> Probe:
+    timeout_s = probe.timing.timeout_s
+    return replace(probe, timing=Timing(timeout_s + SECOND_TRY_S, timeout_s, rise=1, fall=1))
+
+
+
+def is_conclusive(probe: Probe) -> bool:
+    """Return whether a good result means that somebody answered: a datagram without `expect` may be lost."""
+    return not (isinstance(probe.protocol, UdpCheck) and probe.protocol.expect is None)
