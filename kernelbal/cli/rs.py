@@ -1,4 +1,4 @@
-"""`kernelbal rs`: take real servers out of service, and put them back."""
+"""`kernelbal rs`: take real servers out of service, put them back, and verify them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kernelbal.cli import rs_verify
 from kernelbal.cli.api_client import SOCKET_OPTION
 from kernelbal.cli.exit_codes import ExitCode
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.model.status import OrderAnswer, OrderRequest
 
-app = typer.Typer(help="Drain, disable and enable real servers.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Drain, disable, enable and verify real servers.", no_args_is_help=True, rich_markup_mode=None
+)
 
 DRAIN_EPILOG = """Examples:
 
@@ -119,6 +122,9 @@ def list_servers(
         rows = [(name, *server_row(server)) for name, server in pairs]
         print_servers(("service", *COLUMNS), [("", rows)])
     return ExitCode.OK
+
+
+app.command("verify", epilog=rs_verify.EPILOG)(rs_verify.verify)
 
 
 def _request(server: str, service: str, reason: str, **more: Any) -> OrderRequest:  # noqa: ANN401 - fields of the model

@@ -177,9 +177,7 @@ class ServerFacts:
 
 def _fails_by_virtual_alone(outcome: Outcome) -> bool:
     virtual = outcome.virtual
-    return (
-        virtual is not None and virtual.health is Health.DOWN and outcome.own.health is not Health.DOWN
-    )
+    return virtual is not None and virtual.health is Health.DOWN and outcome.own.health is not Health.DOWN
 
 
 def _untried(facts: ServerFacts) -> bool:
@@ -259,7 +257,7 @@ def _size_hint(facts: ServerFacts) -> str:
 
 
 def _untried_hint(facts: ServerFacts) -> str:
-    return "give the service a check with a port that gets an answer, such as `tcp`, `dns`, or `udp` with `expect`"
+    return "give it a check with a port that is answered, such as `tcp`, `dns`, or `udp` with `expect`"
 
 
 class Rule(NamedTuple):

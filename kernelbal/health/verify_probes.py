@@ -9,16 +9,19 @@ from typing import Final
 from kernelbal.health.path_marks import VERIFY_MARK_BASE
 from kernelbal.health.probes import plan_probes
 from kernelbal.health.questions import check_questions, goes_through
-from kernelbal.model.check import Check, TcpCheck, Through, UdpCheck
+from kernelbal.model.check import CheckProtocol, TcpCheck, Through, UdpCheck
 from kernelbal.model.health import Probe, ProbePlan, Timing
 from kernelbal.model.site import ForwardingName, ProtocolName, Site, VirtualService
 
 SECOND_TRY_S: Final = 1.0
 """How soon after a failure a probe is repeated, at least."""
-_STAND_INS: Final = {ProtocolName.TCP: TcpCheck(), ProtocolName.UDP: UdpCheck()}
+_STAND_INS: Final[dict[ProtocolName, CheckProtocol]] = {
+    ProtocolName.TCP: TcpCheck(),
+    ProtocolName.UDP: UdpCheck(),
+}
 """Checks with a port, for services whose own check cannot go to the virtual address.
 
-A datagram without content is rarely answered: it finds a port that nobody listens on, and proves nothing else.
+A datagram without content is rarely answered: it finds a port that nobody listens on, and proves no more.
 """
 
 
@@ -41,11 +44,10 @@ def _verifiable(service: VirtualService) -> VirtualService:
     protocol = _STAND_INS.get(service.protocol)
     if (questions and through) or protocol is None or not _has_port(service):
         return service
-    timing = {"timeout": service.check.timeout, "port": service.check.port, "source": service.check.source}
     virtual = None if service.forwarding is ForwardingName.NAT else Through.VIRTUAL
-    check = Check.model_construct(
-        {protocol.kind, *timing}, **{protocol.kind: protocol, "through": virtual, **timing}
-    )
+    instead: dict[str, object] = {each.kind: None for each in service.check.protocols}
+    instead |= {protocol.kind: protocol, "through": virtual, "address": None, "mark": None}
+    check = service.check.model_copy(update=instead)
     return service.model_copy(update={"check": check})
 
 
@@ -67,7 +69,6 @@ def plan_verification(site: Site) -> ProbePlan:
 def _at_once(probe: Probe) -> Probe:
     timeout_s = probe.timing.timeout_s
     return replace(probe, timing=Timing(timeout_s + SECOND_TRY_S, timeout_s, rise=1, fall=1))
-
 
 
 def is_conclusive(probe: Probe) -> bool:

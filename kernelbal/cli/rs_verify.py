@@ -1,0 +1,121 @@
+"""`kernelbal rs verify`: whether real servers can do their part, seen from the director."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from kernelbal.cli.documents import NODE_OPTION, SITE_FILE, STATE_OPTION
+from kernelbal.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kernelbal.health.verify_report import ServiceReport
+    from kernelbal.model.site import Node, Site
+
+EPILOG = """Examples:
+
+kernelbal rs verify web
+
+kernelbal rs verify --json | jq '.services[].real_servers[] | select(.verdict != "ok")'
+
+kernelbal rs verify web --site site.yaml --node node.yaml"""
+
+SITE_OPTION = typer.Option(SITE_FILE, "--site", help="The site document.", readable=False)
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the command as Ctrl-C does."""
+KNOWN = 10
+"""Most names in a hint."""
+
+
+def verify(
+    service: str = typer.Argument("", metavar="SERVICE", help="Only this virtual service; all by default."),
+    site: Path = SITE_OPTION,
+    node: Path = NODE_OPTION,
+    state_dir: Path = STATE_OPTION,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> int:
+    """Verify real servers from this director, with one verdict for each.
+
+    Probes each by its own address and, for dsr and tunnel, through the virtual address as clients' packets
+    go; asks the segment who else answers for the virtual address (ARP, neighbour discovery); measures whether
+    clients' packets fit the path. Needs root; works with or without the daemon, and takes away what it added.
+    Exits with 1 when anything fails.
+    """
+    from kernelbal.cli.documents import read_node, read_site
+    from kernelbal.cli.output import put_json, say
+    from kernelbal.cli.rs_verify_view import print_reports, report_document
+    from kernelbal.health.verification import Verdict
+    from kernelbal.health.verify_report import worst
+
+    documents = read_site(site), read_node(node)
+    try:
+        reports = _verified(*documents, service, state_dir)
+    except KeyboardInterrupt:
+        say("interrupted; what was added for the verification is removed")
+        return ExitCode.INTERRUPTED
+    if as_json:
+        put_json(report_document(reports))
+    else:
+        print_reports(reports)
+    failed = worst(report.verdict for report in reports) is Verdict.FAIL
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def chosen(site: Site, service: str) -> frozenset[str]:
+    """Return the names of the virtual services to verify.
+
+    Raises:
+        OrderRefused: there is no such service, or none at all.
+    """
+    from kernelbal.errors import OrderRefused
+
+    names = [each.name for each in site.virtual_services]
+    if not names:
+        raise OrderRefused("the site has no virtual services", "add one to `virtual_services` in site.yaml")
+    if service and service not in names:
+        known = ", ".join(names[:KNOWN]) + (", ..." if len(names) > KNOWN else "")
+        raise OrderRefused(f"there is no virtual service `{service}`", f"there are: {known}")
+    return frozenset((service,) if service else names)
+
+
+def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[ServiceReport, ...]:
+    from kernelbal.cli.progress import status_line
+    from kernelbal.health.verify_probes import verify_site
+    from kernelbal.kernel.boot import boot_clock_s
+    from kernelbal.kernel.links import read_link_details
+    from kernelbal.kernel.linux import LinuxKernel
+    from kernelbal.kernel.rtnetlink import RtNetlink
+    from kernelbal.runtime.verify.paths import Ways, verify_store
+    from kernelbal.runtime.verify.survey import Scene
+    from kernelbal.runtime.verify.survey import verify as survey
+
+    names = chosen(site, service)
+    narrowed = verify_site(site, names)
+    services = tuple(each for each in narrowed.virtual_services if each.name in names)
+    store = verify_store(state_dir)
+    with LinuxKernel() as kernel, RtNetlink.open() as rtnetlink:
+        observed = kernel.observe((), ())
+        details = {each.link.name: each for each in read_link_details(rtnetlink)}
+        scene = Scene(narrowed, node, services, observed, details)
+        with store.lock(), endings_as_interrupts(), status_line() as tell:
+            return survey(scene, Ways(kernel, store, boot_clock_s), tell)
+
+
+@contextmanager
+def endings_as_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the block as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,247 @@
+"""One verification from its beginning to its end: what is asked, in which order, and what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kernelbal.errors import NotSupported
+from kernelbal.health.encapsulation import overhead_bytes
+from kernelbal.health.verification import NO_SIZES, Outcome, Remark, ServerFacts, Sizes
+from kernelbal.health.verify_probes import is_conclusive, plan_verification
+from kernelbal.health.verify_report import Neighbour, ServerReport, ServiceReport
+from kernelbal.kernel.links import LinkDetail, observe_links
+from kernelbal.kernel.path_mtu import Destination, path_mtus
+from kernelbal.kernel.routes import route_to
+from kernelbal.kernel.rtnetlink import RtNetlink
+from kernelbal.kernel.source import source_towards
+from kernelbal.model.address import Address
+from kernelbal.model.health import Health, ProbePlan, ProbeState, ServerKey
+from kernelbal.model.site import ForwardingName, Node, ProtocolName, RealServer, Site, VirtualService
+from kernelbal.model.state import ObservedState
+from kernelbal.plan.networks import device_of, network_of
+from kernelbal.plan.reachability import faults
+from kernelbal.runtime.verify.neighbourhood import Segment, neighbours_on
+from kernelbal.runtime.verify.paths import Ways
+from kernelbal.runtime.verify.probing import probe_once
+from kernelbal.runtime.verify.segments import segment_sizes
+
+Tell = Callable[[str, object], None]
+"""Takes how far it is, in words, and what it is at, which changes less often."""
+_LOOPBACK: Final = "lo"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is verified, and where.
+
+    Attributes:
+        site: what `verify_site` made of the site.
+        node: this director.
+        services: the virtual services to verify.
+        observed: the kernel before anything was asked.
+        details: network devices by name.
+    """
+
+    site: Site
+    node: Node
+    services: tuple[VirtualService, ...]
+    observed: ObservedState
+    details: Mapping[str, LinkDetail]
+
+    def device(self, service: VirtualService) -> str:
+        """Return the device that carries the address of a service.
+
+        Raises:
+            PlanRefused: `node.yaml` does not name it.
+        """
+        return device_of(self.node, network_of(self.site, service), f"virtual service `{service.name}`")
+
+    def pairs(self) -> Iterator[tuple[VirtualService, RealServer]]:
+        """Yield every real server with its service."""
+        for service in self.services:
+            for server in service.real_servers:
+                yield service, server
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found out.
+
+    Attributes:
+        outcomes: of checks, by real server.
+        segments: MSS in bytes by real server.
+        paths: path MTU in bytes by address of the real server.
+        devices: MTU in bytes of the device towards a real server, by its address.
+        neighbours: who answers, by device and virtual address.
+        unreachable: why a real server cannot work.
+    """
+
+    outcomes: Mapping[ServerKey, tuple[Outcome, ...]]
+    segments: Mapping[ServerKey, int]
+    paths: Mapping[Address, int]
+    devices: Mapping[Address, int]
+    neighbours: Mapping[tuple[str, Address], tuple[Neighbour, ...]]
+    unreachable: Mapping[ServerKey, Remark]
+
+
+def verify(scene: Scene, ways: Ways, tell: Tell) -> tuple[ServiceReport, ...]:
+    """Return what was found out about each virtual service.
+
+    Raises:
+        KernelError: this machine does not let itself or its neighbours be asked.
+        NotConverged: the ways through virtual addresses cannot be made.
+        NotSupported: there is no IPVS, and a service needs it.
+        PlanRefused: `node.yaml` does not name the device of a network that the site uses.
+        StateError: the record of what was changed cannot be read or written.
+    """
+    plan = plan_verification(scene.site)
+    if plan.paths and not scene.observed.ipvs_available:
+        message = "this kernel has no IPVS, or did not load its module: nothing leads to virtual addresses"
+        raise NotSupported("verify", "", 0, message, "modprobe ip_vs")
+    unreachable = _unreachable(scene)
+    with ways.held(scene.site, scene.node, plan):
+        outcomes = _outcomes(scene, plan, _probed(plan, tell))
+        tell("asking for segment sizes", "segments")
+        segments = _segments(scene, plan, outcomes)
+    neighbours = _neighbours(scene, tell)
+    destinations = _destinations(scene, outcomes)
+    tell("measuring path MTUs", "mtu")
+    paths = path_mtus(destinations, lambda done: tell(f"path MTUs: {done} of {len(destinations)}", "mtu"))
+    devices = {each.address: each.ceiling_bytes for each in destinations}
+    found = _Found(outcomes, segments, paths, devices, neighbours, unreachable)
+    return tuple(_service_report(scene, service, found) for service in scene.services)
+
+
+# --- what real servers say ---
+
+
+def _probed(plan: ProbePlan, tell: Tell) -> dict[str, ProbeState]:
+    tell(f"probing: {len(plan.probes)} probes", "probing")
+    return probe_once(plan.probes, lambda done, total: tell(f"probing: {done} of {total} done", "probing"))
+
+
+def _outcomes(
+    scene: Scene, plan: ProbePlan, states: Mapping[str, ProbeState]
+) -> dict[ServerKey, tuple[Outcome, ...]]:
+    def outcome(key: str) -> Outcome:
+        probe, beside = plan.probes[key], plan.causes.get(key)
+        conclusive = is_conclusive(probe)
+        if beside is None:
+            return Outcome(probe.target.port, states[key], None, conclusive)
+        return Outcome(probe.target.port, states[beside], states[key], conclusive)
+
+    keys = [service.server_key(server) for service, server in scene.pairs()]
+    return {key: tuple(outcome(check) for check in plan.checks.get(key, ())) for key in keys}
+
+
+def _segments(
+    scene: Scene, plan: ProbePlan, outcomes: Mapping[ServerKey, tuple[Outcome, ...]]
+) -> dict[ServerKey, int]:
+    targets = {}
+    for service, server in scene.pairs():
+        key = service.server_key(server)
+        if service.protocol is not ProtocolName.TCP:
+            continue
+        for check, outcome in zip(plan.checks.get(key, ()), outcomes[key], strict=True):
+            if outcome.virtual is not None and outcome.virtual.health is Health.UP:
+                targets[key] = plan.probes[check].target
+                break
+    by_text = {str(number): key for number, key in enumerate(targets)}
+    sizes = segment_sizes({text: targets[key] for text, key in by_text.items()})
+    return {by_text[text]: size for text, size in sizes.items()}
+
+
+# --- what the network says ---
+
+
+def _unreachable(scene: Scene) -> dict[ServerKey, Remark]:
+    """Return why real servers cannot work, by the addresses and routes of this director."""
+    broken = {fault.service for fault in faults(scene.site, scene.node, scene.observed)}
+    found = {}
+    for service, server in scene.pairs():
+        if service.name in broken:
+            alone = service.model_copy(update={"real_servers": (server,)})
+            site = scene.site.model_copy(update={"virtual_services": (alone,)})
+            for fault in faults(site, scene.node, scene.observed):
+                found[service.server_key(server)] = Remark(fault.message, fault.hint)
+    return found
+
+
+def _neighbours(scene: Scene, tell: Tell) -> dict[tuple[str, Address], tuple[Neighbour, ...]]:
+    own = {each.link.hardware_address for each in scene.details.values()}
+    asked: dict[str, dict[Address, set[Address]]] = {}
+    for service in scene.services:
+        servers = {Address(server.address) for server in service.real_servers}
+        asked.setdefault(scene.device(service), {}).setdefault(Address(service.address), set()).update(
+            servers
+        )
+    found = {}
+    for device, virtual in asked.items():
+        if device in scene.details:
+            tell(f"asking the segment on {device} who answers for virtual addresses", device)
+            for address, others in neighbours_on(Segment(scene.details[device], virtual), own).items():
+                found[device, address] = others
+    return found
+
+
+def _destinations(scene: Scene, outcomes: Mapping[ServerKey, tuple[Outcome, ...]]) -> list[Destination]:
+    """Return the real servers whose path is measured: those that get packets for the virtual address."""
+    found: dict[Address, Destination] = {}
+    with RtNetlink.open() as rtnetlink:
+        links = observe_links(rtnetlink)
+        sizes = {link.name: link.mtu_bytes for link in links}
+        for service, server in scene.pairs():
+            address = Address(server.address)
+            dead = any(each.own.health is Health.DOWN for each in outcomes[service.server_key(server)])
+            if service.forwarding is ForwardingName.NAT or address in found or dead:
+                continue
+            route = route_to(rtnetlink, address, links)
+            if route is not None and route.device not in ("", _LOOPBACK):
+                found[address] = Destination(address, sizes[route.device], _source(address, service))
+    return list(found.values())
+
+
+def _source(address: Address, service: VirtualService) -> Address | None:
+    virtual = Address(service.address)
+    return source_towards(address, virtual) if len(address) == len(virtual) else None
+
+
+# --- what is made of it ---
+
+
+def _service_report(scene: Scene, service: VirtualService, found: _Found) -> ServiceReport:
+    device, virtual = scene.device(service), Address(service.address)
+    detail = scene.details.get(device)
+    neighbours = found.neighbours.get((device, virtual), ())
+    held = any(each.key.address == virtual for each in scene.observed.addresses)
+    claims = {each.server: each.claim for each in neighbours if each.server is not None}
+    largest = detail.link.mtu_bytes if detail is not None else 0
+    servers = []
+    for server in service.real_servers:
+        key, address = service.server_key(server), Address(server.address)
+        facts = ServerFacts(
+            service.forwarding,
+            virtual,
+            _ports(service),
+            found.outcomes[key],
+            found.unreachable.get(key),
+            claims.get(address),
+            _sizes(service, key, largest, found),
+        )
+        servers.append(ServerReport(server, facts))
+    asked = detail is not None and detail.announces
+    return ServiceReport(service, device, held, asked, neighbours, tuple(servers))
+
+
+def _sizes(service: VirtualService, key: ServerKey, largest: int, found: _Found) -> Sizes:
+    address = key.address
+    if address not in found.devices or service.forwarding is ForwardingName.NAT:
+        return NO_SIZES
+    overhead = overhead_bytes(service, address)
+    return Sizes(largest, found.devices[address], found.paths.get(address), overhead, found.segments.get(key))
+
+
+def _ports(service: VirtualService) -> tuple[str, ...]:
+    return tuple(f"{ports}/{service.protocol.value}" for ports in service.ports if ports.low)
