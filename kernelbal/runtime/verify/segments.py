@@ -6,7 +6,6 @@ import contextlib
 import errno
 import select
 import socket
-import struct
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -20,19 +19,14 @@ AT_A_TIME: Final = 128
 """Connections that are made at the same time."""
 CONNECT_S: Final = 2.0
 """How long one may take; the real server has just answered a probe."""
-_INFO: Final = struct.Struct("=B4xB10xI")
-"""`tcpi_state`, `tcpi_options` and `tcpi_snd_mss` of `struct tcp_info` in `linux/tcp.h`."""
-_ESTABLISHED: Final = 1
-_TIMESTAMPS: Final = 1
-"""`TCPI_OPT_TIMESTAMPS`."""
-_TIMESTAMP_BYTES: Final = 12
-"""What the timestamp option takes of each segment (RFC 7323 appendix A)."""
+_REPAIR: Final = 19
+"""`TCP_REPAIR`: only in this mode `TCP_MAXSEG` is what the far end announced, not what is in use (tcp(7))."""
+_REPAIR_ON: Final = 1
+_REPAIR_OFF_SILENTLY: Final = -1
 
 
 def segment_sizes(targets: Mapping[str, Target]) -> dict[str, int]:
-    """Return the greatest segment in bytes that the far ends take; none where no connection came about.
-
-    It is what the far end announced (MSS), or what this machine's route allows where that is less.
+    """Return the greatest segment in bytes that each far end asks for (MSS); none where it did not connect.
 
     Args:
         targets: where to connect, by a key of the caller.
@@ -87,7 +81,13 @@ def _connect(made: socket.socket, target: Target) -> bool:
 
 
 def _size(made: socket.socket) -> int:
-    state, options, size = _INFO.unpack(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
-    if state != _ESTABLISHED:
+    """Return what the far end of a connection announced in its SYN; 0 when there is no connection."""
+    if made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         return 0
-    return int(size) + (_TIMESTAMP_BYTES if options & _TIMESTAMPS else 0)
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, _REPAIR, _REPAIR_ON)
+        size = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        made.setsockopt(socket.IPPROTO_TCP, _REPAIR, _REPAIR_OFF_SILENTLY)
+    except OSError:  # an old kernel, or the connection is gone already
+        return 0
+    return size

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kernelbal.errors import NotSupported
+from kernelbal.errors import NotSupported, PlanRefused
 from kernelbal.health.encapsulation import overhead_bytes
 from kernelbal.health.verification import NO_SIZES, Outcome, Remark, ServerFacts, Sizes
 from kernelbal.health.verify_probes import is_conclusive, plan_verification
@@ -54,9 +54,16 @@ class Scene:
         """Return the device that carries the address of a service.
 
         Raises:
-            PlanRefused: `node.yaml` does not name it.
+            PlanRefused: `node.yaml` does not name it, or names one that is not there.
         """
-        return device_of(self.node, network_of(self.site, service), f"virtual service `{service.name}`")
+        what = f"virtual service `{service.name}`"
+        device = device_of(self.node, network_of(self.site, service), what)
+        if device not in self.details:
+            message = (
+                f"{what}: its network is on device `{device}`, which node `{self.node.name}` does not have"
+            )
+            raise PlanRefused(message, "correct `interfaces` in node.yaml; `ip -br link` lists the devices")
+        return device
 
     def pairs(self) -> Iterator[tuple[VirtualService, RealServer]]:
         """Yield every real server with its service."""
@@ -93,10 +100,12 @@ def verify(scene: Scene, ways: Ways, tell: Tell) -> tuple[ServiceReport, ...]:
         KernelError: this machine does not let itself or its neighbours be asked.
         NotConverged: the ways through virtual addresses cannot be made.
         NotSupported: there is no IPVS, and a service needs it.
-        PlanRefused: `node.yaml` does not name the device of a network that the site uses.
+        PlanRefused: the node document names no device of this machine for a network of the site.
         StateError: the record of what was changed cannot be read or written.
     """
     plan = plan_verification(scene.site)
+    for service in scene.services:
+        scene.device(service)
     if plan.paths and not scene.observed.ipvs_available:
         message = "this kernel has no IPVS, or did not load its module: nothing leads to virtual addresses"
         raise NotSupported("verify", "", 0, message, "modprobe ip_vs")
@@ -179,10 +188,9 @@ def _neighbours(scene: Scene, tell: Tell) -> dict[tuple[str, Address], tuple[Nei
         )
     found = {}
     for device, virtual in asked.items():
-        if device in scene.details:
-            tell(f"asking the segment on {device} who answers for virtual addresses", device)
-            for address, others in neighbours_on(Segment(scene.details[device], virtual), own).items():
-                found[device, address] = others
+        tell(f"asking the segment on {device} who answers for virtual addresses", device)
+        for address, others in neighbours_on(Segment(scene.details[device], virtual), own).items():
+            found[device, address] = others
     return found
 
 
@@ -213,11 +221,10 @@ def _source(address: Address, service: VirtualService) -> Address | None:
 
 def _service_report(scene: Scene, service: VirtualService, found: _Found) -> ServiceReport:
     device, virtual = scene.device(service), Address(service.address)
-    detail = scene.details.get(device)
+    detail = scene.details[device]
     neighbours = found.neighbours.get((device, virtual), ())
     held = any(each.key.address == virtual for each in scene.observed.addresses)
     claims = {each.server: each.claim for each in neighbours if each.server is not None}
-    largest = detail.link.mtu_bytes if detail is not None else 0
     servers = []
     for server in service.real_servers:
         key, address = service.server_key(server), Address(server.address)
@@ -228,11 +235,10 @@ def _service_report(scene: Scene, service: VirtualService, found: _Found) -> Ser
             found.outcomes[key],
             found.unreachable.get(key),
             claims.get(address),
-            _sizes(service, key, largest, found),
+            _sizes(service, key, detail.link.mtu_bytes, found),
         )
         servers.append(ServerReport(server, facts))
-    asked = detail is not None and detail.announces
-    return ServiceReport(service, device, held, asked, neighbours, tuple(servers))
+    return ServiceReport(service, device, held, detail.announces, neighbours, tuple(servers))
 
 
 def _sizes(service: VirtualService, key: ServerKey, largest: int, found: _Found) -> Sizes:
