@@ -26,8 +26,8 @@ kernelbal rs verify --json | jq '.services[].real_servers[] | select(.verdict !=
 kernelbal rs verify web --site site.yaml --node node.yaml"""
 
 SITE_OPTION = typer.Option(SITE_FILE, "--site", help="The site document.", readable=False)
-ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that end the command as Ctrl-C does."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the command."""
 KNOWN = 10
 """Most names in a hint."""
 
@@ -108,9 +108,11 @@ def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[Se
 
 @contextmanager
 def endings_as_interrupts() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the block as Ctrl-C does."""
+    """Let signals that end the command unwind the block once; what then is cleaned up is not interrupted."""
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in ENDING}

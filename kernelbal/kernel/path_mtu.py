@@ -1,7 +1,8 @@
 """How large packets may be on the way to hosts: echo requests that may not be fragmented.
 
-The kernel neither fragments them nor remembers what it heard of the path (`IP_PMTUDISC_PROBE`, ip(7)). All
-hosts are asked at a time, each by a socket that is connected to it and so hears of it alone.
+The kernel does not fragment them (`IP_PMTUDISC_PROBE`, ip(7)). What it believes of a path, by a route or by
+ICMP errors of the last minutes, bounds the search, as it bounds what IPVS sends. All hosts are asked at a
+time, each by a socket that is connected to it and so hears of it alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _ECHO_HEADER_BYTES: Final = 8
 _PROBE: Final = 3
 """`IP_PMTUDISC_PROBE`, `IPV6_PMTUDISC_PROBE`."""
 _MTU_DISCOVER: Final = {AF_INET: (socket.IPPROTO_IP, 10), AF_INET6: (socket.IPPROTO_IPV6, 23)}
+_MTU: Final = {AF_INET: (socket.IPPROTO_IP, 14), AF_INET6: (socket.IPPROTO_IPV6, 24)}
 _IPV6_DONTFRAG: Final = 62
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
@@ -112,7 +114,8 @@ class _Asked:
         self.address = destination.address
         self.socket = made
         self._family = family_of(destination.address)
-        self.search = MtuSearch(self._family, min(destination.ceiling_bytes, MAX_BYTES))
+        believed = made.getsockopt(*_MTU[self._family])
+        self.search = MtuSearch(self._family, min(destination.ceiling_bytes, believed, MAX_BYTES))
         self.deadline_at = 0.0
         self._tries = 0
         self._sequence = 0
@@ -187,10 +190,10 @@ def _open(destination: Destination) -> _Asked | None:
         if destination.source is not None:
             made.bind((format_address(destination.source), 0))
         made.connect((format_address(destination.address), 0))
+        return _Asked(destination, made)
     except OSError:
         made.close()
         return None
-    return _Asked(destination, made)
 
 
 def _refused(destination: Destination, fault: OSError) -> KernelError:

@@ -48,7 +48,7 @@ def through(reason: str, facts: ServerFacts = DSR) -> ServerFacts:
         replace(DSR, virtual=V6, sizes=Sizes(1500, 1500, 1500, 0, 1440)),
         replace(DSR, sizes=Sizes(1500, 1500, None, 0, 1460)),
         replace(DSR, sizes=Sizes(1500, 1500, 1400, 0, 1360)),
-        replace(DSR, sizes=Sizes(1500, 9000, 9000, 0, 8960)),
+        replace(DSR, sizes=Sizes(1500, 1500, 1500, 0, 8960)),
         replace(IPIP, sizes=Sizes(1500, 9000, 9000, 20, 1460)),
         replace(IPIP, sizes=Sizes(1500, 1500, 1500, 20, None)),
     ],
