@@ -52,13 +52,18 @@ def test_all_services_unless_one_is_named() -> None:
 
 def test_signals_that_end_the_command_unwind_it_once() -> None:
     before = [signal.getsignal(number) for number in ENDING]
-    cleaned_up = False
-    with pytest.raises(KeyboardInterrupt), endings_as_interrupts():
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        finally:
-            for number in ENDING:
-                os.kill(os.getpid(), number)
-            cleaned_up = True
+    cleaned_up = []
+
+    def interrupted() -> None:
+        with endings_as_interrupts():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                for number in ENDING:
+                    os.kill(os.getpid(), number)
+                cleaned_up.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert cleaned_up
     assert [signal.getsignal(number) for number in ENDING] == before
