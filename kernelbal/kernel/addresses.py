@@ -51,7 +51,6 @@ FOREVER_S: Final = 0xFFFFFFFF
 
 _CACHEINFO = struct.Struct("=IIII")
 """`struct ifa_cacheinfo`: preferred and valid lifetime in seconds, creation and update stamp."""
-_PROTO: Final = attribute(IFA_PROTO, bytes([IFA_PROTO_KERNELBAL]))
 
 
 def observe_addresses(socket: RtNetlink, links: Iterable[Link]) -> tuple[ObservedAddress, ...]:
@@ -88,15 +87,17 @@ def parse_address_message(data: bytes, devices: Mapping[int, str]) -> ObservedAd
     return ObservedAddress(AddressKey(devices.get(index, ""), Address(address), prefix), attributes_, ours)
 
 
-def pack_address(key: AddressKey, ifindex: int, wanted: AddressAttributes) -> bytes:
-    """Return the payload of RTM_NEWADDR: every attribute is explicit."""
+def pack_address(
+    key: AddressKey, ifindex: int, wanted: AddressAttributes, mark: int = IFA_PROTO_KERNELBAL
+) -> bytes:
+    """Return the payload of RTM_NEWADDR: every attribute is explicit; `mark` 0 leaves the address unmarked."""
     flags = (IFA_F_NODAD if wanted.no_dad else 0) | (IFA_F_NOPREFIXROUTE if wanted.no_prefix_route else 0)
     preferred_s = 0 if wanted.deprecated else FOREVER_S
     return (
         _identity(key, ifindex)
         + attribute(IFA_FLAGS, U32.pack(flags))
         + attribute(IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, FOREVER_S, 0, 0))
-        + _PROTO
+        + (attribute(IFA_PROTO, bytes([mark])) if mark else b"")
     )
 
 
@@ -163,8 +164,8 @@ def _transmit(
 
 def _requests(action: AddressAction, ifindex: int) -> Iterator[Request]:
     match action:
-        case AddAddress(key, wanted):
-            yield Request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, pack_address(key, ifindex, wanted))
+        case AddAddress(key, wanted, mark):
+            yield Request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, pack_address(key, ifindex, wanted, mark))
         case RemoveAddress(key):
             yield Request(RTM_DELADDR, 0, _identity(key, ifindex))
         case ReplaceAddress(key, old, wanted):

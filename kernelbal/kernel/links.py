@@ -33,6 +33,10 @@ IFLA_IFNAME: Final = 3
 IFLA_MTU: Final = 4
 IFLA_LINKINFO: Final = 18
 IFLA_INFO_KIND: Final = 1
+IFLA_INFO_DATA: Final = 2
+IFLA_IPTUN_LOCAL: Final = 2
+IFLA_IPTUN_PROTO: Final = 9
+_ANY_PROTOCOL: Final = 0
 IFLA_EXT_MASK: Final = 29
 RTEXT_FILTER_SKIP_STATS: Final = 1 << 3
 
@@ -155,10 +159,20 @@ def _absent(action: EnsureLink) -> Outcome:
 
 def create_request(wanted: LinkState) -> bytes:
     """Return the payload that creates a device."""
-    info = nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, wanted.kind.encode()))
+    info = nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, wanted.kind.encode()) + _info_data(wanted))
     mtu = attribute(IFLA_MTU, U32.pack(wanted.mtu_bytes)) if wanted.mtu_bytes else b""
     name = attribute(IFLA_IFNAME, wanted.name.encode() + b"\0")
     return IFINFO_MESSAGE.pack(0, 0, 0, IFF_UP, IFF_UP) + name + mtu + info
+
+
+def _info_data(wanted: LinkState) -> bytes:
+    """What an `ip6tnl` needs to take packets of both families for one address (`linux/if_tunnel.h`)."""
+    if wanted.local is None:
+        return b""
+    return nested(
+        IFLA_INFO_DATA,
+        attribute(IFLA_IPTUN_LOCAL, wanted.local) + attribute(IFLA_IPTUN_PROTO, bytes([_ANY_PROTOCOL])),
+    )
 
 
 def _up_request(ifindex: int, mtu_bytes: int) -> bytes:

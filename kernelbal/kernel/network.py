@@ -9,6 +9,7 @@ from itertools import groupby
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel.addresses import observe_addresses, perform_addresses
+from kernelbal.kernel.fou import perform_listeners
 from kernelbal.kernel.links import observe_links, perform_links
 from kernelbal.kernel.nftables import Nftables, perform_tables
 from kernelbal.kernel.routes import observe_routes
@@ -19,7 +20,9 @@ from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    CloseListener,
     EnsureLink,
+    OpenListener,
     Outcome,
     RemoveAddress,
     RemoveLink,
@@ -102,6 +105,10 @@ class NetworkDrivers:
                     return perform_links(
                         self.rtnetlink, [a for a in actions if isinstance(a, EnsureLink | RemoveLink)]
                     )
+                case "listener":
+                    return perform_listeners(
+                        [a for a in actions if isinstance(a, OpenListener | CloseListener)]
+                    )
                 case "table":
                     return perform_tables(self.nftables, [a for a in actions if isinstance(a, ReplaceTable)])
                 case _:
@@ -124,6 +131,8 @@ def _driver_of(action: Action) -> str:
             return "address"
         case EnsureLink() | RemoveLink():
             return "link"
+        case OpenListener() | CloseListener():
+            return "listener"
         case ReplaceTable():
             return "table"
         case WriteSysctl():

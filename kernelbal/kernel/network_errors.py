@@ -14,7 +14,9 @@ from kernelbal.errors import KernelError, NotPermitted, NotSupported
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    CloseListener,
     EnsureLink,
+    OpenListener,
     Outcome,
     RemoveAddress,
     RemoveLink,
@@ -87,6 +89,12 @@ TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
     (EnsureLink, errno.EINVAL): _failed("the device refuses this MTU", "use an MTU that the device takes"),
     (RemoveLink, errno.ENODEV): _GONE,
     (RemoveLink, errno.EOPNOTSUPP): _failed("the kernel does not let this device go", "it is no virtual one"),
+    (OpenListener, errno.ENOENT): _failed("the kernel has no generic UDP encapsulation", "modprobe fou"),
+    (OpenListener, errno.EADDRINUSE): _failed(
+        "another program has this UDP port", "choose another port, here and as `tunnel.port` in the site file"
+    ),
+    (CloseListener, errno.ENOENT): _GONE,
+    (CloseListener, errno.EINVAL): _GONE,
     (WriteSysctl, errno.ENOENT): _failed("this kernel has no such sysctl"),
     (WriteSysctl, errno.EACCES): _failed("only root may write it", AS_ROOT),
     (WriteSysctl, errno.EPERM): _failed("only root may write it", AS_ROOT),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kernelbal.model.address import format_address, parse_address
-from kernelbal.model.nft import TABLE_FAMILY, TABLE_NAME, Element, NftChain, NftSet, NftTable
+from kernelbal.model.nft import EMPTY_TABLE, Element, NftChain, NftSet, NftTable
 from kernelbal.plan.classifier import (
     PROTOCOL_NAMES,
     canonical,
@@ -20,33 +20,38 @@ from kernelbal.plan.classifier import (
 Command = dict[str, Any]
 """One command or object of libnftables' JSON."""
 
-TABLE: Final = {"family": TABLE_FAMILY, "name": TABLE_NAME}
 UNREADABLE: Final = NftTable(chains=(NftChain("unreadable", "", "", 0, ()),))
 """Stands for a table that someone else wrote and that this module cannot express."""
 
-_OWNER: Final = {"family": TABLE_FAMILY, "table": TABLE_NAME}
 _PORT_BITS: Final = 16
 _PROTOCOL_NUMBERS: Final = {name: number for number, name in PROTOCOL_NAMES.items()}
 
 
 def replacement(table: NftTable) -> list[Command]:
     """Return the commands of the transaction that replaces our table, whether or not there is one."""
-    commands: list[Command] = [{"add": {"table": TABLE}}, {"delete": {"table": TABLE}}]
+    itself = table_object(table)
+    commands: list[Command] = [{"add": {"table": itself}}, {"delete": {"table": itself}}]
     if table.empty:
         return commands
-    commands.append({"add": {"table": TABLE}})
-    commands += [{"add": _set_object(each)} for each in table.sets]
-    commands += [{"add": {"chain": _chain_object(chain)}} for chain in table.chains]
+    owner = {"family": table.family, "table": table.name}
+    commands.append({"add": {"table": itself}})
+    commands += [{"add": _set_object(each, owner)} for each in table.sets]
+    commands += [{"add": {"chain": owner | _chain_object(chain)}} for chain in table.chains]
     commands += [
-        {"add": {"rule": {**_OWNER, "chain": chain.name, "expr": json.loads(rule.expression)}}}
+        {"add": {"rule": {**owner, "chain": chain.name, "expr": json.loads(rule.expression)}}}
         for chain in table.chains
         for rule in chain.rules
     ]
     return commands
 
 
-def _set_object(each: NftSet) -> Command:
-    body: Command = {**_OWNER, "name": each.name}
+def table_object(table: NftTable) -> Command:
+    """Return what names a table."""
+    return {"family": table.family, "name": table.name}
+
+
+def _set_object(each: NftSet, owner: Command) -> Command:
+    body: Command = {**owner, "name": each.name}
     body["type"] = list(each.key_types) if len(each.key_types) > 1 else each.key_types[0]
     if each.interval:
         body["flags"] = ["interval"]
@@ -76,11 +81,15 @@ def _part_object(kind: str, text: str) -> object:
 
 def _chain_object(chain: NftChain) -> Command:
     placed = {"type": chain.kind, "hook": chain.hook, "prio": chain.priority, "policy": "accept"}
-    return {**_OWNER, "name": chain.name, **placed}
+    return {"name": chain.name, **placed}
 
 
-def parse_table(objects: Sequence[Mapping[str, Any]]) -> NftTable:
+def parse_table(objects: Sequence[Mapping[str, Any]], of: NftTable = EMPTY_TABLE) -> NftTable:
     """Return the table in the objects of `list table`, exactly as `plan.classifier` would build it.
+
+    Args:
+        objects: what the kernel says of the table.
+        of: family and name of the table.
 
     What our tables never hold becomes a chain without hook or rules, so that the table differs from any of
     ours and is replaced.
@@ -92,10 +101,10 @@ def parse_table(objects: Sequence[Mapping[str, Any]]) -> NftTable:
             for kind, body in each.items():
                 _take(kind, body, sets, chains)
     except (KeyError, TypeError, ValueError):
-        return UNREADABLE
-    return NftTable(
-        tuple(sorted(sets, key=lambda one: one.name)),
-        tuple(sorted(chains.values(), key=lambda one: one.name)),
+        return of._replace(chains=UNREADABLE.chains)
+    return of._replace(
+        sets=tuple(sorted(sets, key=lambda one: one.name)),
+        chains=tuple(sorted(chains.values(), key=lambda one: one.name)),
     )
 
 

@@ -1,6 +1,6 @@
-"""Our one nftables table through libnftables (`libnftables-json(5)`).
+"""Our nftables tables through libnftables (`libnftables-json(5)`).
 
-The table is replaced as a whole, in one transaction and without looking at what is there: packets see either
+A table is replaced as a whole, in one transaction and without looking at what is there: packets see either
 the old table or the new one, and a table that someone edited is put right by the same three commands.
 
 Numbers are asked for instead of names, so that neither /etc/protocols nor /etc/services has a say.
@@ -17,14 +17,15 @@ from typing import Final, Protocol, Self
 
 from kernelbal.errors import KernelError, NotSupported
 from kernelbal.kernel.network_errors import NFT_MODULES, error
-from kernelbal.kernel.nft_json import TABLE, Command, parse_table, replacement
-from kernelbal.model.nft import TABLE_FAMILY, TABLE_NAME, NftTable
+from kernelbal.kernel.nft_json import Command, parse_table, replacement, table_object
+from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.plan.actions import Outcome, ReplaceTable, Result
 
 LIBRARY: Final = "libnftables.so.1"
 _CONTEXT_FIELD: Final = "_Nftables__ctx"
 """The binding's `struct nft_ctx`; the published binding has no method for dry runs."""
-TARGET: Final = f"{TABLE_FAMILY} {TABLE_NAME}"
+TARGET: Final = EMPTY_TABLE.title
+"""The table of a director."""
 
 _ERRNO_BY_WORDS: Final = {
     os.strerror(number): number
@@ -84,14 +85,18 @@ class Nftables:
         context.set_numeric_symbol_output(True)
         return cls(context, library)
 
-    def observe(self) -> NftTable | None:
-        """Return our table, None when there is none.
+    def observe(self, of: NftTable = EMPTY_TABLE) -> NftTable | None:
+        """Return a table, None when there is none.
+
+        Args:
+            of: its family and name; by default a director's.
 
         Raises:
             KernelError: it cannot be read.
         """
         try:
-            return parse_table(self._run("read nftables table", [{"list": {"table": TABLE}}]))
+            listed = self._run("read nftables table", [{"list": {"table": table_object(of)}}], of.title)
+            return parse_table(listed, of._replace(sets=(), chains=()))
         except KernelError as fault:
             if fault.errno == errno.ENOENT or fault.errno in _NO_NFTABLES:
                 return None
@@ -140,7 +145,7 @@ class Nftables:
         handle = getattr(self._context, _CONTEXT_FIELD)
         self._set_dry_run(handle, True)
         try:
-            self._run("check nftables table", replacement(table))
+            self._run("check nftables table", replacement(table), table.title)
         finally:
             self._set_dry_run(handle, False)
 
@@ -150,13 +155,13 @@ class Nftables:
         Raises:
             KernelError: the kernel refuses it, and the old table stays.
         """
-        self._run("replace nftables table", replacement(table))
+        self._run("replace nftables table", replacement(table), table.title)
 
-    def _run(self, operation: str, commands: Sequence[Command]) -> list[Command]:
+    def _run(self, operation: str, commands: Sequence[Command], target: str = TARGET) -> list[Command]:
         document = {"nftables": [{"metainfo": {"json_schema_version": 1}}, *commands]}
         status, output, said = self._context.cmd(json.dumps(document))
         if status:
-            raise _refused(operation, said)
+            raise _refused(operation, said, target)
         return list(json.loads(output)["nftables"]) if output else []
 
 
@@ -173,12 +178,12 @@ def perform_tables(driver: Nftables, actions: Sequence[ReplaceTable]) -> list[Ou
     return outcomes
 
 
-def _refused(operation: str, said: str) -> KernelError:
+def _refused(operation: str, said: str, target: str) -> KernelError:
     text = _first_line(said)
     number = next((number for words, number in _ERRNO_BY_WORDS.items() if words in said), 0)
     if number == 0:
-        return KernelError(operation, TARGET, 0, f"cannot {operation}: {text}", NFT_MODULES)
-    return error(ReplaceTable, operation, TARGET, number, text)
+        return KernelError(operation, target, 0, f"cannot {operation}: {text}", NFT_MODULES)
+    return error(ReplaceTable, operation, target, number, text)
 
 
 def _first_line(text: str) -> str:

@@ -116,9 +116,9 @@ def encode_snapshot(snapshot: Snapshot) -> str:
             ],
             "policies": [[_service_row(key), *policy[:2]] for key, policy in state.policies.items()],
             "addresses": [[_address_row(key), values] for key, values in state.addresses.items()],
-            "links": state.links,
-            "sysctls": state.sysctls,
-            "nft": state.nft,
+            "links": [link[:3] for link in state.links],
+            "sysctls": [sysctl[:6] for sysctl in state.sysctls],
+            "nft": [state.nft.sets, state.nft.chains],
             "timeouts": state.timeouts,
         }
     )
@@ -147,7 +147,7 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
             LinkState(_text(name), _text(kind), _number(mtu)) for name, kind, mtu in _rows(document["links"])
         ),
         sysctls=tuple(
-            Sysctl(_text(path), _text(value), _text(reason), _bool(optional), *map(_text, conditions))
+            Sysctl(_text(path), _text(value), _text(reason), _bool(optional), *_conditions(conditions))
             for path, value, reason, optional, *conditions in _rows(document["sysctls"])
         ),
         nft=_nft(document["nft"]),
@@ -155,6 +155,12 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
     )
     adopted = frozenset(map(_service, _rows(document["adopted"])))
     return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]), adopted)
+
+
+def _conditions(row: Row) -> tuple[str, str]:
+    """Return `replaces` and `beside`; a snapshot of an earlier version has neither."""
+    replaces, beside = map(_text, row or ("", ""))
+    return replaces, beside
 
 
 def _virtual_server(row: Row) -> tuple[ServiceKey, VirtualServer]:

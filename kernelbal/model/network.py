@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from kernelbal.model.address import Address, format_address
+from kernelbal.model.address import AF_INET, Address, format_address
 
 IFA_PROTO_KERNELBAL = 0x4B
 """Value of `IFA_PROTO` (`linux/if_addr.h`, Linux 5.18) that marks an address as ours."""
@@ -68,11 +68,27 @@ class LinkState(NamedTuple):
     Attributes:
         kind: `ipip`, `ip6tnl`, `sit`, `gre`, `ip6gre` or `dummy`; empty when the device must exist already.
         mtu_bytes: MTU in bytes, or 0 to leave it.
+        local: of an `ip6tnl` that is created: its own address; it takes IPv4 and IPv6 from any sender.
     """
 
     name: str
     kind: str = ""
     mtu_bytes: int = 0
+    local: Address | None = None
+
+
+class GueListener(NamedTuple):
+    """A UDP port that unwraps generic UDP encapsulation (`ip fou add port N gue`).
+
+    Attributes:
+        family: `AF_INET` or `AF_INET6`, of the outer packets.
+    """
+
+    port: int
+    family: int
+
+    def __str__(self) -> str:
+        return f"gue {self.port}/udp {'ipv4' if self.family == AF_INET else 'ipv6'}"
 
 
 class Route(NamedTuple):
@@ -95,6 +111,7 @@ class Sysctl(NamedTuple):
         optional: True when an older kernel may lack it; then it is skipped and reported.
         replaces: the one value that does not do; any other stays. Empty: nothing but `value` does.
         beside: path of a sysctl that counts too: the greater of the two numbers is in force.
+        also: further values that do.
     """
 
     path: str
@@ -103,6 +120,7 @@ class Sysctl(NamedTuple):
     optional: bool = False
     replaces: str = ""
     beside: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -114,7 +132,7 @@ class Sysctl(NamedTuple):
         own = values.get(self.path)
         if own is None:
             return False
-        if own.split() == self.value.split():
+        if own.split() == self.value.split() or own in self.also:
             return True
         return bool(self.replaces) and max(own, values.get(self.beside) or own, key=_number) != self.replaces
 

@@ -1,4 +1,4 @@
-"""The one nftables table that is ours, as data (`libnftables-json(5)`)."""
+"""An nftables table that is ours, as data (`libnftables-json(5)`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 TABLE_FAMILY = "inet"
 TABLE_NAME = "kernelbal"
+"""Family and name of a director's one table."""
 
 Element = tuple[str, ...]
 """One element of a set or map: its key parts, then the value of a map. A port range is `low-high`."""
@@ -57,10 +58,22 @@ class NftChain(NamedTuple):
 
 
 class NftTable(NamedTuple):
-    """Everything in the table; empty tuples mean that the table need not exist."""
+    """Everything in a table; empty tuples mean that the table need not exist.
+
+    Attributes:
+        family: such as `inet` or `arp`.
+        name: unique in its family.
+    """
 
     sets: tuple[NftSet, ...] = ()
     chains: tuple[NftChain, ...] = ()
+    family: str = TABLE_FAMILY
+    name: str = TABLE_NAME
+
+    @property
+    def title(self) -> str:
+        """What it is called, such as `inet kernelbal`."""
+        return f"{self.family} {self.name}"
 
     @property
     def empty(self) -> bool:

@@ -15,7 +15,13 @@ from kernelbal.model.ipvs import (
     ServiceKey,
     Timeouts,
 )
-from kernelbal.model.network import AddressAttributes, AddressKey, LinkState
+from kernelbal.model.network import (
+    IFA_PROTO_KERNELBAL,
+    AddressAttributes,
+    AddressKey,
+    GueListener,
+    LinkState,
+)
 from kernelbal.model.nft import NftTable
 
 
@@ -105,10 +111,15 @@ class SetTimeouts(NamedTuple):
 
 
 class AddAddress(NamedTuple):
-    """Add an address to a device and announce it."""
+    """Add an address to a device and announce it.
+
+    Attributes:
+        mark: its `IFA_PROTO`; 0 where a record alone tells whose it is.
+    """
 
     key: AddressKey
     attributes: AddressAttributes
+    mark: int = IFA_PROTO_KERNELBAL
 
 
 class ReplaceAddress(NamedTuple):
@@ -135,6 +146,18 @@ class RemoveLink(NamedTuple):
     """Remove a device that we created."""
 
     name: str
+
+
+class OpenListener(NamedTuple):
+    """Unwrap generic UDP encapsulation on a port."""
+
+    listener: GueListener
+
+
+class CloseListener(NamedTuple):
+    """Stop unwrapping on a port that we opened."""
+
+    listener: GueListener
 
 
 class WriteSysctl(NamedTuple):
@@ -167,6 +190,8 @@ Action = (
     | RemoveAddress
     | EnsureLink
     | RemoveLink
+    | OpenListener
+    | CloseListener
     | WriteSysctl
     | ReplaceTable
 )

@@ -22,9 +22,11 @@ from kernelbal.plan.actions import (
     AddAddress,
     AddDestination,
     AddService,
+    CloseListener,
     EditDestination,
     EditService,
     EnsureLink,
+    OpenListener,
     QuiesceDestination,
     RemoveAddress,
     RemoveDestination,
@@ -53,10 +55,10 @@ class Line(NamedTuple):
 
 
 _SIGNS: Mapping[type[Action], str] = {
-    **dict.fromkeys((AddService, AddDestination, AddAddress, EnsureLink), "+"),
+    **dict.fromkeys((AddService, AddDestination, AddAddress, EnsureLink, OpenListener), "+"),
     **dict.fromkeys((EditService, EditDestination, QuiesceDestination), "~"),
     **dict.fromkeys((SetTimeouts, ReplaceAddress, WriteSysctl), "~"),
-    **dict.fromkeys((RemoveService, RemoveDestination, RemoveAddress, RemoveLink), "-"),
+    **dict.fromkeys((RemoveService, RemoveDestination, RemoveAddress, RemoveLink, CloseListener), "-"),
 }
 """The signs of all kinds of actions but `ReplaceTable`, whose sign depends on its contents."""
 
@@ -111,11 +113,15 @@ def _describe_network(action: Action) -> Line:
             return Line("+", f"link {link.name} up")
         case RemoveLink(name):
             return Line("-", f"link {name}")
+        case OpenListener(listener):
+            return Line("+", f"listener {listener}")
+        case CloseListener(listener):
+            return Line("-", f"listener {listener}")
         case WriteSysctl(path, old, value, reason):
             return Line("~", f"sysctl {path.replace('/', '.')} {old or '(unset)'} -> {value}  # {reason}")
         case ReplaceTable(old, table):
             sign = "-" if table.empty else "~" if old else "+"
-            return Line(sign, "nftables table inet kernelbal")
+            return Line(sign, f"nftables table {table.title}")
         case _:
             raise AssertionError(action)
 

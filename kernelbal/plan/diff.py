@@ -307,4 +307,4 @@ def _with_nat_of(have: NftTable, want: NftTable) -> NftTable:
     known = {each.name for each in want.sets}
     rules = "".join(rule.expression for chain in chains for rule in chain.rules)
     sets = tuple(each for each in have.sets if each.name not in known and f'"@{each.name}"' in rules)
-    return NftTable(tuple(sorted(want.sets + sets)), tuple(sorted(want.chains + chains)))
+    return want._replace(sets=tuple(sorted(want.sets + sets)), chains=tuple(sorted(want.chains + chains)))

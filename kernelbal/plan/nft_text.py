@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelbal.model.nft import TABLE_FAMILY, TABLE_NAME, Element, NftChain, NftSet, NftTable
+from kernelbal.model.nft import Element, NftChain, NftSet, NftTable
 
 
 def render(table: NftTable) -> str:
@@ -13,7 +13,7 @@ def render(table: NftTable) -> str:
         return ""
     blocks = ["\n".join(_set_lines(each)) for each in table.sets]
     blocks += ["\n".join(_chain_lines(each)) for each in table.chains]
-    return f"table {TABLE_FAMILY} {TABLE_NAME} {{\n" + "\n\n".join(blocks) + "\n}\n"
+    return f"table {table.title} {{\n" + "\n\n".join(blocks) + "\n}\n"
 
 
 def _set_lines(each: NftSet) -> Iterator[str]:

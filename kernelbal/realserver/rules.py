@@ -1,0 +1,166 @@
+"""The nftables tables of a real server (`nft(8)`), for the methods `arp` and `redirect`, and for tunnels.
+
+The arp table is what `arptables -A INPUT -d VIP -j DROP` and `-A OUTPUT -s VIP -j mangle --mangle-ip-s REAL`
+were: requests for virtual addresses are dropped, and what the host sends itself never names one as sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kernelbal.model.address import Address, format_address
+from kernelbal.model.ipvs import Protocol
+from kernelbal.model.nft import NftChain, NftRule, NftSet, NftTable
+from kernelbal.plan.classifier import canonical
+from kernelbal.realserver.preparation import Method, PortMap, Preparation
+from kernelbal.realserver.setup import ARP_TABLE, INET_TABLE
+from kernelbal.realserver.tunnels import unwrapping
+
+VIRTUAL_SET: Final = "virtual4"
+PRIORITY_DSTNAT: Final = -100
+PRIORITY_AFTER_SRCNAT: Final = 150
+"""Behind source NAT at 100, where replies of the method `redirect` have the virtual address already."""
+_TCP_HEADERS: Final = {4: 20 + 20, 16: 40 + 20}
+"""IP and TCP header, by length of the address."""
+_PACKED_PROTOCOLS: Final = {4: "ip", 16: "ip6"}
+
+Own = Mapping[str, Address]
+"""Own IPv4 address by interface."""
+
+
+def tables(preparations: Iterable[Preparation], own: Own) -> tuple[NftTable, ...]:
+    """Return the tables that preparations need, without empty ones."""
+    prepared = tuple(preparations)
+    both = (_arp_table(prepared, own), _inet_table(prepared))
+    return tuple(table for table in both if not table.empty)
+
+
+def _match(left: Mapping[str, Any], right: object, operator: str = "==") -> dict[str, Any]:
+    return {"match": {"op": operator, "left": left, "right": right}}
+
+
+def _payload(protocol: str, field: str) -> dict[str, Any]:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+# --- arp ---
+
+
+def _arp_table(preparations: tuple[Preparation, ...], own: Own) -> NftTable:
+    chosen = [each for each in preparations if each.method is Method.ARP and len(each.virtual) == 4]
+    if not chosen:
+        return ARP_TABLE
+    elements = tuple(sorted((format_address(each.virtual),) for each in chosen))
+    interfaces = sorted({name for each in chosen for name in each.interfaces if name in own})
+    virtual = NftSet(VIRTUAL_SET, ("ipv4_addr",), "", interval=False, elements=elements)
+    silent = NftRule(
+        canonical([_match(_payload("arp", "daddr ip"), f"@{VIRTUAL_SET}"), {"drop": None}]),
+        f"arp daddr ip @{VIRTUAL_SET} drop",
+    )
+    chains = (
+        NftChain("input", "filter", "input", 0, (silent,)),
+        NftChain("output", "filter", "output", 0, tuple(_rewrite(name, own[name]) for name in interfaces)),
+    )
+    return ARP_TABLE._replace(sets=(virtual,), chains=chains)
+
+
+def _rewrite(interface: str, address: Address) -> NftRule:
+    real = format_address(address)
+    sender = _payload("arp", "saddr ip")
+    expression = [
+        _match({"meta": {"key": "oifname"}}, interface),
+        _match(sender, f"@{VIRTUAL_SET}"),
+        {"mangle": {"key": sender, "value": real}},
+    ]
+    text = f'oifname "{interface}" arp saddr ip @{VIRTUAL_SET} arp saddr ip set {real}'
+    return NftRule(canonical(expression), text)
+
+
+# --- redirect and MSS ---
+
+
+def _inet_table(preparations: tuple[Preparation, ...]) -> NftTable:
+    redirected = [each for each in preparations if each.method is Method.REDIRECT]
+    tunnelled = [each for each in preparations if each.tunnel is not None]
+    chains: list[NftChain] = []
+    if tunnelled:
+        clamps = tuple(_clamp(each) for each in tunnelled)
+        chains.append(NftChain("postrouting", "filter", "postrouting", PRIORITY_AFTER_SRCNAT, clamps))
+    if redirected:
+        rules = tuple(rule for each in redirected for rule in _redirections(each))
+        chains.append(NftChain("prerouting", "nat", "prerouting", PRIORITY_DSTNAT, rules))
+    return INET_TABLE._replace(chains=tuple(chains))
+
+
+def segment_bytes(preparation: Preparation) -> int:
+    """Return the largest TCP segment from the client that still fits into the tunnel (RFC 6691)."""
+    if preparation.tunnel is None:
+        return preparation.mtu_bytes - _TCP_HEADERS[len(preparation.virtual)]
+    wrapped = unwrapping(preparation.tunnel, preparation.virtual, preparation.real)
+    return preparation.mtu_bytes - wrapped.overhead_bytes - _TCP_HEADERS[len(preparation.virtual)]
+
+
+def _clamp(preparation: Preparation) -> NftRule:
+    """The kernel lowers an MSS by this and never raises one (`nft_exthdr_tcp_set_eval`)."""
+    protocol = _PACKED_PROTOCOLS[len(preparation.virtual)]
+    virtual, size = format_address(preparation.virtual), segment_bytes(preparation)
+    option = {"tcp option": {"name": "maxseg", "field": "size"}}
+    expression = [
+        _match(_payload(protocol, "saddr"), virtual),
+        _match(_payload("tcp", "flags"), "syn", "in"),
+        {"mangle": {"key": option, "value": size}},
+    ]
+    return NftRule(
+        canonical(expression), f"{protocol} saddr {virtual} tcp flags syn tcp option maxseg size set {size}"
+    )
+
+
+def _redirections(preparation: Preparation) -> Iterable[NftRule]:
+    if not preparation.ports:
+        yield _redirection(preparation, None)
+    for port in preparation.ports:
+        yield _redirection(preparation, port)
+
+
+def _redirection(preparation: Preparation, port: PortMap | None) -> NftRule:
+    protocol = _PACKED_PROTOCOLS[len(preparation.virtual)]
+    virtual, real = format_address(preparation.virtual), format_address(preparation.own or preparation.real)
+    expression: list[dict[str, Any]] = [_match(_payload(protocol, "daddr"), virtual)]
+    target: dict[str, Any] = {"family": protocol, "addr": real}
+    text = f"{protocol} daddr {virtual} "
+    if port is None:
+        text += f"dnat {protocol} to {real}"
+    else:
+        name = Protocol(port.protocol).name.lower()
+        expression.append(_match(_payload(name, "dport"), port.port))
+        target["port"] = port.to_port
+        shown = real if len(preparation.virtual) == 4 else f"[{real}]"
+        text += f"{name} dport {port.port} dnat {protocol} to {shown}:{port.to_port}"
+    return NftRule(canonical([*expression, {"dnat": target}]), text)
+
+
+def same(one: NftTable, other: NftTable) -> bool:
+    """Return whether two tables hold the same; the words of a rule are for people alone."""
+    return _essence(one) == _essence(other)
+
+
+def _essence(table: NftTable) -> object:
+    chains = [(*chain[:4], tuple(rule.expression for rule in chain.rules)) for chain in table.chains]
+    return (table.title, table.sets, chains)
+
+
+def arptables_commands(preparations: Iterable[Preparation], own: Own) -> tuple[str, ...]:
+    """Return the arp table as commands of `arptables(8)`, for hosts that have it and no nftables."""
+    commands: list[str] = []
+    for each in preparations:
+        if len(each.virtual) != 4:
+            continue
+        virtual = format_address(each.virtual)
+        commands.append(f"arptables -A INPUT -d {virtual} -j DROP")
+        commands += [
+            f"arptables -A OUTPUT -s {virtual} -o {name} -j mangle --mangle-ip-s {format_address(own[name])}"
+            for name in each.interfaces
+            if name in own
+        ]
+    return tuple(commands)
