@@ -21,6 +21,7 @@ from kernelbal.cli import (
     explain,
     lab,
     plan,
+    realserver,
     release,
     reload,
     rs,
@@ -75,7 +76,8 @@ ELSEWHERE = {
     **dict.fromkeys(("daemon", "start", "director"), "run"),
     **dict.fromkeys(("clear", "flush"), "release"),
     **dict.fromkeys(("show", "list", "stats", "health"), "status"),
-    **dict.fromkeys(("real-server", "real_server", "server"), "rs"),
+    **dict.fromkeys(("server", "servers"), "rs"),
+    **dict.fromkeys(("real-server", "real_server", "dsr"), "realserver"),
     **dict.fromkeys(("drain", "disable", "enable"), "rs {}"),
     **dict.fromkeys(("log", "logs"), "events"),
     **dict.fromkeys(("validate", "test", "configtest"), "check"),
@@ -118,6 +120,7 @@ def build() -> typer.Typer:
     for command in COMMANDS:
         app.command(epilog=command.epilog)(command.run)
     app.add_typer(rs.app, name="rs")
+    app.add_typer(realserver.app, name="realserver")
     app.add_typer(setup.app, name="setup")
     app.add_typer(lab.app, name="lab")
     return app

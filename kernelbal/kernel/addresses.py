@@ -90,7 +90,7 @@ def parse_address_message(data: bytes, devices: Mapping[int, str]) -> ObservedAd
 def pack_address(
     key: AddressKey, ifindex: int, wanted: AddressAttributes, mark: int = IFA_PROTO_KERNELBAL
 ) -> bytes:
-    """Return the payload of RTM_NEWADDR: every attribute is explicit; `mark` 0 leaves the address unmarked."""
+    """Return the payload of RTM_NEWADDR: every attribute is explicit, and there is no mark where it is 0."""
     flags = (IFA_F_NODAD if wanted.no_dad else 0) | (IFA_F_NOPREFIXROUTE if wanted.no_prefix_route else 0)
     preferred_s = 0 if wanted.deprecated else FOREVER_S
     return (

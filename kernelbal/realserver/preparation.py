@@ -73,7 +73,7 @@ class Preparation:
         interfaces: devices by which packets of the director come in.
         method: how the address is accepted.
         tunnel: encapsulation; None for direct server return.
-        own: an address of this host of the virtual address's family, to which `redirect` leads; None for none.
+        own: an address of this host of the virtual address's family, to which `redirect` leads.
         ports: those of the virtual service; empty for any.
         mtu_bytes: MTU of the path from the director.
     """

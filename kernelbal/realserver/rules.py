@@ -102,17 +102,21 @@ def segment_bytes(preparation: Preparation) -> int:
 
 
 def _clamp(preparation: Preparation) -> NftRule:
-    """The kernel lowers an MSS by this and never raises one (`nft_exthdr_tcp_set_eval`)."""
+    """Only SYN packets carry the option; the kernel lowers an MSS by this and never raises one.
+
+    See `nft_exthdr_tcp_set_eval`. A match of TCP flags is left out: libnftables versions differ in its JSON.
+    """
     protocol = _PACKED_PROTOCOLS[len(preparation.virtual)]
     virtual, size = format_address(preparation.virtual), segment_bytes(preparation)
     option = {"tcp option": {"name": "maxseg", "field": "size"}}
     expression = [
         _match(_payload(protocol, "saddr"), virtual),
-        _match(_payload("tcp", "flags"), "syn", "in"),
+        _match({"meta": {"key": "l4proto"}}, int(Protocol.TCP)),
         {"mangle": {"key": option, "value": size}},
     ]
     return NftRule(
-        canonical(expression), f"{protocol} saddr {virtual} tcp flags syn tcp option maxseg size set {size}"
+        canonical(expression),
+        f"{protocol} saddr {virtual} meta l4proto tcp tcp option maxseg size set {size}",
     )
 
 

@@ -209,7 +209,8 @@ class FakeKernel:
             return errno.ENODEV
         if isinstance(action, AddAddress) and any(_excludes(held, key) for held in self.addresses):
             return errno.EEXIST
-        self.addresses[key] = ObservedAddress(key, action.attributes, ours=True)
+        unmarked = isinstance(action, AddAddress) and not action.mark
+        self.addresses[key] = ObservedAddress(key, action.attributes, ours=not unmarked)
         return 0
 
     def _ensure_link(self, link: LinkState) -> int:

@@ -16,7 +16,10 @@ from tests.gates.rules import (
 )
 
 ROOT = Path(__file__).parents[2]
-PURE = ("kernelbal/errors.py", "kernelbal/model/", "kernelbal/plan/", "kernelbal/config/")
+PURE = (
+    *("kernelbal/errors.py", "kernelbal/model/", "kernelbal/plan/", "kernelbal/config/"),
+    *("kernelbal/realserver/plan.py", "kernelbal/realserver/resolve.py", "kernelbal/realserver/wanted.py"),
+)
 EVERYWHERE = ("kernelbal/", "tests/")
 
 

@@ -63,7 +63,12 @@ def take(host: Host) -> Snapshot:
 def _shown(host: Host) -> Iterator[Fact]:
     for kind, argv in _PROGRAMS:
         if shutil.which(argv[0]):
-            yield from (Fact(kind, line.strip()) for line in host.run(argv).stdout.splitlines())
+            yield from (Fact(kind, _steady(line.strip())) for line in host.run(argv).stdout.splitlines())
+
+
+def _steady(line: str) -> str:
+    """A device gets its queue when it is first up, and keeps it when it is down again (`dev_activate`)."""
+    return line.replace(" qdisc noop ", " qdisc noqueue ")
 
 
 def settle(host: Host) -> None:

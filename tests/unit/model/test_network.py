@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.model.network import AddressAttributes, AddressKey, Sysctl
+from kernelbal.model.network import AddressAttributes, AddressKey, GueListener, Sysctl
 from tests.unit.plan.samples import place
 
 
@@ -24,3 +24,13 @@ def test_same_address_on_two_devices_is_two_objects() -> None:
 def test_defaults_ask_for_nothing_special() -> None:
     assert AddressAttributes() == (False, False, False)
     assert not Sysctl("net/a", "1", "Why.").optional
+
+
+def test_further_values_that_do() -> None:
+    ignore = Sysctl("net/ipv4/conf/all/arp_ignore", "1", "why", also=("2",))
+    assert [value for value in "01238" if ignore.holds({ignore.path: value})] == ["1", "2"]
+
+
+def test_listener_in_words() -> None:
+    assert str(GueListener(5555, 2)) == "gue 5555/udp ipv4"
+    assert str(GueListener(5555, 10)) == "gue 5555/udp ipv6"

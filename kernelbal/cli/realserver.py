@@ -1,0 +1,208 @@
+"""`kernelbal realserver`: prepare this host to be a real server for direct server return or tunnels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from kernelbal.cli.documents import STATE_OPTION
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.cli.realserver_options import (
+    FORWARDING_OPTION,
+    INTERFACE_OPTION,
+    METHOD_OPTION,
+    MTU_OPTION,
+    PERSIST_OPTION,
+    PORT_OPTION,
+    REAL_OPTION,
+    TUNNEL_OPTION,
+    TUNNEL_PORT_OPTION,
+    VIRTUAL_ARGUMENT,
+    Asked,
+    Forwarding,
+    MethodName,
+    PersistName,
+    TunnelName,
+)
+
+if TYPE_CHECKING:
+    from kernelbal.model.address import Address
+    from kernelbal.realserver.run import Prepared, RealServer
+    from kernelbal.realserver.setup import Record
+
+app = typer.Typer(
+    help="Prepare this host as a real server for dsr or tunnel; needs no site file and no daemon.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+PLAN_EPILOG = """Examples:
+
+kernelbal realserver plan 10.0.0.80
+
+kernelbal realserver plan 10.0.0.80 fd00::80 --forwarding tunnel --tunnel gre --json"""
+APPLY_EPILOG = """Examples:
+
+kernelbal realserver apply 10.0.0.80 fd00::80 --port 80 --port 443
+
+kernelbal realserver apply 10.0.0.80 --forwarding tunnel
+
+kernelbal realserver apply 10.0.0.80 --method redirect --port 80:8080/tcp
+
+kernelbal realserver apply 10.0.0.80 --interface eth1 --persist none   (gone after a reboot)"""
+UNDO_EPILOG = """Examples:
+
+kernelbal realserver undo --dry-run
+
+kernelbal realserver undo 10.0.0.80   (the others stay)
+
+kernelbal realserver undo"""
+
+UNDONE_ARGUMENT = typer.Argument(None, metavar="[VIP]...", help="Which to undo; all by default.")
+JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
+
+
+@app.command(epilog=PLAN_EPILOG)
+def plan(
+    virtual: list[str] = VIRTUAL_ARGUMENT,
+    forwarding: Forwarding = FORWARDING_OPTION,
+    method: MethodName = METHOD_OPTION,
+    interface: list[str] = INTERFACE_OPTION,
+    real: str = REAL_OPTION,
+    port: list[str] = PORT_OPTION,
+    tunnel: TunnelName = TUNNEL_OPTION,
+    tunnel_port: int = TUNNEL_PORT_OPTION,
+    mtu: int = MTU_OPTION,
+    persist: PersistName = PERSIST_OPTION,
+    state_dir: Path = STATE_OPTION,
+    detailed_exitcode: bool = typer.Option(
+        False, "--detailed-exitcode", help="Exit with 2 when there are changes."
+    ),
+    as_json: bool = JSON_OPTION,
+) -> int:
+    """Show what `apply` would change on this host, exactly.
+
+    Without an address: whether the host still is as it was made.
+    """
+    from kernelbal.cli.realserver_view import print_plan, put_plan
+
+    asked = Asked(virtual, forwarding, method, interface, real, port, tunnel, tunnel_port, mtu)
+    with _opened(state_dir) as server:
+        prepared = _prepare(server, asked, persist)
+    if as_json:
+        put_plan(prepared)
+    else:
+        print_plan(prepared)
+    return ExitCode.CHANGES if detailed_exitcode and prepared.steps else ExitCode.OK
+
+
+@app.command(epilog=APPLY_EPILOG)
+def apply(
+    virtual: list[str] = VIRTUAL_ARGUMENT,
+    forwarding: Forwarding = FORWARDING_OPTION,
+    method: MethodName = METHOD_OPTION,
+    interface: list[str] = INTERFACE_OPTION,
+    real: str = REAL_OPTION,
+    port: list[str] = PORT_OPTION,
+    tunnel: TunnelName = TUNNEL_OPTION,
+    tunnel_port: int = TUNNEL_PORT_OPTION,
+    mtu: int = MTU_OPTION,
+    persist: PersistName = PERSIST_OPTION,
+    state_dir: Path = STATE_OPTION,
+    as_json: bool = JSON_OPTION,
+) -> int:
+    """Let this host serve virtual addresses, now and after every reboot.
+
+    ARP falls silent before an address appears. Addresses that were prepared before stay; one that is named
+    again is prepared anew. When a step fails, those before it are taken back. A second run does nothing.
+    """
+    from kernelbal.cli.realserver_view import print_plan
+
+    asked = Asked(virtual, forwarding, method, interface, real, port, tunnel, tunnel_port, mtu)
+    with _opened(state_dir) as server, server.store.lock():
+        prepared = _prepare(server, asked, persist)
+        if not as_json:
+            print_plan(prepared)
+        return _perform(server, prepared, "apply", as_json=as_json)
+
+
+@app.command(epilog=UNDO_EPILOG)
+def undo(
+    virtual: list[str] = UNDONE_ARGUMENT,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be done."),
+    state_dir: Path = STATE_OPTION,
+    as_json: bool = JSON_OPTION,
+) -> int:
+    """Take back what `apply` did, and only that.
+
+    Sysctls and files get their former contents back, devices their former state.
+    """
+    from kernelbal.cli.realserver_view import print_plan, put_plan
+
+    with _opened(state_dir) as server, server.store.lock():
+        record = server.store.load_record()
+        staying = tuple(
+            each for each in record.preparations if virtual and each.virtual not in _named(virtual, record)
+        )
+        prepared = server.prepare(staying, record.persist, server.host.observe(), record)
+        if dry_run and as_json:
+            put_plan(prepared)
+        elif not as_json:
+            print_plan(prepared)
+        return ExitCode.OK if dry_run else _perform(server, prepared, "undo", as_json=as_json)
+
+
+@contextmanager
+def _opened(state_dir: Path) -> Iterator[RealServer]:
+    from kernelbal.realserver.host import LinuxHost
+    from kernelbal.realserver.run import RealServer
+    from kernelbal.realserver.store import RecordStore
+
+    with LinuxHost() as host:
+        yield RealServer(host, RecordStore(state_dir), lambda setup, manager: {})
+
+
+def _prepare(server: RealServer, asked: Asked, persist: PersistName) -> Prepared:
+    from kernelbal.realserver.resolve import resolve
+
+    requests = asked.requests()
+    record = server.store.load_record()
+    host = server.host.observe()
+    preparations = resolve(requests, record.preparations, host, record.addresses)
+    return server.prepare(preparations, "", host, record)
+
+
+def _named(virtual: list[str], record: Record) -> frozenset[Address]:
+    """Return the addresses to undo.
+
+    Raises:
+        PlanRefused: one of them was not prepared here.
+    """
+    from kernelbal.cli.realserver_options import address
+    from kernelbal.errors import PlanRefused
+    from kernelbal.model.address import format_address
+
+    named = frozenset(address(text, "VIP") for text in virtual)
+    known = {each.virtual for each in record.preparations}
+    strange = sorted(format_address(each) for each in named - known)
+    if strange:
+        there = ", ".join(format_address(each) for each in sorted(known)) or "nothing"
+        raise PlanRefused(
+            f"{', '.join(strange)} was not prepared by kernelbal", f"on this host it prepared {there}"
+        )
+    return named
+
+
+def _perform(server: RealServer, prepared: Prepared, command: str, *, as_json: bool) -> int:
+    from kernelbal.cli.realserver_view import print_conclusion, put_outcomes
+
+    report = server.perform(prepared)
+    if as_json:
+        put_outcomes(report, prepared)
+    else:
+        print_conclusion(report, prepared, command)
+    return ExitCode.OK if report.done else ExitCode.FAILED

@@ -1,0 +1,69 @@
+"""Files, and what is found out before the first step; the rest is proved in tests/lab/test_realserver.py."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kernelbal.errors import KernelError, NotPermitted, StateError
+from kernelbal.plan.actions import WriteSysctl
+from kernelbal.realserver import host
+from kernelbal.realserver.host import LinuxHost
+from kernelbal.realserver.setup import HostState
+from kernelbal.realserver.steps import RemoveFile, WriteFile
+
+SILENT = WriteSysctl("net/ipv4/conf/all/arp_ignore", "0", "1", "why")
+
+
+def test_files_are_written_and_put_back(tmp_path: Path) -> None:
+    one, two = tmp_path / "new/one", tmp_path / "two"
+    two.write_text("before\n")
+    with LinuxHost() as at:
+        written = at.perform([WriteFile(str(one), None, "1\n"), WriteFile(str(two), "before\n", "2\n")])
+        assert all(outcome.ok for outcome in written)
+        found = at.observe_more(
+            HostState(), (), (str(one), str(two), str(tmp_path / "none")), tables=False
+        ).files
+        assert list(found.values()) == ["1\n", "2\n", None]
+        at.perform([RemoveFile(str(one), None), RemoveFile(str(two), "before\n")])
+    assert not one.exists()
+    assert two.read_text() == "before\n"
+
+
+def test_file_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    steps = [WriteFile(str(tmp_path / "file/below"), None, "1"), WriteFile(str(tmp_path / "b"), None, "2")]
+    with LinuxHost() as at:
+        (outcome,) = at.perform(steps)
+    assert not outcome.ok
+    assert "cannot write" in outcome.message
+    assert not (tmp_path / "b").exists()
+
+
+def test_directory_in_place_of_a_file(tmp_path: Path) -> None:
+    with LinuxHost() as at:
+        (outcome,) = at.perform([RemoveFile(str(tmp_path), None)])
+        assert not outcome.ok
+        with pytest.raises(StateError, match="cannot read"):
+            at.observe_more(HostState(), (), (str(tmp_path),), tables=False)
+
+
+def test_read_only_sysctls_are_found_out_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / SILENT.path
+    path.parent.mkdir(parents=True)
+    path.write_text("0\n")
+    monkeypatch.setattr(host, "SYSCTLS", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with LinuxHost() as at:
+        at.check([SILENT])
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(KernelError, match=r"cannot write net.ipv4.conf.all.arp_ignore"):
+            at.check([SILENT])
+
+
+def test_only_root_may_change_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with LinuxHost() as at:
+        at.check([])
+        with pytest.raises(NotPermitted):
+            at.check([SILENT])

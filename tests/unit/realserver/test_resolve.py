@@ -1,0 +1,145 @@
+"""What is found on a host when an operator leaves it out, and every reason to refuse."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kernelbal.errors import PlanRefused
+from kernelbal.model.address import parse_address
+from kernelbal.realserver.preparation import Method, PortMap, Preparation
+from kernelbal.realserver.resolve import interfaces_towards, resolve
+from kernelbal.realserver.setup import HostState
+from tests.unit.plan.samples import held, link, place, route
+from tests.unit.realserver.samples import (
+    GRE,
+    GUE,
+    HTTP,
+    IPIP,
+    LINKS,
+    OTHER,
+    REAL,
+    REAL6,
+    VIP,
+    VIP6,
+    asked,
+    host,
+    prepared,
+)
+
+ELSEWHERE = parse_address("203.0.113.80")
+
+
+def resolved(virtual: bytes = VIP, at: HostState | None = None, **settings: Any) -> Preparation:  # noqa: ANN401 (as a request takes it)
+    (found,) = resolve([asked(virtual, **settings)], (), at or host())
+    return found
+
+
+def refused(virtual: bytes = VIP, at: HostState | None = None, **settings: Any) -> str:  # noqa: ANN401 (as a request takes it)
+    with pytest.raises(PlanRefused) as caught:
+        resolve([asked(virtual, **settings)], (), at or host())
+    assert caught.value.hint
+    return f"{caught.value.message} ({caught.value.hint})"
+
+
+def test_interface_and_own_address_are_found() -> None:
+    assert resolved() == prepared()
+    assert resolved(VIP6) == prepared(VIP6)
+
+
+def test_address_of_another_network_comes_by_the_default_route() -> None:
+    assert resolved(ELSEWHERE).interfaces == ("eth0",)
+    assert resolved(ELSEWHERE).real == REAL
+
+
+def test_virtual_address_of_the_second_network_comes_in_there() -> None:
+    found = resolved(parse_address("192.0.2.80"))
+    assert (found.interfaces, found.real) == (("eth1",), parse_address("192.0.2.11"))
+
+
+def test_real_address_names_the_interface() -> None:
+    found = resolved(ELSEWHERE, real=parse_address("192.0.2.11"))
+    assert found.interfaces == ("eth1",)
+    assert interfaces_towards(asked(real=REAL6), host()) == ("eth0",)
+
+
+def test_tunnel_of_the_other_family_keeps_an_own_address_of_the_virtual_one() -> None:
+    found = resolved(VIP, real=REAL6, tunnel=IPIP)
+    assert (found.real, found.own) == (REAL6, REAL)
+
+
+def test_mtu_is_that_of_the_interface_but_never_above_ethernet() -> None:
+    jumbo = host(links=(*LINKS[:1], link("eth0", mtu_bytes=9000)))
+    small = host(links=(*LINKS[:1], link("eth0", mtu_bytes=1400)))
+    assert (resolved(at=jumbo).mtu_bytes, resolved(at=small).mtu_bytes) == (1500, 1400)
+    assert resolved(at=jumbo, mtu_bytes=9000).mtu_bytes == 9000
+
+
+def test_own_address_is_not_another_virtual_one() -> None:
+    known = (prepared(OTHER),)
+    ours = frozenset({place("eth0", "10.0.0.81", 24)})
+    state = host()
+    state = replace(state, addresses=(held(place("eth0", "10.0.0.81", 24)), *state.addresses))
+    (found, _) = resolve([asked()], known, state, ours)
+    assert found.real == REAL
+
+
+@pytest.mark.parametrize(
+    ("virtual", "settings", "words"),
+    [
+        (parse_address("224.0.0.1"), {}, "no address of a virtual service"),
+        (parse_address("127.0.0.2"), {}, "no address of a virtual service"),
+        (parse_address("fe80::5"), {}, "no address of a virtual service"),
+        (VIP, {"real": VIP}, "cannot be the virtual and the real address at once"),
+        (VIP, {"real": REAL6}, "dsr cannot bridge"),
+        (VIP, {"real": OTHER}, "10.0.0.81 is no address of this host"),
+        (VIP, {"tunnel": GUE._replace(port=0)}, "needs the UDP port"),
+        (VIP, {"tunnel": GRE._replace(port=5)}, "other tunnels have none"),
+        (VIP, {"ports": (PortMap(6, 80, 8080),)}, "only the method `redirect`"),
+        (VIP, {"mtu_bytes": 100}, "is no MTU"),
+        (VIP, {"interfaces": ("eth9",)}, "there is no interface `eth9` (this host has eth0, eth1, eth2)"),
+        (VIP, {"interfaces": ("lo",)}, "do not come in by `lo`"),
+        (VIP, {"interfaces": ("eth2",)}, "interface `eth2` is down (ip link set eth2 up)"),
+        (VIP6, {"interfaces": ("eth1",)}, "has no IPv6 address of its own"),
+        (REAL, {}, "this host's own address on `eth0`"),
+    ],
+)
+def test_what_is_refused(virtual: bytes, settings: dict[str, Any], words: str) -> None:
+    assert words in refused(virtual, **settings)
+
+
+def test_address_on_a_network_is_refused_with_the_command_to_remove_it() -> None:
+    there = host(held(place("eth0", "10.0.0.80", 32)))
+    said = refused(at=there)
+    assert "10.0.0.80 is on `eth0` already, where this host answers ARP for it" in said
+    assert "ip address del 10.0.0.80/32 dev eth0" in said
+
+
+def test_address_on_the_loopback_may_be_used_but_not_a_network() -> None:
+    assert resolved(at=host(held(place("lo", "10.0.0.80")))) == prepared()
+    assert "makes a whole network local" in refused(at=host(held(place("lo", "10.0.0.80", 24))))
+    assert "works without it" in refused(at=host(held(place("lo", "10.0.0.80"))), method=Method.REDIRECT)
+
+
+def test_no_way_in() -> None:
+    assert "no interface leads to 203.0.113.80" in refused(ELSEWHERE, host(routes=()))
+    assert "no interface leads to 203.0.113.80" in refused(
+        ELSEWHERE, host(routes=(route("10.9.0.0/16", "eth0"),))
+    )
+
+
+def test_redirected_services_cannot_share_a_port() -> None:
+    first = prepared(OTHER, Method.REDIRECT, None, HTTP)
+    with pytest.raises(PlanRefused, match=r"would both lead to port 80/tcp .*lose the virtual address"):
+        resolve([asked(method=Method.REDIRECT, ports=(HTTP,))], (first,), host())
+    resolve([asked(method=Method.REDIRECT, ports=(PortMap(6, 80, 8080),))], (first,), host())
+    resolve([asked(method=Method.LOOPBACK, ports=(HTTP,))], (first,), host())
+    with pytest.raises(PlanRefused, match="would both lead to"):
+        resolve([asked(method=Method.REDIRECT)], (first,), host())
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(PlanRefused) as caught:
+        resolve([asked(interfaces=("eth9", "eth2")), asked(REAL)], (), host())
+    for words in ("eth9", "eth2", "own address"):
+        assert words in caught.value.message
