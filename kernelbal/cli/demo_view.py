@@ -139,7 +139,7 @@ def _summary(verdicts: list[bool], elapsed_s: float) -> str:
 
 def _print_command(event: CommandRan) -> None:
     put("")
-    put(f"director$ {event.command}")
+    put(f"{event.host}$ {event.command}")
     lines = event.lines
     if event.brief and event.status == 0:
         lines = lines[-BRIEF_LINES:]

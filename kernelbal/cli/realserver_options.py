@@ -69,8 +69,8 @@ REAL_OPTION = typer.Option(
 PORT_OPTION = typer.Option(
     None,
     "--port",
-    metavar="PORT[:TO][/PROTOCOL]",
-    help="Port of the virtual service, such as `80` or `53/udp`; with redirect `80:8080/tcp`. Repeat.",
+    metavar="PORT[-PORT|:TO][/PROTOCOL]",
+    help="Port of the virtual service: `80`, `53/udp`, `8000-8010`; with redirect `80:8080`. Repeat.",
 )
 TUNNEL_OPTION = typer.Option(TunnelName.IPIP, "--tunnel", help="Encapsulation of --forwarding tunnel.")
 TUNNEL_PORT_OPTION = typer.Option(0, "--tunnel-port", help="UDP port of --tunnel gue.", show_default=False)
@@ -106,7 +106,7 @@ class Asked:
         from kernelbal.realserver.resolve import Request
 
         real = address(self.real, "--real") if self.real else None
-        ports = tuple(_port(text) for text in self.port or ())
+        ports = tuple(port for text in self.port or () for port in _ports(text))
         return tuple(
             Request(
                 address(text, "VIP"),
@@ -148,10 +148,10 @@ def address(text: str, hint: str) -> Address:
         raise typer.BadParameter(str(error), param_hint=hint) from error
 
 
-def _port(text: str) -> PortMap:
-    from kernelbal.realserver.preparation import parse_port
+def _ports(text: str) -> tuple[PortMap, ...]:
+    from kernelbal.realserver.preparation import parse_ports
 
     try:
-        return parse_port(text)
+        return parse_ports(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--port") from error

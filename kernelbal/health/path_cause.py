@@ -46,7 +46,7 @@ _CAUSES: Final = {
     },
     ForwardingName.TUNNEL: {
         Symptom.SILENCE: (
-            "its tunnel device is probably down, or drops packets (rp_filter must be 0), "
+            "its tunnel device is probably down, or drops packets (strict rp_filter), "
             "or the virtual address is missing on its `lo`"
         ),
         Symptom.RETURNED: (

@@ -16,7 +16,9 @@ from kernelbal.model.ipvs import Protocol, TunnelType
 
 STANDARD_MTU_BYTES: Final = 1500
 """MTU of Ethernet (RFC 894)."""
-_PORT: Final = re.compile(r"([0-9]{1,5})(?::([0-9]{1,5}))?(?:/([a-z]+))?")
+MAX_RANGE: Final = 256
+"""Most ports of one range."""
+_PORT: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5})|:([0-9]{1,5}))?(?:/([a-z]+))?")
 
 
 class Method(Enum):
@@ -102,21 +104,26 @@ class Preparation:
         return f"{format_address(self.virtual)}/{host_prefix(self.virtual)} {way} {self.method.value}"
 
 
-def parse_port(text: str) -> PortMap:
-    """Return the port in `80`, `53/udp` or `80:8080/tcp`; tcp unless it says otherwise.
+def parse_ports(text: str) -> tuple[PortMap, ...]:
+    """Return the ports in `80`, `53/udp`, `8000-8010` or `80:8080/tcp`; tcp unless it says otherwise.
 
     Raises:
         ValueError: it is none; the message says what one looks like.
     """
     match = _PORT.fullmatch(text.lower())
     names = {protocol.name.lower(): protocol for protocol in Protocol}
-    protocol = names.get((match[3] or "tcp") if match else "")
+    protocol = names.get((match[4] or "tcp") if match else "")
     if match is None or protocol is None:
-        raise ValueError(f"`{text}` is not a port such as `80`, `53/udp` or `80:8080/tcp`")
-    port, to_port = int(match[1]), int(match[2] or match[1])
-    if not (0 < port < 65536 and 0 < to_port < 65536):
-        raise ValueError(f"`{text}` is not a port: ports are 1 to 65535")
-    return PortMap(int(protocol), port, to_port)
+        raise ValueError(f"`{text}` is not a port such as `80`, `53/udp`, `8000-8010` or `80:8080/tcp`")
+    low = int(match[1])
+    high, to_port = int(match[2] or low), int(match[3] or low)
+    if not (0 < low <= high < 65536 and 0 < to_port < 65536):
+        raise ValueError(f"`{text}` is not a port: ports are 1 to 65535, the lower one first")
+    if high - low >= MAX_RANGE:
+        raise ValueError(f"`{text}` is more than {MAX_RANGE} ports; without any, all ports are meant")
+    if high > low:
+        return tuple(PortMap(int(protocol), port, port) for port in range(low, high + 1))
+    return (PortMap(int(protocol), low, to_port),)
 
 
 def merged(known: tuple[Preparation, ...], new: tuple[Preparation, ...]) -> tuple[Preparation, ...]:

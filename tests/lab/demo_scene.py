@@ -14,4 +14,4 @@ Prepare = Callable[[Host, tuple[str, ...]], None]
 def scenario(name: ScenarioName, prepare: Prepare | None = None) -> Scenario:
     """A scenario of the demo, with another preparation of the real servers when one is given."""
     (found,) = (scenario for scenario in SCENARIOS if scenario.name is name)
-    return replace(found, prepare=prepare) if prepare else found
+    return replace(found, prepare=prepare, realserver=None) if prepare else found

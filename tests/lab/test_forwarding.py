@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from kernelbal.lab import real_servers
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts, udp_counts
+from tests.lab import real_servers
 from tests.lab.commands import Operator
 
 pytestmark = pytest.mark.needs_ipvs

@@ -19,7 +19,6 @@ from kernelbal.health.path_cause import explain_path
 from kernelbal.health.probes import plan_probes
 from kernelbal.health.wire import Lines, ReportReader, encode_probes
 from kernelbal.kernel.linux import LinuxKernel
-from kernelbal.lab import real_servers
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.traffic import http_counts
@@ -32,6 +31,7 @@ from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler
 from kernelbal.testing.memory_store import MemoryStore
+from tests.lab import real_servers
 from tests.lab.commands import NODE, Operator
 from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
@@ -262,7 +262,7 @@ def filtered(host: Host, virtual: str) -> None:
     [
         (without_address, "or the virtual address is missing on its `lo`"),
         (closed, "tunnel device is"),
-        (filtered, "drops packets (rp_filter must be 0)"),
+        (filtered, "drops packets (strict rp_filter)"),
     ],
 )
 def test_mistakes_in_tunnels_are_found(

@@ -214,7 +214,7 @@ FAULTS = (
     ("ipip", tunnel_down, ("tunnel device is", APPLY)),
     ("ipip-6", tunnel_down, ("tunnel device is", "kernelbal realserver")),
     ("gre", tunnel_down, ("tunnel device is", "kernelbal realserver")),
-    ("ipip", strict_filter, (TUNNEL, "rp_filter must be 0", APPLY)),
+    ("ipip", strict_filter, (TUNNEL, "strict rp_filter", APPLY)),
     (
         "dsr",
         narrow,

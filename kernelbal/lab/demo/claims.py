@@ -155,6 +155,44 @@ def left_as_found(status: int, differences: Sequence[str], compared: str) -> Cla
     return Claim(text="release leaves the director as it was", ok=status == 0 and not differences, seen=seen)
 
 
+def unprepared_servers_answer_arp(address: str, servers: Sequence[str], answers: Sequence[str]) -> Claim:
+    """Real servers that merely hold the virtual address take it from the director: the ARP problem.
+
+    Args:
+        address: the virtual address.
+        servers: names of the real servers that hold it.
+        answers: name of the host behind each answer to one question.
+    """
+    return Claim(
+        text=f"unprepared, real servers answer ARP for {address} too",
+        ok=set(servers) <= set(answers),
+        seen=f"answers from {', '.join(answers) or 'nobody'}",
+    )
+
+
+def servers_done(text: str, statuses: Sequence[int]) -> Claim:
+    """A command ended well on every host that it was run on."""
+    seen = f"exit status {', '.join(map(str, statuses))}" if statuses else "nowhere run"
+    return Claim(text=text, ok=bool(statuses) and not any(statuses), seen=seen)
+
+
+def servers_left_as_found(statuses: Sequence[int], differences: Mapping[str, Sequence[str]]) -> Claim:
+    """`undo` took everything away again and restored what had been changed.
+
+    Args:
+        statuses: exit statuses of the commands.
+        differences: by real server.
+    """
+    found = [f"{name}: {each}" for name, all_of_it in differences.items() for each in all_of_it]
+    more = len(found) - _SHOWN
+    seen = "; ".join(found[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return Claim(
+        text="undo leaves every real server as it was, byte for byte",
+        ok=bool(differences) and not found and not any(statuses),
+        seen=seen or f"{', '.join(differences)}: same",
+    )
+
+
 def played(fault: str) -> Claim:
     """A scenario that could not be played to its end has failed."""
     return Claim(text="the scenario can be played", ok=False, seen=fault)

@@ -46,9 +46,10 @@ class Doing(_Event):
 
 
 class CommandRan(_Event):
-    """A command was run on the director.
+    """A command was run.
 
     Attributes:
+        host: where.
         command: as a person would type it.
         lines: what it printed.
         status: its exit status.
@@ -56,6 +57,7 @@ class CommandRan(_Event):
     """
 
     event: Literal["command"] = "command"
+    host: str = "director"
     command: str
     lines: tuple[str, ...]
     status: int

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from kernelbal.config.load import load_site
 from kernelbal.errors import KernelbalError
-from kernelbal.kernel.links import read_link_details
-from kernelbal.kernel.neighbours import who_holds
-from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.lab.demo import claims, snapshot
 from kernelbal.lab.demo.counters import read_counters
 from kernelbal.lab.demo.events import (
@@ -30,12 +27,13 @@ from kernelbal.lab.demo.events import (
     ServiceTried,
 )
 from kernelbal.lab.demo.scenarios import EXAMPLES, checkout
+from kernelbal.lab.demo.servers import hardware_address, prepared, who_has
 from kernelbal.lab.demo.stage import Stage, kernelbal, run
 from kernelbal.lab.demo.visits import visit
 from kernelbal.lab.demo.watched import play_watched
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.topology import Role
-from kernelbal.model.address import Address, format_address, parse_address
+from kernelbal.model.address import Address, format_address
 from kernelbal.model.site import Scheduler
 
 if TYPE_CHECKING:
@@ -108,9 +106,10 @@ def play(scenario: Scenario, requests: int, emit: Emit) -> None:
 
 def _play_once(stage: Stage) -> None:
     _apply(stage)
-    for service in stage.site.virtual_services:
-        _try_service(stage, service)
-    _look_around(stage)
+    with prepared(stage):
+        for service in stage.site.virtual_services:
+            _try_service(stage, service)
+        _look_around(stage)
 
 
 def _prepare(stage: Stage) -> None:
@@ -225,32 +224,16 @@ def _look_around(stage: Stage) -> None:
     lab = stage.lab
     if stage.scenario.silent:
         stage.doing("asking the segment who has the virtual address")
-        hardware = _hardware_address(lab.director)
+        hardware = hardware_address(lab.director)
         for service in stage.site.virtual_services:
             address = _text(service.address)
             if ":" not in address:  # neighbour discovery answers only for addresses of the device
-                answers = _who_has(lab.client, address)
+                answers = who_has(lab.client, address)
                 stage.emit(claims.only_director_answers_arp(address, hardware, answers))
     if stage.scenario.routeless:
         target = lab.client.address(4)
         gateways = {server.name: _gateway(server, target) for server in lab.real_servers}
         stage.emit(claims.no_gateway_needed(gateways))
-
-
-def _who_has(host: Host, address: str) -> list[str]:
-    """Return the hardware address in each answer that a host on the segment gets."""
-    wanted = parse_address(address)
-    with host.inside(), RtNetlink.open() as rtnetlink:
-        device = next(each for each in read_link_details(rtnetlink) if each.link.name == "eth0")
-        return list(who_holds(device, [wanted]).get(wanted, ()))
-
-
-def _hardware_address(host: Host) -> str:
-    from pyroute2 import IPRoute  # slow to import
-
-    with host.inside(), IPRoute() as ip:
-        (link,) = ip.get_links(ifname=host.spec.inside or "eth0")
-        return str(link.get_attr("IFLA_ADDRESS"))
 
 
 def _gateway(host: Host, target: str) -> str | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.errors import LabError
-from kernelbal.lab.real_servers import accept_direct, accept_tunnelled
 from kernelbal.lab.topology import Role
 
 if TYPE_CHECKING:
@@ -38,12 +37,13 @@ class Scenario:
     Attributes:
         site: file name of the site document in the examples.
         node: file name of the node document.
-        prepare: prepares a real server for the virtual addresses.
+        prepare: does something to a real server before all else.
         replies: the way that replies must take.
         seen_client: whom real servers must take for the client.
         silent: only the director may answer ARP for the virtual address.
         routeless: real servers must not need a route through the director.
         watched: the daemon keeps the site, and what it does is played.
+        realserver: options of `kernelbal realserver apply` on the real servers; None: they stay as they are.
     """
 
     name: ScenarioName
@@ -57,6 +57,7 @@ class Scenario:
     silent: bool = False
     routeless: bool = False
     watched: bool = False
+    realserver: tuple[str, ...] | None = None
 
 
 SCENARIOS: Final = (
@@ -87,10 +88,11 @@ SCENARIOS: Final = (
         "one-arm",
         "dsr.yaml",
         "node-one-arm.yaml",
-        accept_direct,
+        nothing_to_prepare,
         Replies.AROUND,
         Role.CLIENT,
         silent=True,
+        realserver=(),
     ),
     Scenario(
         ScenarioName.TUNNEL,
@@ -98,10 +100,11 @@ SCENARIOS: Final = (
         "one-arm",
         "tunnel.yaml",
         "node-one-arm.yaml",
-        accept_tunnelled,
+        nothing_to_prepare,
         Replies.AROUND,
         Role.CLIENT,
         silent=True,
+        realserver=("--forwarding", "tunnel"),
     ),
     Scenario(
         ScenarioName.DAEMON,

@@ -1,4 +1,4 @@
-"""A scenario on a topology that is up, and the commands that are run on its director."""
+"""A scenario on a topology that is up, and the commands that are run on its hosts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kernelbal.lab.demo.scenarios import EXAMPLES
 
 if TYPE_CHECKING:
     from kernelbal.lab.demo.scenarios import Scenario
-    from kernelbal.lab.namespaces import NamespaceLab
+    from kernelbal.lab.namespaces import Host, NamespaceLab
     from kernelbal.model.site import Site
 
 COMMAND_LIMIT_S: Final = 300.0
@@ -44,24 +44,27 @@ class Stage:
         return f"{EXAMPLES}/{self.scenario.site}", f"{EXAMPLES}/{self.scenario.node}"
 
 
-def kernelbal(stage: Stage, *arguments: str, brief: bool) -> CommandRan:
-    """Run kernelbal on the director and tell what it printed."""
-    return run(stage, [*PROGRAM, *arguments], f"kernelbal {' '.join(arguments)}", brief=brief)
+def kernelbal(stage: Stage, *arguments: str, brief: bool, host: Host | None = None) -> CommandRan:
+    """Run kernelbal and tell what it printed; see `run`."""
+    return run(stage, [*PROGRAM, *arguments], f"kernelbal {' '.join(arguments)}", brief=brief, host=host)
 
 
-def run(stage: Stage, argv: list[str], shown: str, *, brief: bool) -> CommandRan:
-    """Run a program on the director and tell what it printed.
+def run(stage: Stage, argv: list[str], shown: str, *, brief: bool, host: Host | None = None) -> CommandRan:
+    """Run a program and tell what it printed.
 
     Args:
-        stage: where.
+        stage: the scenario.
+        host: where; on the director unless another is named.
         argv: program and arguments.
         shown: as a person would type it.
         brief: only the end of the output says something new.
     """
-    stage.doing(f"running {shown}")
-    environment = {**os.environ, "KERNELBAL_STATE_DIR": str(stage.state_dir)}
-    done = stage.lab.director.run(argv, check=False, timeout_s=COMMAND_LIMIT_S, env=environment)
+    where = host or stage.lab.director
+    stage.doing(f"running {shown} on {where.name}")
+    state_dir = stage.state_dir / where.name if host else stage.state_dir
+    environment = {**os.environ, "KERNELBAL_STATE_DIR": str(state_dir)}
+    done = where.run(argv, check=False, timeout_s=COMMAND_LIMIT_S, env=environment)
     lines = tuple((done.stdout + done.stderr).splitlines())
-    ran = CommandRan(command=shown, lines=lines, status=done.returncode, brief=brief)
+    ran = CommandRan(host=where.name, command=shown, lines=lines, status=done.returncode, brief=brief)
     stage.emit(ran)
     return ran

@@ -107,7 +107,7 @@ def _straight(
     question: Question, view: View, server: Address, attributes: DestinationAttributes, path: Path
 ) -> Reply:
     virtual = format_address(question.virtual)
-    conditions = [f"the real server holds {virtual} on `lo` or a dummy device"]
+    conditions = [f"the real server holds {virtual} on `lo`, a dummy or a tunnel device"]
     if len(question.virtual) == 4:
         conditions.append("it keeps silent about it in ARP (`arp_ignore` 1, `arp_announce` 2)")
     if path.method is Verdict.TUNNEL:
@@ -130,7 +130,7 @@ def _tunnel_conditions(
         device = _TUNNEL_DEVICES[kind, len(server), len(question.virtual)]
     conditions = [device]
     if len(question.virtual) == 4:
-        conditions.append("`rp_filter` is 0 on the tunnel device and `all`")
+        conditions.append("`rp_filter` lets packets of the tunnel device in (2 with an address on it, else 0)")
     if path.mtu_bytes:
         conditions.append(f"clients send no packet above {path.mtu_bytes} bytes (clamp the MSS)")
     return conditions

@@ -27,7 +27,7 @@ def bad(reason: str) -> ProbeState:
     ("reason", "forwarding", "cause"),
     [
         (SILENT, DSR, "virtual address is probably missing on its `lo`"),
-        (SILENT, TUNNEL, "tunnel device is probably down, or drops packets (rp_filter must be 0)"),
+        (SILENT, TUNNEL, "tunnel device is probably down, or drops packets (strict rp_filter)"),
         (SILENT, TUNNEL, "or the virtual address is missing on its `lo`"),
         ("no route to host", DSR, "it forwards packets instead of taking them"),
         ("no route to host", TUNNEL, "comes out of its tunnel is forwarded instead of taken"),

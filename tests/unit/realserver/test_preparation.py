@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kernelbal.realserver.preparation import Method, PortMap, merged, parse_port
+from kernelbal.realserver.preparation import MAX_RANGE, Method, PortMap, merged, parse_ports
 from tests.unit.realserver.samples import GUE, OTHER, VIP6, prepared
 
 
@@ -18,14 +18,16 @@ from tests.unit.realserver.samples import GUE, OTHER, VIP6, prepared
     ],
 )
 def test_ports(text: str, port: PortMap) -> None:
-    assert parse_port(text) == port
-    assert parse_port(str(port)) == port
+    assert parse_ports(text) == (port,)
+    assert parse_ports(str(port)) == (port,)
 
 
-@pytest.mark.parametrize("text", ["", "http", "0", "65536", "80/icmp", "80:0", "80-90", "-1", "80/tcp/udp"])
+@pytest.mark.parametrize(
+    "text", ["", "http", "0", "65536", "80/icmp", "80:0", "90-80", "80-90:1", "-1", "80/tcp/udp"]
+)
 def test_what_is_no_port(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a port"):
-        parse_port(text)
+        parse_ports(text)
 
 
 def test_new_ones_join_and_replace() -> None:
@@ -41,3 +43,10 @@ def test_words() -> None:
     assert prepared().forwarding == "dsr"
     assert prepared(tunnel=GUE).forwarding == "tunnel"
     assert not prepared(method=Method.REDIRECT).holds_address
+
+
+def test_ranges_are_bounded() -> None:
+    assert parse_ports("8000-8002/udp") == tuple(PortMap(17, port, port) for port in (8000, 8001, 8002))
+    assert len(parse_ports(f"1-{MAX_RANGE}")) == MAX_RANGE
+    with pytest.raises(ValueError, match="all ports are meant"):
+        parse_ports(f"1-{MAX_RANGE + 1}")

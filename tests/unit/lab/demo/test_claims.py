@@ -204,3 +204,38 @@ def test_failed_release_fails() -> None:
 
 def test_broken_off_fails() -> None:
     assert not claims.played("no such device").ok
+
+
+def test_arp_problem_is_shown_by_every_real_server() -> None:
+    claim = claims.unprepared_servers_answer_arp("10.0.0.80", ["rs1", "rs2"], ["director", "rs2", "rs1"])
+    assert claim.ok
+    assert claim.seen == "answers from director, rs2, rs1"
+
+
+@pytest.mark.parametrize("answers", [[], ["director"], ["director", "rs1"]])
+def test_arp_problem_that_does_not_show_fails(answers: list[str]) -> None:
+    assert not claims.unprepared_servers_answer_arp("10.0.0.80", ["rs1", "rs2"], answers).ok
+
+
+@pytest.mark.parametrize(("statuses", "ok"), [([0, 0], True), ([0, 1], False), ([], False)])
+def test_done_on_every_host(statuses: list[int], ok: bool) -> None:
+    assert claims.servers_done("it is done", statuses).ok is ok
+
+
+def test_real_servers_left_as_found() -> None:
+    claim = claims.servers_left_as_found([0, 0], {"rs1": [], "rs2": []})
+    assert claim.ok
+    assert claim.seen == "rs1, rs2: same"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "differences"),
+    [([0], {"rs1": ["+ address x"]}), ([1], {"rs1": []}), ([0], {})],
+)
+def test_real_servers_that_differ_fail(statuses: list[int], differences: dict[str, list[str]]) -> None:
+    assert not claims.servers_left_as_found(statuses, differences).ok
+
+
+def test_differences_of_real_servers_are_shown_up_to_a_few() -> None:
+    claim = claims.servers_left_as_found([0], {"rs1": [f"+ {i}" for i in range(6)]})
+    assert claim.seen == "rs1: + 0; rs1: + 1; rs1: + 2; rs1: + 3 and 2 more"

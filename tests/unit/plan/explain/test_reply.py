@@ -76,7 +76,7 @@ def test_masquerade_needs_connection_tracking(setting: str | None, works: bool) 
 def test_dsr_goes_straight() -> None:
     found = reply(DSR_SERVER)
     assert found.way is Verdict.STRAIGHT
-    assert "holds 192.0.2.10 on `lo`" in text_of(found)
+    assert "holds 192.0.2.10 on `lo`, a dummy or a tunnel device" in text_of(found)
     assert "`arp_ignore` 1, `arp_announce` 2" in text_of(found)
     assert "listens on 192.0.2.10 port 80" in text_of(found)
     assert found.problems == ()

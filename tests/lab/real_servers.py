@@ -1,13 +1,10 @@
-"""Prepares real servers of a lab for the forwarding methods that need it, one function per step.
+"""Prepares real servers of a lab by hand, step by step, so that a test can leave a step out.
 
-NAT needs a route back through the director, which is the topology's business; one-armed NAT needs nothing.
-With direct server return and tunnels a real server answers the client itself, as the virtual address: it
-has to hold that address without telling the segment so.
+What does it for good is `kernelbal realserver`; see tests/lab/test_realserver.py.
 """
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab.errors import LabError
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
 
 _IFA_F_NODAD: Final = 0x02  # linux/if_addr.h
 _LOOPBACK: Final = "lo"
-_TUNNELS: Final = (("tunl0", "ipip"), ("ip6tnl0", "ip6tnl"))
-"""Devices that the kernel itself makes for packets of a kind that no other tunnel device claims."""
 
 
 def accept_direct(host: Host, virtual_addresses: Iterable[str]) -> None:
@@ -35,19 +30,6 @@ def accept_direct(host: Host, virtual_addresses: Iterable[str]) -> None:
     silence_arp(host)
     for address in virtual_addresses:
         hold_address(host, address)
-
-
-def accept_tunnelled(host: Host, virtual_addresses: Iterable[str]) -> None:
-    """Prepare a real server for `forwarding: tunnel` with IPv4 in IPv4 and IPv6 in IPv6.
-
-    Raises:
-        LabError: the kernel refused a step.
-        OSError: a sysctl refuses its value.
-    """
-    for device, kind in _TUNNELS:
-        open_tunnel(host, device, kind)
-    loosen_reverse_path(host, "tunl0")
-    accept_direct(host, virtual_addresses)
 
 
 def silence_arp(host: Host) -> None:
@@ -74,26 +56,6 @@ def hold_address(host: Host, address: str) -> None:
             ip.addr("add", index=_index(ip, host, _LOOPBACK), address=address, **settings)
         except NetlinkError as error:
             raise LabError(f"{host.name} cannot hold {address}: {error}") from error
-
-
-def open_tunnel(host: Host, device: str, kind: str) -> None:
-    """Bring up the device that unwraps packets from any sender.
-
-    It exists where the tunnel's module is loaded; asking for one more of its kind loads the module.
-
-    Raises:
-        LabError: the kernel has no such tunnel.
-    """
-    from pyroute2 import IPRoute, NetlinkError  # slow to import
-
-    with host.inside(), IPRoute() as ip:
-        try:
-            if not ip.link_lookup(ifname=device):
-                ip.link("add", ifname=device, kind=kind)
-        except NetlinkError as error:
-            if error.code != errno.EEXIST:  # loading the module made it
-                raise LabError(f"{host.name} cannot have a tunnel {device}: {error}") from error
-        ip.link("set", index=_index(ip, host, device), state="up")
 
 
 def loosen_reverse_path(host: Host, device: str) -> None:
