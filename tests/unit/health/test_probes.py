@@ -271,4 +271,4 @@ def test_many_real_servers_are_planned_at_once(forwarding: str) -> None:
     began_s = time.process_time()
     planned = plan_probes(of)
     assert len(planned.checks) == 5000
-    assert time.process_time() - began_s < 0.3
+    assert time.process_time() - began_s < 5  # about 0.1 s; what grows with the square would take minutes
