@@ -11,7 +11,7 @@ from kernelbal.errors import KernelError
 from kernelbal.kernel.addresses import observe_addresses, perform_addresses
 from kernelbal.kernel.links import observe_links, perform_links
 from kernelbal.kernel.nftables import Nftables, perform_tables
-from kernelbal.kernel.routes import observe_routes
+from kernelbal.kernel.policy_routing import observe_routing, perform_routing
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.sysctl import perform_sysctls, read_sysctls
 from kernelbal.model.nft import NftTable
@@ -19,11 +19,16 @@ from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    AddRoute,
+    AddRule,
     EnsureLink,
     Outcome,
     RemoveAddress,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     WriteSysctl,
@@ -73,11 +78,14 @@ class NetworkDrivers:
             KernelError: something cannot be read.
         """
         links = observe_links(self.rtnetlink)
+        routing = observe_routing(self.rtnetlink, links)
         return replace(
             state,
             links=links,
             addresses=observe_addresses(self.rtnetlink, links),
-            routes=observe_routes(self.rtnetlink, links),
+            routes=routing.main,
+            rules=routing.rules,
+            table_routes=routing.routes,
             sysctls=read_sysctls(sysctls),
             nft=self.nftables.observe(),
             foreign_nft=self.nftables.foreign_tables(),
@@ -102,6 +110,9 @@ class NetworkDrivers:
                     return perform_links(
                         self.rtnetlink, [a for a in actions if isinstance(a, EnsureLink | RemoveLink)]
                     )
+                case "routing":
+                    kinds = AddRule | RemoveRule | AddRoute | ReplaceRoute | RemoveRoute
+                    return perform_routing(self.rtnetlink, [a for a in actions if isinstance(a, kinds)])
                 case "table":
                     return perform_tables(self.nftables, [a for a in actions if isinstance(a, ReplaceTable)])
                 case _:
@@ -126,6 +137,8 @@ def _driver_of(action: Action) -> str:
             return "link"
         case ReplaceTable():
             return "table"
+        case AddRule() | RemoveRule() | AddRoute() | ReplaceRoute() | RemoveRoute():
+            return "routing"
         case WriteSysctl():
             return "sysctl"
         case _:

@@ -14,11 +14,16 @@ from kernelbal.errors import KernelError, NotPermitted, NotSupported
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    AddRoute,
+    AddRule,
     EnsureLink,
     Outcome,
     RemoveAddress,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     WriteSysctl,
@@ -51,6 +56,18 @@ _NO_KIND = _failed("the kernel has no such kind of link", "modprobe ipip, sit, i
 _KEEPS_OTHERS = _failed(
     "other addresses of its network could be lost with it, and /proc/sys is read-only here",
     "set net.ipv4.conf.all.promote_secondaries to 1, then apply again",
+)
+_NO_POLICY_ROUTING = _failed(
+    "the kernel has no policy routing",
+    "use a kernel with CONFIG_IP_MULTIPLE_TABLES and its IPv6 twin",
+)
+_NO_WAY_TO_GATEWAY = _failed(
+    "the gateway cannot be reached by this device",
+    "its subnet must be on the device, which must be up: correct `gateway` or `network` of the edge route",
+)
+_TABLE_TAKEN = _failed(
+    "the table holds such a route of someone else",
+    "name another `table` in the edge route, or remove theirs: `ip route show table all`",
 )
 
 TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
@@ -87,6 +104,22 @@ TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
     (EnsureLink, errno.EINVAL): _failed("the device refuses this MTU", "use an MTU that the device takes"),
     (RemoveLink, errno.ENODEV): _GONE,
     (RemoveLink, errno.EOPNOTSUPP): _failed("the kernel does not let this device go", "it is no virtual one"),
+    (AddRule, errno.EEXIST): Meaning(Result.ALREADY, "was there already"),
+    (AddRule, errno.EOPNOTSUPP): _NO_POLICY_ROUTING,
+    (AddRule, errno.EAFNOSUPPORT): _NO_POLICY_ROUTING,
+    (RemoveRule, errno.ENOENT): _GONE,
+    (AddRoute, errno.EEXIST): _TABLE_TAKEN,
+    **dict.fromkeys(
+        [
+            (kind, number)
+            for kind in (AddRoute, ReplaceRoute)
+            for number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL)
+        ],
+        _NO_WAY_TO_GATEWAY,
+    ),
+    (AddRoute, errno.ENODEV): _NO_DEVICE,
+    (ReplaceRoute, errno.ENODEV): _NO_DEVICE,
+    (RemoveRoute, errno.ESRCH): _GONE,
     (WriteSysctl, errno.ENOENT): _failed("this kernel has no such sysctl"),
     (WriteSysctl, errno.EACCES): _failed("only root may write it", AS_ROOT),
     (WriteSysctl, errno.EPERM): _failed("only root may write it", AS_ROOT),

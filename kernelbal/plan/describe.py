@@ -21,6 +21,8 @@ from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -29,8 +31,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     SetTimeouts,
     WriteSysctl,
@@ -57,6 +62,11 @@ _SIGNS: Mapping[type[Action], str] = {
     **dict.fromkeys((EditService, EditDestination, QuiesceDestination), "~"),
     **dict.fromkeys((SetTimeouts, ReplaceAddress, WriteSysctl), "~"),
     **dict.fromkeys((RemoveService, RemoveDestination, RemoveAddress, RemoveLink), "-"),
+    AddRule: "+",
+    AddRoute: "+",
+    ReplaceRoute: "~",
+    RemoveRule: "-",
+    RemoveRoute: "-",
 }
 """The signs of all kinds of actions but `ReplaceTable`, whose sign depends on its contents."""
 
@@ -116,6 +126,22 @@ def _describe_network(action: Action) -> Line:
         case ReplaceTable(old, table):
             sign = "-" if table.empty else "~" if old else "+"
             return Line(sign, "nftables table inet kernelbal")
+        case _:
+            return _describe_routing(action)
+
+
+def _describe_routing(action: Action) -> Line:
+    match action:
+        case AddRule(rule):
+            return Line("+", f"rule {rule}")
+        case RemoveRule(rule):
+            return Line("-", f"rule {rule}")
+        case AddRoute(key, hop):
+            return Line("+", f"route {key} {hop}")
+        case ReplaceRoute(key, old, hop):
+            return Line("~", f"route {key} {old} -> {hop}")
+        case RemoveRoute(key):
+            return Line("-", f"route {key}")
         case _:
             raise AssertionError(action)
 

@@ -28,6 +28,7 @@ from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.overlaid import overlay_services, wants_sorry, withdrawn_addresses
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
+from kernelbal.plan.policy_routes import policy_routes
 from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
 
 SORRY_WEIGHT = 1
@@ -47,11 +48,14 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
         PlanRefused: `node.yaml` does not name the device of a network that the site uses.
     """
     marks = assign_marks(site)
+    rules, table_routes = policy_routes(site, node)
     state = DesiredState(
         addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
         sysctls=_sysctls(site, node, overlay.paths),
         nft=merged(_classifier(site, marks), edge_table(site, node)),
         timeouts=_timeouts(site),
+        rules=rules,
+        table_routes=table_routes,
     )
     modes = overlay.services
     for service in site.virtual_services:

@@ -24,6 +24,8 @@ from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -33,8 +35,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     SetTimeouts,
     WriteSysctl,
@@ -66,6 +71,7 @@ def make_plan(
     planner.sysctls()
     planner.nftables()
     planner.addresses()
+    planner.routing()
     return planner.result()
 
 
@@ -152,8 +158,25 @@ class _Planner:
         if have is not None and self._draining:
             want = _with_nat_of(have, want)
         if (have or EMPTY_TABLE) != want or (have is not None and want.empty):
-            phase = Phase.NFTABLES if self.desired.services else Phase.RELEASE_NFTABLES
+            needed = self.desired.services or not self.desired.nft.empty
+            phase = Phase.NFTABLES if needed else Phase.RELEASE_NFTABLES
             self.phases[phase].append(ReplaceTable(have, want))
+
+    def routing(self) -> None:
+        """Rules and routes of policy routing; ours bear their mark in the kernel."""
+        have, want = self.observed, self.desired
+        for key, hop in want.table_routes.items():
+            old = have.table_routes.get(key)
+            if old is None:
+                self.phases[Phase.ADD_ROUTES].append(AddRoute(key, hop))
+            elif old != hop:
+                self.phases[Phase.ADD_ROUTES].append(ReplaceRoute(key, old, hop))
+        self.phases[Phase.ADD_RULES].extend(map(AddRule, sorted(want.rules - have.rules)))
+        if self._draining:
+            return
+        self.phases[Phase.REMOVE_RULES].extend(map(RemoveRule, sorted(have.rules - want.rules)))
+        gone = sorted(have.table_routes.keys() - want.table_routes.keys())
+        self.phases[Phase.REMOVE_ROUTES].extend(map(RemoveRoute, gone))
 
     @property
     def _draining(self) -> bool:

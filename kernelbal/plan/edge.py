@@ -86,14 +86,11 @@ def merged(first: NftTable, second: NftTable) -> NftTable:
 def outside_addresses(site: Site) -> Iterator[tuple[Address, str, str]]:
     """Yield each outside address with the network that carries it, and what wants it."""
     edge = site.edge or EMPTY_EDGE
-    for kind, entries in (("one_to_one", edge.one_to_one), ("forward", edge.forward)):
-        for entry in entries:
+    entries: tuple[OneToOne | Forward | SourceNat, ...] = (*edge.one_to_one, *edge.forward, *edge.source_nat)
+    for entry in entries:
+        if entry.outside is not None:
             network = carrier_of(site, entry.outside, entry.network)
-            yield Address(entry.outside), network, f"edge {kind} `{entry.name}`"
-    for source in edge.source_nat:
-        if source.outside is not None:
-            network = carrier_of(site, source.outside, source.network)
-            yield Address(source.outside), network, f"edge source_nat `{source.name}`"
+            yield Address(entry.outside), network, f"edge entry `{entry.name}`"
 
 
 def edge_addresses(site: Site, node: Node, present: set[bytes]) -> Iterator[AddressKey]:
@@ -111,7 +108,8 @@ def edge_addresses(site: Site, node: Node, present: set[bytes]) -> Iterator[Addr
 
 def edge_families(edge: Edge) -> frozenset[int]:
     """Return the address families that the director routes for this section."""
-    packed: list[bytes] = [each.outside for each in (*edge.one_to_one, *edge.forward)]
+    packed: list[bytes] = [each.outside for each in edge.one_to_one]
+    packed += [each.outside for each in edge.forward]
     packed += [each.inside.address for each in edge.source_nat]
     for route in edge.routes:
         packed += [prefix.address for prefix in (route.source, route.destination) if prefix is not None]
@@ -158,7 +156,7 @@ def _forwards(entries: Iterable[Forward]) -> dict[str, set[Element]]:
 
 def _hairpins(site: Site, edge: Edge, family: Family) -> set[Element]:
     """Return the subnets of the inside machines, each beside itself: from there to there."""
-    targets = [each.inside for each in (*edge.one_to_one, *edge.forward)]
+    targets = {each.inside for each in edge.one_to_one} | {each.inside for each in edge.forward}
     subnets = {
         ipaddress.ip_network((shared.address, shared.prefix), strict=False)
         for network in site.networks.values()
