@@ -155,8 +155,8 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
         ),
         nft=_nft(document["nft"]),
         timeouts=_timeouts(document["timeouts"]),
-        rules=frozenset(map(_rule, _rows(document.get("rules", [])))),
-        table_routes=dict(map(_route, _rows(document.get("table_routes", [])))),
+        rules=frozenset(map(_rule, _rows(document["rules"]))),
+        table_routes=dict(map(_route, _rows(document["table_routes"]))),
     )
     adopted = frozenset(map(_service, _rows(document["adopted"])))
     return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]), adopted)

@@ -83,14 +83,13 @@ def merged(first: NftTable, second: NftTable) -> NftTable:
     return NftTable(tuple(by_name), tuple(chains[name] for name in sorted(chains)))
 
 
-def outside_addresses(site: Site) -> Iterator[tuple[Address, str, str]]:
-    """Yield each outside address with the network that carries it, and what wants it."""
+def leaving(site: Site) -> Iterator[tuple[bytes | None, str, str]]:
+    """Yield the outside address of each entry, the network that leads there, and what wants it."""
     edge = site.edge or EMPTY_EDGE
     entries: tuple[OneToOne | Forward | SourceNat, ...] = (*edge.one_to_one, *edge.forward, *edge.source_nat)
     for entry in entries:
-        if entry.outside is not None:
-            network = carrier_of(site, entry.outside, entry.network)
-            yield Address(entry.outside), network, f"edge entry `{entry.name}`"
+        network = carrier_of(site, entry.outside, entry.network)
+        yield entry.outside, network, f"edge entry `{entry.name}`"
 
 
 def edge_addresses(site: Site, node: Node, present: set[bytes]) -> Iterator[AddressKey]:
@@ -100,19 +99,18 @@ def edge_addresses(site: Site, node: Node, present: set[bytes]) -> Iterator[Addr
         PlanRefused: `node.yaml` does not name the device of a network that an entry uses.
     """
     seen = set(present)
-    for address, network, wanted_by in outside_addresses(site):
-        if address not in seen:
-            seen.add(address)
+    for outside, network, wanted_by in leaving(site):
+        if outside is not None and outside not in seen:
+            seen.add(outside)
+            address = Address(outside)
             yield AddressKey(device_of(node, network, wanted_by), address, host_prefix(address))
 
 
 def edge_families(edge: Edge) -> frozenset[int]:
-    """Return the address families that the director routes for this section."""
+    """Return the address families that the director translates, and so has to route."""
     packed: list[bytes] = [each.outside for each in edge.one_to_one]
     packed += [each.outside for each in edge.forward]
     packed += [each.inside.address for each in edge.source_nat]
-    for route in edge.routes:
-        packed += [prefix.address for prefix in (route.source, route.destination) if prefix is not None]
     return frozenset(family_of(Address(each)) for each in packed)
 
 

@@ -78,7 +78,7 @@ class Bench:
         monkeypatch.setattr(network, "Nftables", SimpleNamespace(open=self._opens("nftables", self.library)))
         monkeypatch.setattr(network, "observe_links", lambda _: (link("eth0"),))
         monkeypatch.setattr(network, "observe_addresses", lambda *_: (held(VIP),))
-        monkeypatch.setattr(network, "observe_routes", lambda *_: (route("10.0.0.0/8", "eth0"),))
+        monkeypatch.setattr(network, "observe_routing", lambda *_: ROUTING)
         monkeypatch.setattr(network, "read_sysctls", self._read_sysctls)
         monkeypatch.setattr(network, "perform_addresses", self._performs("address", self.socket))
         monkeypatch.setattr(network, "perform_links", self._performs("link", self.socket))
