@@ -18,7 +18,7 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressKey
-from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.nft import EMPTY_TABLE, NftChain, NftTable
 from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
     Action,
@@ -317,15 +317,19 @@ class _Planner:
         )
 
 
+def nat_chains(table: NftTable) -> tuple[NftChain, ...]:
+    """Return the chains that translate addresses."""
+    return tuple(chain for chain in table.chains if chain.kind == "nat")
+
+
 def _with_nat_of(have: NftTable, want: NftTable) -> NftTable:
     """Return `want` with the NAT chains of `have`, and the sets that these may look into.
 
-    The kernel translates packets of an established connection only as long as a NAT chain is registered
-    (`nf_nat_unregister_fn`); rules decide about new connections alone.
+    The kernel translates packets of an established connection only as long as a NAT chain is registered,
+    whichever (`nf_nat_unregister_fn`); rules decide about new connections alone.
     """
-    names = {chain.name for chain in want.chains}
-    chains = tuple(chain for chain in have.chains if chain.kind == "nat" and chain.name not in names)
-    if not chains:
+    chains = nat_chains(have)
+    if not chains or nat_chains(want):
         return want
     known = {each.name for each in want.sets}
     rules = "".join(rule.expression for chain in chains for rule in chain.rules)

@@ -44,7 +44,7 @@ def hidden_clients(connections: Mapping[Address, int]) -> str:
             noun = "address" if len(shown) == 1 else "addresses"
             from_few = f"from {len(shown)} {noun} ({', '.join(shown)})"
             return (
-                f"{seen} of {total} connections come {from_few}: source NAT before this director seems to hide the"
-                " clients, and persistence, hashes and GEO take them for one"
+                f"{seen} of {total} connections come {from_few}: source NAT before this director seems to"
+                " hide the clients, and persistence, hashes and GEO take them for one"
             )
     return ""
