@@ -161,7 +161,8 @@ virtual_services:
   - {name: dsr6, address: "fd00::81", network: inside, ports: [80], forwarding: dsr,
      real_servers: [{address: "fd00::11"}]}
 edge:
-  forward: [{name: jump, outside: 10.0.0.80, network: inside, ports: 8022, inside: 10.0.0.13, inside_port: 80}]
+  forward:
+    - {name: jump, outside: 10.0.0.80, network: inside, ports: 8022, inside: 10.0.0.13, inside_port: 80}
   source_nat:
     - {name: all, inside: 10.0.0.0/24, masquerade: true, network: inside}
     - {name: all6, inside: "fd00::/64", masquerade: true, network: inside}
@@ -259,7 +260,7 @@ def test_rules_and_routes_of_others_stay(at: Operator) -> None:
 
 
 def test_table_that_someone_else_uses_is_refused(at: Operator) -> None:
-    at.director.run("ip route add default via 192.0.2.100 table 300".split())
+    at.director.run(["ip", "route", "add", "default", "via", "192.0.2.100", "table", "300"])
     at.write(SITE + ROUTES)
     said = at.kernelbal("apply", code=1).stderr
     assert "the table holds such a route of someone else" in said

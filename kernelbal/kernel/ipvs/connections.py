@@ -21,8 +21,8 @@ from kernelbal.model.ipvs import Connection, DestinationKey, Protocol, ServiceKe
 CONNECTIONS_FILE: Final = "/proc/thread-self/net/ip_vs_conn"
 _TEMPLATE_PROTOCOL: Final = "IP"
 _COLUMNS: Final = 9
-_NO_CONNECTION: Final = frozenset({"Pro", _TEMPLATE_PROTOCOL})
-"""How the heading and templates begin."""
+_NO_CONNECTION: Final = frozenset({"FPrt", "0000"})
+"""What the heading and templates have as the client's port."""
 
 
 class ConnectionFilter(NamedTuple):
@@ -82,8 +82,8 @@ def count_clients(limit: int, path: str = CONNECTIONS_FILE) -> dict[Address, int
 
 def parse_clients(lines: Iterable[str]) -> dict[Address, int]:
     """Return how many connections each client has; persistence templates are none."""
-    heads = (line.split(maxsplit=2) for line in lines)
-    counts = Counter(head[1] for head in heads if len(head) == 3 and head[0] not in _NO_CONNECTION)
+    heads = (line.split(maxsplit=3) for line in lines)
+    counts = Counter(head[1] for head in heads if len(head) == 4 and head[2] not in _NO_CONNECTION)
     return {_address(text): count for text, count in counts.items()}
 
 

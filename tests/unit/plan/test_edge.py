@@ -175,7 +175,6 @@ def test_outside_addresses_are_held_unless_they_are_anyway() -> None:
     assert [key.address for key in held].count(parse_address("192.0.2.80")) == 1
 
 
-
 def test_router_routes_and_does_not_redirect() -> None:
     wanted = {sysctl.path: sysctl.value for sysctl in desired(SITE.split("virtual")[0] + EDGE_ALONE).sysctls}
     assert wanted == {
