@@ -1,6 +1,7 @@
 """Address translation and policy routes at the edge, with real connections through a real kernel."""
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import ask_connection, connect, http_ask, http_counts, udp_counts
 from tests.lab.commands import Operator
+from tests.lab.daemons import Daemon
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -265,3 +267,78 @@ def test_table_that_someone_else_uses_is_refused(at: Operator) -> None:
     said = at.kernelbal("apply", code=1).stderr
     assert "the table holds such a route of someone else" in said
     assert "name another `table`" in said
+
+
+# --- what goes on, what is repaired, what is noticed ---
+
+
+def test_translated_connection_goes_on_without_its_entry(at: Operator) -> None:
+    """Another NAT chain is enough for the kernel to translate what is established."""
+    client = host(at, "client")
+    with connect(client, SHARED[4], 8022) as forwarded, connect(host(at, "rs2"), "192.0.2.100", 80) as out:
+        assert (ask_connection(forwarded), ask_connection(out)) == ("rs2", "client")
+        at.apply(SITE.partition("edge:")[0] + ONLY_IPV6)
+        assert (ask_connection(forwarded), ask_connection(out)) == ("rs2", "client")
+    assert http_counts(client, SHARED[4], 8022, count=1) == {"connection refused": 1}
+
+
+ONLY_IPV6 = 'edge: {source_nat: [{name: rest6, inside: "fd00::/64", masquerade: true}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "told"),
+    [
+        ("ip rule del priority 500", "rule 500"),
+        ("ip route flush table 300", "route default table 300"),
+        ("nft flush chain inet kernelbal nat_prerouting", "nftables table"),
+    ],
+)
+def test_daemon_puts_back_what_somebody_removes(at: Operator, by_hand: str, told: str) -> None:
+    at.write(SITE + ROUTES)
+    daemon = Daemon(at)
+    daemon.start()
+    try:
+        daemon.await_line("round.changed cause=start")
+        daemon.ask("GET", "/v1/status")
+        at.director.run(by_hand.split())
+        assert told in daemon.await_line(r"drift\.repaired", within_s=10)
+        assert "dev eth0 table 300" in chosen(at, "203.0.113.1")
+        assert http_ask(host(at, "client"), GEO[4]).server == "rs1"
+    finally:
+        daemon.end()
+
+
+def test_status_notices_that_all_clients_are_one(at: Operator) -> None:
+    client = host(at, "client")
+    assert http_counts(client, SHARED[4], count=150) == {"rs1": 75, "rs2": 75}
+    assert "hide the clients" not in at.kernelbal("status", "--kernel").stderr
+    http_counts(client, SHARED[4], count=60)
+    said = at.kernelbal("status", "--kernel").stderr
+    assert "210 of 210 connections come from 1 address (192.0.2.100)" in said
+
+
+def test_rollback_brings_everything_back(at: Operator) -> None:
+    at.apply(SITE + ROUTES)
+    before = at.snapshot()
+    rules = at.director.run(["ip", "rule"]).stdout
+    at.write(SITE.partition("edge:")[0])
+    at.kernelbal("apply", "--confirm", "60s")
+    assert "kernelbal" not in at.director.run(["nft", "list", "ruleset"]).stdout
+    at.kernelbal("rollback")
+    assert (at.snapshot(), at.director.run(["ip", "rule"]).stdout) == (before, rules)
+    assert http_ask(host(at, "client"), GEO[4]).server == "rs1"
+
+
+@pytest.mark.parametrize(
+    ("client", "there", "words"),
+    [
+        ("192.0.2.100", "192.0.2.51", "=> translated: goes to inside machine 10.0.0.11"),
+        ("192.0.2.100", "192.0.2.10:8022", "=> translated: goes to inside machine 10.0.0.12:80"),
+        ("10.0.0.13", "192.0.2.51:80", "the inside machine sees an address of this director"),
+        ("10.0.0.11", "198.51.100.9:80", "through gateway 192.0.2.100 with source 192.0.2.51"),
+    ],
+)
+def test_explanation_of_the_live_kernel(at: Operator, client: str, there: str, words: str) -> None:
+    at.apply(SITE + ROUTES)
+    explained = at.director.run([sys.executable, "-m", "kernelbal", "explain", client, there])
+    assert words in explained.stdout
