@@ -5,7 +5,8 @@ recognized rule by rule. The order of the source rules decides:
 
 1. machines of one subnet reach each other by an outside address (hairpin): the director's address takes the
    place of the client's, so that the answer comes back here and not straight;
-2. the director itself reaches an inside machine by its outside address: the same;
+2. the director itself reaches an inside machine by its outside address: the same, since its packet would bear
+   that very address, and a machine that holds it, too, drops what seems to come from itself;
 3. packets that bear an address of the director leave as they are: VRRP, connection sync, outer packets of
    tunnels, health checks;
 4. so do packets to a virtual address: IPVS has them, and real servers see the client. `ct original`, because

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from tests.lab.daemons import Daemon
 
 pytestmark = pytest.mark.needs_ipvs
 
-SITE = """
+NETWORKS = """
 networks:
   outside: {shared_addresses: [192.0.2.10/24, "2001:db8:1::10/64"]}
   inside: {shared_addresses: [10.0.0.1/24, "fd00::1/64"]}
+"""
+SERVICES = """
 virtual_services:
   - name: web
     address: 192.0.2.10
@@ -34,6 +37,8 @@ virtual_services:
     forwarding: nat
     scheduler: rr
     real_servers: [{address: "fd00::11"}, {address: "fd00::12"}]
+"""
+EDGE = """
 edge:
   one_to_one:
     - {name: geo, outside: 192.0.2.51, inside: 10.0.0.11}
@@ -49,6 +54,7 @@ edge:
     - {name: rest, inside: 10.0.0.0/24, masquerade: true}
     - {name: rest6, inside: "fd00::/64", masquerade: true}
 """
+SITE = NETWORKS + SERVICES + EDGE
 SHARED = {4: "192.0.2.10", 6: "2001:db8:1::10"}
 GEO = {4: "192.0.2.51", 6: "2001:db8:1::51"}
 DIRECTOR = {4: "192.0.2.1", 6: "2001:db8:1::1"}
@@ -60,6 +66,7 @@ BOTH = pytest.mark.parametrize("version", [4, 6])
 def at(lab: LabFactory, tmp_path: Path) -> Operator:
     """A site that is applied, and name servers on every host but the director."""
     made = lab("two-arm")
+    snapshot.settle(made.director)  # a tentative IPv6 address is no source
     lab.serve([made["client"], *made.real_servers])
     operator = Operator(made, tmp_path)
     operator.apply(SITE)
@@ -102,8 +109,9 @@ def test_inside_machines_reach_outside_addresses(at: Operator, version: int) -> 
 
 @BOTH
 def test_director_reaches_its_own_public_address(at: Operator, version: int) -> None:
-    assert http_ask(at.director, GEO[version]).server == "rs1"
-    assert http_ask(at.director, SHARED[version], 8022).server == "rs2"
+    """With an inside address: a machine that holds its outside address, too, would drop its own."""
+    assert http_ask(at.director, GEO[version]) == ("rs1", INSIDE[version])
+    assert http_ask(at.director, SHARED[version], 8022) == ("rs2", INSIDE[version])
 
 
 @BOTH
@@ -277,7 +285,7 @@ def test_translated_connection_goes_on_without_its_entry(at: Operator) -> None:
     client = host(at, "client")
     with connect(client, SHARED[4], 8022) as forwarded, connect(host(at, "rs2"), "192.0.2.100", 80) as out:
         assert (ask_connection(forwarded), ask_connection(out)) == ("rs2", "client")
-        at.apply(SITE.partition("edge:")[0] + ONLY_IPV6)
+        at.apply(NETWORKS + SERVICES + ONLY_IPV6)
         assert (ask_connection(forwarded), ask_connection(out)) == ("rs2", "client")
     assert http_counts(client, SHARED[4], 8022, count=1) == {"connection refused": 1}
 
@@ -294,14 +302,15 @@ ONLY_IPV6 = 'edge: {source_nat: [{name: rest6, inside: "fd00::/64", masquerade: 
     ],
 )
 def test_daemon_puts_back_what_somebody_removes(at: Operator, by_hand: str, told: str) -> None:
-    at.write(SITE + ROUTES)
+    """Nothing but what the kernel tells makes this daemon look: there is nobody to check."""
+    at.write(NETWORKS + EDGE + ROUTES)
     daemon = Daemon(at)
     daemon.start()
     try:
-        daemon.await_line("round.changed cause=start")
-        daemon.ask("GET", "/v1/status")
+        daemon.await_line("round.changed cause=.*start")
+        time.sleep(2)  # what the daemon itself changed is heard, too
         at.director.run(by_hand.split())
-        assert told in daemon.await_line(r"drift\.repaired", within_s=10)
+        assert told in daemon.await_line(r"drift\.repaired", within_s=5)
         assert "dev eth0 table 300" in chosen(at, "203.0.113.1")
         assert http_ask(host(at, "client"), GEO[4]).server == "rs1"
     finally:
@@ -321,7 +330,7 @@ def test_rollback_brings_everything_back(at: Operator) -> None:
     at.apply(SITE + ROUTES)
     before = at.snapshot()
     rules = at.director.run(["ip", "rule"]).stdout
-    at.write(SITE.partition("edge:")[0])
+    at.write(NETWORKS + SERVICES)
     at.kernelbal("apply", "--confirm", "60s")
     assert "kernelbal" not in at.director.run(["nft", "list", "ruleset"]).stdout
     at.kernelbal("rollback")
