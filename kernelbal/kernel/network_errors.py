@@ -43,7 +43,7 @@ def _failed(message: str, hint: str = "") -> Meaning:
 
 
 AS_ROOT = "run it as root, for example with sudo"
-NFT_MODULES = "modprobe -a nf_tables nft_masq nf_conntrack"
+NFT_MODULES = "modprobe -a nf_tables nft_masq nft_nat nft_ct nft_fib_inet nf_conntrack"
 
 _GONE = Meaning(Result.ALREADY, "was gone already")
 _NO_DEVICE = _failed("there is no such device", "name an existing device in node.yaml: `ip link` lists them")
