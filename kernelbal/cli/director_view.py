@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernelbal.cli.output import counted
 from kernelbal.model.address import with_port
+from kernelbal.plan.hidden_clients import HINT
 
 if TYPE_CHECKING:
     from kernelbal.model.status import DirectorStatus, ServerStatus, ServiceStatus
@@ -76,6 +77,8 @@ def warnings(status: DirectorStatus) -> list[str]:
         found.append(f"connection counts are old: {age(status.counters_s)}")
     if status.table.warning:
         found.append(status.table.warning)
+    if status.table.hidden_clients:
+        found.append(f"{status.table.hidden_clients}; {HINT}")
     for service in status.virtual_services:
         for server in service.real_servers:
             said = dict.fromkeys(check.warning for check in server.checks if check.warning)

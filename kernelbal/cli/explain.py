@@ -62,7 +62,8 @@ def explain(
 ) -> int:
     """Explain which real server a client gets, and why.
 
-    Follows a new connection through mark, service and scheduler, and its replies back.
+    Follows a new connection through address translation, mark, service and scheduler, and its replies back;
+    for what an inside machine sends, how it leaves.
     Reads the live kernel, and names from the site document where there is one; with --file, the documents
     alone.
     """
@@ -124,10 +125,14 @@ def _parsed_address(text: str, argument: str) -> Address:
 def _with_port(question: Question, view: View) -> Question:
     """Return the question with a port: that of the one service of its address where none was given.
 
+    Of an address that leads to one inside machine, ports do not matter.
+
     Raises:
         typer.BadParameter: there is not just one.
     """
-    if question.port:
+    from kernelbal.plan.explain.translate import whole_address
+
+    if question.port or whole_address(view.nft, question.virtual):
         return question
     ports = sorted(
         {
@@ -156,9 +161,12 @@ def _offline(question: Question, file: Path, node_file: Path | None) -> tuple[Qu
 def _nameless_node(site: Site) -> Node:
     """Return a node whose devices are called like the networks that they lead to."""
     from kernelbal.model.site import Node
+    from kernelbal.plan.edge import leaving
     from kernelbal.plan.networks import network_of
 
     networks = {*site.networks, *(network_of(site, service) for service in site.virtual_services)}
+    networks.update(network for _, network, _ in leaving(site))
+    networks.update(route.network for route in (site.edge.routes if site.edge else ()))
     return Node(name="any", interfaces={name: name for name in networks})
 
 

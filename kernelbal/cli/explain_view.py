@@ -19,7 +19,7 @@ _TITLES = {
     Source.KERNEL: "in the kernel as it is now",
     Source.SITE_FILE: "as a first apply of the site file would make it",
 }
-_COLOURS = {Outcome.FORWARDED: "ok", Outcome.ONE_OF: "ok"}
+_COLOURS = {Outcome.FORWARDED: "ok", Outcome.ONE_OF: "ok", Outcome.TRANSLATED: "ok"}
 
 
 def print_explanation(explanation: Explanation, service: str) -> None:
@@ -99,6 +99,7 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
         "mark": explanation.mark or None,
         "masquerade": explanation.masquerade,
         "real_server": str(key) if key else None,
+        "translated_to": explanation.translated_to or None,
         "certainty": explanation.certainty.value if explanation.certainty else None,
         "steps": [
             {

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kernelbal.realserver.setup import Record
 
 app = typer.Typer(
-    help="Prepare this host as a real server for dsr or tunnel; needs no site file and no daemon.",
+    help="Prepare this host as a real server (dsr, tunnel).",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -140,6 +140,7 @@ def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
     from kernelbal.kernel.boot import total_memory_bytes
     from kernelbal.kernel.modules import table_too_small
     from kernelbal.model.state import DesiredState
+    from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
 
     desired = documents.desired if documents else DesiredState()
     prepared = session.reconciler.prepare(desired)
@@ -147,6 +148,9 @@ def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
     if observed.services:
         observed = replace(observed, counters=session.kernel.read_counters(observed.services))
     connections = sum(c.active + c.inactive for each in observed.counters.values() for c in each.values())
+    own = {address.key.address for address in observed.addresses}
+    clients = session.kernel.count_clients(SAMPLE) if connections else {}
+    hidden = hidden_clients({client: count for client, count in clients.items() if client not in own})
     verdict = table_too_small(observed.connection_table_size, connections, total_memory_bytes())
     return {
         "ipvs_available": observed.ipvs_available,
@@ -160,6 +164,7 @@ def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
             "buckets": observed.connection_table_size,
             "connections": connections,
             "warning": verdict or None,
+            "hidden_clients": hidden or None,
         },
         "changes_pending": len(prepared.plan.actions) if documents else None,
         "draining": len(prepared.ownership.drains),
@@ -213,6 +218,7 @@ def _real_server(
 
 def _print(document: dict[str, Any]) -> None:
     from kernelbal.cli.output import counted, put, warn
+    from kernelbal.plan.hidden_clients import HINT
 
     if not document["ipvs_available"]:
         warn("this kernel has no IPVS, or did not load its module", "modprobe ip_vs")
@@ -225,6 +231,8 @@ def _print(document: dict[str, Any]) -> None:
         put(f"connections {table['connections']}, connection table {table['buckets']} buckets")
     if table["warning"]:
         warn(table["warning"])
+    if table["hidden_clients"]:
+        warn(table["hidden_clients"], HINT)
     pending = document["changes_pending"]
     if pending is not None:
         put(f"{counted(pending, 'change')} pending (kernelbal plan)" if pending else "as the site file wants")

@@ -10,9 +10,11 @@ from typing import Self, cast
 
 from kernelbal.errors import NotSupported
 from kernelbal.kernel.interface import Glance, Progress
+from kernelbal.kernel.ipvs.connections import count_clients
 from kernelbal.kernel.ipvs.table import IpvsTable
 from kernelbal.kernel.modules import IPVS, load_module
 from kernelbal.kernel.network import NetworkDrivers
+from kernelbal.model.address import Address
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
 from kernelbal.model.nft import NftTable
 from kernelbal.model.state import ObservedState
@@ -131,6 +133,10 @@ class LinuxKernel:
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return the counters of the named services that exist."""
         return self.ipvs.read_counters(services)
+
+    def count_clients(self, limit: int) -> dict[Address, int]:
+        """Return how many connections each client has; see `Kernel.count_clients`."""
+        return count_clients(limit)
 
     def perform(self, actions: Sequence[Action], progress: Progress | None = None) -> list[Outcome]:
         """Perform actions in their order; see `Kernel.perform`."""

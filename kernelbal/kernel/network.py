@@ -12,7 +12,7 @@ from kernelbal.kernel.addresses import observe_addresses, perform_addresses
 from kernelbal.kernel.fou import perform_listeners
 from kernelbal.kernel.links import observe_links, perform_links
 from kernelbal.kernel.nftables import Nftables, perform_tables
-from kernelbal.kernel.routes import observe_routes
+from kernelbal.kernel.policy_routing import observe_routing, perform_routing
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.sysctl import perform_sysctls, read_sysctls
 from kernelbal.model.nft import NftTable
@@ -20,13 +20,18 @@ from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    AddRoute,
+    AddRule,
     CloseListener,
     EnsureLink,
     OpenListener,
     Outcome,
     RemoveAddress,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     WriteSysctl,
@@ -76,11 +81,14 @@ class NetworkDrivers:
             KernelError: something cannot be read.
         """
         links = observe_links(self.rtnetlink)
+        routing = observe_routing(self.rtnetlink, links)
         return replace(
             state,
             links=links,
             addresses=observe_addresses(self.rtnetlink, links),
-            routes=observe_routes(self.rtnetlink, links),
+            routes=routing.main,
+            rules=routing.rules,
+            table_routes=routing.routes,
             sysctls=read_sysctls(sysctls),
             nft=self.nftables.observe(),
             foreign_nft=self.nftables.foreign_tables(),
@@ -109,6 +117,9 @@ class NetworkDrivers:
                     return perform_listeners(
                         [a for a in actions if isinstance(a, OpenListener | CloseListener)]
                     )
+                case "routing":
+                    kinds = AddRule | RemoveRule | AddRoute | ReplaceRoute | RemoveRoute
+                    return perform_routing(self.rtnetlink, [a for a in actions if isinstance(a, kinds)])
                 case "table":
                     return perform_tables(self.nftables, [a for a in actions if isinstance(a, ReplaceTable)])
                 case _:
@@ -135,6 +146,8 @@ def _driver_of(action: Action) -> str:
             return "listener"
         case ReplaceTable():
             return "table"
+        case AddRule() | RemoveRule() | AddRoute() | ReplaceRoute() | RemoveRoute():
+            return "routing"
         case WriteSysctl():
             return "sysctl"
         case _:

@@ -14,13 +14,18 @@ from kernelbal.errors import KernelError, NotPermitted, NotSupported
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    AddRoute,
+    AddRule,
     CloseListener,
     EnsureLink,
     OpenListener,
     Outcome,
     RemoveAddress,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     WriteSysctl,
@@ -40,7 +45,7 @@ def _failed(message: str, hint: str = "") -> Meaning:
 
 
 AS_ROOT = "run it as root, for example with sudo"
-NFT_MODULES = "modprobe -a nf_tables nft_masq nf_conntrack"
+NFT_MODULES = "modprobe -a nf_tables nft_masq nft_nat nft_ct nft_fib_inet nf_conntrack"
 
 _GONE = Meaning(Result.ALREADY, "was gone already")
 _NO_DEVICE = _failed("there is no such device", "name an existing device in node.yaml: `ip link` lists them")
@@ -53,6 +58,18 @@ _NO_KIND = _failed("the kernel has no such kind of link", "modprobe ipip, sit, i
 _KEEPS_OTHERS = _failed(
     "other addresses of its network could be lost with it, and /proc/sys is read-only here",
     "set net.ipv4.conf.all.promote_secondaries to 1, then apply again",
+)
+_NO_POLICY_ROUTING = _failed(
+    "the kernel has no policy routing",
+    "use a kernel with CONFIG_IP_MULTIPLE_TABLES and its IPv6 twin",
+)
+_NO_WAY_TO_GATEWAY = _failed(
+    "the gateway cannot be reached by this device",
+    "its subnet must be on the device, which must be up: correct `gateway` or `network` of the edge route",
+)
+_TABLE_TAKEN = _failed(
+    "the table holds such a route of someone else",
+    "name another `table` in the edge route, or remove theirs: `ip route show table all`",
 )
 
 TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
@@ -95,6 +112,22 @@ TABLE: dict[tuple[type[Action] | None, int], Meaning] = {
     ),
     (CloseListener, errno.ENOENT): _GONE,
     (CloseListener, errno.EINVAL): _GONE,
+    (AddRule, errno.EEXIST): Meaning(Result.ALREADY, "was there already"),
+    (AddRule, errno.EOPNOTSUPP): _NO_POLICY_ROUTING,
+    (AddRule, errno.EAFNOSUPPORT): _NO_POLICY_ROUTING,
+    (RemoveRule, errno.ENOENT): _GONE,
+    (AddRoute, errno.EEXIST): _TABLE_TAKEN,
+    **dict.fromkeys(
+        [
+            (kind, number)
+            for kind in (AddRoute, ReplaceRoute)
+            for number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EINVAL)
+        ],
+        _NO_WAY_TO_GATEWAY,
+    ),
+    (AddRoute, errno.ENODEV): _NO_DEVICE,
+    (ReplaceRoute, errno.ENODEV): _NO_DEVICE,
+    (RemoveRoute, errno.ESRCH): _GONE,
     (WriteSysctl, errno.ENOENT): _failed("this kernel has no such sysctl"),
     (WriteSysctl, errno.EACCES): _failed("only root may write it", AS_ROOT),
     (WriteSysctl, errno.EPERM): _failed("only root may write it", AS_ROOT),

@@ -16,6 +16,7 @@ from kernelbal.plan.classifier import (
     protocol_text,
     rule_of,
 )
+from kernelbal.plan.edge_rules import BY_EXPRESSION
 
 Command = dict[str, Any]
 """One command or object of libnftables' JSON."""
@@ -76,7 +77,10 @@ def _part_object(kind: str, text: str) -> object:
     if kind == "inet_service":
         low, dash, high = text.partition("-")
         return {"range": [int(low), int(high)]} if dash else int(low)
-    return text
+    if kind == "ifname":
+        return json.loads(text)
+    address, slash, length = text.partition("/")
+    return {"prefix": {"addr": address, "len": int(length)}} if slash else text
 
 
 def _chain_object(chain: NftChain) -> Command:
@@ -117,7 +121,9 @@ def _take(kind: str, body: Command, sets: list[NftSet], chains: dict[str, NftCha
         chains[body["name"]] = _parse_chain(body)
     elif kind == "rule":
         chain = chains[body["chain"]]
-        chains[chain.name] = chain._replace(rules=(*chain.rules, rule_of(canonical(body["expr"]))))
+        expression = canonical(body["expr"])
+        rule = BY_EXPRESSION.get(expression) or rule_of(expression)
+        chains[chain.name] = chain._replace(rules=(*chain.rules, rule))
     else:
         label = f"{kind} {body.get('name', '')}"
         chains[label] = NftChain(label, "", "", 0, ())
@@ -170,6 +176,8 @@ def _part_text(kind: str, part: object) -> str:
             return port_text(low, low + (1 << (_PORT_BITS - bits)) - 1)
         case "ipv4_addr" | "ipv6_addr", str(address):
             return format_address(parse_address(address))
+        case "ipv4_addr" | "ipv6_addr", {"prefix": {"addr": str(address), "len": int(bits)}}:
+            return f"{format_address(parse_address(address))}/{bits}"
         case _:
             return canonical(part)
 

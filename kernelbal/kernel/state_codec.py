@@ -23,6 +23,7 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, LinkState, Sysctl
 from kernelbal.model.nft import NftChain, NftRule, NftSet, NftTable
+from kernelbal.model.policy_route import NextHop, Rule, TableRouteKey
 from kernelbal.model.state import DesiredState, Drain, DrainKey, Ownership, ServicePolicy
 
 SCHEMA: Final = 1
@@ -120,6 +121,8 @@ def encode_snapshot(snapshot: Snapshot) -> str:
             "sysctls": [sysctl[:6] for sysctl in state.sysctls],
             "nft": [state.nft.sets, state.nft.chains],
             "timeouts": state.timeouts,
+            "rules": [_rule_row(rule) for rule in sorted(state.rules)],
+            "table_routes": [_route_row(*route) for route in sorted(state.table_routes.items())],
         }
     )
 
@@ -152,6 +155,8 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
         ),
         nft=_nft(document["nft"]),
         timeouts=_timeouts(document["timeouts"]),
+        rules=frozenset(map(_rule, _rows(document["rules"]))),
+        table_routes=dict(map(_route, _rows(document["table_routes"]))),
     )
     adopted = frozenset(map(_service, _rows(document["adopted"])))
     return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]), adopted)
@@ -228,6 +233,34 @@ def _address_row(key: AddressKey) -> Row:
 def _address(row: Row) -> AddressKey:
     device, address, prefix = row
     return AddressKey(_text(device), _packed(address), _number(prefix))
+
+
+def _rule_row(rule: Rule) -> Row:
+    return [value.hex() if isinstance(value, bytes) else value for value in rule]
+
+
+def _rule(row: Row) -> Rule:
+    family, priority, table, source, source_bits, destination, destination_bits = row
+    return Rule(
+        _number(family),
+        _number(priority),
+        _number(table),
+        _packed(source),
+        _number(source_bits),
+        _packed(destination),
+        _number(destination_bits),
+    )
+
+
+def _route_row(key: TableRouteKey, hop: NextHop) -> Row:
+    gateway = hop.gateway.hex() if hop.gateway is not None else None
+    return [key.table, key.destination.hex(), key.prefix, gateway, hop.device]
+
+
+def _route(row: Row) -> tuple[TableRouteKey, NextHop]:
+    table, destination, prefix, gateway, device = row
+    key = TableRouteKey(_number(table), _packed(destination), _number(prefix))
+    return key, NextHop(None if gateway is None else _packed(gateway), _text(device))
 
 
 def _packed(text: str) -> Address:

@@ -1,7 +1,8 @@
-"""Being told that links, addresses or nftables changed (rtnetlink(7), `linux/netfilter/nfnetlink.h`).
+"""Being told what others change in the network (rtnetlink(7), `linux/netfilter/nfnetlink.h`).
 
-The messages themselves are not looked into: what is true is read afterwards, in one piece. IPVS tells nobody
-about its changes; its table has to be read again and again.
+Links, addresses, routing rules, routes of ours, nftables. What is true is read afterwards, in one piece; the
+messages themselves are not looked into, but for whose route it is that changed: a router that speaks BGP
+changes thousands of them. IPVS tells nobody about its changes; its table has to be read again and again.
 """
 
 from __future__ import annotations
@@ -9,24 +10,46 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import struct
 from enum import IntFlag
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from kernelbal.kernel.netlink import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK
+from kernelbal.model.policy_route import PROTOCOL_KERNELBAL
 
 NETLINK_NETFILTER: Final = 12
 NETLINK_ADD_MEMBERSHIP: Final = 1
 RTNLGRP_LINK: Final = 1
 RTNLGRP_IPV4_IFADDR: Final = 5
+RTNLGRP_IPV4_ROUTE: Final = 7
+RTNLGRP_IPV4_RULE: Final = 8
 RTNLGRP_IPV6_IFADDR: Final = 9
+RTNLGRP_IPV6_ROUTE: Final = 11
+RTNLGRP_IPV6_RULE: Final = 19
 NFNLGRP_NFTABLES: Final = 7
 
 GROUPS: Final = (
-    (NETLINK_ROUTE, (RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR)),
+    (
+        NETLINK_ROUTE,
+        (
+            RTNLGRP_LINK,
+            RTNLGRP_IPV4_IFADDR,
+            RTNLGRP_IPV6_IFADDR,
+            RTNLGRP_IPV4_RULE,
+            RTNLGRP_IPV6_RULE,
+            RTNLGRP_IPV4_ROUTE,
+            RTNLGRP_IPV6_ROUTE,
+        ),
+    ),
     (NETLINK_NETFILTER, (NFNLGRP_NFTABLES,)),
 )
 RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
+ROUTE_MESSAGES: Final = (24, 25)
+"""`RTM_NEWROUTE` and `RTM_DELROUTE`."""
+_TYPE: Final = struct.Struct("=4xH")
+_PROTOCOL_AT: Final = 21
+"""Where a message about a route has its protocol: behind the header, the sixth byte of `struct rtmsg`."""
 _RECEIVE_BYTES: Final = 8192
 """A longer message is cut off; nobody reads it."""
 MESSAGES_PER_READ: Final = 1000
@@ -78,7 +101,7 @@ class Subscription:
         heard = Notice.NOTHING
         for _ in range(MESSAGES_PER_READ):
             try:
-                self._sock.recv(_RECEIVE_BYTES)
+                message = self._sock.recv(_RECEIVE_BYTES)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -86,8 +109,15 @@ class Subscription:
                     raise
                 heard |= Notice.LOST
             else:
-                heard |= Notice.CHANGED
+                heard |= Notice.NOTHING if foreign_route(message) else Notice.CHANGED
         return heard
+
+
+def foreign_route(message: bytes) -> bool:
+    """Return whether a message is about a route that is not ours."""
+    if len(message) <= _PROTOCOL_AT or _TYPE.unpack_from(message)[0] not in ROUTE_MESSAGES:
+        return False
+    return message[_PROTOCOL_AT] != PROTOCOL_KERNELBAL
 
 
 class KernelWatch:

@@ -14,6 +14,7 @@ from pydantic import FailFast, Field
 from kernelbal.model.address import Address
 from kernelbal.model.check import Adaptive, Check, CheckSetting
 from kernelbal.model.daemon import ApiSettings, Hook
+from kernelbal.model.edge import Edge
 from kernelbal.model.fields import (
     Device,
     Duration,
@@ -293,6 +294,7 @@ class Site(Model):
     virtual_services: Annotated[tuple[VirtualService, ...], FailFast()] = Field(
         (), description="Virtual services."
     )
+    edge: Edge | None = Field(None, description="Address translation and policy routes of a router host.")
 
 
 class Node(Model):

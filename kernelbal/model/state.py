@@ -16,6 +16,7 @@ from kernelbal.model.network import (
     Sysctl,
 )
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.policy_route import Rule, TableRoutes
 
 
 class ServicePolicy(NamedTuple):
@@ -43,6 +44,8 @@ class DesiredState:
     sysctls: tuple[Sysctl, ...] = ()
     nft: NftTable = EMPTY_TABLE
     timeouts: Timeouts | None = None
+    rules: frozenset[Rule] = frozenset()
+    table_routes: TableRoutes = field(default_factory=dict)
 
     @property
     def sysctl_paths(self) -> frozenset[str]:
@@ -58,6 +61,8 @@ class ObservedState:
         sysctls: value by path for the paths that were asked for; None when the kernel has no such sysctl.
         nft: our table, or None when it does not exist.
         foreign_nft: names of other tables, such as `ip filter`.
+        rules: routing rules of ours.
+        table_routes: routes of ours in other tables than the main one.
         connection_table_size: buckets of the IPVS connection table; 0 when IPVS is not loaded.
         ipvs_available: False when the running kernel has no IPVS (yet).
     """
@@ -73,6 +78,8 @@ class ObservedState:
     timeouts: Timeouts | None = None
     connection_table_size: int = 0
     ipvs_available: bool = True
+    rules: frozenset[Rule] = frozenset()
+    table_routes: TableRoutes = field(default_factory=dict)
 
 
 class DrainKey(NamedTuple):

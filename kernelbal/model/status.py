@@ -137,6 +137,9 @@ class TableStatus(Part):
     buckets: int
     connections: int
     warning: str
+    hidden_clients: str = Field(
+        "", description="That something in front hides the clients' addresses; empty when nothing does."
+    )
 
 
 class DirectorStatus(Part):

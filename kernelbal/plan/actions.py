@@ -23,6 +23,7 @@ from kernelbal.model.network import (
     LinkState,
 )
 from kernelbal.model.nft import NftTable
+from kernelbal.model.policy_route import NextHop, Rule, TableRouteKey
 
 
 class Phase(IntEnum):
@@ -31,7 +32,8 @@ class Phase(IntEnum):
     Firewall marks change after the services that they lead to exist, and before the ones that they led to
     go: a service that moves between address and mark never leaves a new connection without an answer.
     For the same reason weights fall to 0 with `QUIESCE`, and an address that changes its device or prefix
-    leaves its old place with `ADD_ADDRESSES`.
+    leaves its old place with `ADD_ADDRESSES`. A routing rule comes after the table that it leads to, and goes
+    before it; both need the addresses through which gateways are reached.
     """
 
     REMOVE_ADDRESSES = 0
@@ -41,12 +43,16 @@ class Phase(IntEnum):
     DESTINATIONS = 4
     NFTABLES = 5
     ADD_ADDRESSES = 6
-    QUIESCE = 7
-    REMOVE_DESTINATIONS = 8
-    REMOVE_SERVICES = 9
-    RELEASE_NFTABLES = 10
-    RELEASE_SYSCTLS = 11
-    RELEASE_LINKS = 12
+    ADD_ROUTES = 7
+    ADD_RULES = 8
+    REMOVE_RULES = 9
+    REMOVE_ROUTES = 10
+    QUIESCE = 11
+    REMOVE_DESTINATIONS = 12
+    REMOVE_SERVICES = 13
+    RELEASE_NFTABLES = 14
+    RELEASE_SYSCTLS = 15
+    RELEASE_LINKS = 16
 
 
 class AddService(NamedTuple):
@@ -176,6 +182,39 @@ class ReplaceTable(NamedTuple):
     table: NftTable
 
 
+class AddRule(NamedTuple):
+    """Add a routing rule."""
+
+    rule: Rule
+
+
+class RemoveRule(NamedTuple):
+    """Remove a routing rule of ours."""
+
+    rule: Rule
+
+
+class AddRoute(NamedTuple):
+    """Add a route to a table of its own."""
+
+    key: TableRouteKey
+    hop: NextHop
+
+
+class ReplaceRoute(NamedTuple):
+    """Let a route of ours lead elsewhere, in place."""
+
+    key: TableRouteKey
+    old: NextHop
+    hop: NextHop
+
+
+class RemoveRoute(NamedTuple):
+    """Remove a route of ours from a table of its own."""
+
+    key: TableRouteKey
+
+
 Action = (
     AddService
     | EditService
@@ -194,6 +233,11 @@ Action = (
     | CloseListener
     | WriteSysctl
     | ReplaceTable
+    | AddRule
+    | RemoveRule
+    | AddRoute
+    | ReplaceRoute
+    | RemoveRoute
 )
 
 IpvsAction = (

@@ -21,6 +21,8 @@ from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     CloseListener,
     EditDestination,
@@ -31,8 +33,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     SetTimeouts,
     WriteSysctl,
@@ -59,6 +64,11 @@ _SIGNS: Mapping[type[Action], str] = {
     **dict.fromkeys((EditService, EditDestination, QuiesceDestination), "~"),
     **dict.fromkeys((SetTimeouts, ReplaceAddress, WriteSysctl), "~"),
     **dict.fromkeys((RemoveService, RemoveDestination, RemoveAddress, RemoveLink, CloseListener), "-"),
+    AddRule: "+",
+    AddRoute: "+",
+    ReplaceRoute: "~",
+    RemoveRule: "-",
+    RemoveRoute: "-",
 }
 """The signs of all kinds of actions but `ReplaceTable`, whose sign depends on its contents."""
 
@@ -122,6 +132,22 @@ def _describe_network(action: Action) -> Line:
         case ReplaceTable(old, table):
             sign = "-" if table.empty else "~" if old else "+"
             return Line(sign, f"nftables table {table.title}")
+        case _:
+            return _describe_routing(action)
+
+
+def _describe_routing(action: Action) -> Line:
+    match action:
+        case AddRule(rule):
+            return Line("+", f"rule {rule}")
+        case RemoveRule(rule):
+            return Line("-", f"rule {rule}")
+        case AddRoute(key, hop):
+            return Line("+", f"route {key} {hop}")
+        case ReplaceRoute(key, old, hop):
+            return Line("~", f"route {key} {old} -> {hop}")
+        case RemoveRoute(key):
+            return Line("-", f"route {key}")
         case _:
             raise AssertionError(action)
 

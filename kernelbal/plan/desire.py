@@ -23,10 +23,12 @@ from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, Virtua
 from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.edge import edge_addresses, edge_sysctls, edge_table, merged
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.overlaid import overlay_services, wants_sorry, withdrawn_addresses
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
+from kernelbal.plan.policy_routes import policy_routes
 from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
 
 SORRY_WEIGHT = 1
@@ -46,11 +48,14 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
         PlanRefused: `node.yaml` does not name the device of a network that the site uses.
     """
     marks = assign_marks(site)
+    rules, table_routes = policy_routes(site, node)
     state = DesiredState(
         addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
         sysctls=_sysctls(site, node, overlay.paths),
-        nft=_classifier(site, marks),
+        nft=merged(_classifier(site, marks), edge_table(site, node)),
         timeouts=_timeouts(site),
+        rules=rules,
+        table_routes=table_routes,
     )
     modes = overlay.services
     for service in site.virtual_services:
@@ -156,6 +161,7 @@ def _addresses(site: Site, node: Node, withdrawn: set[bytes]) -> dict[AddressKey
         device = device_of(node, network_of(site, service), f"virtual service `{service.name}`")
         key = AddressKey(device, address, host_prefix(address))
         addresses[key] = _address_attributes(address)
+    addresses.update((key, _address_attributes(key.address)) for key in edge_addresses(site, node, present))
     return addresses
 
 
@@ -167,16 +173,17 @@ def _address_attributes(address: Address) -> AddressAttributes:
 
 def _sysctls(site: Site, node: Node, paths: tuple[PathCheck, ...]) -> tuple[Sysctl, ...]:
     services = site.virtual_services
+    edge = edge_sysctls(site, node)
     if not services:
-        return ()
-    wanted = {sysctl.path: sysctl for sysctl in ipvs_sysctls(site.kernel.sysctls)}
+        return edge
+    wanted = {sysctl.path: sysctl for sysctl in (*edge, *ipvs_sysctls(site.kernel.sysctls))}
     translated = {family_of(Address(service.address)) for service in services if _translates(service)}
     wanted.update({FORWARDING[family].path: FORWARDING[family] for family in sorted(translated)})
     if AF_INET in translated:
         devices = frozenset(node.interfaces.values())
         wanted.update({sysctl.path: sysctl for sysctl in no_redirects(devices)})
     if any(service.one_armed for service in services):
-        tracking = connection_tracking(int(site.kernel.timeouts.tcp))
+        tracking = connection_tracking(int(site.kernel.timeouts.tcp), edge=site.edge is not None)
         wanted.update({sysctl.path: sysctl for sysctl in tracking})
     wanted.update({sysctl.path: sysctl for sysctl in sysctls_of_paths(site, node, paths)})
     return tuple(wanted.values())

@@ -18,12 +18,14 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressKey
-from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.nft import EMPTY_TABLE, NftChain, NftTable
 from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -33,8 +35,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     SetTimeouts,
     WriteSysctl,
@@ -66,6 +71,7 @@ def make_plan(
     planner.sysctls()
     planner.nftables()
     planner.addresses()
+    planner.routing()
     return planner.result()
 
 
@@ -152,8 +158,25 @@ class _Planner:
         if have is not None and self._draining:
             want = _with_nat_of(have, want)
         if (have or EMPTY_TABLE) != want or (have is not None and want.empty):
-            phase = Phase.NFTABLES if self.desired.services else Phase.RELEASE_NFTABLES
+            needed = self.desired.services or not self.desired.nft.empty
+            phase = Phase.NFTABLES if needed else Phase.RELEASE_NFTABLES
             self.phases[phase].append(ReplaceTable(have, want))
+
+    def routing(self) -> None:
+        """Rules and routes of policy routing; ours bear their mark in the kernel."""
+        have, want = self.observed, self.desired
+        for key, hop in want.table_routes.items():
+            old = have.table_routes.get(key)
+            if old is None:
+                self.phases[Phase.ADD_ROUTES].append(AddRoute(key, hop))
+            elif old != hop:
+                self.phases[Phase.ADD_ROUTES].append(ReplaceRoute(key, old, hop))
+        self.phases[Phase.ADD_RULES].extend(map(AddRule, sorted(want.rules - have.rules)))
+        if self._draining:
+            return
+        self.phases[Phase.REMOVE_RULES].extend(map(RemoveRule, sorted(have.rules - want.rules)))
+        gone = sorted(have.table_routes.keys() - want.table_routes.keys())
+        self.phases[Phase.REMOVE_ROUTES].extend(map(RemoveRoute, gone))
 
     @property
     def _draining(self) -> bool:
@@ -294,15 +317,19 @@ class _Planner:
         )
 
 
+def nat_chains(table: NftTable) -> tuple[NftChain, ...]:
+    """Return the chains that translate addresses."""
+    return tuple(chain for chain in table.chains if chain.kind == "nat")
+
+
 def _with_nat_of(have: NftTable, want: NftTable) -> NftTable:
     """Return `want` with the NAT chains of `have`, and the sets that these may look into.
 
-    The kernel translates packets of an established connection only as long as a NAT chain is registered
-    (`nf_nat_unregister_fn`); rules decide about new connections alone.
+    The kernel translates packets of an established connection only as long as a NAT chain is registered,
+    whichever (`nf_nat_unregister_fn`); rules decide about new connections alone.
     """
-    names = {chain.name for chain in want.chains}
-    chains = tuple(chain for chain in have.chains if chain.kind == "nat" and chain.name not in names)
-    if not chains:
+    chains = nat_chains(have)
+    if not chains or nat_chains(want):
         return want
     known = {each.name for each in want.sets}
     rules = "".join(rule.expression for chain in chains for rule in chain.rules)

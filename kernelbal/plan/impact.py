@@ -15,7 +15,10 @@ from kernelbal.plan.actions import (
     ReplaceTable,
     SetTimeouts,
 )
+from kernelbal.plan.classifier import MASQUERADE_RULE
+from kernelbal.plan.diff import nat_chains
 from kernelbal.plan.drain import NO_CONNECTIONS, open_connections
+from kernelbal.plan.edge_rules import BY_EXPRESSION
 
 
 def impact(action: Action, counters: CounterTable) -> str:
@@ -46,12 +49,14 @@ def impact(action: Action, counters: CounterTable) -> str:
 
 def _replace_table(old: NftTable | None, table: NftTable) -> str:
     """Without a NAT chain the kernel stops to translate what is established (`nf_nat_unregister_fn`)."""
-    lost = _nat_chains(old or EMPTY_TABLE) - _nat_chains(table)
-    return "one-armed connections that are still open would be cut" if lost else ""
-
-
-def _nat_chains(table: NftTable) -> set[str]:
-    return {chain.name for chain in table.chains if chain.kind == "nat"}
+    lost = nat_chains(old or EMPTY_TABLE)
+    if not lost or nat_chains(table):
+        return ""
+    rules = {rule.expression for chain in lost for rule in chain.rules}
+    translated = "translated" if not rules.isdisjoint(BY_EXPRESSION) else ""
+    one_armed = "one-armed" if MASQUERADE_RULE.expression in rules else ""
+    kinds = " and ".join(filter(None, (one_armed, translated)))
+    return f"{kinds} connections that are still open would be cut".lstrip()
 
 
 def _cut(connections: int) -> str:

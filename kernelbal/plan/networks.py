@@ -11,10 +11,15 @@ DEFAULT_NETWORK = "outside"
 
 def network_of(site: Site, service: VirtualService) -> str:
     """Return the name of the network that carries the service's address."""
-    if service.network is not None:
-        return service.network
+    return carrier_of(site, service.address, service.network)
+
+
+def carrier_of(site: Site, address: bytes | None, named: str | None) -> str:
+    """Return the name of the network that carries an address: the one that is named, else by its subnet."""
+    if named is not None:
+        return named
     for name, network in site.networks.items():
-        if any(shared.contains(service.address) for shared in network.shared_addresses):
+        if address is not None and any(shared.contains(address) for shared in network.shared_addresses):
             return name
     return DEFAULT_NETWORK
 

@@ -94,16 +94,27 @@ FORWARDING = {
 }
 """What a site with NAT services needs, by their family: an IPv6 router no longer takes routes from others."""
 
+EDGE_FORWARDING = {
+    AF_INET: Sysctl("net/ipv4/ip_forward", "1", "The director routes what it translates at the edge."),
+    AF_INET6: Sysctl(
+        "net/ipv6/conf/all/forwarding", "1", "The director routes what it translates at the edge."
+    ),
+}
+"""What a router host needs, by family of what it translates."""
+
+EDGE_IDLE_S = 7440
+"""How long a translator remembers an idle TCP connection, at least: 2 hours 4 minutes (RFC 5382, REQ-5)."""
 IDLE_S = 900
 """How long connection tracking remembers an idle TCP connection, at least."""
 
 
-def connection_tracking(tcp_s: int) -> tuple[Sysctl, ...]:
+def connection_tracking(tcp_s: int, *, edge: bool = False) -> tuple[Sysctl, ...]:
     """Return what a one-armed service needs.
 
     Args:
         tcp_s: how long IPVS remembers an idle TCP connection. Connection tracking must not forget it earlier:
             it would choose another port for the rest of the connection.
+        edge: whether it tracks connections of other machines, too, which IPVS knows nothing of.
     """
     return (
         Sysctl(
@@ -113,7 +124,7 @@ def connection_tracking(tcp_s: int) -> tuple[Sysctl, ...]:
         ),
         Sysctl(
             "net/netfilter/nf_conntrack_tcp_timeout_established",
-            str(max(IDLE_S, tcp_s)),
+            str(max(EDGE_IDLE_S if edge else IDLE_S, tcp_s)),
             "The default of five days fills the connection tracking table; as long as IPVS is enough.",
             optional=True,
         ),

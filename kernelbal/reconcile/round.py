@@ -197,6 +197,8 @@ def owned_state(
         ),
         nft=observed.nft or EMPTY_TABLE,
         timeouts=observed.timeouts if ownership.timeouts is not None else None,
+        rules=observed.rules,
+        table_routes=observed.table_routes,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel.interface import Glance
-from kernelbal.model.address import AF_INET, AF_INET6, family_of
+from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of
 from kernelbal.model.ipvs import (
     CounterTable,
     DestinationCounters,
@@ -22,11 +22,14 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressKey, Link, LinkState, ObservedAddress, Route
 from kernelbal.model.nft import NftTable
+from kernelbal.model.policy_route import Rule, TableRoutes
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -36,8 +39,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     SetTimeouts,
@@ -65,6 +71,9 @@ class FakeKernel:
     nft: NftTable | None = None
     foreign_nft: tuple[str, ...] = ()
     timeouts: Timeouts = KERNEL_TIMEOUTS
+    rules: set[Rule] = field(default_factory=set)
+    table_routes: TableRoutes = field(default_factory=dict)
+    clients: dict[Address, int] = field(default_factory=dict)
     refuse: Callable[[Action], int] = lambda _: 0
     performed: list[Action] = field(default_factory=list)
 
@@ -86,6 +95,8 @@ class FakeKernel:
             foreign_nft=self.foreign_nft,
             timeouts=self.timeouts,
             connection_table_size=4096,
+            rules=frozenset(self.rules),
+            table_routes=dict(self.table_routes),
         )
 
     def read_services(self) -> ServiceTable:
@@ -100,6 +111,10 @@ class FakeKernel:
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return copies of the counters."""
         return {key: dict(self.counters[key]) for key in services if key in self.counters}
+
+    def count_clients(self, limit: int) -> dict[Address, int]:
+        """Return what the test gave; it is never too much."""
+        return dict(self.clients)
 
     def perform(
         self, actions: Sequence[Action], progress: Callable[[int, int], None] | None = None
@@ -200,6 +215,28 @@ class FakeKernel:
             case ReplaceTable():
                 self.nft = None if action.table.empty else action.table
             case _:
+                return self._routing(action)
+        return 0
+
+    def _routing(self, action: Action) -> int:
+        match action:
+            case AddRule(rule):
+                if rule in self.rules:
+                    return errno.EEXIST
+                self.rules.add(rule)
+            case RemoveRule(rule):
+                if rule not in self.rules:
+                    return errno.ENOENT
+                self.rules.remove(rule)
+            case AddRoute() | ReplaceRoute():
+                if action.hop.device not in self.links:
+                    return errno.ENODEV
+                if isinstance(action, AddRoute) and action.key in self.table_routes:
+                    return errno.EEXIST
+                self.table_routes[action.key] = action.hop
+            case RemoveRoute(key):
+                return 0 if self.table_routes.pop(key, None) else errno.ESRCH
+            case _:
                 raise AssertionError(action)
         return 0
 
@@ -245,9 +282,16 @@ def _outcome(action: Action, error: int, already: bool) -> Outcome:
     if not error or (already and error == errno.EEXIST):
         return Outcome(action, Result.ALREADY if already else Result.DONE)
     removing = isinstance(
-        action, RemoveService | RemoveDestination | QuiesceDestination | RemoveAddress | RemoveLink
+        action,
+        RemoveService
+        | RemoveDestination
+        | QuiesceDestination
+        | RemoveAddress
+        | RemoveLink
+        | RemoveRule
+        | RemoveRoute,
     )
-    adding = isinstance(action, AddService | AddDestination)
+    adding = isinstance(action, AddService | AddDestination | AddRule)
     if (removing and error in _GONE) or (adding and error == errno.EEXIST):
         return Outcome(action, Result.ALREADY, error)
     return Outcome(action, Result.FAILED, error, f"refused with errno {error}")

@@ -10,6 +10,7 @@ from kernelbal.errors import KernelError
 from kernelbal.kernel.interface import Kernel
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.lab.linuxns import create_namespace, delete_namespace, inside
+from kernelbal.model.address import parse_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     Forwarding,
@@ -22,11 +23,14 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, Link, LinkState
 from kernelbal.model.nft import EMPTY_TABLE
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.state import DesiredState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -35,8 +39,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     SetTimeouts,
@@ -109,6 +116,11 @@ VIP, VIP6 = place(DEVICE, "192.0.2.10"), place(DEVICE, "2001:db8::10")
 VIP_SUBNET, VIP6_SUBNET = place(DEVICE, "192.0.2.10", 24), place(DEVICE, "2001:db8::10", 64)
 NEIGHBOUR = place(DEVICE, "10.0.0.2", 24)
 TABLE = build_table({(VIP.address, 6, 80, 90): 7, (VIP6.address, 17, 53, 53): 8}, frozenset({8}))
+GATEWAY, GATEWAY6 = parse_address("10.0.0.254"), parse_address("fd00::254")
+TABLE_ROUTE, TABLE_ROUTE6 = TableRouteKey(19300, ANYWHERE[2], 0), TableRouteKey(100, ANYWHERE[10], 0)
+HOP, HOP6, ON_LINK = NextHop(GATEWAY, DEVICE), NextHop(GATEWAY6, DEVICE), NextHop(None, DEVICE)
+RULE = Rule(2, 500, 19300, parse_address("10.0.0.11"), 32, parse_address("198.51.100.0"), 24)
+RULE6 = Rule(10, 19200, 100, parse_address("fd00::11"), 128, ANYWHERE[10], 0)
 DONE, ALREADY, FAILED = Result.DONE, Result.ALREADY, Result.FAILED
 
 CASES = (
@@ -150,6 +162,20 @@ CASES = (
     Case(WriteSysctl(FORWARD, "0", "1", "Routes."), (), DONE),
     Case(WriteSysctl(FORWARD, "0", "0", "Routes."), (), ALREADY),
     Case(WriteSysctl("net/ipv4/no_such", "", "1", "None."), (), FAILED, errno.ENOENT),
+    Case(AddRoute(TABLE_ROUTE, HOP), (), DONE),
+    Case(AddRoute(TABLE_ROUTE, HOP), (AddRoute(TABLE_ROUTE, HOP),), FAILED, errno.EEXIST),
+    Case(AddRoute(TABLE_ROUTE, HOP._replace(device="nowhere")), (), FAILED, errno.ENODEV),
+    Case(AddRoute(TABLE_ROUTE6, HOP6), (), DONE),
+    Case(ReplaceRoute(TABLE_ROUTE, HOP, ON_LINK), (AddRoute(TABLE_ROUTE, HOP),), DONE),
+    Case(RemoveRoute(TABLE_ROUTE), (AddRoute(TABLE_ROUTE, HOP),), DONE),
+    Case(RemoveRoute(TABLE_ROUTE), (), ALREADY, errno.ESRCH),
+    Case(RemoveRoute(TABLE_ROUTE6), (), ALREADY, errno.ESRCH),
+    Case(AddRule(RULE), (), DONE),
+    Case(AddRule(RULE), (AddRule(RULE),), ALREADY, errno.EEXIST),
+    Case(AddRule(RULE6), (), DONE),
+    Case(RemoveRule(RULE), (AddRule(RULE),), DONE),
+    Case(RemoveRule(RULE), (), ALREADY, errno.ENOENT),
+    Case(RemoveRule(RULE6), (), ALREADY, errno.ENOENT),
     Case(ReplaceTable(None, TABLE), (), DONE),
     Case(ReplaceTable(TABLE, TABLE), (ReplaceTable(None, TABLE),), DONE),
     Case(ReplaceTable(TABLE, EMPTY_TABLE), (ReplaceTable(None, TABLE),), DONE),
@@ -292,6 +318,18 @@ def test_table_reads_back_as_it_was_written(kernel: Kernel) -> None:
     assert kernel.observe().nft is None
 
 
+def test_policy_routes_read_back_as_they_were_added(kernel: Kernel) -> None:
+    routes = {TABLE_ROUTE: HOP, TABLE_ROUTE6: HOP6, TableRouteKey(9, VIP.address, 32): ON_LINK}
+    kernel.perform([*(AddRoute(*route) for route in routes.items()), AddRule(RULE), AddRule(RULE6)])
+    observed = kernel.observe()
+    assert (observed.table_routes, observed.rules) == (routes, {RULE, RULE6})
+    kernel.perform([ReplaceRoute(TABLE_ROUTE, HOP, ON_LINK), RemoveRule(RULE6), RemoveRoute(TABLE_ROUTE6)])
+    del routes[TABLE_ROUTE6]
+    observed = kernel.observe()
+    assert observed.table_routes == {**routes, TABLE_ROUTE: ON_LINK}
+    assert observed.rules == {RULE}
+
+
 # --- whole sites ---
 
 SITE = """
@@ -317,8 +355,29 @@ virtual_services:
   - {name: dns, address: 192.0.2.11, protocol: udp, ports: 53, one_packet: true, forwarding: dsr,
      real_servers: [{address: 10.0.0.11}]}
 kernel: {timeouts: {tcp: 5m}}
+edge:
+  one_to_one:
+    - {name: a, outside: 192.0.2.51, inside: 10.0.0.21}
+    - {name: b, outside: "2001:db8::51", inside: "fd00::21"}
+  forward:
+    - {name: a, outside: 192.0.2.10, ports: 2222, inside: 10.0.0.22, inside_port: 22}
+    - {name: b, outside: 192.0.2.10, protocol: udp, ports: [53, 1024-2047, 5000-5010], inside: 10.0.0.22}
+    - {name: c, outside: "2001:db8::10", ports: all, protocol: sctp, inside: "fd00::22"}
+  source_nat:
+    - {name: a, inside: 10.0.0.128/25, outside: 192.0.2.10}
+    - {name: b, inside: 10.0.0.0/8, masquerade: true}
+    - {name: c, inside: 0.0.0.0/0, outside: 192.0.2.53}
+    - {name: d, inside: "fd00::/16", masquerade: true}
+  routes:
+    - {name: a, source: 10.0.0.21, destination: 198.51.100.0/24, gateway: 192.0.2.254}
+    - {name: b, destination: "2001:db8:9::/48", gateway: "2001:db8::254", table: 77, priority: 500}
 """
-LATER = SITE.replace("port_following: true", "port_following: false").replace("192.0.2.11", "192.0.2.12")
+LATER = (
+    SITE.replace("port_following: true", "port_following: false")
+    .replace("192.0.2.11", "192.0.2.12")
+    .replace("inside: 10.0.0.22", "inside: 10.0.0.23")
+    .replace("gateway: 192.0.2.254", "gateway: 192.0.2.253")
+)
 
 
 def _desired(text: str) -> DesiredState:
@@ -342,6 +401,7 @@ def test_site_comes_changes_and_goes_without_a_trace(kernel: Kernel) -> None:
     after = kernel.observe(paths)
     assert (after.services, after.nft, after.timeouts) == ({}, before.nft, before.timeouts)
     assert after.sysctls == before.sysctls
+    assert (after.rules, after.table_routes) == (frozenset(), {})
     assert not any(address.ours for address in after.addresses)
 
 

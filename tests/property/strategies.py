@@ -102,6 +102,47 @@ _SLOTS = st.tuples(
 _SLOT_LISTS = st.lists(_SLOTS, unique=True, min_size=1, max_size=4)
 
 
+ONE_TO_ONE = (
+    {"name": "a", "outside": "192.0.2.51", "inside": "10.0.0.51"},
+    {"name": "b", "outside": "2001:db8::51", "inside": "fd00::51"},
+)
+FORWARDS = (
+    {"name": "a", "outside": "192.0.2.10", "ports": 2222, "inside": "10.0.0.52", "inside_port": 22},
+    {
+        "name": "b",
+        "outside": "2001:db8::52",
+        "protocol": "udp",
+        "ports": [53, "1000-1010"],
+        "inside": "fd00::52",
+    },
+)
+SOURCES = (
+    {"name": "a", "inside": "10.0.0.0/25", "outside": "192.0.2.53"},
+    {"name": "b", "inside": "10.0.0.0/8", "masquerade": True},
+    {"name": "c", "inside": "fd00::/16", "masquerade": True},
+)
+ROUTES = (
+    {"name": "a", "source": "10.0.0.51", "gateway": "192.0.2.254"},
+    {"name": "b", "source": "10.0.0.52", "gateway": "192.0.2.253", "table": 300},
+    {"name": "c", "destination": "2001:db8:9::/48", "network": "inside", "priority": 500},
+)
+
+
+def _some(entries: tuple[dict[str, Any], ...]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(st.sampled_from(entries), unique_by=lambda entry: entry["name"], max_size=len(entries))
+
+
+EDGES = st.none() | st.fixed_dictionaries(
+    {
+        "one_to_one": _some(ONE_TO_ONE),
+        "forward": _some(FORWARDS),
+        "source_nat": _some(SOURCES),
+        "hairpin": st.booleans(),
+        "routes": _some(ROUTES),
+    }
+)
+
+
 @st.composite
 def sites(draw: st.DrawFn, slots: list[tuple[str, str, int]] | None = None) -> Site:
     """Return a site without overlapping services, at most one in each of the slots."""
@@ -114,6 +155,7 @@ def sites(draw: st.DrawFn, slots: list[tuple[str, str, int]] | None = None) -> S
                 "inside": {"shared_addresses": ["10.0.0.1/24"]},
             },
             "kernel": {"timeouts": {"tcp": draw(st.sampled_from(["900s", "300s"]))}},
+            "edge": draw(EDGES),
             "virtual_services": [draw(virtual_services(slot)) for slot in chosen],
         }
     )
@@ -234,6 +276,8 @@ def image(kernel: FakeKernel) -> tuple[object, ...]:
         state.nft,
         state.foreign_nft,
         state.timeouts,
+        state.rules,
+        state.table_routes,
     )
 
 
@@ -256,7 +300,7 @@ def mark_of(table: NftTable | None, flow: Flow) -> int:
     """Return the mark that a table gives to the packets of a flow, 0 for none."""
     address, protocol, port = flow
     hooks = {chain.hook for chain in table.chains} if table else set()
-    elements = [e for each in table.sets if each.value_type for e in each.elements] if table else []
+    elements = [e for each in table.sets if each.value_type == "mark" for e in each.elements] if table else []
     for text, name, ports, mark in elements if "prerouting" in hooks else ():
         low, _, high = ports.partition("-")
         same = parse_address(text) == address and Protocol[name.upper()] == protocol

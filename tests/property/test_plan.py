@@ -56,6 +56,7 @@ def _is_as_wanted(kernel: FakeKernel, desired: DesiredState) -> None:
     }
     assert kernel.nft == (None if desired.nft.empty else desired.nft)
     assert desired.timeouts in (None, kernel.timeouts)
+    assert (kernel.rules, kernel.table_routes) == (desired.rules, desired.table_routes)
 
 
 @OFTEN

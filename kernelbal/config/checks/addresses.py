@@ -15,10 +15,10 @@ PARTNER_PORT = 6973
 """TCP port on which partners exchange the site document."""
 
 _SUSPECT = frozenset({0, 127, *range(224, 256)})
-"""First bytes of all addresses that `_fault` may refuse, and of some that it does not."""
+"""First bytes of all addresses that `fault_of` may refuse, and of some that it does not."""
 
 
-def _fault(address: Address) -> str | None:
+def fault_of(address: Address) -> str | None:
     """Return why an address cannot be a machine's, or None."""
     value = ip_address(bytes(address))
     if value.is_unspecified or (value.version == 4 and address[0] == 0):
@@ -34,7 +34,8 @@ def _fault(address: Address) -> str | None:
     return "an IPv4 address in IPv6 form" if value.ipv4_mapped is not None else None
 
 
-def _unusable(path: Path, address: Address, why: str) -> Finding:
+def unusable(path: Path, address: Address, why: str) -> Finding:
+    """Return the finding for such an address; `why` is what `fault_of` says."""
     return Finding(
         path, f"{format_address(address)} is {why}", "a unicast address of one machine", _hint_for(why)
     )
@@ -49,25 +50,25 @@ def _hint_for(why: str) -> str:
 def service_addresses(subject: Subject, _: Context) -> Iterator[Finding]:
     """Clients reach the virtual address over the network."""
     address = Address(subject.service.address)
-    why = _fault(address) if address[0] in _SUSPECT else None
+    why = fault_of(address) if address[0] in _SUSPECT else None
     if why:
-        yield _unusable(subject.path("address"), address, why)
+        yield unusable(subject.path("address"), address, why)
 
 
 def server_addresses(subject: Subject, _: Context) -> Iterator[Finding]:
     """The director reaches real servers over the network."""
     for position in [i for i, address in enumerate(subject.addresses) if address[0] in _SUSPECT]:
-        why = _fault(subject.addresses[position])
+        why = fault_of(subject.addresses[position])
         if why:
-            yield _unusable(subject.server_path(position, "address"), subject.addresses[position], why)
+            yield unusable(subject.server_path(position, "address"), subject.addresses[position], why)
 
 
 def sorry_addresses(subject: Subject, _: Context) -> Iterator[Finding]:
     """And the sorry server."""
     sorry = subject.service.sorry_server
-    why = _fault(Address(sorry.address)) if sorry else None
+    why = fault_of(Address(sorry.address)) if sorry else None
     if sorry and why:
-        yield _unusable(subject.path("sorry_server", "address"), Address(sorry.address), why)
+        yield unusable(subject.path("sorry_server", "address"), Address(sorry.address), why)
 
 
 def shared_addresses(context: Context) -> Iterator[Finding]:
@@ -76,9 +77,9 @@ def shared_addresses(context: Context) -> Iterator[Finding]:
         for index, shared in enumerate(network.shared_addresses):
             path: Path = ("networks", name, "shared_addresses", index)
             address = Address(shared.address)
-            why = _fault(address)
+            why = fault_of(address)
             if why:
-                yield _unusable(path, address, why)
+                yield unusable(path, address, why)
             elif edge := _subnet_edge(shared):
                 text = f"{format_address(address)}/{shared.prefix} is the {edge} of its subnet"
                 yield Finding(path, text, "the address of a host", "name a host's address in the subnet")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelbal.config.finding import Finding
+from kernelbal.model.edge import Edge
 from kernelbal.model.site import Node, Site
+from kernelbal.plan.edge import leaving
 from kernelbal.plan.networks import network_of
 
 
@@ -16,6 +18,11 @@ def find_node_conflicts(site: Site, node: Node) -> Iterator[Finding]:
     }
     for service in site.virtual_services:
         wanted.setdefault(network_of(site, service), f"virtual service `{service.name}`")
+    edge = site.edge or Edge()
+    for _, network, wanted_by in leaving(site):
+        wanted.setdefault(network, wanted_by)
+    for route in edge.routes:
+        wanted.setdefault(route.network, f"edge route `{route.name}`")
     for network, wanted_by in wanted.items():
         if network not in node.interfaces:
             yield Finding(

@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from kernelbal.config.checks import addresses, advice, pool, probing, servers, services, site
+from kernelbal.config.checks import (
+    addresses,
+    advice,
+    edge,
+    edge_routes,
+    pool,
+    probing,
+    servers,
+    services,
+    site,
+)
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding
 
@@ -49,6 +59,20 @@ SITE_CHECKS: tuple[SiteCheck, ...] = (
     site.timeouts,
     site.sysctl_names,
     site.sysctl_conntrack,
+    edge.names,
+    edge.usable_addresses,
+    edge.families,
+    edge.whole_addresses,
+    edge.ports,
+    edge.inside_machines,
+    edge.inside_ports,
+    edge.source_addresses,
+    edge.networks,
+    edge_routes.selectors,
+    edge_routes.gateways,
+    edge_routes.networks,
+    edge_routes.tables,
+    edge_routes.priorities,
 )
 
 CROSS_CHECKS: tuple[CrossCheck, ...] = (
@@ -119,6 +143,13 @@ ADVICE: tuple[ServiceCheck, ...] = (
     ServiceCheck(pool.adaptive_of_ignored_weights, _reads("adaptive scheduler")),
 )
 
+SITE_ADVICE: tuple[SiteCheck, ...] = (
+    edge.unreachable_inside,
+    edge.hidden_clients,
+    edge.idle_sources,
+    edge_routes.off_link_gateways,
+)
+
 
 def find_conflicts(context: Context) -> Iterator[Finding]:
     """Yield what makes the site impossible."""
@@ -132,6 +163,8 @@ def find_conflicts(context: Context) -> Iterator[Finding]:
 def find_advice(context: Context) -> Iterator[Finding]:
     """Yield what works, but hardly as intended."""
     yield from _each_service(ADVICE, context)
+    for check in SITE_ADVICE:
+        yield from check(context)
 
 
 def _each_service(checks: Iterable[ServiceCheck], context: Context) -> Iterator[Finding]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 from kernelbal.errors import NotSupported
@@ -19,6 +21,8 @@ from kernelbal.model.ipvs import Connection, DestinationKey, Protocol, ServiceKe
 CONNECTIONS_FILE: Final = "/proc/thread-self/net/ip_vs_conn"
 _TEMPLATE_PROTOCOL: Final = "IP"
 _COLUMNS: Final = 9
+_NO_CONNECTION: Final = frozenset({"FPrt", "0000"})
+"""What the heading and templates have as the client's port."""
 
 
 class ConnectionFilter(NamedTuple):
@@ -58,6 +62,29 @@ def read_connections(wanted: ConnectionFilter = EVERYTHING, path: str = CONNECTI
         ) from error
     except OSError as error:
         raise errno_map.error(Operation.READ, error.errno or errno.EIO, Subject("")) from error
+
+
+def count_clients(limit: int, path: str = CONNECTIONS_FILE) -> dict[Address, int]:
+    """Return how many connections each client has, among the first `limit` entries of the table.
+
+    Raises:
+        NotPermitted: the file is for root alone.
+        KernelError: the kernel failed.
+    """
+    try:
+        with open(path, encoding="ascii", errors="replace") as lines:
+            return parse_clients(islice(lines, limit))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise errno_map.error(Operation.READ, error.errno or errno.EIO, Subject("")) from error
+
+
+def parse_clients(lines: Iterable[str]) -> dict[Address, int]:
+    """Return how many connections each client has; persistence templates are none."""
+    heads = (line.split(maxsplit=3) for line in lines)
+    counts = Counter(head[1] for head in heads if len(head) == 4 and head[2] not in _NO_CONNECTION)
+    return {_address(text): count for text, count in counts.items()}
 
 
 def parse_connections(lines: Iterable[str], wanted: ConnectionFilter = EVERYTHING) -> Iterator[Connection]:

@@ -6,6 +6,7 @@ from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import Route
 from kernelbal.plan.explain.question import Question, Source, View
 from kernelbal.plan.explain.result import Step, Topic, Verdict
+from kernelbal.plan.explain.translate import route_of
 from kernelbal.plan.reachability import RouteTable
 
 
@@ -27,7 +28,8 @@ def arrival(question: Question, view: View, routes: RouteTable) -> Step:
             " `kernelbal apply` does"
         )
         return Step(Topic.ADDRESS, Verdict.ELSEWHERE, reason, Source.SITE_FILE)
-    holder = _holder(question.virtual, routes.lookup(question.virtual))
+    way = route_of(view, routes, question.client, question.virtual)
+    holder = _holder(question.virtual, way)
     reason = f"this director does not hold {shown}: {holder}"
     return Step(Topic.ADDRESS, Verdict.ELSEWHERE, reason, view.source)
 

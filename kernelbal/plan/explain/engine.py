@@ -27,6 +27,7 @@ from kernelbal.plan.explain.result import (
     Verdict,
 )
 from kernelbal.plan.explain.schedule import Pool, Server, schedule
+from kernelbal.plan.explain.translate import inbound, outbound, target_of
 from kernelbal.plan.reachability import RouteTable
 
 _CHOICE_VERDICTS = {Certainty.CERTAIN: Verdict.CHOSEN, Certainty.NOW: Verdict.LEADING}
@@ -37,10 +38,17 @@ def explain(question: Question, view: View) -> Explanation:
     routes = RouteTable(view.routes)
     first = arrival(question, view, routes)
     local = first.verdict is Verdict.LOCAL
+    target = target_of(view.nft, question)
+    if target is not None:
+        return inbound(question, view, routes, target, first)
     classified, second = classifier_step(question, view)
     match, third = service_step(question, view, classified.mark, local=local)
-    steps = (first, second, third)
+    steps: tuple[Step, ...] = (first, second, third)
     if match is None:
+        leaving = None if local else outbound(question, view, routes)
+        if leaving is not None:
+            steps = (first, leaving)
+            first = first._replace(reason=f"routed on: {leaving.reason}")
         outcome = Outcome.OWN_STACK if local else Outcome.ELSEWHERE
         answer = own_stack(question) if local else first.reason
         return Explanation(question, view.source, outcome, answer, steps, mark=classified.mark)

@@ -19,6 +19,7 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressKey, Link, Route
 from kernelbal.model.nft import NftTable
+from kernelbal.model.policy_route import Rule, TableRoutes
 
 NO_CONNECTIONS = DestinationCounters(0, 0, 0)
 """Counters of a real server that nothing is known to be connected to."""
@@ -73,6 +74,7 @@ class View:
         wanted_addresses: the addresses that the site file wants on this director.
         ipvs_available: False when the kernel has no IPVS (yet).
         foreign_nft: names of nftables tables that are not ours; they are not looked into.
+        rules, table_routes: policy routes of ours.
     """
 
     source: Source
@@ -89,6 +91,8 @@ class View:
     wanted_addresses: tuple[AddressKey, ...] = ()
     ipvs_available: bool = True
     foreign_nft: tuple[str, ...] = ()
+    rules: frozenset[Rule] = frozenset()
+    table_routes: TableRoutes = field(default_factory=dict)
 
     @property
     def live(self) -> bool:

@@ -130,7 +130,9 @@ def _tunnel_conditions(
         device = _TUNNEL_DEVICES[kind, len(server), len(question.virtual)]
     conditions = [device]
     if len(question.virtual) == 4:
-        conditions.append("`rp_filter` lets packets of the tunnel device in (2 with an address on it, else 0)")
+        conditions.append(
+            "`rp_filter` of the tunnel device is 2 with an address on it, else 0 there and on `all`"
+        )
     if path.mtu_bytes:
         conditions.append(f"clients send no packet above {path.mtu_bytes} bytes (clamp the MSS)")
     return conditions

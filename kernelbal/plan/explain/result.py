@@ -15,6 +15,7 @@ class Topic(Enum):
     """What a step decides; the order is that of the packet."""
 
     ADDRESS = "address"
+    TRANSLATION = "translation"
     CLASSIFIER = "classifier"
     SERVICE = "service"
     PERSISTENCE = "persistence"
@@ -28,6 +29,7 @@ class Verdict(Enum):
 
     LOCAL = "local"
     ELSEWHERE = "elsewhere"
+    TRANSLATED = "translated"
     MARKED = "marked"
     UNMARKED = "unmarked"
     MATCHED = "matched"
@@ -164,6 +166,8 @@ class Outcome(Enum):
     """No real server takes it: an ICMP port unreachable, which clients see as connection refused."""
     DROPPED = "dropped"
     """In silence: its entry points to a real server that has been removed."""
+    TRANSLATED = "translated"
+    """To an inside machine, by address translation at the edge."""
     OWN_STACK = "own-stack"
     """IPVS passes it on to the director's own sockets."""
     ELSEWHERE = "elsewhere"
@@ -178,6 +182,7 @@ class Explanation:
         mark: firewall mark of the packet; 0 without one.
         certainty: what the choice of `real_server` is worth; None when none was made.
         answer: the outcome in a sentence.
+        translated_to: inside machine, and port, that address translation leads to; empty without.
     """
 
     question: Question
@@ -192,3 +197,4 @@ class Explanation:
     real_server: DestinationKey | None = None
     certainty: Certainty | None = None
     candidates: tuple[Candidate, ...] = field(default=())
+    translated_to: str = ""

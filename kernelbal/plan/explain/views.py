@@ -50,6 +50,8 @@ def kernel_view(
         wanted_addresses=tuple(desired.addresses),
         ipvs_available=observed.ipvs_available,
         foreign_nft=observed.foreign_nft,
+        rules=observed.rules,
+        table_routes=observed.table_routes,
     )
 
 
@@ -73,6 +75,8 @@ def site_view(site: Site, desired: DesiredState) -> View:
         connections=(),
         service_names=_service_names(desired),
         server_names=_server_names(site, desired),
+        rules=desired.rules,
+        table_routes=desired.table_routes,
     )
 
 

@@ -74,6 +74,7 @@ class Book:
         states: by probe.
         memory: what decisions leave to each other.
         decision: the last one; None before the first round.
+        hidden: that something in front hides the clients, in words; empty when nothing does.
     """
 
     force: InForce
@@ -88,6 +89,7 @@ class Book:
     tally: Tally = NO_ROUNDS
     counted: Counted | None = None
     before: Counted | None = None
+    hidden: str = ""
     late_p99_s: float | None = None
     probing: int = 0
 

@@ -282,6 +282,8 @@ class Director:
                 case Look.COUNTERS:
                     table, cost_s = await self._measured(lambda: rounds.read_counters(book.keys.all))
                     book.before, book.counted = book.counted, Counted(clocks.boot(), table)
+                    book.hidden, more_s = await self._measured(rounds.hidden_clients)
+                    cost_s += more_s
                     self._note_drained()
                 case Look.GLANCE | Look.TABLE:
                     read = rounds.changed_at_a_glance if look is Look.GLANCE else rounds.changed

@@ -16,6 +16,8 @@ from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -25,8 +27,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     SetTimeouts,
@@ -83,6 +88,10 @@ class Drift:
                 return path in left.sysctls and left.sysctls[path] != found.sysctls.get(path)
             case ReplaceTable():
                 return left.nft != found.nft
+            case AddRule(rule) | RemoveRule(rule):
+                return (rule in left.rules) is not (rule in found.rules)
+            case AddRoute() | ReplaceRoute() | RemoveRoute():
+                return left.table_routes.get(action.key) != found.table_routes.get(action.key)
             case _:
                 raise AssertionError(action)
 

@@ -114,7 +114,7 @@ def _table_status(book: Book) -> TableStatus:
     buckets = report.observed.connection_table_size if report else 0
     connections = connections_in(book.counted)
     warning = table_too_small(buckets, connections, total_memory_bytes()) or ""
-    return TableStatus(buckets=buckets, connections=connections, warning=warning)
+    return TableStatus(buckets=buckets, connections=connections, warning=warning, hidden_clients=book.hidden)
 
 
 def order_answer(book: Book, parts: Parts, meant: tuple[Meant, ...]) -> OrderAnswer:

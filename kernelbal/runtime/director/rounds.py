@@ -20,6 +20,7 @@ from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.actions import Outcome
 from kernelbal.plan.describe import describe
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.result import Plan
 from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report, owned_state
@@ -185,6 +186,21 @@ class Rounds:
             KernelError: they cannot be read.
         """
         return self.kernel.read_counters(services)
+
+    def hidden_clients(self) -> str:
+        """Return in words that something in front hides the clients; empty when nothing does.
+
+        Where the table is not for this process to read, as in some containers, nothing is said.
+
+        Raises:
+            KernelError: the connection table cannot be read.
+        """
+        own = {address.key.address for address in self.left.addresses} if self.left else set()
+        try:
+            clients = self.kernel.count_clients(SAMPLE)
+        except NotPermitted:
+            return ""
+        return hidden_clients({address: count for address, count in clients.items() if address not in own})
 
     def close(self) -> None:
         """Close the kernel's sockets; its state stays."""

@@ -17,6 +17,7 @@ from kernelbal.errors import NotConverged
 from kernelbal.health.path_marks import PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.kernel.interface import Glance, Kernel, Progress
 from kernelbal.kernel.state import StateDirectory
+from kernelbal.model.address import Address
 from kernelbal.model.health import ProbePlan
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
 from kernelbal.model.nft import NftTable
@@ -116,7 +117,12 @@ class _Narrowed:
     ) -> ObservedState:
         """Read it; see `Kernel.observe`."""
         observed = self.kernel.observe(sysctls, self.scope if services is None else services)
-        return replace(observed, addresses=(), links=(), routes=(), nft=None, foreign_nft=(), timeouts=None)
+        return ObservedState(
+            services=observed.services,
+            sysctls=observed.sysctls,
+            connection_table_size=observed.connection_table_size,
+            ipvs_available=observed.ipvs_available,
+        )
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return counters; see `Kernel.read_counters`."""
@@ -129,6 +135,10 @@ class _Narrowed:
     def read_services(self) -> ServiceTable:
         """Return the services; see `Kernel.read_services`."""
         return self.observe().services
+
+    def count_clients(self, limit: int) -> dict[Address, int]:
+        """Return nothing: clients are not a verification's business."""
+        return {}
 
     def glance(self) -> Glance:
         """Return nothing: nobody waits for changes of a verification."""

@@ -5,6 +5,7 @@ import pytest
 from kernelbal.cli.director_view import age, heading, server_row, service_title, warnings, why
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.status import AdminStatus
+from kernelbal.plan.hidden_clients import HINT
 from kernelbal.testing.fake_control import (
     director_status,
     down_server_status,
@@ -82,15 +83,16 @@ def test_what_is_stale_or_refused_is_warned_of() -> None:
     server = server_status()
     check = server.checks[0].model_copy(update={"warning": "the certificate expires in 3 days"})
     web = service_status(servers=[server.model_copy(update={"checks": [check]})])
-    bad = status.model_copy(
-        update={"config": config, "checker": checker, "counters_s": 40.0, "virtual_services": [web]}
-    )
+    hidden = status.table.model_copy(update={"hidden_clients": "300 of 300 connections"})
+    parts = {"table": hidden, "config": config, "checker": checker}
+    bad = status.model_copy(update={**parts, "counters_s": 40.0, "virtual_services": [web]})
     assert warnings(status) == []
     assert warnings(bad) == [
         "the documents on disk are not in force: 2 problems; the site of 2h ago stays in force",
         "  site.yaml:1:1: x",
         "the health checker does not run; states are 1m15s old",
         "connection counts are old: 40s",
+        f"300 of 300 connections; {HINT}",
         "web, rs1 10.0.0.11: the certificate expires in 3 days",
     ]
 

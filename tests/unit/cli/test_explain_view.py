@@ -24,6 +24,7 @@ FIELDS = {
     "service_name",
     "mark",
     "masquerade",
+    "translated_to",
     "real_server",
     "certainty",
     "steps",

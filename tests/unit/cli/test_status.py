@@ -1,11 +1,14 @@
 """`kernelbal status`: what is in the kernel now."""
 
+import json
+
 import pytest
 
 from kernelbal.cli import status as command
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.kernel import boot
+from kernelbal.model.address import parse_address
 from kernelbal.model.ipvs import DestinationCounters, Forwarding
 from tests.unit.cli.desk import SITE, WEB, WITHOUT_SECOND, A, B, Desk, Said, without_ipvs
 from tests.unit.plan.samples import connected, held, place, real, service, virtual, weighing
@@ -126,10 +129,21 @@ def test_json_has_stable_keys(desk: Desk) -> None:
             {"address": "192.0.2.1/24 dev eth0", "owner": "foreign"},
             {"address": "192.0.2.10/32 dev eth0", "owner": "kernelbal"},
         ],
-        "connection_table": {"buckets": 4096, "connections": 15, "warning": None},
+        "connection_table": {"buckets": 4096, "connections": 15, "warning": None, "hidden_clients": None},
         "changes_pending": 0,
         "draining": 0,
     }
+
+
+def test_clients_that_something_in_front_hides(desk: Desk) -> None:
+    desk.apply(SITE)
+    desk.kernel.load(WEB, active=300)
+    desk.kernel.clients = {parse_address("192.0.2.254"): 300, parse_address("192.0.2.10"): 5000}
+    said = desk.say("status", "--kernel")
+    assert "300 of 300 connections come from 1 address (192.0.2.254)" in said.err
+    assert "hint: let what stands before the director translate destinations only" in said.err
+    table = json.loads(desk.say("status", "--kernel", "--json").out)["connection_table"]
+    assert table["hidden_clients"].startswith("300 of 300 connections")
 
 
 # --- documents ---

@@ -240,7 +240,7 @@ write `10.0.0.1/24`
         "- name: web\n",
         """
         1:1: found a list
-          = a mapping with the keys `networks`, `kernel`, `virtual_services`
+          = a mapping with the keys `networks`, `kernel`, `virtual_services`, `edge`
         """,
     ),
     "faults and conflicts together": (

@@ -13,7 +13,7 @@ SERVICE: Path = ("virtual_services", 0)
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ((), "a mapping with the keys `networks`, `kernel`, `virtual_services`"),
+        ((), "a mapping with the keys `networks`, `kernel`, `virtual_services`, `edge`"),
         (("networks",), "a mapping"),
         (("networks", "outside"), "a mapping with the keys `shared_addresses`"),
         ((*SERVICE, "mark"), "a whole number 1-4294967295"),

@@ -9,18 +9,25 @@ import pytest
 from kernelbal.errors import KernelError, NotPermitted, NotSupported
 from kernelbal.kernel import network
 from kernelbal.kernel.network import NetworkDrivers
+from kernelbal.kernel.policy_routing import Routing
 from kernelbal.model.network import AddressAttributes, LinkState
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
+    AddRoute,
+    AddRule,
     AddService,
     EnsureLink,
     Outcome,
     RemoveAddress,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     Result,
     WriteSysctl,
@@ -34,6 +41,16 @@ TABLE = build_table({(WEB.address, 6, 80, 90): 7}, frozenset())
 PLAIN = AddressAttributes()
 ADDRESS_ACTIONS = (AddAddress(VIP, PLAIN), ReplaceAddress(VIP, PLAIN, PLAIN), RemoveAddress(VIP))
 LINK_ACTIONS = (EnsureLink(LinkState("tunl0", "ipip")), RemoveLink("tunl0"))
+RULE = Rule(2, 500, 300, ANYWHERE[2], 0, ANYWHERE[2], 0)
+KEY, HOP = TableRouteKey(300, ANYWHERE[2], 0), NextHop(None, "eth0")
+ROUTING = Routing((route("10.0.0.0/8", "eth0"),), {KEY: HOP}, frozenset({RULE}))
+ROUTING_ACTIONS = (
+    AddRoute(KEY, HOP),
+    ReplaceRoute(KEY, HOP, HOP),
+    AddRule(RULE),
+    RemoveRule(RULE),
+    RemoveRoute(KEY),
+)
 TABLE_ACTION = ReplaceTable(None, TABLE)
 SYSCTL_ACTION = WriteSysctl("net/a", "0", "1", "Why.")
 
@@ -78,9 +95,10 @@ class Bench:
         monkeypatch.setattr(network, "Nftables", SimpleNamespace(open=self._opens("nftables", self.library)))
         monkeypatch.setattr(network, "observe_links", lambda _: (link("eth0"),))
         monkeypatch.setattr(network, "observe_addresses", lambda *_: (held(VIP),))
-        monkeypatch.setattr(network, "observe_routes", lambda *_: (route("10.0.0.0/8", "eth0"),))
+        monkeypatch.setattr(network, "observe_routing", lambda *_: ROUTING)
         monkeypatch.setattr(network, "read_sysctls", self._read_sysctls)
         monkeypatch.setattr(network, "perform_addresses", self._performs("address", self.socket))
+        monkeypatch.setattr(network, "perform_routing", self._performs("routing", self.socket))
         monkeypatch.setattr(network, "perform_links", self._performs("link", self.socket))
         monkeypatch.setattr(network, "perform_tables", self._performs("table", self.library))
         monkeypatch.setattr(network, "perform_sysctls", self._performs("sysctl"))
@@ -132,6 +150,8 @@ def test_observation_is_completed(bench: Bench) -> None:
         sysctls={"net/a": "1"},
         nft=TABLE,
         foreign_nft=("ip filter",),
+        rules=ROUTING.rules,
+        table_routes=ROUTING.routes,
     )
 
 
@@ -154,13 +174,17 @@ def test_closed_drivers_are_opened_anew(bench: Bench) -> None:
 
 
 def test_runs_of_one_kind_go_to_their_driver_in_order(bench: Bench) -> None:
-    actions = (*LINK_ACTIONS, SYSCTL_ACTION, SYSCTL_ACTION, TABLE_ACTION, *ADDRESS_ACTIONS, LINK_ACTIONS[0])
+    actions = (
+        *(*LINK_ACTIONS, SYSCTL_ACTION, SYSCTL_ACTION, TABLE_ACTION),
+        *(*ADDRESS_ACTIONS, *ROUTING_ACTIONS, LINK_ACTIONS[0]),
+    )
     outcomes = bench.drivers.perform(actions)
     assert bench.batches == [
         ("link", list(LINK_ACTIONS)),
         ("sysctl", [SYSCTL_ACTION, SYSCTL_ACTION]),
         ("table", [TABLE_ACTION]),
         ("address", list(ADDRESS_ACTIONS)),
+        ("routing", list(ROUTING_ACTIONS)),
         ("link", [LINK_ACTIONS[0]]),
     ]
     assert [outcome.action for outcome in outcomes] == list(actions)

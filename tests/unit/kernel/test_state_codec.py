@@ -25,6 +25,7 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, LinkState, Sysctl
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.state import DesiredState, Drain, DrainKey, Ownership, ServicePolicy
 from kernelbal.plan.classifier import build_table
 
@@ -62,6 +63,13 @@ STATE = DesiredState(
     sysctls=(Sysctl("net/ipv4/ip_forward", "1", "Replies are routed.", optional=True),),
     nft=build_table({(V4, 6, 80, 443): 1, (V6, 17, 53, 53): 2}, frozenset({1})),
     timeouts=Timeouts(),
+    rules=frozenset(
+        {Rule(2, 500, 300, V4, 32, ANYWHERE[2], 0), Rule(10, 19200, 19300, ANYWHERE[10], 0, V6, 64)}
+    ),
+    table_routes={
+        TableRouteKey(300, ANYWHERE[2], 0): NextHop(V4, "eth0"),
+        TableRouteKey(19300, ANYWHERE[10], 0): NextHop(None, "eth1"),
+    },
 )
 SNAPSHOT = Snapshot(STATE, 99.5, "5f1b")
 

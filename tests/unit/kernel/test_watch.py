@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import struct
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_what_arrived_is_summed_up(arrivals: tuple[bytes | OSError, ...], notice
     heard = Heard(*arrivals)
     assert Subscription(heard).read() == notice
     assert heard.arrivals == []
+
+
+def _route(kind: int, protocol: int) -> bytes:
+    return struct.pack("=IHHII", 28, kind, 0, 0, 0) + bytes([2, 24, 0, 0, 254, protocol, 0, 1, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("kind", [24, 25])
+def test_routes_of_others_are_no_news(kind: int) -> None:
+    """A router that speaks BGP changes thousands of them."""
+    assert Subscription(Heard(_route(kind, 186))).read() == Notice.NOTHING
+    assert Subscription(Heard(_route(kind, 0x4B))).read() == Notice.CHANGED
+    assert Subscription(Heard(_route(kind, 186), _route(16, 186))).read() == Notice.CHANGED
 
 
 def test_a_flood_does_not_keep_others_waiting() -> None:

@@ -5,10 +5,13 @@ import pytest
 from kernelbal.model.ipvs import Forwarding, ServiceAttributes, ServiceFlag, Timeouts, TunnelFlag, TunnelType
 from kernelbal.model.network import AddressAttributes, LinkState
 from kernelbal.model.nft import EMPTY_TABLE
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -17,8 +20,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     SetTimeouts,
     WriteSysctl,
@@ -43,9 +49,18 @@ GUE = weighing(
 )
 
 
+RULE = Rule(2, 500, 300, ANYWHERE[2], 0, ANYWHERE[2], 0)
+KEY, HOP = TableRouteKey(300, ANYWHERE[2], 0), NextHop(None, "eth0")
+
+
 @pytest.mark.parametrize(
     ("action", "line"),
     [
+        (AddRule(RULE), "+ rule 500: from all to all lookup 300"),
+        (RemoveRule(RULE), "- rule 500: from all to all lookup 300"),
+        (AddRoute(KEY, HOP), "+ route default table 300 dev eth0"),
+        (ReplaceRoute(KEY, HOP, HOP), "~ route default table 300 dev eth0 -> dev eth0"),
+        (RemoveRoute(KEY), "- route default table 300"),
         (AddService(WEB, WLC), "+ service `web` 192.0.2.10:80/tcp wlc"),
         (AddService(UNNAMED, WLC._replace(prefix=128)), "+ service [2001:db8::10]:53/udp wlc"),
         (AddService(MARKED6, WLC._replace(prefix=128)), "+ service `tied` mark 0x7 ipv6 wlc"),

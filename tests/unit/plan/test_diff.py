@@ -12,11 +12,14 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, LinkState, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EditService,
@@ -25,8 +28,11 @@ from kernelbal.plan.actions import (
     RemoveAddress,
     RemoveDestination,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
     RemoveService,
     ReplaceAddress,
+    ReplaceRoute,
     ReplaceTable,
     SetTimeouts,
     WriteSysctl,
@@ -37,6 +43,7 @@ from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
 from tests.unit.plan.samples import (
     by_mark,
     connected,
+    desired,
     held,
     link,
     place,
@@ -458,6 +465,12 @@ def test_only_our_links_are_removed() -> None:
     assert plan.actions == (RemoveLink("tunl0"),)
 
 
+FORWARDED, MASQUERADING = (
+    "outside: 192.0.2.9, ports: 22, inside: 10.0.0.9",
+    "inside: 10.0.0.0/24, masquerade: true",
+)
+EDGE_SITE = f"edge: {{forward: [{{name: a, {FORWARDED}}}]}}"
+
 # --- nftables ---
 
 WHERE = (VIP.address, 6, 80, 90)
@@ -557,3 +570,51 @@ def test_removed_service_drains_for_its_own_time() -> None:
     ownership = Ownership(services=frozenset({WEB}), drain_s={WEB: 7.0})
     plan = _plan(NOTHING, _holding((A, weighing(1)), counters=BUSY), ownership)
     assert plan.actions == (QuiesceDestination(WEB, A, weighing(1), 7.0),)
+
+
+def test_drain_keeps_no_forward_where_something_else_is_translated() -> None:
+    """Any NAT chain keeps established connections translated, so a forward that is gone is gone at once."""
+    before = desired(EDGE_SITE).nft
+    after = desired(EDGE_SITE.replace("forward:", "source_nat:").replace(FORWARDED, MASQUERADING)).nft
+    observed = ObservedState(
+        services={WEB: virtual((A, weighing(1)))}, counters={WEB: {A: connected(3)}}, nft=before
+    )
+    plan = _plan(DesiredState(nft=after), observed, Ownership(services=frozenset({WEB})))
+    assert [action.table for action in plan.actions if isinstance(action, ReplaceTable)] == [after]
+    assert plan.drains
+
+
+# --- policy routes ---
+
+RULE = Rule(2, 500, 300, ANYWHERE[2], 0, ANYWHERE[2], 0)
+KEY, HOP = TableRouteKey(300, ANYWHERE[2], 0), NextHop(None, "eth0")
+OTHER_HOP = NextHop(None, "eth1")
+ROUTED = DesiredState(rules=frozenset({RULE}), table_routes={KEY: HOP})
+
+
+def test_table_comes_before_the_rule_that_leads_to_it_and_goes_after_it() -> None:
+    assert _plan(ROUTED, ObservedState()).actions == (AddRoute(KEY, HOP), AddRule(RULE))
+    there = ObservedState(rules=ROUTED.rules, table_routes=ROUTED.table_routes)
+    assert _plan(NOTHING, there).actions == (RemoveRule(RULE), RemoveRoute(KEY))
+    assert _plan(ROUTED, there).empty
+
+
+def test_rule_that_changes_its_priority_leaves_no_gap() -> None:
+    moved = RULE._replace(priority=600)
+    there = ObservedState(rules=frozenset({moved}), table_routes={KEY: OTHER_HOP})
+    assert _plan(ROUTED, there).actions == (
+        ReplaceRoute(KEY, OTHER_HOP, HOP),
+        AddRule(RULE),
+        RemoveRule(moved),
+    )
+
+
+def test_policy_routes_stay_while_connections_drain() -> None:
+    observed = ObservedState(
+        services={WEB: virtual((A, weighing(1)))},
+        counters={WEB: {A: connected(3)}},
+        rules=ROUTED.rules,
+        table_routes=ROUTED.table_routes,
+    )
+    plan = _plan(NOTHING, observed, Ownership(services=frozenset({WEB})))
+    assert not [action for action in plan.actions if isinstance(action, RemoveRule | RemoveRoute)]

@@ -18,8 +18,9 @@ from kernelbal.plan.actions import (
     SetTimeouts,
 )
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.edge import merged
 from kernelbal.plan.impact import impact
-from tests.unit.plan.samples import connected, place, real, service, weighing
+from tests.unit.plan.samples import connected, desired, place, real, service, weighing
 
 WEB, DNS = service("192.0.2.10", 80), service("192.0.2.10", 53, "udp")
 A, B = real("10.0.0.11"), real("10.0.0.12")
@@ -28,6 +29,9 @@ PLAIN = ServiceAttributes("wlc", 0, 0, 32, "")
 STICKY = PLAIN._replace(flags=int(ServiceFlag.PERSISTENT), timeout_s=300)
 ONE_ARMED = build_table({(Address(b"\xc0\x00\x02\x0a"), 6, 80, 80): 7}, frozenset({7}))
 LIMITED = weighing(5, upper_threshold=9)
+
+
+EDGE = desired("edge: {source_nat: [{name: a, inside: 10.0.0.0/24, masquerade: true}]}").nft
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,12 @@ LIMITED = weighing(5, upper_threshold=9)
         (QuiesceDestination(WEB, real("10.0.0.99"), weighing(5), 60), "no new connections; it has none"),
         (RemoveAddress(place("eth0", "192.0.2.10")), "clients can no longer reach this address"),
         (ReplaceTable(ONE_ARMED, EMPTY_TABLE), "one-armed connections that are still open would be cut"),
+        (ReplaceTable(EDGE, EMPTY_TABLE), "translated connections that are still open would be cut"),
+        (
+            ReplaceTable(merged(ONE_ARMED, EDGE), EMPTY_TABLE),
+            "one-armed and translated connections that are still open would be cut",
+        ),
+        (ReplaceTable(EDGE, ONE_ARMED), ""),
         (ReplaceTable(EMPTY_TABLE, ONE_ARMED), ""),
         (ReplaceTable(None, ONE_ARMED), ""),
         (EditService(WEB, STICKY, PLAIN), "clients are no longer kept on their real server"),

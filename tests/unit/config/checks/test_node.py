@@ -28,3 +28,16 @@ def test_network_that_carries_addresses_needs_a_device() -> None:
 
 def test_network_without_addresses_needs_none() -> None:
     assert messages(outside="eth0", dmz="eth0") == []
+
+
+def test_networks_of_the_edge_need_devices() -> None:
+    edge = {
+        "source_nat": [{"name": "out", "inside": "10.0.0.0/24", "masquerade": True, "network": "wan"}],
+        "routes": [{"name": "line", "source": "10.0.0.1", "network": "leased"}],
+    }
+    site = Site.model_validate({"edge": edge})
+    node = Node.model_validate({"name": "lb1"})
+    assert [finding.message for finding in find_node_conflicts(site, node)] == [
+        "no device for network `wan`, which edge entry `out` needs",
+        "no device for network `leased`, which edge route `line` needs",
+    ]

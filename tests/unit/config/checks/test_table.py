@@ -11,6 +11,8 @@ from kernelbal.model.site import Site, VirtualService
 from tests.unit.config.checks import (
     test_addresses,
     test_advice,
+    test_edge,
+    test_edge_routes,
     test_pool,
     test_probing,
     test_servers,
@@ -19,7 +21,10 @@ from tests.unit.config.checks import (
 )
 from tests.unit.config.spec import DSR, FILE, service, text_of
 
-MODULES = (test_addresses, test_advice, test_pool, test_probing, test_servers, test_services, test_site)
+MODULES = (
+    *(test_addresses, test_advice, test_edge, test_edge_routes, test_pool, test_probing),
+    *(test_servers, test_services, test_site),
+)
 DOCUMENTS = {
     f"{module.__name__}: {name}": case.document for module in MODULES for name, case in module.CASES.items()
 } | {f"doubtful: {name}": case.document for name, case in test_pool.DOUBTFUL.items()}

@@ -7,7 +7,9 @@ import pytest
 from kernelbal.errors import NotSupported
 from kernelbal.kernel.ipvs.connections import (
     ConnectionFilter,
+    count_clients,
     mark_address,
+    parse_clients,
     parse_connections,
     read_connections,
 )
@@ -34,6 +36,21 @@ CLIENT = parse_address("198.51.100.7")
 def found(wanted: ConnectionFilter) -> list[str]:
     """Which of the lines match."""
     return [line for line in ALL if list(parse_connections([line], wanted))]
+
+
+def test_clients_are_counted_without_templates() -> None:
+    assert parse_clients([*ALL, "cut\n"]) == {
+        CLIENT: 2,
+        parse_address("198.51.100.9"): 1,
+        parse_address("2001:db8::99"): 1,
+    }
+
+
+def test_clients_of_the_first_entries(tmp_path: Path) -> None:
+    table = tmp_path / "ip_vs_conn"
+    table.write_text("".join([HEADING, TCP, UDP, TCP6]))
+    assert count_clients(3, str(table)) == {CLIENT: 2}
+    assert count_clients(3, str(tmp_path / "none")) == {}
 
 
 def test_connection() -> None:

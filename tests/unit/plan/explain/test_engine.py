@@ -37,7 +37,8 @@ def wlc(**changes: object) -> View:
 
 
 def test_steps_come_in_the_order_of_the_packet() -> None:
-    assert [step.topic for step in explain(question(), wlc()).steps] == list(Topic)
+    topics = [topic for topic in Topic if topic is not Topic.TRANSLATION]  # nothing is translated here
+    assert [step.topic for step in explain(question(), wlc()).steps] == topics
 
 
 def test_forwarded_by_nat() -> None:

@@ -8,11 +8,14 @@ from kernelbal.model.event import Severity, Topic
 from kernelbal.model.ipvs import Timeouts
 from kernelbal.model.network import AddressAttributes, LinkState, ObservedAddress
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
     AddDestination,
+    AddRoute,
+    AddRule,
     AddService,
     EditDestination,
     EnsureLink,
@@ -34,6 +37,8 @@ A, B = real("10.0.0.11"), real("10.0.0.12")
 VIP = place("eth0", "192.0.2.10")
 PATH = "net/ipv4/ip_forward"
 TABLE = build_table({}, frozenset({7}))
+RULE = Rule(2, 500, 300, ANYWHERE[2], 0, ANYWHERE[2], 0)
+KEY, HOP = TableRouteKey(300, ANYWHERE[2], 0), NextHop(None, "eth0")
 LEFT = ObservedState(
     services={WEB: virtual((A, weighing(1)), (B, weighing(1)))},
     addresses=(ObservedAddress(VIP, AddressAttributes(), ours=True),),
@@ -41,6 +46,8 @@ LEFT = ObservedState(
     sysctls={PATH: "1"},
     nft=TABLE,
     timeouts=Timeouts(),
+    rules=frozenset({RULE}),
+    table_routes={KEY: HOP},
 )
 ATTRIBUTES = LEFT.services[WEB].attributes
 
@@ -63,6 +70,8 @@ def made(*actions: Action) -> list[Outcome]:
         (replace(LEFT, links=()), RemoveLink("eth0")),
         (replace(LEFT, sysctls={PATH: "0"}), WriteSysctl(PATH, "0", "1", "Routes.")),
         (replace(LEFT, nft=None), ReplaceTable(None, TABLE)),
+        (replace(LEFT, rules=frozenset()), AddRule(RULE)),
+        (replace(LEFT, table_routes={}), AddRoute(KEY, HOP)),
         (replace(LEFT, timeouts=Timeouts(1, 1, 1)), SetTimeouts(Timeouts(1, 1, 1), Timeouts())),
     ],
 )

@@ -1,0 +1,194 @@
+"""What address translation at the edge does to a packet, and the way back.
+
+The maps of our nftables table are read as data. Destinations are translated before anything else looks at
+the packet, sources after it has been routed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from kernelbal.model.address import Address, format_address, format_endpoint, in_network, parse_address
+from kernelbal.model.edge import Prefix
+from kernelbal.model.network import Route
+from kernelbal.model.nft import Element, NftTable
+from kernelbal.model.policy_route import TableRouteKey
+from kernelbal.model.units import parse_ports
+from kernelbal.plan.classifier import protocol_text
+from kernelbal.plan.edge_rules import (
+    FORWARD,
+    FORWARD_PORT,
+    HAIRPIN,
+    MASQUERADE,
+    ONE_TO_ONE_IN,
+    ONE_TO_ONE_OUT,
+    SOURCE_NAT,
+)
+from kernelbal.plan.explain.question import Question, View
+from kernelbal.plan.explain.result import Explanation, Outcome, Step, Topic, Verdict
+from kernelbal.plan.reachability import RouteTable
+
+
+class Target(NamedTuple):
+    """Where a translated packet goes.
+
+    Attributes:
+        name: the map that says so.
+    """
+
+    address: Address
+    port: int
+    name: str
+
+
+class Leaving(NamedTuple):
+    """How a packet of an inside machine leaves.
+
+    Attributes:
+        source: the address that it bears then; None: whatever address the director has on the device.
+        name: the map or set that says so.
+    """
+
+    source: Address | None
+    name: str
+
+
+def target_of(table: NftTable | None, question: Question) -> Target | None:
+    """Return where the destination of a packet is translated to, or None."""
+    suffix = _suffix(question.virtual)
+    key = (question.virtual, protocol_text(question.protocol.value), question.port)
+    found = _find(table, f"{FORWARD}{suffix}", key)
+    if found is not None:
+        port = _find(table, f"{FORWARD_PORT}{suffix}", key)
+        kept = question.port if port is None else int(port[-1])
+        return Target(parse_address(found[-1]), kept, f"{FORWARD}{suffix}")
+    found = _find(table, f"{ONE_TO_ONE_IN}{suffix}", (question.virtual,))
+    if found is not None:
+        return Target(parse_address(found[-1]), question.port, f"{ONE_TO_ONE_IN}{suffix}")
+    return None
+
+
+def whole_address(table: NftTable | None, address: Address) -> bool:
+    """Return whether every port of an address leads to one inside machine."""
+    return _find(table, f"{ONE_TO_ONE_IN}{_suffix(address)}", (address,)) is not None
+
+
+def leaving_of(table: NftTable | None, source: Address, device: str) -> Leaving | None:
+    """Return how a packet from an inside machine leaves by a device; None: as it is."""
+    suffix, key = _suffix(source), (device, source)
+    for name in (ONE_TO_ONE_OUT, SOURCE_NAT):
+        found = _find(table, f"{name}{suffix}", key)
+        if found is not None:
+            return Leaving(parse_address(found[-1]), f"{name}{suffix}")
+    found = _find(table, f"{MASQUERADE}{suffix}", key)
+    return None if found is None else Leaving(None, f"{MASQUERADE}{suffix}")
+
+
+def inbound(question: Question, view: View, routes: RouteTable, target: Target, first: Step) -> Explanation:
+    """Return the explanation of a packet whose destination is translated."""
+    shown = format_endpoint(target.address, target.port) if target.port else format_address(target.address)
+    reason = f"map `{target.name}` of nftables table `inet kernelbal` rewrites the destination to {shown}"
+    way = route_of(view, routes, question.client, target.address)
+    steps = (
+        first,
+        Step(Topic.TRANSLATION, Verdict.TRANSLATED, reason, view.source),
+        Step(Topic.FORWARDING, Verdict.NAT, f"{shown} is reached {_way_out(way)}", view.source),
+        _way_back(question, view, target),
+    )
+    local = first.verdict is Verdict.LOCAL
+    answer = f"goes to inside machine {shown}"
+    if not local:
+        answer = f"{first.reason}; a director that holds the address would translate it: {answer}"
+    outcome = Outcome.TRANSLATED if local else Outcome.ELSEWHERE
+    return Explanation(question, view.source, outcome, answer, steps, translated_to=shown)
+
+
+def _way_back(question: Question, view: View, target: Target) -> Step:
+    pair = (question.client, target.address)
+    back = f"the answer comes back here, and {format_address(question.virtual)} is put back"
+    from_here = view.local(question.client) is not None
+    if from_here or _find(view.nft, f"{HAIRPIN}{_suffix(target.address)}", pair) is not None:
+        why = "asks itself" if from_here else "and the client are of one subnet"
+        who = "this director" if from_here else "the inside machine"
+        reason = f"{who} {why}, so the inside machine sees an address of this director as the client; {back}"
+        return Step(Topic.RETURN, Verdict.MASQUERADED, reason, view.source)
+    subnet = next((key for key in view.addresses if _holds_both(key.address, key.prefix, pair)), None)
+    if subnet is not None:
+        reason = (
+            "the client is in the inside machine's own subnet, so the answer goes straight to it, from an"
+            " address that it did not ask (`hairpin: true` helps)"
+        )
+        return Step(Topic.RETURN, Verdict.STRAIGHT, reason, view.source)
+    reason = f"where the inside machine's route to the client leads through this director, {back}"
+    return Step(Topic.RETURN, Verdict.VIA_DIRECTOR, reason, view.source)
+
+
+def _holds_both(network: Address, prefix: int, pair: tuple[Address, Address]) -> bool:
+    return prefix < len(network) * 8 and all(in_network(address, network, prefix) for address in pair)
+
+
+def outbound(question: Question, view: View, routes: RouteTable) -> Step | None:
+    """Return what becomes of the source of a packet that is only routed; None when it stays as it is."""
+    way = route_of(view, routes, question.client, question.virtual)
+    if way is None or view.local(question.client) is not None:
+        return None
+    leaving = leaving_of(view.nft, question.client, way.device)
+    if leaving is None:
+        return None
+    kind = "set" if leaving.source is None else "map"
+    told = f"{kind} `{leaving.name}` of nftables table `inet kernelbal`"
+    if leaving.source is None:
+        reason = f"{told}: it leaves {_way_out(way)} with an address of this director as its source"
+        return Step(Topic.TRANSLATION, Verdict.MASQUERADED, reason, view.source)
+    reason = f"{told}: it leaves {_way_out(way)} with source {format_address(leaving.source)}"
+    return Step(Topic.TRANSLATION, Verdict.TRANSLATED, reason, view.source)
+
+
+def route_of(view: View, routes: RouteTable, source: Address, destination: Address) -> Route | None:
+    """Return the route of a packet: by a policy route of ours, else by the main table."""
+    for rule in sorted(view.rules, key=lambda rule: rule.priority):
+        from_there = in_network(source, rule.source, rule.source_prefix)
+        if from_there and in_network(destination, rule.destination, rule.destination_prefix):
+            anywhere = Address(bytes(len(source)))
+            hop = view.table_routes.get(TableRouteKey(rule.table, anywhere, 0))
+            if hop is not None:
+                return Route(anywhere, 0, hop.gateway, hop.device, 0)
+    return routes.lookup(destination)
+
+
+def _way_out(route: Route | None) -> str:
+    if route is None:
+        return "by no known route"
+    if route.gateway is None:
+        return f"by {route.device}, on-link"
+    return f"by {route.device} through gateway {format_address(route.gateway)}"
+
+
+def _suffix(address: Address) -> str:
+    return "4" if len(address) == 4 else "6"
+
+
+def _find(table: NftTable | None, name: str, key: tuple[object, ...]) -> Element | None:
+    """Return the element of a set that a key falls into."""
+    for each in table.sets if table is not None else ():
+        if each.name == name:
+            matching = (e for e in each.elements if all(map(_matches, each.key_types, e, key)))
+            return next(matching, None)
+    return None
+
+
+def _matches(kind: str, text: str, value: object) -> bool:
+    match kind:
+        case "ipv4_addr" | "ipv6_addr":
+            address, _, length = text.partition("/")
+            packed = parse_address(address)
+            bits = int(length) if length else len(packed) * 8
+            return isinstance(value, bytes) and Prefix(address=packed, length=bits).contains(value)
+        case "inet_service":
+            ports = parse_ports(text)
+            return isinstance(value, int) and ports.low <= value <= ports.high
+        case "ifname":
+            return bool(json.loads(text) == value)
+        case _:
+            return text == value

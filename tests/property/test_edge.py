@@ -1,0 +1,37 @@
+"""Whatever the edge of a site: its table and its policy routes come back as they were written."""
+
+from hypothesis import given, settings
+
+from kernelbal.kernel.nft_json import parse_table, replacement
+from kernelbal.kernel.policy_routing import pack_route, pack_rule, parse_rule, parse_table_route
+from kernelbal.kernel.state_codec import Snapshot, decode_snapshot, encode_snapshot
+from kernelbal.model.state import DesiredState
+from tests.property.strategies import DESIRED
+
+OFTEN = settings(deadline=None, max_examples=80)
+
+
+@OFTEN
+@given(DESIRED)
+def test_table_is_the_one_that_was_planned(desired: DesiredState) -> None:
+    added = [command["add"] for command in replacement(desired.nft) if "add" in command]
+    assert parse_table(added) == desired.nft
+
+
+@OFTEN
+@given(DESIRED)
+def test_snapshot_holds_everything(desired: DesiredState) -> None:
+    assert decode_snapshot(encode_snapshot(Snapshot(desired, 1.0, "5f1b"))).state == desired
+
+
+@OFTEN
+@given(DESIRED)
+def test_policy_routes_read_as_they_were_packed(desired: DesiredState) -> None:
+    assert {parse_rule(pack_rule(rule)) for rule in desired.rules} == desired.rules
+    devices = {2: "eth0", 3: "eth1", 4: "eth2"}
+    indices = {name: index for index, name in devices.items()}
+    found = [
+        parse_table_route(pack_route(key, hop, indices[hop.device]), devices)
+        for key, hop in desired.table_routes.items()
+    ]
+    assert {key: hop for one in found for key, hop in one.items()} == desired.table_routes
