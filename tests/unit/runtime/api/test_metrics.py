@@ -81,7 +81,7 @@ def test_states_are_those_of_the_status() -> None:
     assert down_server_status().state in SERVER_STATES
 
 
-def test_five_thousand_real_servers_are_rendered_within_a_second() -> None:
+def test_five_thousand_real_servers_are_rendered_in_one_go() -> None:
     services = [
         service_status(f"s{i}", [server_status(f"10.0.{i}.{j}", f"rs{i}-{j}") for j in range(50)])
         for i in range(100)
@@ -89,5 +89,5 @@ def test_five_thousand_real_servers_are_rendered_within_a_second() -> None:
     status = director_status(services)
     began = time.process_time()
     text = render(status)
-    assert time.process_time() - began < 2  # about 0.5 s; a loaded machine gets some room
+    assert time.process_time() - began < 10  # about 0.5 s; what grows with the square would take minutes
     assert text.count(b"\nkernelbal_server_up{") == 5000
