@@ -116,7 +116,12 @@ class _Narrowed:
     ) -> ObservedState:
         """Read it; see `Kernel.observe`."""
         observed = self.kernel.observe(sysctls, self.scope if services is None else services)
-        return replace(observed, addresses=(), links=(), routes=(), nft=None, foreign_nft=(), timeouts=None)
+        return ObservedState(
+            services=observed.services,
+            sysctls=observed.sysctls,
+            connection_table_size=observed.connection_table_size,
+            ipvs_available=observed.ipvs_available,
+        )
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return counters; see `Kernel.read_counters`."""
