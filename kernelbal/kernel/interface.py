@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from kernelbal.model.address import Address
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
 from kernelbal.model.nft import NftTable
 from kernelbal.model.state import ObservedState
@@ -49,14 +48,6 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: the kernel cannot be read.
-        """
-        ...
-
-    def count_clients(self, limit: int) -> dict[Address, int]:
-        """Return how many connections each client has, among `limit` entries of the connection table.
-
-        Raises:
-            KernelError: the table cannot be read.
         """
         ...
 

@@ -135,7 +135,11 @@ class LinuxKernel:
         return self.ipvs.read_counters(services)
 
     def count_clients(self, limit: int) -> dict[Address, int]:
-        """Return how many connections each client has; see `Kernel.count_clients`."""
+        """Return how many connections each client has, among `limit` entries of the connection table.
+
+        Raises:
+            KernelError: the table cannot be read.
+        """
         return count_clients(limit)
 
     def perform(self, actions: Sequence[Action], progress: Progress | None = None) -> list[Outcome]:

@@ -13,7 +13,7 @@ from kernelbal.errors import KernelbalError, NotPermitted
 from kernelbal.health.decide import decide
 from kernelbal.health.decision import Decision, Facts, Memory
 from kernelbal.kernel.interface import Kernel
-from kernelbal.model.address import AF_INET
+from kernelbal.model.address import AF_INET, Address
 from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.standing import Overlay
 from kernelbal.model.state import DesiredState, ObservedState
@@ -29,10 +29,18 @@ from kernelbal.runtime.director.drift import repairs
 
 
 class ClosableKernel(Kernel, Protocol):
-    """A kernel whose sockets can be closed; it opens them again when needed."""
+    """A kernel whose clients can be counted, and whose sockets be closed; they are opened when needed."""
 
     def close(self) -> None:
         """Close every socket."""
+        ...
+
+    def count_clients(self, limit: int) -> dict[Address, int]:
+        """Return how many connections each client has, among `limit` entries of the connection table.
+
+        Raises:
+            KernelError: the table cannot be read.
+        """
         ...
 
 

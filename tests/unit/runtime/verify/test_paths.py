@@ -8,10 +8,9 @@ import pytest
 from kernelbal.errors import NotConverged
 from kernelbal.health.path_marks import VERIFY_MARK_BASE
 from kernelbal.health.verify_probes import plan_verification, verify_site
-from kernelbal.model.address import AF_INET, Address
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.nft import NftTable
-from kernelbal.model.policy_route import Rule
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.plan.actions import AddService, RemoveService, WriteSysctl
 from kernelbal.runtime.verify.paths import Ways
 from kernelbal.testing.fake_kernel import FakeKernel
@@ -23,8 +22,8 @@ ACCEPT, FILTER = "net/ipv4/conf/eth0/accept_local", "net/ipv4/conf/eth0/rp_filte
 MINE, FOREIGN = service("192.0.2.10", 80), by_mark(0x4C000007)
 STRAY = by_mark(VERIFY_MARK_BASE + 7)
 TABLE = NftTable()
-ANYWHERE = Address(bytes(4))
-RULE = Rule(AF_INET, 19200, ANYWHERE, 0, ANYWHERE, 0, 19200)
+RULE = Rule(2, 500, 300, ANYWHERE[2], 0, ANYWHERE[2], 0)
+KEY, HOP = TableRouteKey(300, ANYWHERE[2], 0), NextHop(None, "eth0")
 
 
 @dataclass
@@ -42,6 +41,7 @@ class Bench:
             sysctls={ACCEPT: "0", FILTER: "0", "net/ipv4/conf/all/rp_filter": "0"},
             nft=TABLE,
             rules={RULE},
+            table_routes={KEY: HOP},
         )
         self.verified = verify_site(site_of(forwarding="dsr"), {"web"})
         self.plan = plan_verification(self.verified)
@@ -61,7 +61,7 @@ class Bench:
             and (found.sysctls[ACCEPT], found.sysctls[FILTER]) == ("0", "0")
             and len(found.addresses) == 1
             and found.nft is TABLE
-            and found.rules == {RULE}
+            and (found.rules, found.table_routes) == ({RULE}, {KEY: HOP})
         )
 
 
