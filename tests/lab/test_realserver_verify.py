@@ -1,15 +1,22 @@
 """Verification of real servers on a real kernel: every fault is named, whatever the method and the family."""
 
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from kernelbal.lab.factory import LabFactory
+from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts
-from kernelbal.model.address import parse_address
+from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import Protocol, TunnelType
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
+from kernelbal.realserver.tunnels import unwrapping
 from kernelbal.realserver.verify.gather import Asked
+from kernelbal.realserver.verify.row import Verdict
 from tests.lab.commands import Operator
 from tests.lab.verify_scene import faults, prepare, shown, unclear, verify
 
@@ -17,21 +24,252 @@ pytestmark = pytest.mark.needs_ipvs
 
 VIRTUAL = {4: "10.0.0.80", 6: "fd00::80"}
 REAL = {4: "10.0.0.11", 6: "fd00::11"}
-CLIENTS = (parse_address("10.0.0.100"), parse_address("fd00::100"))
-ASKED = Asked(clients=CLIENTS, director=parse_address("10.0.0.1"))
+CLIENT = {4: "10.0.0.100", 6: "fd00::100"}
+DIRECTOR = {4: "10.0.0.1", 6: "fd00::1"}
 HTTP = (PortMap(Protocol.TCP, 80, 80),)
+GUE_PORT = 5555
+SITE = """
+virtual_services:
+  - name: web
+    address: "{virtual}"
+    ports: [80]
+    forwarding: {forwarding}
+    {tunnel}
+    real_servers: [{{address: "{real}"}}]
+"""
 
 
-def preparation(family: int = 4, method: Method = Method.LOOPBACK) -> Preparation:
-    real = parse_address(REAL[family])
-    return Preparation(parse_address(VIRTUAL[family]), real, ("eth0",), method, own=real, ports=HTTP)
+class Case(NamedTuple):
+    """One way in which a real server is prepared; families are 4 and 6."""
+
+    virtual: int
+    method: Method = Method.LOOPBACK
+    tunnel: TunnelType | None = None
+    real: int = 0
+
+    @property
+    def name(self) -> str:
+        tunnel = f"{self.tunnel.name.lower()}-in{self.real}-" if self.tunnel is not None else ""
+        return f"{tunnel}ipv{self.virtual}-{self.method.value}"
+
+    @property
+    def address(self) -> str:
+        return VIRTUAL[self.virtual]
+
+    @property
+    def preparation(self) -> Preparation:
+        tunnel = None
+        if self.tunnel is not None:
+            tunnel = Encapsulation(self.tunnel, GUE_PORT if self.tunnel is TunnelType.GUE else 0)
+        real = parse_address(REAL[self.real or self.virtual])
+        own = parse_address(REAL[self.virtual])
+        return Preparation(
+            parse_address(self.address), real, ("eth0",), self.method, tunnel, own=own, ports=HTTP
+        )
+
+    @property
+    def holder(self) -> str:
+        one = self.preparation
+        return unwrapping(one.tunnel, one.virtual, one.real).device if one.tunnel else "lo"
+
+    @property
+    def asked(self) -> Asked:
+        director = parse_address(DIRECTOR[self.real or self.virtual])
+        return Asked((parse_address(CLIENT[self.virtual]),), director)
+
+    @property
+    def site(self) -> str:
+        one = self.preparation
+        kind = one.tunnel.kind.name.lower() if one.tunnel else ""
+        port = f", port: {GUE_PORT}" if kind == "gue" else ""
+        return SITE.format(
+            virtual=self.address,
+            forwarding=one.forwarding,
+            tunnel=f"tunnel: {{type: {kind}{port}}}" if kind else "",
+            real=format_address(one.real),
+        )
 
 
-def test_first(lab: LabFactory) -> None:
-    server = lab("one-arm")["rs1"]
+DIRECT = [Case(family, method) for family in (4, 6) for method in Method]
+TUNNELS = [
+    *(Case(4, method, TunnelType.IPIP, 4) for method in Method),
+    Case(6, Method.LOOPBACK, TunnelType.IPIP, 4),
+    Case(6, Method.LOOPBACK, TunnelType.IPIP, 6),
+    Case(6, Method.REDIRECT, TunnelType.IPIP, 6),
+    Case(4, Method.LOOPBACK, TunnelType.IPIP, 6),
+    Case(4, Method.LOOPBACK, TunnelType.GRE, 4),
+    Case(6, Method.LOOPBACK, TunnelType.GRE, 6),
+    Case(4, Method.LOOPBACK, TunnelType.GUE, 4),
+    Case(6, Method.LOOPBACK, TunnelType.GUE, 6),
+]
+CASES = [*DIRECT, *TUNNELS]
+
+
+class Server:
+    """A real server whose service listens where it is told to."""
+
+    def __init__(self, host: Host, stack: contextlib.ExitStack) -> None:
+        self.host = host
+        self._stack = stack
+
+    def ip(self, command: str) -> None:
+        self.host.run(["ip", *command.split()])
+
+    def nft(self, *commands: str) -> None:
+        for command in commands:
+            self.host.run(["nft", command])
+
+    def sysctl(self, **values: int) -> None:
+        for name, value in values.items():
+            device, _, setting = name.partition("__")
+            self.host.sysctl(f"net/ipv4/conf/{device}/{setting}", value)
+
+    def listen(self, address: str = "") -> None:
+        """Listen on one address alone, or on all of both families."""
+        self.silence()
+        with self.host.inside():
+            if address:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                made = socket.create_server((address, 80), family=family)
+            else:
+                made = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True)
+        self._stack.enter_context(made)
+
+    def silence(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def server(lab: LabFactory) -> Iterator[Server]:
+    with contextlib.ExitStack() as stack:
+        made = Server(lab("one-arm")["rs1"], stack)
+        made.listen()
+        yield made
+
+
+class Fault(NamedTuple):
+    """What can be wrong, and what has to say so."""
+
+    name: str
+    requirement: str
+    where: Callable[[Case], bool]
+    inject: Callable[[Server, Case], None]
+
+
+def holds(case: Case) -> bool:
+    return case.method is not Method.REDIRECT
+
+
+def by_sysctls(case: Case) -> bool:
+    return case.virtual == 4 and case.method is Method.LOOPBACK
+
+
+def everywhere(_: Case) -> bool:
+    return True
+
+
+def firewall(*rules: str) -> Callable[[Server, Case], None]:
+    """Put rules of somebody else in place: `CHAIN RULE`, and a chain for each hook that is named."""
+
+    def inject(server: Server, case: Case) -> None:
+        family = {4: "ip", 6: "ip6"}[case.virtual]
+        server.nft("add table inet site")
+        for rule in rules:
+            hook, _, text = rule.partition(" ")
+            policy, _, text = text.rpartition(": ")
+            chain = f"add chain inet site {hook} {{ type filter hook {hook} priority 0; {policy} }}"
+            text = text.replace("VIP", case.address).replace("IP", family).replace("CLIENT", CLIENT[case.virtual])
+            server.nft(chain, *([f"add rule inet site {hook} {text}"] if text else []))
+
+    return inject
+
+
+def to_one_address(server: Server, case: Case) -> None:
+    """Where packets do not arrive: with `redirect` they come to the real address."""
+    own = {4: "127.0.0.1", 6: "::1"}[case.virtual]
+    server.listen(own if case.method is Method.REDIRECT else REAL[case.virtual])
+
+
+FAULTS = [
+    Fault("no address", "vip", holds, lambda s, c: s.ip(f"address del {c.address} dev {c.holder}")),
+    Fault("address on the network", "vip", everywhere, lambda s, c: s.ip(f"address add {c.address}/24 dev eth0 nodad" if c.virtual == 6 else f"address add {c.address}/24 dev eth0")),
+    Fault(
+        "a whole network local",
+        "vip",
+        lambda c: by_sysctls(c) and c.tunnel is None,
+        lambda s, c: (s.ip(f"address del {c.address}/32 dev lo"), s.ip(f"address add {c.address}/24 dev lo"))[0],
+    ),
+    Fault("arp_ignore 3 on one interface", "arp_ignore", by_sysctls, lambda s, _: s.sysctl(eth0__arp_ignore=3)),
+    Fault("arp_ignore 8 on one interface", "arp_ignore", by_sysctls, lambda s, _: s.sysctl(eth0__arp_ignore=8)),
+    Fault("arp_ignore 0", "arp_ignore", by_sysctls, lambda s, _: s.sysctl(all__arp_ignore=0, eth0__arp_ignore=0)),
+    Fault("arp_announce 0", "arp_announce", by_sysctls, lambda s, _: s.sysctl(all__arp_announce=0, eth0__arp_announce=0)),
+    Fault(
+        "no arp table",
+        "arp table",
+        lambda c: c.virtual == 4 and c.method is Method.ARP,
+        lambda s, _: s.nft("delete table arp kernelbal_realserver"),
+    ),
+    Fault(
+        "no redirection",
+        "redirect rule",
+        lambda c: c.method is Method.REDIRECT,
+        lambda s, _: s.nft("flush chain inet kernelbal_realserver prerouting"),
+    ),
+    Fault(
+        "strict reverse path",
+        "rp_filter",
+        lambda c: c.virtual == 4 and c.tunnel is not None,
+        lambda s, c: s.host.sysctl(f"net/ipv4/conf/{c.holder}/rp_filter", 1) and None,
+    ),
+    Fault("tunnel down", "device", lambda c: c.tunnel is not None, lambda s, c: s.ip(f"link set {c.holder} down")),
+    Fault(
+        "no GUE port",
+        "gue",
+        lambda c: c.tunnel is TunnelType.GUE,
+        lambda s, c: s.ip(f"fou del port {GUE_PORT}{' -6' if c.real == 6 else ''}"),
+    ),
+    Fault(
+        "no clamp",
+        "mss",
+        lambda c: c.tunnel is not None,
+        lambda s, _: s.nft("flush chain inet kernelbal_realserver postrouting"),
+    ),
+    Fault("service on one address", "listening", everywhere, to_one_address),
+    Fault("no service", "listening", everywhere, lambda s, _: s.silence()),
+    Fault("MTU too small", "mtu", everywhere, lambda s, _: s.ip("link set eth0 mtu 1400")),
+    Fault("no route back", "return route", everywhere, lambda s, c: s.ip(f"route add unreachable {CLIENT[c.virtual]}")),
+    Fault("route back by the director", "return route", lambda c: c.real in (0, c.virtual), lambda s, c: s.ip(f"route add {CLIENT[c.virtual]} via {DIRECTOR[c.virtual]}")),
+    Fault("IPv6 off", "device", lambda c: c.virtual == 6 and holds(c) and c.tunnel is None, lambda s, _: s.host.sysctl("net/ipv6/conf/lo/disable_ipv6", 1) and None),
+    Fault("firewall drops", "firewall", everywhere, firewall("input IP saddr CLIENT tcp dport 80 drop")),
+    Fault("firewall rejects", "firewall", everywhere, firewall("input tcp dport 80 reject")),
+    Fault("firewall resets", "firewall", everywhere, firewall("input tcp dport 80 reject with tcp reset")),
+    Fault("firewall accepts others", "firewall", everywhere, firewall("input policy drop;: tcp dport 22 accept")),
+    Fault("firewall drops early", "firewall", everywhere, firewall("prerouting IP daddr VIP drop")),
+    Fault("firewall drops replies", "firewall", everywhere, firewall("output tcp sport 80 drop")),
+]  # fmt: skip
+TABLE = [(case, fault) for case in CASES for fault in FAULTS if fault.where(case)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_prepared_server_serves_and_nothing_fails(lab: LabFactory, tmp_path: Path, case: Case) -> None:
+    made = lab("one-arm")
+    server = made["rs1"]
     lab.serve([server])
-    prepare(server, preparation(4))
-    rows = verify(server, preparation(4), asked=ASKED)
-    print(shown(rows))
+    prepare(server, case.preparation)
+    Operator(made, tmp_path).apply(case.site)
+    assert http_counts(made.client, case.address, count=3) == {"rs1": 3}
+    rows = verify(server, case.preparation, asked=case.asked)
     assert faults(rows) == set(), shown(rows)
-    assert 0, shown(rows)
+    assert unclear(rows) == [], shown(rows)
+    assert http_counts(made.client, case.address, count=3) == {"rs1": 3}
+
+
+@pytest.mark.parametrize(("case", "fault"), TABLE, ids=[f"{c.name}-{f.name}" for c, f in TABLE])
+def test_fault_is_named_and_no_other(server: Server, case: Case, fault: Fault) -> None:
+    prepare(server.host, case.preparation)
+    before = verify(server.host, case.preparation, asked=case.asked)
+    assert {row.finding.verdict for row in before} == {Verdict.OK}, shown(before)
+    fault.inject(server, case)
+    rows = verify(server.host, case.preparation, asked=case.asked)
+    assert faults(rows) == {fault.requirement}, shown(rows)
+    assert all(row.finding.fix for row in rows if row.finding.verdict is Verdict.FAIL)

@@ -27,7 +27,8 @@ def judge_address(subject: Subject, failed: Collection[str]) -> Iterator[Finding
     faults = [fault for key in held if (fault := _misplaced(subject, key)) is not None]
     yield from faults
     if not held:
-        yield fail("not an address of this host", APPLY, subject.holder)
+        because = "device" if "device" in failed else ""
+        yield fail("not an address of this host", APPLY, subject.holder, because)
     elif not faults:
         yield ok(", ".join(map(str, held)))
 

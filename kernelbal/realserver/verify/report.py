@@ -72,10 +72,10 @@ def _by_gue(one: Preparation) -> bool:
 
 
 REQUIREMENTS: Final = (
+    Requirement("device", "Packets come in, and out of the tunnel, by a device.", judge_devices, _always),
     Requirement(
         "vip", "Packets for an address that is not the host's are not taken.", judge_address, _always
     ),
-    Requirement("device", "Packets come in, and out of the tunnel, by a device.", judge_devices, _always),
     Requirement(
         "gue", "Without it the kernel does not unwrap what the director sends.", judge_listener, _by_gue
     ),

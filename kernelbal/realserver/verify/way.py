@@ -81,7 +81,8 @@ def judge_return(subject: Subject, failed: Collection[str]) -> Iterator[Finding]
         return
     by = path.reply.device
     if by == LOOPBACK:
-        yield fail(f"{client} is an address of this host", "name a client with --client", by)
+        because = "vip" if "vip" in failed else ""
+        yield fail(f"{client} is local to this host", "name a client with --client", by, because)
     elif director is not None and path.next_hop == director:
         yield _by_the_director(subject, director, by)
     elif path.unanswered:
