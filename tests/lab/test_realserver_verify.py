@@ -177,7 +177,7 @@ def firewall(*rules: str) -> Callable[[Server, Case], None]:
         for rule in rules:
             hook, _, text = rule.partition(" ")
             policy, _, text = text.rpartition(": ")
-            chain = f"add chain inet site {hook} {{ type filter hook {hook} priority 0; {policy} }}"
+            chain = f"add chain inet site {hook} {{ type filter hook {hook} priority -150; {policy} }}"
             text = text.replace("VIP", case.address).replace("IP", family).replace("CLIENT", CLIENT[case.virtual])
             server.nft(chain, *([f"add rule inet site {hook} {text}"] if text else []))
 

@@ -37,9 +37,11 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Iterat
         return
     for answer in wire.answers:
         yield _judge(subject, wire.interface, answer, failed)
-    for port in subject.one.ports:
-        if port.protocol == Protocol.SCTP:
-            yield skipped(f"{port}: SCTP is not tried; {_UNKNOWN}", wire.interface)
+    tried = {answer.port for answer in wire.answers}
+    left = [str(port) for port in subject.one.ports if port not in tried]
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        yield skipped(f"{left[0]}{more}: not tried; {_UNKNOWN}", wire.interface)
 
 
 def _judge(subject: Subject, interface: str, answer: Answer, failed: Collection[str]) -> Finding:

@@ -46,6 +46,8 @@ SEQUENCE: Final = 0x4B425652
 """Our initial sequence number: the reset of a connection must name the next one."""
 MSS_BYTES: Final = 1460
 """What a client on Ethernet says that it takes; the answer does not depend on it."""
+MOST_PORTS: Final = 16
+"""How many ports of one virtual address are asked for; each takes filters of its own."""
 _LINK_LOCAL: Final = bytes.fromhex("fe80000000000000")
 
 
@@ -167,7 +169,7 @@ class Conversation:
     def _flows(self) -> list[tuple[PortMap, Ends]]:
         if self.one.tunnel is not None and self.place.outer is None:
             return []
-        numbered = enumerate(self.ports, self.place.first_port)
+        numbered = enumerate(self.ports[:MOST_PORTS], self.place.first_port)
         virtual, client = self.one.virtual, self.place.client
         return [(port, Ends(client, virtual, number, port.port)) for number, port in numbered]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Final, Protocol
+from typing import Final
 
 from kernelbal.errors import NotSupported
 from kernelbal.kernel.bound_sockets import read_bound_sockets
@@ -15,6 +15,7 @@ from kernelbal.kernel.routes import route_from, route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.model.address import Address
 from kernelbal.realserver.preparation import Preparation
+from kernelbal.realserver.run import Host
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.verify.facts import Facts, Path, Ruleset
@@ -33,18 +34,6 @@ _LEGACY: Final = {
 _IPV4_CONF: Final = ("arp_ignore", "arp_announce", "rp_filter")
 
 
-class HostReader(Protocol):
-    """What reads a host."""
-
-    def observe(self) -> HostState:
-        """Read devices, addresses, routes and GUE listeners."""
-
-    def observe_more(
-        self, host: HostState, sysctls: Collection[str], files: Collection[str], *, tables: bool
-    ) -> HostState:
-        """Return `host` with sysctls and files by path, and (with `tables`) our nftables tables."""
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an operator says about the world outside.
@@ -60,7 +49,7 @@ class Asked:
     probe: bool = True
 
 
-def gather(reader: HostReader, preparations: Sequence[Preparation], asked: Asked) -> Facts:
+def gather(reader: Host, preparations: Sequence[Preparation], asked: Asked) -> Facts:
     """Read a host and ask it.
 
     Raises:

@@ -30,7 +30,7 @@ _ANNOUNCE_MEANS: Final = {
 ASKED_NOBODY: Final = "no probes were sent"
 _CLAIM_CAUSES: Final = ("vip", "arp_ignore", "arp table")
 _SENDER_CAUSES: Final = ("arp_announce", "arp table")
-_CONTROL_CAUSES: Final = ("arp_ignore", "device")
+_CONTROL_CAUSES: Final = ("arp_ignore", "device", "firewall")
 
 
 def judge_arp_ignore(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
