@@ -8,7 +8,7 @@ from kernelbal.realserver.plan import make_plan
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.verify.facts import Facts
-from kernelbal.realserver.verify.gather import Asked, gather
+from kernelbal.realserver.verify.gather import Outside, gather
 from kernelbal.realserver.verify.report import judge
 from kernelbal.realserver.verify.row import Row, Verdict
 from kernelbal.realserver.wanted import setup_for
@@ -25,15 +25,15 @@ def prepare(host: Host, *preparations: Preparation) -> None:
     assert [each for each in outcomes if not each.ok] == []
 
 
-def read(host: Host, *preparations: Preparation, asked: Asked) -> Facts:
+def read(host: Host, *preparations: Preparation, outside: Outside) -> Facts:
     """Everything that verification knows."""
     with host.inside(), LinuxHost() as linux:
-        return gather(linux, preparations, asked)
+        return gather(linux, preparations, outside)
 
 
-def verify(host: Host, *preparations: Preparation, asked: Asked) -> tuple[Row, ...]:
+def verify(host: Host, *preparations: Preparation, outside: Outside) -> tuple[Row, ...]:
     """Everything that verification says."""
-    return judge(preparations, read(host, *preparations, asked=asked))
+    return judge(preparations, read(host, *preparations, outside=outside))
 
 
 def shown(rows: Collection[Row]) -> str:

@@ -9,12 +9,11 @@ from kernelbal.kernel.probe_frames import PORT_UNREACHABLE, REFUSALS
 from kernelbal.model.address import format_address
 from kernelbal.model.ipvs import Protocol
 from kernelbal.realserver.verify.facts import Answer, Reaction, Wire
-from kernelbal.realserver.verify.firewall import WAY_IN_AND_OUT
+from kernelbal.realserver.verify.firewall import causes_of_silence
 from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
 from kernelbal.realserver.verify.silence import ASKED_NOBODY, first_of
 from kernelbal.realserver.verify.subject import Subject
 
-_CAUSES: Final = (*WAY_IN_AND_OUT, "firewall")
 _UNKNOWN: Final = "`kernelbal rs verify` on the director tries the real wire"
 
 
@@ -47,6 +46,7 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Iterat
 def _judge(subject: Subject, interface: str, answer: Answer, failed: Collection[str]) -> Finding:
     client, port = format_address(subject.path.client), answer.port
     tried = f"{port} from {client}"
+    causes = (*causes_of_silence(subject), "firewall")
     match answer.reaction:
         case Reaction.ACCEPTED:
             return ok(f"{tried}: accepted by {subject.virtual}", interface)
@@ -60,9 +60,9 @@ def _judge(subject: Subject, interface: str, answer: Answer, failed: Collection[
             return _failed(f"{tried}: sent on to others", interface, ("vip", "redirect rule"), failed)
         case Reaction.SILENT if port.protocol == Protocol.UDP:
             text = f"{tried}: silence, which a UDP service may keep; {_UNKNOWN}"
-            return skipped(text, interface, first_of(_CAUSES, failed))
+            return skipped(text, interface, first_of(causes, failed))
         case _:
-            return _failed(f"{tried}: no answer", interface, _CAUSES, failed)
+            return _failed(f"{tried}: no answer", interface, causes, failed)
 
 
 def _unreachable(
@@ -73,7 +73,7 @@ def _unreachable(
     nobody = answer.port.protocol == Protocol.UDP and answer.code == PORT_UNREACHABLE[family]
     if nobody and not subject.named(answer.port):
         return ok(f"{tried}: {words}, so packets come and go", interface)
-    causes = ("listening", *_CAUSES) if nobody else _CAUSES
+    causes = ("listening",) if nobody else (*causes_of_silence(subject), "firewall")
     return _failed(f"{tried}: {words}", interface, causes, failed)
 
 

@@ -88,6 +88,10 @@ class Wire:
     answers: tuple[Answer, ...] = ()
 
 
+Wires = Mapping[Address, tuple[Wire, ...]]
+"""By virtual address, one per interface."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """The nftables rules of others.
@@ -112,7 +116,7 @@ class Facts:
         no_nftables: why our tables could not be read; empty when they could.
         unusable: IPv6 addresses that the kernel does not use yet or any more, and why.
         paths: by virtual address.
-        wires: by virtual address, one per interface.
+        wires: what was heard; empty when no probes were sent.
         director: the director's own address, None where nobody named it.
     """
 
@@ -121,6 +125,6 @@ class Facts:
     sockets: tuple[BoundSocket, ...] = ()
     unusable: Mapping[Address, str] = field(default_factory=dict)
     paths: Mapping[Address, Path] = field(default_factory=dict)
-    wires: Mapping[Address, tuple[Wire, ...]] = field(default_factory=dict)
+    wires: Wires = field(default_factory=dict)
     ruleset: Ruleset = field(default_factory=Ruleset)
     director: Address | None = None

@@ -12,6 +12,7 @@ from kernelbal.realserver.preparation import PortMap
 from kernelbal.realserver.verify.chains import Packet, Suspect, suspects
 from kernelbal.realserver.verify.facts import Answer, Reaction
 from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
+from kernelbal.realserver.verify.silence import SENDER_CAUSES
 from kernelbal.realserver.verify.subject import Subject
 
 WAY_IN_AND_OUT: Final = ("vip", "device", "gue", "redirect rule", "rp_filter", "return route")
@@ -30,7 +31,7 @@ def judge_firewall(subject: Subject, failed: Collection[str]) -> Iterator[Findin
     answers = [answer for _, answer in subject.answers()]
     blocked = [answer for answer in answers if _blocked(subject, answer, failed)]
     passed = [answer for answer in answers if _passed(subject, answer, failed)]
-    others = [name for name in WAY_IN_AND_OUT if name in failed]
+    others = [name for name in causes_of_silence(subject) if name in failed]
     if blocked and not others:
         ports = ", ".join(dict.fromkeys(str(answer.port) for answer in blocked))
         named = _listed(found) or _unread(subject) or "which one cannot be told from the rules of nftables"
@@ -39,6 +40,15 @@ def judge_firewall(subject: Subject, failed: Collection[str]) -> Iterator[Findin
         yield ok("packets pass" + (f"; looked at {_listed(found)}" if found else ""))
     else:
         yield _by_the_rules(subject, found, others)
+
+
+def causes_of_silence(subject: Subject) -> tuple[str, ...]:
+    """Return the requirements without which a client hears nothing.
+
+    Who asks for its next hop in the name of the virtual address gets no answer, as the question is kept back.
+    """
+    kept_back = any(wire.named_sender for wire in subject.facts.wires.get(subject.one.virtual, ()))
+    return (*WAY_IN_AND_OUT, *(SENDER_CAUSES if kept_back else ()))
 
 
 def _by_the_rules(subject: Subject, found: tuple[Suspect, ...], others: list[str]) -> Finding:

@@ -1,4 +1,4 @@
-"""Reads everything that a verification judges, and asks what can only be asked."""
+"""Reads everything that a verification judges, and asks what can only be outside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.run import Host
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.sysctls import conf
-from kernelbal.realserver.verify.facts import Facts, Path, Ruleset
+from kernelbal.realserver.verify.facts import Facts, Path, Ruleset, Wires
 from kernelbal.realserver.verify.spare import FAR_CLIENTS
 from kernelbal.realserver.verify.wire import Prober
 from kernelbal.realserver.wanted import setup_for
@@ -35,7 +35,7 @@ _IPV4_CONF: Final = ("arp_ignore", "arp_announce", "rp_filter")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Outside:
     """What an operator says about the world outside.
 
     Attributes:
@@ -49,7 +49,7 @@ class Asked:
     probe: bool = True
 
 
-def gather(reader: Host, preparations: Sequence[Preparation], asked: Asked) -> Facts:
+def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) -> Facts:
     """Read a host and ask it.
 
     Raises:
@@ -65,7 +65,7 @@ def gather(reader: Host, preparations: Sequence[Preparation], asked: Asked) -> F
         no_nftables = f"{error.message} ({error.hint})"
         host = reader.observe_more(host, sysctls, (), tables=False)
     with RtNetlink.open() as rtnetlink:
-        paths = {one.virtual: _path(rtnetlink, one, host, asked) for one in preparations}
+        paths = {one.virtual: _path(rtnetlink, one, host, outside) for one in preparations}
         sockets = read_bound_sockets({port.to_port for one in preparations for port in one.ports})
         facts = Facts(
             host=host,
@@ -74,12 +74,12 @@ def gather(reader: Host, preparations: Sequence[Preparation], asked: Asked) -> F
             unusable=read_unusable(),
             paths=paths,
             ruleset=read_ruleset(),
-            director=asked.director,
+            director=outside.director,
         )
-        if not asked.probe:
+        if not outside.probe:
             return facts
-        wires = Prober(rtnetlink, host, sockets, paths, asked.director).ask(preparations)
-        return replace(facts, wires=wires, paths=_with_silence(rtnetlink, facts))
+        wires = Prober(rtnetlink, host, sockets, paths, outside.director).ask(preparations)
+        return replace(facts, wires=wires, paths=_with_silence(rtnetlink, facts, wires))
 
 
 def _sysctls(preparations: Iterable[Preparation], host: HostState) -> set[str]:
@@ -89,8 +89,8 @@ def _sysctls(preparations: Iterable[Preparation], host: HostState) -> set[str]:
     return paths | {path for each in setup_for(preparations, host).sysctls for path in each.needed}
 
 
-def _path(rtnetlink: RtNetlink, one: Preparation, host: HostState, asked: Asked) -> Path:
-    chosen = next((each for each in asked.clients if len(each) == len(one.virtual)), None)
+def _path(rtnetlink: RtNetlink, one: Preparation, host: HostState, outside: Outside) -> Path:
+    chosen = next((each for each in outside.clients if len(each) == len(one.virtual)), None)
     client = chosen or FAR_CLIENTS[len(one.virtual)]
     source = one.virtual if one.holds_address else one.own
     held = any(key.address == source for key, *_ in host.addresses)
@@ -99,14 +99,20 @@ def _path(rtnetlink: RtNetlink, one: Preparation, host: HostState, asked: Asked)
     return Path(client, reply, backwards, chosen is not None)
 
 
-def _with_silence(rtnetlink: RtNetlink, facts: Facts) -> dict[Address, Path]:
-    """After the probes the neighbour table says whether somebody takes the replies."""
+def _with_silence(rtnetlink: RtNetlink, facts: Facts, wires: Wires) -> dict[Address, Path]:
+    """After the probes the neighbour table says whether somebody takes the replies.
+
+    A question in the name of the virtual address was kept from the wire, so that nobody could answer it.
+    """
     names = {link.ifindex: link.name for link in facts.host.links}
-    entries = read_neighbours(rtnetlink)
-    silent = {(names.get(each.ifindex, ""), each.address) for each in entries if each.silent}
+    silent = {
+        (names.get(each.ifindex, ""), each.address) for each in read_neighbours(rtnetlink) if each.silent
+    }
     return {
         virtual: path._replace(
-            unanswered=path.reply is not None and (path.reply.device, path.next_hop) in silent
+            unanswered=path.reply is not None
+            and (path.reply.device, path.next_hop) in silent
+            and not any(wire.named_sender for wire in wires[virtual])
         )
         for virtual, path in facts.paths.items()
     }

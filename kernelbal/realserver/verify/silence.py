@@ -29,7 +29,8 @@ _ANNOUNCE_MEANS: Final = {
 
 ASKED_NOBODY: Final = "no probes were sent"
 _CLAIM_CAUSES: Final = ("vip", "arp_ignore", "arp table")
-_SENDER_CAUSES: Final = ("arp_announce", "arp table")
+SENDER_CAUSES: Final = ("arp_announce", "arp table", "vip")
+"""What makes a host ask for its neighbours in the name of the virtual address."""
 _CONTROL_CAUSES: Final = ("arp_ignore", "device", "firewall")
 
 
@@ -107,7 +108,7 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Findin
         cause = first_of(_CLAIM_CAUSES, failed)
         return fail(f"{claims} answers for {virtual}", _see(cause, "find out what answers"), name, cause)
     if wire.named_sender:
-        cause = first_of(_SENDER_CAUSES, failed)
+        cause = first_of(SENDER_CAUSES, failed)
         fix = _see(cause, f"sysctl -w {conf(name, 'arp_announce')}=2")
         return fail(f"asks its neighbours in the name of {virtual}", fix, name, cause)
     if wire.control is None:

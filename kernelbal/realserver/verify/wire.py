@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from kernelbal.errors import KernelError, NotPermitted
+from kernelbal.errors import KernelError
 from kernelbal.kernel.neighbour_table import forget_neighbours, read_neighbours
 from kernelbal.kernel.probe_frames import understand
 from kernelbal.kernel.routes import route_to
@@ -68,8 +68,6 @@ class Prober:
             with exclusive():
                 tidy(self._rtnetlink, self._host.links)
                 return [talk.wire() for talk in self._talk(link, concerned)]
-        except NotPermitted:
-            raise
         except (KernelError, OSError) as error:
             why = error.message if isinstance(error, KernelError) else str(error.strerror)
             return [Wire(name, skipped=f"{why}; {FROM_THE_DIRECTOR}") for _ in concerned]
