@@ -52,6 +52,7 @@ TCA_ACT_KIND: Final = 1
 TCA_ACT_OPTIONS: Final = 2
 TCA_ACT_COOKIE: Final = 6
 TCA_MIRRED_PARMS: Final = 2
+_FLOWER: Final = b"flower"
 _MIRRED: Final = struct.Struct("=IIiiiiI")
 """`struct tc_mirred`: index, capabilities, action, references, bindings, what to do, interface index."""
 _TC_ACT_STOLEN: Final = 4
@@ -141,19 +142,19 @@ def redirect(device: int, target: int, keys: Keys, *, added: bool) -> bytes:
     compared = b"".join(attribute(kind, value) for kind, value in keys)
     flags = attribute(TCA_FLOWER_FLAGS, U32.pack(TCA_CLS_FLAGS_SKIP_HW))
     actions = nested(TCA_FLOWER_ACT, _mirred(target, _EGRESS_REDIRECT, added=added))
-    return _filter(device, EGRESS, "flower", compared + flags + actions)
+    return _filter(device, EGRESS, _FLOWER, compared + flags + actions)
 
 
 def insert(device: int, target: int) -> bytes:
     """Return the payload that lets all that a device receives arrive at another device instead."""
     actions = nested(TCA_MATCHALL_ACT, _mirred(target, _INGRESS_REDIRECT, added=True))
-    return _filter(device, INGRESS, "matchall", actions)
+    return _filter(device, INGRESS, b"matchall", actions)
 
 
-def _filter(device: int, parent: int, kind: str, options: bytes) -> bytes:
+def _filter(device: int, parent: int, kind: bytes, options: bytes) -> bytes:
     info = PREFERENCE << 16 | int.from_bytes(_short(_ETH_P_ALL), sys.byteorder)
     head = TC_MESSAGE.pack(0, device, 0, parent, info)
-    return head + attribute(TCA_KIND, kind.encode() + b"\0") + nested(TCA_OPTIONS, options)
+    return head + attribute(TCA_KIND, kind + b"\0") + nested(TCA_OPTIONS, options)
 
 
 def _mirred(target: int, what: int, *, added: bool) -> bytes:
@@ -191,7 +192,7 @@ def add_filter(socket: RtNetlink, payload: bytes, name: str) -> None:
 def withdraw(socket: RtNetlink, given: Offer) -> None:
     """Remove our filters from what a device sends, and its clsact if that is ours and nobody else uses it."""
     head = TC_MESSAGE.pack(0, given.ifindex, 0, EGRESS, PREFERENCE << 16)
-    socket.ask(RTM_DELTFILTER, head)
+    socket.ask(RTM_DELTFILTER, head + attribute(TCA_KIND, _FLOWER + b"\0"))
     if given.added and not any(_filters(socket, given.ifindex)):
         payload = TC_MESSAGE.pack(0, given.ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0)
         socket.ask(RTM_DELQDISC, payload + attribute(TCA_KIND, b"clsact\0"))
@@ -230,7 +231,8 @@ def _filters(socket: RtNetlink, ifindex: int) -> Iterator[dict[int, bytes]]:
 
 def _cookie(found: dict[int, bytes]) -> bytes:
     """Return the cookie of the first action of a flower filter, empty where there is none."""
-    data = found.get(TCA_OPTIONS, b"")
+    flower = found.get(TCA_KIND, b"").rstrip(b"\0") == _FLOWER
+    data = found.get(TCA_OPTIONS, b"") if flower else b""
     for wanted in (TCA_FLOWER_ACT, 1, TCA_ACT_COOKIE):
         inner = {kind: data[start:end] for kind, start, end in attributes(data, 0, len(data))}
         data = inner.get(wanted, b"")

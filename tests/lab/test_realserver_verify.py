@@ -178,7 +178,11 @@ def firewall(*rules: str) -> Callable[[Server, Case], None]:
             hook, _, text = rule.partition(" ")
             policy, _, text = text.rpartition(": ")
             chain = f"add chain inet site {hook} {{ type filter hook {hook} priority -150; {policy} }}"
-            text = text.replace("VIP", case.address).replace("IP", family).replace("CLIENT", CLIENT[case.virtual])
+            text = (
+                text.replace("VIP", case.address)
+                .replace("IP", family)
+                .replace("CLIENT", CLIENT[case.virtual])
+            )
             server.nft(chain, *([f"add rule inet site {hook} {text}"] if text else []))
 
     return inject

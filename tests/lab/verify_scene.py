@@ -44,9 +44,7 @@ def shown(rows: Collection[Row]) -> str:
 def faults(rows: Collection[Row]) -> set[str]:
     """The requirements that fail of themselves."""
     return {
-        row.requirement
-        for row in rows
-        if row.finding.verdict is Verdict.FAIL and not row.finding.because
+        row.requirement for row in rows if row.finding.verdict is Verdict.FAIL and not row.finding.because
     }
 
 
