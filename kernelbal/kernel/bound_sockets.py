@@ -108,18 +108,33 @@ def parse_diag(part: bytes) -> Iterator[tuple[int, bool]]:
                 yield inode, bool(part[begin])
 
 
-def _programs(inodes: Collection[int]) -> dict[int, str]:
+def _programs(inodes: set[int]) -> dict[int, str]:
     """Return by inode who has the socket; only root sees those of others."""
     found: dict[int, str] = {}
     for folder in PROCESSES.iterdir() if inodes else ():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            for entry in os.scandir(folder / "fd"):
-                match = _SOCKET_LINK.fullmatch(os.readlink(entry.path))
-                if match and int(match[1]) in inodes:
-                    name = (folder / "comm").read_text(errors="replace").strip()
-                    found.setdefault(int(match[1]), f"{name} (pid {folder.name})")
-        except OSError:
-            continue  # it has ended, or is not ours to look into
+        for inode in inodes & _open_sockets(folder) if folder.name.isdecimal() else ():
+            found.setdefault(inode, f"{_name(folder)} (pid {folder.name})")
     return found
+
+
+def _open_sockets(folder: Path) -> set[int]:
+    try:
+        names = os.listdir(folder / "fd")
+    except OSError:  # it has ended, or is not ours to look into
+        return set()
+    matches = (_SOCKET_LINK.fullmatch(_target(folder / "fd" / name)) for name in names)
+    return {int(match[1]) for match in matches if match}
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def _name(folder: Path) -> str:
+    try:
+        return (folder / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return "ended"
