@@ -26,7 +26,7 @@ FAIL: 1 ok, 2 FAIL, 1 skipped; 1 of the FAIL follow from others
 
 
 def row(requirement: str, finding: Finding, virtual: bytes = VIP) -> Row:
-    return Row(requirement, virtual, finding, "because")  # type: ignore[arg-type] # addresses are bytes
+    return Row(requirement, virtual, finding, "because")
 
 
 ROWS = (

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from kernelbal.model.address import parse_address
 from kernelbal.model.bound_socket import BoundSocket
@@ -13,7 +12,7 @@ from kernelbal.realserver.verify.facts import Answer, Facts, Path, Reaction, Wir
 from kernelbal.realserver.verify.report import judge
 from kernelbal.realserver.verify.row import Finding, Row, Verdict
 from kernelbal.realserver.wanted import setup_for
-from tests.unit.realserver.samples import HTTP, REAL, REAL6, host, prepared
+from tests.unit.realserver.samples import REAL, REAL6, host
 
 CLIENT, CLIENT6 = parse_address("198.51.100.7"), parse_address("2001:db8::7")
 ROUTER, ROUTER6 = parse_address("10.0.0.254"), parse_address("fd00::254")
@@ -21,7 +20,7 @@ DIRECTOR = parse_address("10.0.0.1")
 ANY6 = parse_address("::")
 
 
-def prepared_host(one: Preparation, **settings: Any) -> HostState:  # noqa: ANN401 - what a test changes
+def prepared_host(one: Preparation, **settings: object) -> HostState:
     """A host like `samples.host()` with everything that a preparation takes."""
     plain = host()
     setup = setup_for((one,), plain)
@@ -48,7 +47,7 @@ def _ethernet(links: Collection[Link]) -> tuple[Link, ...]:
     )
 
 
-def path(one: Preparation, **settings: Any) -> Path:  # noqa: ANN401 - what a test changes
+def path(one: Preparation, **settings: object) -> Path:
     """The way by the default route."""
     ipv4 = len(one.virtual) == 4
     client, router = (CLIENT, ROUTER) if ipv4 else (CLIENT6, ROUTER6)
@@ -56,7 +55,7 @@ def path(one: Preparation, **settings: Any) -> Path:  # noqa: ANN401 - what a te
     return Path(client, route, route)._replace(**settings)
 
 
-def wire(one: Preparation, *answers: Answer, **settings: Any) -> Wire:  # noqa: ANN401 - what a test changes
+def wire(one: Preparation, *answers: Answer, **settings: object) -> Wire:
     """A wire on which everything was heard as it should be."""
     made = Wire(
         "eth0",
@@ -67,7 +66,7 @@ def wire(one: Preparation, *answers: Answer, **settings: Any) -> Wire:  # noqa: 
     return replace(made, **settings)
 
 
-def good(one: Preparation, **settings: Any) -> Facts:  # noqa: ANN401 - what a test changes
+def good(one: Preparation, **settings: object) -> Facts:
     """Facts of which nothing is wrong."""
     made = Facts(
         host=prepared_host(one),

@@ -23,7 +23,7 @@ WEB = Packet(
 DROP, ACCEPT = {"drop": None}, {"accept": None}
 
 
-def base(policy: str = "accept", hook: str = "input", family: str = "inet", **more: Any) -> dict[str, Any]:
+def base(policy: str = "accept", hook: str = "input", family: str = "inet", **more: object) -> dict[str, Any]:
     body = {"family": family, "table": "filter", "name": hook, "hook": hook, "policy": policy, **more}
     return {"chain": body}
 

@@ -36,7 +36,7 @@ def talk(*ports: PortMap) -> Conversation:
 
 
 def reply(flags: int, mss_bytes: int = 0) -> TcpSeen:
-    return TcpSeen(VIP, CLIENT, 80, 20_000, flags, mss_bytes)  # type: ignore[arg-type] # addresses are bytes
+    return TcpSeen(VIP, CLIENT, 80, 20_000, flags, mss_bytes)
 
 
 def test_questions() -> None:
@@ -87,7 +87,7 @@ def test_answered_questions_are_not_repeated() -> None:
         (TcpSeen(REAL, CLIENT, 80, 20_000, TCP_SYN | TCP_ACK), Reaction.SILENT),
         (UnreachableSeen(13, VIP, VIP, 20_000, 81), Reaction.SILENT),
     ],
-)  # type: ignore[misc] # addresses are bytes
+)
 def test_reactions(seen: TcpSeen | UnreachableSeen, reaction: Reaction) -> None:
     one = talk(HTTP)
     one.hear(seen)
@@ -106,10 +106,10 @@ def test_claims_and_control() -> None:
     one.hear(ArpSeen(ARP_REPLY, DEVICE, REAL, parse_address("0.0.0.0")))
     assert (one.wire().control_answered, one.wire().claims) == (True, ())
     for _ in range(2):
-        one.hear(ArpSeen(ARP_REPLY, DEVICE, VIP, parse_address("0.0.0.0")))  # type: ignore[arg-type] # bytes
+        one.hear(ArpSeen(ARP_REPLY, DEVICE, VIP, parse_address("0.0.0.0")))
     assert one.wire().claims == ("52:54:00:00:00:01",)
     six = Conversation(prepared(VIP6, Method.LOOPBACK, None, HTTP), PLACE6, (HTTP,))
-    six.hear(AdvertisementSeen(VIP6, DEVICE))  # type: ignore[arg-type] # bytes
+    six.hear(AdvertisementSeen(VIP6, DEVICE))
     assert six.wire().claims == ("52:54:00:00:00:01",)
 
 
@@ -119,13 +119,13 @@ def test_claims_and_control() -> None:
 )
 def test_questions_of_the_host(sender: bytes, target: bytes, *, named: bool, asked: bool) -> None:
     one = talk(HTTP)
-    one.hear(ArpSeen(ARP_REQUEST, DEVICE, sender, target))  # type: ignore[arg-type] # addresses are bytes
+    one.hear(ArpSeen(ARP_REQUEST, DEVICE, sender, target))
     assert (one.wire().named_sender, one.wire().asked_neighbour) == (named, asked)
 
 
 def test_both_ways_of_each_flow_are_kept_from_the_wire() -> None:
     captured = list(talk(HTTP, DNS).captured())
-    assert captured[:3] == [to_hardware(PROBE), arp_by(VIP), arp_about(SPARE)]  # type: ignore[arg-type] # bytes
+    assert captured[:3] == [to_hardware(PROBE), arp_by(VIP), arp_about(SPARE)]
     assert len(captured) == 3 + 2 + 2 * 3
 
 

@@ -15,12 +15,12 @@ DIRECT = prepared(VIP, Method.LOOPBACK, None, HTTP)
 DNS = PortMap(17, 53, 53)
 
 
-def heard(one: Preparation, reaction: Reaction, code: int = 0, **more: Any) -> Facts:
+def heard(one: Preparation, reaction: Reaction, code: int = 0, **more: object) -> Facts:
     answers = tuple(Answer(port, reaction, code=code) for port in one.ports or (HTTP,))
     return good(one, wires={one.virtual: (wire(one, *answers),)}, **more)
 
 
-def rules(*objects: dict[str, Any], **more: Any) -> Ruleset:
+def rules(*objects: dict[str, Any], **more: object) -> Ruleset:
     return Ruleset(objects, **more)
 
 

@@ -53,5 +53,5 @@ def test_names_are_unique_and_reasons_are_sentences() -> None:
     ],
 )
 def test_worst_verdict_counts(findings: tuple[object, ...], verdict: Verdict) -> None:
-    rows = [Row("vip", VIP, each, "why") for each in findings]  # type: ignore[arg-type] # findings and addresses
+    rows = [Row("vip", VIP, each, "why") for each in findings]
     assert verdict_of(rows) is verdict

@@ -18,7 +18,7 @@ MOVED = prepared(VIP, Method.REDIRECT, None, PortMap(6, 80, 8080))
 
 
 def tcp(address: str, port: int = 80, **more: object) -> BoundSocket:
-    return BoundSocket(Protocol.TCP, parse_address(address), port, **more)  # type: ignore[arg-type] # fields
+    return BoundSocket(Protocol.TCP, parse_address(address), port, **more)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_interface_that_takes_too_little(one: Preparation, mtu_bytes: int, says:
     ("tunnel", "virtual", "most"), [(IPIP, VIP, 1440), (GRE, VIP, 1432), (IPIP, VIP6, 1400)]
 )
 def test_segments_are_judged_by_what_was_heard(tunnel: object, virtual: bytes, most: int) -> None:
-    one = prepared(virtual, Method.LOOPBACK, tunnel, HTTP)  # type: ignore[arg-type] # an encapsulation
+    one = prepared(virtual, Method.LOOPBACK, tunnel, HTTP)
     for size, right in ((most, True), (most + 1, False)):
         heard = wire(one, Answer(HTTP, Reaction.ACCEPTED, size))
         found = fails(one, good(one, wires={one.virtual: (heard,)}))
