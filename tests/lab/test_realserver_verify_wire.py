@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.errors import KernelError
+from kernelbal.kernel import nftables
 from kernelbal.kernel.links import observe_links
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.scratch_wire import HERE, exclusive
@@ -216,6 +218,20 @@ def test_two_at_a_time_do_not_get_into_each_others_way(made: NamespaceLab) -> No
     assert skipped(rows) == {"silent", "answer"}, shown(rows)
 
 
+@pytest.mark.parametrize(
+    ("method", "unknown"), [(Method.LOOPBACK, set()), (Method.REDIRECT, {"redirect rule"})]
+)
+def test_host_without_libnftables_is_verified_by_its_answers(
+    made: NamespaceLab, monkeypatch: pytest.MonkeyPatch, method: Method, unknown: set[str]
+) -> None:
+    server, case = made["rs1"], Case(4, method)
+    prepare(server, case.preparation)
+    monkeypatch.setattr(nftables, "LIBRARY", "libnothing.so.1")
+    rows = verify(server, case.preparation, outside=case.outside)
+    assert skipped(rows) == unknown, shown(rows)
+    assert faults(rows) == set(), shown(rows)
+
+
 # --- two networks ---
 
 TWO_LEGS = """
@@ -327,6 +343,15 @@ def test_command_tells_by_its_exit_code(made: NamespaceLab, tmp_path: Path) -> N
     ]
     server.run(failed[0]["fix"].split())
     assert run(server, tmp_path, *options).returncode == 0
+
+
+def test_command_says_that_it_needs_root(made: NamespaceLab) -> None:
+    server = made["rs1"]
+    argv = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-m", "kernelbal", "realserver"]
+    options = ["verify", VIRTUAL[4], "--state-dir", "/nonexistent"]
+    done = server.run([*argv, *options], check=False)
+    assert done.returncode == ExitCode.PERMISSION, done.stdout + done.stderr
+    assert "root" in done.stderr
 
 
 def test_command_knows_what_was_prepared(made: NamespaceLab, tmp_path: Path) -> None:

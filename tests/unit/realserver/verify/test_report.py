@@ -1,5 +1,7 @@
 """The table of requirements: what applies to what, and that nothing fails on a good host."""
 
+from pathlib import Path
+
 import pytest
 
 from kernelbal.realserver.preparation import Encapsulation, Method
@@ -41,6 +43,12 @@ def test_names_are_unique_and_reasons_are_sentences() -> None:
     names = [requirement.name for requirement in REQUIREMENTS]
     assert len(set(names)) == len(names)
     assert all(requirement.why.endswith(".") for requirement in REQUIREMENTS)
+
+
+def test_page_shows_the_table() -> None:
+    page = (Path(__file__).parents[4] / "docs/explanation/verify.md").read_text()
+    rows = "".join(f"| {each.name} | {each.why} |\n" for each in REQUIREMENTS)
+    assert f"| requirement | why |\n|---|---|\n{rows}\n" in page
 
 
 @pytest.mark.parametrize(
