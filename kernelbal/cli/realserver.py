@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kernelbal.cli import realserver_verify
 from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.cli.realserver_options import (
@@ -61,6 +62,8 @@ kernelbal realserver undo --dry-run
 kernelbal realserver undo 10.0.0.80   (the others stay)
 
 kernelbal realserver undo"""
+
+app.command(epilog=realserver_verify.EPILOG)(realserver_verify.verify)
 
 UNDONE_ARGUMENT = typer.Argument(None, metavar="[VIP]...", help="Which to undo; all by default.")
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")

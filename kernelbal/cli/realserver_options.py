@@ -106,7 +106,7 @@ class Asked:
         from kernelbal.realserver.resolve import Request
 
         real = address(self.real, "--real") if self.real else None
-        ports = tuple(port for text in self.port or () for port in _ports(text))
+        ports = self.ports()
         return tuple(
             Request(
                 address(text, "VIP"),
@@ -119,6 +119,14 @@ class Asked:
             )
             for text in self.virtual or ()
         )
+
+    def ports(self) -> tuple[PortMap, ...]:
+        """Return the ports that were named.
+
+        Raises:
+            typer.BadParameter: something is no port.
+        """
+        return tuple(port for text in self.port or () for port in _ports(text))
 
     def _fits(self, real: Address, virtual: str) -> bool:
         """With addresses of both families, --real is for those of its own; a tunnel takes it for all."""

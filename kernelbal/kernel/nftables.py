@@ -136,6 +136,19 @@ class Nftables:
             if chain.get("policy") == "drop"
         )
 
+    def ruleset(self) -> list[Command]:
+        """Return every object of every table; none on a kernel without nftables.
+
+        Raises:
+            KernelError: they cannot be read.
+        """
+        try:
+            return self._run("list nftables ruleset", [{"list": {"ruleset": None}}])
+        except KernelError as fault:
+            if fault.errno in _NO_NFTABLES:
+                return []
+            raise
+
     def check(self, table: NftTable) -> None:
         """Let the kernel check the transaction that `replace` would run, without committing it.
 

@@ -18,6 +18,7 @@ RTM_F_CLONED: Final = 0x200
 RTNH_F_DEAD: Final = 0x1
 
 RTA_DST: Final = 1
+RTA_SRC: Final = 2
 RTA_OIF: Final = 4
 RTA_GATEWAY: Final = 5
 RTA_PRIORITY: Final = 6
@@ -50,7 +51,19 @@ def route_to(socket: RtNetlink, address: Address, links: Sequence[Link]) -> Rout
 
     The route's destination is the address itself; a local address is on device `lo`.
     """
-    payload = _request(family_of(address), host_prefix(address)) + attribute(RTA_DST, address)
+    return route_from(socket, None, address, links)
+
+
+def route_from(
+    socket: RtNetlink, source: Address | None, address: Address, links: Sequence[Link]
+) -> Route | None:
+    """Do what `route_to` does for a packet from one of the host's addresses: routing policies may look at it.
+
+    IPv4 has no route for a source that is not the host's.
+    """
+    own_bits = host_prefix(source) if source else 0
+    head = ROUTE_MESSAGE.pack(family_of(address), host_prefix(address), own_bits, 0, 0, 0, 0, 0, 0)
+    payload = head + attribute(RTA_DST, address) + (attribute(RTA_SRC, source) if source else b"")
     answer = socket.ask(RTM_GETROUTE, payload)
     if isinstance(answer, Refusal) or not answer:
         return None

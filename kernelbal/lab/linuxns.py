@@ -1,8 +1,4 @@
-"""Namespaces and mounts: the few system calls that Python 3.11 does not wrap.
-
-`setns(2)` and `unshare(2)` act on the calling thread, so that one process can hold sockets in many network
-namespaces: a socket stays in the namespace that it was made in.
-"""
+"""Named network namespaces and mounts: the few system calls that Python 3.11 does not wrap."""
 
 from __future__ import annotations
 
@@ -12,12 +8,21 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kernelbal.kernel.netns import (
+    CLONE_NEWNET,
+    OWN_NETWORK_NAMESPACE,
+    checked,
+    enter,
+    libc,
+    own_namespace,
+    unshare,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
-CLONE_NEWNET = 0x40000000
 # linux/mount.h
 MS_BIND = 0x1000
 MS_REC = 0x4000
@@ -26,28 +31,6 @@ MNT_DETACH = 2
 
 NAMED_NAMESPACES = Path("/run/netns")
 """Where iproute2 looks for named network namespaces."""
-_OWN_NETWORK_NAMESPACE = "/proc/thread-self/ns/net"
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _checked(result: int, what: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-
-
-def unshare(flags: int) -> None:
-    """Move the calling thread into new namespaces (`CLONE_NEW*`).
-
-    Raises:
-        OSError: EPERM without CAP_SYS_ADMIN.
-    """
-    _checked(_libc.unshare(flags), "unshare")
-
-
-def _setns(descriptor: int) -> None:
-    _checked(_libc.setns(descriptor, CLONE_NEWNET), "setns")
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
@@ -56,14 +39,14 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
     Raises:
         OSError: as `mount(2)` says.
     """
-    result = _libc.mount(
+    result = libc.mount(
         source.encode(),
         target.encode(),
         kind.encode() if kind else None,
         ctypes.c_ulong(flags),
         data.encode() if data else None,
     )
-    _checked(result, f"mount {target}")
+    checked(result, f"mount {target}")
 
 
 def unmount(target: str) -> None:
@@ -72,7 +55,7 @@ def unmount(target: str) -> None:
     Raises:
         OSError: as `umount2(2)` says.
     """
-    _checked(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
+    checked(libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
 @contextlib.contextmanager
@@ -85,17 +68,17 @@ def inside(name: str) -> Iterator[None]:
     Raises:
         FileNotFoundError: there is no such namespace.
     """
-    before = os.open(_OWN_NETWORK_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    before = own_namespace()
     try:
         target = os.open(NAMED_NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _setns(target)
+            enter(target)
         finally:
             os.close(target)
         try:
             yield
         finally:
-            _setns(before)
+            enter(before)
     finally:
         os.close(before)
 
@@ -109,13 +92,13 @@ def create_namespace(name: str) -> None:
     """
     path = NAMED_NAMESPACES / name
     path.touch(mode=0o444, exist_ok=False)
-    before = os.open(_OWN_NETWORK_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    before = own_namespace()
     try:
         unshare(CLONE_NEWNET)
         try:
-            mount(_OWN_NETWORK_NAMESPACE, str(path), flags=MS_BIND)
+            mount(OWN_NETWORK_NAMESPACE, str(path), flags=MS_BIND)
         finally:
-            _setns(before)
+            enter(before)
     except OSError:
         path.unlink()
         raise

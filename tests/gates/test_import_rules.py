@@ -20,9 +20,11 @@ def skeleton(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     named = {name for contract in CONTRACTS for name in contract.get("source_modules", ())}
     for package in ("kernelbal", *LAYERS, *sorted(named)):
-        folder = tmp_path / package.replace(".", "/")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "__init__.py").touch()
+        folder = tmp_path
+        for part in package.split("."):
+            folder /= part
+            folder.mkdir(exist_ok=True)
+            (folder / "__init__.py").touch()
     return tmp_path
 
 

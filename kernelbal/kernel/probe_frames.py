@@ -1,0 +1,288 @@
+"""The few packets that a probe sends, and what it understands of the answers.
+
+RFC 791 and RFC 8200 (IP), RFC 9293 (TCP), RFC 768 (UDP), RFC 792 and RFC 4443 (ICMP), RFC 2784 (GRE),
+draft-ietf-intarea-gue (GUE variant 0). Left out: IP options, extension headers, fragments.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from kernelbal.kernel.neighbour_frames import (
+    ETH_P_IPV6,
+    HOP_LIMIT,
+    IPPROTO_ICMPV6,
+    icmpv6_checksum,
+    read_advertisement,
+    solicitation,
+    solicited_node,
+)
+from kernelbal.model.address import Address
+from kernelbal.model.ipvs import TunnelType
+
+ETH_P_IP: Final = 0x0800
+ETHERNET: Final = struct.Struct("!6s6sH")
+IPPROTO_ICMP: Final = 1
+IPPROTO_TCP: Final = 6
+IPPROTO_UDP: Final = 17
+IPPROTO_GRE: Final = 47
+TCP_SYN: Final = 0x02
+TCP_RST: Final = 0x04
+TCP_ACK: Final = 0x10
+ARP_REQUEST: Final = 1
+ARP_REPLY: Final = 2
+
+_IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
+_IPV6: Final = struct.Struct("!IHBB16s16s")
+_TCP: Final = struct.Struct("!HHIIBBHHH")
+_UDP: Final = struct.Struct("!HHHH")
+_ARP: Final = struct.Struct("!HHBBH6s4s6s4s")
+_ARP_KIND: Final = (1, ETH_P_IP, 6, 4)
+_HOPS: Final = 64
+_WINDOW_BYTES: Final = 65535
+_MSS_OPTION: Final = 2
+_ICMP_UNREACHABLE: Final = {4: 3, 16: 1}
+_INNER_PROTOCOL: Final = {4: 4, 16: 41}
+_ETHER_TYPE: Final = {4: ETH_P_IP, 16: ETH_P_IPV6}
+
+
+class ArpSeen(NamedTuple):
+    """An ARP packet: who (MAC and address) asks or answers, and about whom."""
+
+    operation: int
+    hardware: bytes
+    sender: Address
+    target: Address
+
+
+class AdvertisementSeen(NamedTuple):
+    """A neighbour advertisement: the MAC address that is claimed for an IPv6 address."""
+
+    target: Address
+    hardware: bytes
+
+
+class TcpSeen(NamedTuple):
+    """A TCP segment; `mss_bytes` is 0 where it names none."""
+
+    source: Address
+    destination: Address
+    source_port: int
+    destination_port: int
+    flags: int
+    mss_bytes: int = 0
+
+
+class UnreachableSeen(NamedTuple):
+    """An ICMP message that a packet did not arrive, with the beginning of that packet."""
+
+    code: int
+    sender: Address
+    destination: Address
+    source_port: int
+    destination_port: int
+
+
+Seen = ArpSeen | AdvertisementSeen | TcpSeen | UnreachableSeen
+
+
+class Ends(NamedTuple):
+    """Both ends of a flow, as its first packet names them."""
+
+    source: Address
+    destination: Address
+    source_port: int
+    destination_port: int
+
+
+# --- packing ---
+
+
+def tcp_syn(ends: Ends, sequence: int, mss_bytes: int) -> bytes:
+    """Return the IP packet that asks for a connection."""
+    option = struct.pack("!BBH", _MSS_OPTION, 4, mss_bytes)
+    return _ip(ends, IPPROTO_TCP, _tcp(ends, sequence, TCP_SYN, option))
+
+
+def tcp_reset(ends: Ends, sequence: int) -> bytes:
+    """Return the IP packet that ends a connection which was asked for."""
+    return _ip(ends, IPPROTO_TCP, _tcp(ends, sequence, TCP_RST, b""))
+
+
+def datagram(ends: Ends, data: bytes = b"") -> bytes:
+    """Return the IP packet of a UDP datagram."""
+    return _ip(ends, IPPROTO_UDP, _udp(ends, data))
+
+
+def wrap(packet: bytes, kind: TunnelType, port: int, source: Address, destination: Address) -> bytes:
+    """Return a packet inside another one, as the director sends it through a tunnel.
+
+    Args:
+        packet: the inner IP packet.
+        kind: encapsulation.
+        port: UDP port of GUE.
+        source: outer source address.
+        destination: outer destination address.
+    """
+    inner = 4 if packet[0] >> 4 == 4 else 16
+    ends = Ends(source, destination, port, port)
+    match kind:
+        case TunnelType.GRE:
+            return _ip(ends, IPPROTO_GRE, struct.pack("!HH", 0, _ETHER_TYPE[inner]) + packet)
+        case TunnelType.GUE:
+            header = struct.pack("!BBH", 0, _INNER_PROTOCOL[inner], 0)
+            return _ip(ends, IPPROTO_UDP, _udp(ends, header + packet))
+        case _:
+            return _ip(ends, _INNER_PROTOCOL[inner], packet)
+
+
+def frame(destination: bytes, source: bytes, packet: bytes) -> bytes:
+    """Return the Ethernet frame around an IP packet."""
+    kind = ETH_P_IP if packet[0] >> 4 == 4 else ETH_P_IPV6
+    return ETHERNET.pack(destination, source, kind) + packet
+
+
+def solicitation_frame(hardware: bytes, source: Address, wanted: Address) -> bytes:
+    """Return the Ethernet frame that asks for the holder of an IPv6 address; answers go to `source`."""
+    group = solicited_node(wanted)
+    message = solicitation(hardware, wanted)
+    checksum = icmpv6_checksum(source, group, message)
+    message = message[:2] + struct.pack("!H", checksum) + message[4:]
+    packet = _IPV6.pack(6 << 28, len(message), IPPROTO_ICMPV6, HOP_LIMIT, source, group) + message
+    return frame(b"\x33\x33" + group[-4:], hardware, packet)
+
+
+def _ip(ends: Ends, protocol: int, payload: bytes) -> bytes:
+    if len(ends.source) == 16:
+        head = _IPV6.pack(6 << 28, len(payload), protocol, _HOPS, ends.source, ends.destination)
+        return head + payload
+    fields = [0x45, 0, _IPV4.size + len(payload), 0, 0, _HOPS, protocol, 0, ends.source, ends.destination]
+    fields[7] = _checksum(_IPV4.pack(*fields))
+    return _IPV4.pack(*fields) + payload
+
+
+def _tcp(ends: Ends, sequence: int, flags: int, options: bytes) -> bytes:
+    offset = (_TCP.size + len(options)) << 2
+    fields = [ends.source_port, ends.destination_port, sequence, 0, offset, flags, _WINDOW_BYTES, 0, 0]
+    fields[7] = _transport_checksum(ends, IPPROTO_TCP, _TCP.pack(*fields) + options)
+    return _TCP.pack(*fields) + options
+
+
+def _udp(ends: Ends, data: bytes) -> bytes:
+    head = (ends.source_port, ends.destination_port, _UDP.size + len(data))
+    checksum = _transport_checksum(ends, IPPROTO_UDP, _UDP.pack(*head, 0) + data)
+    return _UDP.pack(*head, checksum or 0xFFFF) + data
+
+
+def _transport_checksum(ends: Ends, protocol: int, segment: bytes) -> int:
+    pseudo = ends.source + ends.destination + struct.pack("!II", len(segment), protocol)
+    return _checksum(pseudo + segment)
+
+
+def _checksum(data: bytes) -> int:
+    """Return the internet checksum (RFC 1071)."""
+    data += bytes(len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+# --- understanding ---
+
+
+def understand(data: bytes) -> Seen | None:
+    """Return what an Ethernet frame says; None when it is nothing that a probe waits for."""
+    if len(data) < ETHERNET.size:
+        return None
+    kind = ETHERNET.unpack_from(data)[2]
+    payload = data[ETHERNET.size :]
+    try:
+        match kind:
+            case 0x0806:
+                return _arp(payload)
+            case 0x0800:
+                return _ipv4(payload)
+            case 0x86DD:
+                return _ipv6(payload)
+            case _:
+                return None
+    except (struct.error, IndexError):  # cut off
+        return None
+
+
+def _arp(data: bytes) -> ArpSeen | None:
+    *kinds, operation, hardware, sender, _, target = _ARP.unpack_from(data)
+    if tuple(kinds) != _ARP_KIND:
+        return None
+    return ArpSeen(operation, hardware, Address(sender), Address(target))
+
+
+def _ipv4(data: bytes) -> Seen | None:
+    protocol, source, destination = data[9], Address(data[12:16]), Address(data[16:20])
+    payload = data[(data[0] & 0x0F) * 4 :]
+    if protocol == IPPROTO_ICMP:
+        return _unreachable(payload, source)
+    return _segment(payload, source, destination) if protocol == IPPROTO_TCP else None
+
+
+def _ipv6(data: bytes) -> Seen | None:
+    _, _, protocol, hops, source, destination = _IPV6.unpack_from(data)
+    payload = data[_IPV6.size :]
+    if protocol == IPPROTO_ICMPV6:
+        claim = read_advertisement(payload, hops)
+        return _unreachable(payload, Address(source)) if claim is None else AdvertisementSeen(*claim)
+    if protocol != IPPROTO_TCP:
+        return None
+    return _segment(payload, Address(source), Address(destination))
+
+
+def _segment(data: bytes, source: Address, destination: Address) -> TcpSeen:
+    source_port, destination_port, _, _, offset, flags, *_ = _TCP.unpack_from(data)
+    mss_bytes = _mss_bytes(data[_TCP.size : (offset >> 4) * 4])
+    return TcpSeen(source, destination, source_port, destination_port, flags, mss_bytes)
+
+
+def _mss_bytes(options: bytes) -> int:
+    """Return the maximum segment size (RFC 9293, 3.7.1); 0 where none is named."""
+    at = 0
+    while at + 1 < len(options) and options[at]:
+        if options[at] == 1:
+            at += 1
+            continue
+        if options[at] == _MSS_OPTION:
+            return int.from_bytes(options[at + 2 : at + 4])
+        at += max(options[at + 1], 2)
+    return 0
+
+
+def _unreachable(message: bytes, sender: Address) -> UnreachableSeen | None:
+    """The packet that did not arrive follows 8 bytes of ICMP."""
+    family = len(sender)
+    if message[0] != _ICMP_UNREACHABLE[family]:
+        return None
+    inner = message[8:]
+    head = (inner[0] & 0x0F) * 4 if family == 4 else _IPV6.size
+    destination = Address(inner[16:20] if family == 4 else inner[24:40])
+    source_port, destination_port = struct.unpack_from("!HH", inner, head)
+    return UnreachableSeen(message[1], sender, destination, source_port, destination_port)
+
+
+REFUSALS: Final[Mapping[tuple[int, int], str]] = {
+    (4, 0): "network unreachable",
+    (4, 1): "host unreachable",
+    (4, 3): "port unreachable",
+    (4, 9): "network prohibited",
+    (4, 10): "host prohibited",
+    (4, 13): "prohibited",
+    (16, 0): "no route",
+    (16, 1): "prohibited",
+    (16, 3): "address unreachable",
+    (16, 4): "port unreachable",
+    (16, 5): "policy",
+    (16, 6): "route rejected",
+}
+"""Words by length of the address and ICMP code (RFC 792, RFC 1812, RFC 4443)."""
+PORT_UNREACHABLE: Final = {4: 3, 16: 4}

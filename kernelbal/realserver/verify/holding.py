@@ -1,0 +1,80 @@
+"""Whether the host has the virtual address where it should, and the devices that bring packets for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from kernelbal.model.address import host_prefix
+from kernelbal.model.network import AddressKey
+from kernelbal.realserver.preparation import Method
+from kernelbal.realserver.setup import LOOPBACK
+from kernelbal.realserver.verify.row import Finding, fail, ok
+from kernelbal.realserver.verify.subject import APPLY, Subject
+
+_QUIET_KINDS = ("dummy",)
+"""Kinds of devices without a network behind them."""
+
+
+def judge_address(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+    """The virtual address is on a device that no neighbour asks; with `redirect`, on none."""
+    held = subject.held()
+    if subject.one.method is Method.REDIRECT:
+        for key in held:
+            yield fail(f"on {key.device}, and `redirect` works without it", _delete(key), key.device)
+        if not held:
+            yield ok("not an address of this host, as `redirect` wants it")
+        return
+    faults = [fault for key in held if (fault := _misplaced(subject, key)) is not None]
+    yield from faults
+    if not held:
+        because = "device" if "device" in failed else ""
+        yield fail("not an address of this host", APPLY, subject.holder, because)
+    elif not faults:
+        yield ok(", ".join(map(str, held)))
+
+
+def _misplaced(subject: Subject, key: AddressKey) -> Finding | None:
+    link = subject.link(key.device)
+    quiet = key.device in (LOOPBACK, subject.holder) or (link is not None and link.kind in _QUIET_KINDS)
+    if not quiet:
+        asks = "ARP" if subject.is_ipv4 else "neighbour discovery"
+        return fail(f"on {key.device}, where this host answers {asks} for it", _delete(key), key.device)
+    if key.prefix != host_prefix(key.address):
+        whole = f"/{key.prefix} makes a whole network local: the host reaches none of it"
+        return fail(f"on {key.device}: {whole}", f"{_delete(key)}; {APPLY}", key.device)
+    reason = subject.facts.unusable.get(key.address, "")
+    if reason:
+        return fail(f"on {key.device}, but not in use: {reason}", f"{_delete(key)}; {APPLY}", key.device)
+    return None
+
+
+def _delete(key: AddressKey) -> str:
+    return f"ip address del {key}"
+
+
+def judge_devices(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+    """The devices by which packets come in are up, and the tunnel device is the right one."""
+    for name in dict.fromkeys((*subject.one.interfaces, *_holders(subject))):
+        yield _judge_device(subject, name)
+
+
+def _holders(subject: Subject) -> tuple[str, ...]:
+    return (subject.holder,) if subject.one.holds_address or subject.wrapped else ()
+
+
+def _judge_device(subject: Subject, name: str) -> Finding:
+    link, wrapped = subject.link(name), subject.wrapped
+    tunnel = wrapped if wrapped is not None and wrapped.device == name else None
+    if link is None:
+        fix = f"modprobe {tunnel.module}; {APPLY}" if tunnel else "prepare the host for another interface"
+        return fail("there is no such device", fix, name)
+    if tunnel is not None and link.kind != tunnel.kind:
+        kind = link.kind or "hardware"
+        return fail(f"of kind {kind}, not {tunnel.kind}", f"ip link delete {name}; {APPLY}", name)
+    if not link.up:
+        return fail("down", f"ip link set {name} up", name)
+    inner_here = not subject.is_ipv4 and (wrapped is None or tunnel is not None or name == LOOPBACK)
+    path = f"net/ipv6/conf/{name}/disable_ipv6"
+    if inner_here and subject.facts.host.sysctls.get(path) == "1":
+        return fail("IPv6 is switched off", f"sysctl -w {path}=0; {APPLY}", name)
+    return ok(f"up, {link.kind}" if tunnel else "up", name)

@@ -1,0 +1,113 @@
+"""Where the virtual address is, and what brings packets for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from kernelbal.model.network import AddressAttributes, ObservedAddress
+from kernelbal.realserver.preparation import Method, Preparation
+from kernelbal.realserver.setup import HostState
+from tests.unit.plan.samples import held, link, place
+from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, prepared
+from tests.unit.realserver.verify.scene import fails, good, judged, prepared_host
+
+DIRECT, DIRECT6 = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP6, Method.LOOPBACK, None, HTTP)
+TUNNELLED = prepared(VIP, Method.LOOPBACK, IPIP, HTTP)
+REDIRECTED = prepared(VIP, Method.REDIRECT, None, HTTP)
+
+
+def with_addresses(one: Preparation, *addresses: ObservedAddress, without: bool = False) -> HostState:
+    made = prepared_host(one)
+    kept = [each for each in made.addresses if not (without and each.key.address == one.virtual)]
+    return replace(made, addresses=(*kept, *addresses))
+
+
+@pytest.mark.parametrize("one", [DIRECT, DIRECT6, TUNNELLED])
+def test_missing_address(one: Preparation) -> None:
+    facts = good(one, host=with_addresses(one, without=True))
+    assert fails(one, facts)["vip"].current == "not an address of this host"
+    assert fails(one, facts)["vip"].fix == "kernelbal realserver apply"
+
+
+@pytest.mark.parametrize("one", [DIRECT, TUNNELLED])
+def test_address_that_neighbours_ask_for(one: Preparation) -> None:
+    facts = good(one, host=with_addresses(one, held(place("eth0", "10.0.0.80", 24))))
+    finding = fails(one, facts)["vip"]
+    assert (finding.current, finding.interface) == ("on eth0, where this host answers ARP for it", "eth0")
+    assert finding.fix == "ip address del 10.0.0.80/24 dev eth0"
+
+
+def test_address_of_ipv6_that_neighbours_ask_for() -> None:
+    facts = good(DIRECT6, host=with_addresses(DIRECT6, held(place("eth0", "fd00::80", 64))))
+    assert "neighbour discovery" in fails(DIRECT6, facts)["vip"].current
+
+
+def test_prefix_that_makes_a_network_local() -> None:
+    host = with_addresses(DIRECT, held(place("lo", "10.0.0.80", 24)), without=True)
+    assert "/24 makes a whole network local" in fails(DIRECT, good(DIRECT, host=host))["vip"].current
+
+
+def test_device_without_a_network_does_as_well() -> None:
+    host = with_addresses(DIRECT, held(place("vips", "10.0.0.80")), without=True)
+    host = replace(host, links=(*host.links, link("vips", kind="dummy")))
+    assert fails(DIRECT, good(DIRECT, host=host)) == {}
+
+
+@pytest.mark.parametrize("reason", ["tentative", "another host has it"])
+def test_address_that_the_kernel_does_not_use(reason: str) -> None:
+    facts = good(DIRECT6, unusable={DIRECT6.virtual: reason})
+    assert reason in fails(DIRECT6, facts)["vip"].current
+
+
+def test_redirection_wants_no_address() -> None:
+    host = with_addresses(
+        REDIRECTED, ObservedAddress(place("lo", "10.0.0.80"), AddressAttributes(), ours=False)
+    )
+    finding = fails(REDIRECTED, good(REDIRECTED, host=host))["vip"]
+    assert finding.fix == "ip address del 10.0.0.80/32 dev lo"
+
+
+# --- devices ---
+
+
+def with_link(one: Preparation, name: str, **changes: object) -> HostState:
+    made = prepared_host(one)
+    links = [each._replace(**changes) if each.name == name else each for each in made.links]
+    return replace(made, links=tuple(links))
+
+
+def test_device_that_is_down() -> None:
+    finding = fails(TUNNELLED, good(TUNNELLED, host=with_link(TUNNELLED, "tunl0", up=False)))["device"]
+    assert (finding.current, finding.fix) == ("down", "ip link set tunl0 up")
+
+
+def test_interface_that_is_down() -> None:
+    finding = fails(DIRECT, good(DIRECT, host=with_link(DIRECT, "eth0", up=False)))["device"]
+    assert (finding.interface, finding.fix) == ("eth0", "ip link set eth0 up")
+
+
+def test_tunnel_of_another_kind() -> None:
+    finding = fails(TUNNELLED, good(TUNNELLED, host=with_link(TUNNELLED, "tunl0", kind="gre")))["device"]
+    assert finding.current == "of kind gre, not ipip"
+
+
+@pytest.mark.parametrize(
+    ("one", "name", "fix"),
+    [
+        (TUNNELLED, "tunl0", "modprobe ipip; kernelbal realserver apply"),
+        (DIRECT, "eth0", "prepare the host for another interface"),
+    ],
+)
+def test_device_that_is_missing(one: Preparation, name: str, fix: str) -> None:
+    made = prepared_host(one)
+    host = replace(made, links=tuple(each for each in made.links if each.name != name))
+    assert fails(one, good(one, host=host))["device"].fix == fix
+
+
+def test_ipv6_that_is_off_takes_the_address_with_it() -> None:
+    host = with_addresses(DIRECT6, without=True)
+    host = replace(host, sysctls={**host.sysctls, "net/ipv6/conf/lo/disable_ipv6": "1"})
+    facts = good(DIRECT6, host=host)
+    assert fails(DIRECT6, facts).keys() == {"device"}
+    assert fails(DIRECT6, facts)["device"].fix.startswith("sysctl -w net/ipv6/conf/lo/disable_ipv6=0")
+    assert judged(DIRECT6, facts)["vip"][0].because == "device"

@@ -1,0 +1,117 @@
+"""Whether ARP is silent: values of sysctls, the arp table, and what was heard."""
+
+from dataclasses import replace
+
+import pytest
+
+from kernelbal.model.nft import NftTable
+from kernelbal.realserver.preparation import Method
+from kernelbal.realserver.verify.row import Verdict
+from tests.unit.realserver.samples import HTTP, VIP, VIP6, prepared
+from tests.unit.realserver.verify.scene import fails, good, judged, prepared_host, wire, with_sysctl
+
+DIRECT, BY_TABLE = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP, Method.ARP, None, HTTP)
+THIEF = "52:54:00:00:00:01"
+
+
+@pytest.mark.parametrize("value", ["1", "2"])
+def test_values_that_keep_silent(value: str) -> None:
+    facts = good(
+        DIRECT, host=with_sysctl(DIRECT, all__arp_ignore="0", eth0__arp_ignore=value, eth1__arp_ignore="1")
+    )
+    assert fails(DIRECT, facts) == {}
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "here", "says", "fix"),
+    [
+        ("0", "0", "every address", "net/ipv4/conf/eth0/arp_ignore=1"),
+        ("1", "3", "scope host", "net/ipv4/conf/eth0/arp_ignore=1"),
+        ("3", "1", "scope host", "net/ipv4/conf/all/arp_ignore=1"),
+        ("0", "5", "reserved", "net/ipv4/conf/eth0/arp_ignore=1"),
+        (
+            "8",
+            "8",
+            "director does not find it",
+            "net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/eth0/arp_ignore=1",
+        ),
+    ],
+)
+def test_values_that_do_not(everywhere: str, here: str, says: str, fix: str) -> None:
+    host = with_sysctl(DIRECT, all__arp_ignore=everywhere, eth0__arp_ignore=here)
+    finding = next(each for each in judged(DIRECT, good(DIRECT, host=host))["arp_ignore"] if each.fix)
+    assert finding.current.startswith(str(max(int(everywhere), int(here))))
+    assert says in finding.current
+    assert finding.fix == f"sysctl -w {fix}"
+
+
+def test_another_interface_that_would_answer() -> None:
+    host = with_sysctl(DIRECT, all__arp_ignore="0", eth1__arp_ignore="0")
+    assert fails(DIRECT, good(DIRECT, host=host))["arp_ignore"].interface == "eth1"
+
+
+@pytest.mark.parametrize(("value", "says"), [("0", "any address"), ("1", "in the network of")])
+def test_announcing(value: str, says: str) -> None:
+    host = with_sysctl(DIRECT, all__arp_announce="0", eth0__arp_announce=value)
+    finding = fails(DIRECT, good(DIRECT, host=host))["arp_announce"]
+    assert says in finding.current
+    assert finding.fix == "sysctl -w net/ipv4/conf/eth0/arp_announce=2"
+
+
+def test_arp_table_that_is_not_in_force() -> None:
+    host = replace(prepared_host(BY_TABLE), tables=())
+    finding = fails(BY_TABLE, good(BY_TABLE, host=host))["arp table"]
+    assert "10.0.0.80 in set virtual4" in finding.current
+    assert "drop" in finding.current
+
+
+def test_arp_table_without_this_address() -> None:
+    made = prepared_host(BY_TABLE)
+    (table,) = made.tables
+    other = tuple(each._replace(elements=(("10.0.0.99",),)) for each in table.sets)
+    facts = good(BY_TABLE, host=replace(made, tables=(table._replace(sets=other),)))
+    assert fails(BY_TABLE, facts)["arp table"].current.endswith("lacks 10.0.0.80 in set virtual4")
+
+
+def test_table_of_another_hook_is_not_in_force() -> None:
+    made = prepared_host(BY_TABLE)
+    (table,) = made.tables
+    moved: NftTable = table._replace(chains=tuple(each._replace(priority=7) for each in table.chains))
+    assert "arp table" in fails(BY_TABLE, good(BY_TABLE, host=replace(made, tables=(moved,))))
+
+
+def test_missing_library_is_told() -> None:
+    found = judged(BY_TABLE, good(BY_TABLE, no_nftables="libnftables.so.1 is missing"))["arp table"]
+    assert found[0].verdict is Verdict.SKIPPED
+    assert "libnftables.so.1" in found[0].current
+
+
+# --- heard ---
+
+
+def test_answer_that_somebody_heard() -> None:
+    facts = good(DIRECT, wires={VIP: (wire(DIRECT, claims=(THIEF,)),)})
+    assert fails(DIRECT, facts)["silent"].current == f"{THIEF} answers for 10.0.0.80"
+    host = with_sysctl(DIRECT, eth0__arp_ignore="3")
+    assert judged(DIRECT, replace(facts, host=host))["silent"][0].because == "arp_ignore"
+
+
+def test_question_in_the_wrong_name() -> None:
+    facts = good(DIRECT, wires={VIP: (wire(DIRECT, named_sender=True),)})
+    assert "in the name of 10.0.0.80" in fails(DIRECT, facts)["silent"].current
+
+
+def test_silence_about_everything_proves_nothing() -> None:
+    facts = good(DIRECT, wires={VIP: (wire(DIRECT, control_answered=False),)})
+    assert "10.0.0.11" in fails(DIRECT, facts)["silent"].current
+    facts = good(DIRECT, wires={VIP: (wire(DIRECT, control=None),)})
+    assert judged(DIRECT, facts)["silent"][0].verdict is Verdict.SKIPPED
+
+
+@pytest.mark.parametrize("virtual", [VIP, VIP6])
+def test_what_was_not_asked_is_told(virtual: bytes) -> None:
+    one = prepared(virtual, Method.LOOPBACK, None, HTTP)
+    nothing = judged(one, good(one, wires={}))
+    assert [nothing[name][0].verdict for name in ("silent", "answer")] == [Verdict.SKIPPED] * 2
+    refused = judged(one, good(one, wires={one.virtual: (wire(one, skipped="no clsact"),)}))
+    assert [refused[name][0].current for name in ("silent", "answer")] == ["no clsact"] * 2
