@@ -41,7 +41,7 @@ def prepared(stage: Stage) -> Iterator[None]:
         for server in servers
     ]
     stage.emit(claims.servers_done("apply prepares every real server", [ran.status for ran in applied]))
-    verified = [_run(stage, server, "verify") for server in servers]
+    verified = [_run(stage, server, "verify", *_clients(stage)) for server in servers]
     stage.emit(
         claims.servers_done("every requirement of a real server is met", [ran.status for ran in verified])
     )
@@ -81,6 +81,10 @@ def _addresses(stage: Stage) -> list[str]:
 def _ports(stage: Stage) -> list[str]:
     ports = {str(each) for service in stage.site.virtual_services for each in service.ports}
     return [word for port in sorted(ports) for word in ("--port", port)]
+
+
+def _clients(stage: Stage) -> list[str]:
+    return [word for version in (4, 6) for word in ("--client", stage.lab.client.address(version))]
 
 
 def _documents(stage: Stage) -> tuple[str, ...]:

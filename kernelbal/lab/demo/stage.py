@@ -64,7 +64,8 @@ def run(stage: Stage, argv: list[str], shown: str, *, brief: bool, host: Host | 
     state_dir = stage.state_dir / where.name if host else stage.state_dir
     environment = {**os.environ, "KERNELBAL_STATE_DIR": str(state_dir)}
     done = where.run(argv, check=False, timeout_s=COMMAND_LIMIT_S, env=environment)
-    lines = tuple((done.stdout + done.stderr).splitlines())
+    quiet = brief and done.returncode == 0
+    lines = tuple((done.stdout if quiet else done.stdout + done.stderr).splitlines())
     ran = CommandRan(host=where.name, command=shown, lines=lines, status=done.returncode, brief=brief)
     stage.emit(ran)
     return ran
