@@ -34,9 +34,10 @@ def listener_command(listener: GueListener) -> str:
     return f"{_fou(listener)} add port {listener.port} gue"
 
 
-def listener_shown(listener: GueListener) -> str:
-    """Return the command that prints the line `port N gue` once the port is open."""
-    return f"{_fou(listener)} show"
+def listener_check(listener: GueListener) -> str:
+    """Return the command that succeeds where the port is open; `ip fou show` lists both families."""
+    family = " -6" if listener.family == AF_INET6 else ""
+    return f"ip fou show | grep -qx 'port {listener.port} gue{family}'"
 
 
 def _fou(listener: GueListener) -> str:
@@ -50,8 +51,10 @@ def address_command(key: AddressKey, attributes: AddressAttributes) -> str:
 
 
 def sysctl_key(path: str) -> str:
-    """Return how `sysctl.d(5)` and `sysctl(8)` name a sysctl; with slashes where a device's name has dots."""
-    return path if "." in path else path.replace("/", ".")
+    """Return how `sysctl.d(5)` and `sysctl(8)` name a sysctl; with slashes where a device's name has dots,
+    or is a variable of a script and may have some.
+    """
+    return path if set(path) & {".", "$"} else path.replace("/", ".")
 
 
 def kept_value(sysctl: Sysctl, values: Mapping[str, str | None]) -> str:

@@ -8,6 +8,7 @@ GUE ports, nftables) it does before the network comes up.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from kernelbal.model.address import format_address
@@ -16,8 +17,8 @@ from kernelbal.realserver.commands import (
     address_command,
     kept_value,
     link_commands,
+    listener_check,
     listener_command,
-    listener_shown,
     sysctl_key,
 )
 from kernelbal.realserver.nft_text import tables_text
@@ -41,8 +42,11 @@ from kernelbal.realserver.setup import LOOPBACK, Setup
 
 Addresses = Mapping[AddressKey, AddressAttributes]
 
+UNDO: Final = "kernelbal realserver undo"
 PROFILE_UUID: Final = "6b2f6d1e-5c0f-5d9a-9a52-3d1d2c6c2f10"
 """Of our NetworkManager profile; the same on every host, since it is only unique within one."""
+UNIT_TEMPLATE: Final = "realserver/kernelbal-realserver.service.j2"
+_MARK: Final = "<filled in on the host>"
 SYSTEMD_SYSCTL: Final = "/usr/lib/systemd/systemd-sysctl"
 
 
@@ -62,6 +66,7 @@ def files_for(
     *,
     lo_network: str = "",
     values: Mapping[str, str | None] | None = None,
+    undo: str = UNDO,
 ) -> dict[str, str]:
     """Return the text of every file by its path.
 
@@ -71,7 +76,9 @@ def files_for(
         render: fills templates in.
         lo_network: the `.network` file that `lo` has already; systemd-networkd takes one file per device.
         values: sysctls as they are, so that values of an operator that do as well stay.
+        undo: the command that takes the files away, which each of them names.
     """
+    render = partial(render, undo=undo)
     if manager is Manager.NONE:
         return {}
     native = native_addresses(setup, manager)
@@ -159,11 +166,29 @@ def sysctl_text(sysctls: tuple[Sysctl, ...], render: Render, values: Mapping[str
 def unit_text(setup: Setup, addresses: Addresses, render: Render) -> str:
     """Return the unit that does what no network manager can."""
     return render(
-        "realserver/kernelbal-realserver.service.j2",
+        UNIT_TEMPLATE,
         commands=tuple(unit_commands(setup, addresses)),
-        silenced=[key for key in addresses if format_address(key.address) in _silenced(setup)],
+        silenced=[str(key) for key in addresses if format_address(key.address) in _silenced(setup)],
         tables=TABLES_FILE if setup.tables else "",
     )
+
+
+def unit_template(render: Render, *, tables: bool, undo: str) -> str:
+    """Return the unit of a script, which fills in `${starts}` and `${stops}` on the host.
+
+    Args:
+        render: fills templates in.
+        tables: whether it loads nftables tables.
+        undo: the command that takes it away.
+    """
+    text = render(
+        UNIT_TEMPLATE,
+        commands=(_MARK,),
+        silenced=(_MARK,) if tables else (),
+        tables=TABLES_FILE if tables else "",
+        undo=undo,
+    )
+    return text.replace(f"ExecStart={_MARK}", "${starts}").replace(f"ExecStop=-ip address delete {_MARK}", "${stops}")
 
 
 def _silenced(setup: Setup) -> frozenset[str]:
@@ -179,8 +204,7 @@ def unit_commands(setup: Setup, addresses: Addresses) -> list[str]:
         create, up = link_commands(link)
         commands += [f"-{create}", up] if create else [up]
     for each in setup.listeners:
-        shown = f"{listener_shown(each)} | grep -q 'port {each.port} gue'"
-        commands.append(f'/bin/sh -c "{shown} || {listener_command(each)}"')
+        commands.append(f'/bin/sh -c "{listener_check(each)} || {listener_command(each)}"')
     if setup.sysctls:
         commands.append(f"{SYSTEMD_SYSCTL} {SYSCTL_FILE}")
     if setup.tables:
