@@ -51,13 +51,14 @@ def address_command(key: AddressKey, attributes: AddressAttributes) -> str:
 
 
 def sysctl_key(path: str) -> str:
-    """Return how `sysctl.d(5)` and `sysctl(8)` name a sysctl; with slashes where a device's name has dots,
-    or is a variable of a script and may have some.
+    """Return how `sysctl.d(5)` and `sysctl(8)` name a sysctl.
+
+    With slashes where a device's name has dots, or is a variable of a script and may have some.
     """
     return path if set(path) & {".", "$"} else path.replace("/", ".")
 
 
 def kept_value(sysctl: Sysctl, values: Mapping[str, str | None]) -> str:
-    """Return what to write: the value that an operator has chosen, where that does as well."""
+    """Return what to write: the value that is there, where an operator has chosen one that does as well."""
     own = values.get(sysctl.path)
-    return own if own is not None and own in sysctl.also else sysctl.value
+    return own if own is not None and sysctl.holds(values) else sysctl.value

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final
 
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.site import ForwardingName, Site, Tunnel, VirtualService
 from kernelbal.realserver.preparation import (
+    MAX_RANGE,
     STANDARD_MTU_BYTES,
     Encapsulation,
     Method,
     PortMap,
     Preparation,
 )
-
-MOST_PORTS: Final = 64
-"""A service with more stands for all ports of its address."""
 
 
 def prepared_by_site(
@@ -64,7 +61,9 @@ def _chosen(site: Site, names: tuple[str, ...]) -> list[VirtualService]:
     needing = [service for service in site.virtual_services if _needs(service)]
     for name in names:
         if name not in known:
-            raise PlanRefused(f"the site has no virtual service `{name}`", f"it has {', '.join(known) or 'none'}")
+            raise PlanRefused(
+                f"the site has no virtual service `{name}`", f"it has {', '.join(known) or 'none'}"
+            )
         if not _needs(known[name]):
             others = ", ".join(service.name for service in needing)
             raise PlanRefused(
@@ -108,8 +107,8 @@ def _encapsulation(service: VirtualService) -> Encapsulation:
 
 
 def _ports(service: VirtualService) -> tuple[PortMap, ...]:
-    if sum(each.high - each.low + 1 for each in service.ports) > MOST_PORTS:
-        return ()
+    if sum(each.high - each.low + 1 for each in service.ports) > MAX_RANGE:
+        return ()  # all ports of the address
     protocol = int(service.protocol.number)
     numbers = (port for each in service.ports for port in range(each.low, each.high + 1))
     return tuple(PortMap(protocol, port, port) for port in numbers)
@@ -130,7 +129,19 @@ def _way(preparation: Preparation) -> str:
     return f"tunnel {preparation.tunnel}" if preparation.tunnel else "dsr"
 
 
-def command_line(
+def _port_texts(ports: tuple[PortMap, ...]) -> Iterator[str]:
+    """Yield ports as `--port` takes them, neighbours as a range."""
+    runs: list[list[PortMap]] = []
+    for port in ports:
+        if runs and (runs[-1][-1].protocol, runs[-1][-1].port + 1) == (port.protocol, port.port):
+            runs[-1].append(port)
+        else:
+            runs.append([port])
+    for run in runs:
+        yield f"{run[0].port}-{run[-1]}" if len(run) > 1 else str(run[0])
+
+
+def command_lines(
     preparations: Iterable[Preparation], interfaces: tuple[str, ...] = (), persist: str = ""
 ) -> tuple[str, ...]:
     """Return the commands to type on a real server: one for each virtual address.
@@ -153,7 +164,7 @@ def _words(each: Preparation, interfaces: tuple[str, ...], persist: str) -> Iter
         yield f"--method {each.method.value}"
     yield from (f"--interface {name}" for name in interfaces)
     yield f"--real {format_address(each.real)}"
-    yield from (f"--port {port}" for port in each.ports)
+    yield from (f"--port {text}" for text in _port_texts(each.ports))
     if each.mtu_bytes != STANDARD_MTU_BYTES:
         yield f"--mtu {each.mtu_bytes}"
     if persist:

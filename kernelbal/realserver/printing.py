@@ -54,9 +54,7 @@ class _Needs(NamedTuple):
     render: Render
 
 
-def print_as(
-    wanted: Format, preparations: tuple[Preparation, ...], host: HostState, render: Render
-) -> str:
+def print_as(wanted: Format, preparations: tuple[Preparation, ...], host: HostState, render: Render) -> str:
     """Return the text of a format.
 
     Args:
@@ -68,19 +66,24 @@ def print_as(
     Raises:
         PlanRefused: the format has no words for what is asked for.
     """
-    needs = _Needs(preparations, setup_for(preparations, host), own_addresses(preparations, host), host, render)
+    needs = _Needs(
+        preparations, setup_for(preparations, host), own_addresses(preparations, host), host, render
+    )
     return _WRITERS[wanted](needs) or NOTHING
 
 
 def _sysctl(needs: _Needs) -> str:
     """Sorted by what they are for, as in the instructions that people know."""
-    lines = sorted(needs.setup.sysctls, key=lambda each: [one.reason for one in needs.setup.sysctls].index(each.reason))
+    lines = sorted(
+        needs.setup.sysctls, key=lambda each: [one.reason for one in needs.setup.sysctls].index(each.reason)
+    )
     return "".join(f"{sysctl_key(each.path)} = {kept_value(each, needs.host.sysctls)}\n" for each in lines)
 
 
 def _ifcfg(needs: _Needs) -> str:
     """Network scripts of the initscripts package know the devices and the addresses of `lo`, nothing else."""
-    ipv4, ipv6 = [], []
+    ipv4: list[str] = []
+    ipv6: list[str] = []
     for key in needs.setup.addresses:
         if key.device != LOOPBACK:
             raise PlanRefused(
@@ -98,7 +101,9 @@ def _arptables(needs: _Needs) -> str:
     commands = arptables_commands(needs.preparations, needs.own)
     if not commands:
         return ""
-    added = [address_command(key, each) for key, each in needs.setup.addresses.items() if len(key.address) == 4]
+    added = [
+        address_command(key, each) for key, each in needs.setup.addresses.items() if len(key.address) == 4
+    ]
     return needs.render("realserver/arptables.j2", commands=commands, addresses=added)
 
 
@@ -151,7 +156,9 @@ class _Virtual(NamedTuple):
     ports: tuple[_Port, ...]
 
 
-def instructions(system: System, preparations: tuple[Preparation, ...], interface: str, render: Render) -> str:
+def instructions(
+    system: System, preparations: tuple[Preparation, ...], interface: str, render: Render
+) -> str:
     """Return what to do on a real server of another system.
 
     Args:

@@ -102,8 +102,8 @@ def _setup(real: Address, preparations: tuple[Preparation, ...]) -> Setup:
     for each in preparations:
         if each.method is not Method.LOOPBACK and len(each.virtual) != len(real):
             raise PlanRefused(
-                f"{format_address(real)} needs an address of the family of {format_address(each.virtual)} for "
-                f"method {each.method.value}, and the site names none",
+                f"for method {each.method.value}, {format_address(real)} needs an address of the family of "
+                f"{format_address(each.virtual)}, and the site names none",
                 "on that host: kernelbal realserver apply, which finds it; or --method loopback",
             )
     devices = {name for each in preparations for name in each.interfaces}
@@ -135,7 +135,12 @@ def _first(preparations: tuple[Preparation, ...], setup: Setup) -> tuple[str, ..
         lines.append(f"link {link.name}{create}")
     lines += [f"listener {each.port}{' -6' if each.family == AF_INET6 else ''}" for each in setup.listeners]
     lines += [_sysctl(each) for each in setup.sysctls]
-    direct = {name for each in preparations if each.tunnel is None and len(each.virtual) == 4 for name in each.interfaces}
+    direct = {
+        name
+        for each in preparations
+        if each.tunnel is None and len(each.virtual) == 4
+        for name in each.interfaces
+    }
     lines += [f'elsewhere "{name}"' for name in sorted(direct)]
     devices = {format_address(key.address): key.device for key in setup.addresses}
     for table in setup.tables:
@@ -143,7 +148,9 @@ def _first(preparations: tuple[Preparation, ...], setup: Setup) -> tuple[str, ..
             f"element {element[0]} {devices[element[0]]}" for each in table.sets for element in each.elements
         ]
         lines += [
-            f"rule {table.family}_{chain.name} {_quoted(rule.text)}" for chain in table.chains for rule in chain.rules
+            f"rule {table.family}_{chain.name} {_quoted(rule.text)}"
+            for chain in table.chains
+            for rule in chain.rules
         ]
     return tuple(lines)
 
@@ -157,7 +164,9 @@ def _sysctl(each: Sysctl) -> str:
 def _addresses(setup: Setup) -> tuple[str, ...]:
     lines = []
     for key, attributes in setup.addresses.items():
-        flags = (" nodad" if attributes.no_dad else "") + (" preferred_lft 0" if attributes.deprecated else "")
+        flags = (" nodad" if attributes.no_dad else "") + (
+            " preferred_lft 0" if attributes.deprecated else ""
+        )
         lines.append(f"address {format_address(key.address)}/{key.prefix} {key.device}{flags}")
     return tuple(lines)
 

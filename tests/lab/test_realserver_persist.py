@@ -9,17 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.lab.demo.arp import who_has
+from kernelbal.config.load import load_site
+from kernelbal.lab.demo.servers import who_has
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import TunnelType
-from kernelbal.model.network import AddressKey
+from kernelbal.realserver.from_site import prepared_by_site
 from kernelbal.realserver.persist.files import files_for
-from kernelbal.realserver.persist.manager import PROFILE, Manager
-from kernelbal.realserver.preparation import Encapsulation, Method, Preparation, parse_port
-from kernelbal.realserver.setup import HostState, Setup
+from kernelbal.realserver.persist.manager import (
+    MODULES_FILE,
+    PROFILE,
+    SYSCTL_FILE,
+    TABLES_FILE,
+    UNIT,
+    UNIT_FILE,
+    WANTED_FILE,
+    Manager,
+)
+from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
+from kernelbal.realserver.script import INTERFACE, script
+from kernelbal.realserver.setup import Setup
 from kernelbal.realserver.wanted import setup_for
 from kernelbal.render import render
 from tests.lab.booting import BootingHost, holds, missing, observed
@@ -67,7 +78,7 @@ def prepared(
     address = parse_address(virtual)
     own = REAL4 if len(address) == 4 else REAL6
     tunnel = None if kind is None else Encapsulation(kind, GUE_PORT if kind is TunnelType.GUE else 0)
-    ports = (parse_port("80"),)
+    ports = (PortMap(6, 80, 80),)
     to = type(own)(real) if real else own
     return Preparation(address, to, ("eth0",), method, tunnel, own, ports)
 
@@ -110,8 +121,9 @@ def made(lab: LabFactory, tmp_path: Path) -> "Scene":
 class Scene:
     """A director, a client, and a real server that boots."""
 
-    def __init__(self, lab: LabFactory, folder: Path) -> None:
-        self.lab = lab("one-arm")
+    def __init__(self, lab: LabFactory, folder: Path, prefix: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        self.lab = lab("one-arm", prefix)
         lab.serve(self.lab.real_servers[:1])
         self.host = self.lab["rs1"]
         self.folder = folder
@@ -188,7 +200,10 @@ def test_networkmanager_brings_ipv4_addresses_back(made: Scene) -> None:
     machine.boot()
     machine.await_booted()
     await_address(made.host, setup)
-    assert f"lo:connected:{PROFILE}" in machine.run("nmcli", "-t", "-f", "DEVICE,STATE,CONNECTION", "device").stdout
+    assert (
+        f"lo:connected:{PROFILE}"
+        in machine.run("nmcli", "-t", "-f", "DEVICE,STATE,CONNECTION", "device").stdout
+    )
     assert missing(made.host, setup) == [], machine.log
     lo = made.host.run(["ip", "address", "show", "lo"]).stdout
     assert "127.0.0.1/8" in lo
@@ -202,7 +217,10 @@ def test_networkmanager_leaves_alone_what_the_unit_has_added(made: Scene) -> Non
     machine.boot()
     machine.await_booted()
     time.sleep(5)
-    assert "lo:connected (externally):lo" in machine.run("nmcli", "-t", "-f", "DEVICE,STATE,CONNECTION", "device").stdout
+    assert (
+        "lo:connected (externally):lo"
+        in machine.run("nmcli", "-t", "-f", "DEVICE,STATE,CONNECTION", "device").stdout
+    )
     assert missing(made.host, setup) == [], machine.log
     made.serves(PLAIN)
 
@@ -258,11 +276,58 @@ def test_rules_come_back_when_other_rules_are_loaded_anew(made: Scene) -> None:
     assert not holds(made.host, key), "without the table that keeps ARP silent about it"
 
 
+def test_a_script_brings_back_what_it_did(lab: LabFactory, tmp_path: Path) -> None:
+    preparations = (
+        *PLAIN,
+        prepared("10.0.0.85", kind=TunnelType.GUE),
+        prepared("10.0.0.86", kind=TunnelType.IPIP, real=REAL6),
+    )
+    document = site(preparations)
+    program = tmp_path / "prepare.sh"
+    for_site = prepared_by_site(load_site(document.encode(), "site.yaml"), interfaces=(INTERFACE,))
+    program.write_text(script(for_site, "all", render))
+    before = Scene(lab, tmp_path / "before")
+    first = before.reboot(Setup(), Manager.NONE)
+    etc = files_below(first.folder / "etc")
+    first.boot()
+    first.await_booted()
+    said = first.run("sh", str(program), "apply", "--boot").stdout
+    assert said.endswith("this host is prepared\n")
+    assert first.run("systemctl", "is-active", UNIT).stdout == "active\n"
+    assert first.run("sh", str(program), "apply").stdout == "nothing to do: this host is prepared\n"
+    written = {path: text for path, text in files_below(first.folder / "etc").items() if path not in etc}
+    assert set(written) == {
+        path.removeprefix("/etc/")
+        for path in (SYSCTL_FILE, MODULES_FILE, TABLES_FILE, UNIT_FILE, WANTED_FILE)
+    }
+    after = Scene(lab, tmp_path / "after", "after-")
+    setup = after.setup(preparations)
+    second = after.reboot(Setup(), Manager.NONE)
+    second.write({f"/etc/{path}": text for path, text in written.items()})
+    second.boot()
+    second.await_booted()
+    assert missing(after.host, setup) == [], second.log
+    after.serves(preparations)
+    first.run("sh", str(program), "undo")
+    assert files_below(first.folder / "etc") == etc
+
+
+def files_below(folder: Path) -> dict[str, str]:
+    """Text of all ordinary files by their path."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): path.read_text(errors="replace") for path in found}
+
+
 def networkmanager(made: Scene, setup: Setup) -> BootingHost:
     machine = made.reboot(setup, Manager.NETWORKMANAGER, "NetworkManager.service")
     (machine.folder / "units/dbus.service").write_text(BUS_UNIT)
     machine.drop_in("NetworkManager.service", "[Unit]\nRequires=dbus.service\n\n[Service]\nType=exec\n")
-    machine.write({"/etc/bus.conf": BUS, "/etc/NetworkManager/conf.d/lab.conf": "[device]\nmatch-device=interface-name:eth0\nmanaged=0\n"})
+    machine.write(
+        {
+            "/etc/bus.conf": BUS,
+            "/etc/NetworkManager/conf.d/lab.conf": "[device]\nmatch-device=interface-name:eth0\nmanaged=0\n",
+        }
+    )
     return machine
 
 

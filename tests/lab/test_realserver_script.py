@@ -1,4 +1,4 @@
-"""The script for real servers without Python, run by `sh` on a real kernel: served requests, and no trace after undo."""
+"""The script for real servers without Python, run by `sh` on a real kernel: what it does, and undoes."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import pytest
 
 from kernelbal.config.load import load_site
 from kernelbal.lab.demo import snapshot
-from kernelbal.lab.demo.arp import who_has
+from kernelbal.lab.demo.servers import who_has
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.process import Completed
@@ -78,11 +78,13 @@ class Scene:
         self.program = folder / "prepare.sh"
         self.make(case)
 
-    def make(self, case: Case) -> None:
+    def make(self, case: Case, document: str = "") -> None:
         """Replace the script."""
         self.case = case
         prepared = prepared_by_site(
-            load_site(site(case).encode(), "site.yaml"), method=case.method, interfaces=(INTERFACE,)
+            load_site((document or site(case)).encode(), "site.yaml"),
+            method=case.method,
+            interfaces=(INTERFACE,),
         )
         self.program.write_text(script(prepared, "`web`", render))
 
@@ -106,9 +108,7 @@ def wake_tunnels(host: Host) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_real_servers_serve_and_are_as_before_after_undo(
-    lab: LabFactory, tmp_path: Path, case: Case
-) -> None:
+def test_real_servers_serve_and_are_as_before_after_undo(lab: LabFactory, tmp_path: Path, case: Case) -> None:
     scene = Scene(lab, tmp_path, case)
     host = scene.first
     wake_tunnels(host)
@@ -133,7 +133,7 @@ def test_real_servers_serve_and_are_as_before_after_undo(
 
 
 def test_a_step_that_fails_takes_back_those_before_it(lab: LabFactory, tmp_path: Path) -> None:
-    """The virtual address is on the network's own device already: seen after sysctls and device were changed."""
+    """The virtual address is on the network already: seen after sysctls and device were changed."""
     scene = Scene(lab, tmp_path, Case("ipip", IPIP))
     host = scene.first
     wake_tunnels(host)
@@ -167,6 +167,20 @@ def test_strict_reverse_path_filtering_is_loosened_where_replies_leave_elsewhere
     assert host.sysctl("net.ipv4.conf.eth0.rp_filter") == "2"
     scene.run(host, "undo")
     assert host.sysctl("net.ipv4.conf.eth0.rp_filter") == "0"
+
+
+def test_a_host_of_both_families_is_prepared_for_both(lab: LabFactory, tmp_path: Path) -> None:
+    """Both of its addresses are in the site; what each of them needs ends in one table."""
+    cases = (Case("4", "dsr", 4, 4, Method.REDIRECT), Case("6", "dsr", 6, 6, Method.REDIRECT))
+    scene = Scene(lab, tmp_path, cases[0])
+    both = site(cases[0]) + site(cases[1]).split("\n", 1)[1].replace("name: web", "name: web6")
+    scene.make(cases[0], both)
+    for host in scene.lab.real_servers:
+        scene.run(host, "apply")
+    Operator(scene.lab, tmp_path).apply(both)
+    for version in (4, 6):
+        assert http_counts(scene.lab.client, VIRTUAL[version], count=6) == EVERYONE
+    assert "nothing to do" in scene.run(scene.first, "apply").stdout
 
 
 def test_values_that_an_operator_chose_stay(lab: LabFactory, tmp_path: Path) -> None:
@@ -219,7 +233,8 @@ def test_other_hosts_are_refused(lab: LabFactory, tmp_path: Path) -> None:
 
 def test_read_only_sysctls_are_told_and_nothing_is_done(lab: LabFactory, tmp_path: Path) -> None:
     scene = Scene(lab, tmp_path, Case("dsr", "dsr"))
-    command = f"mount --bind -o ro /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && sh {scene.program} apply --state-dir {tmp_path}/ro"
+    read_only = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys"
+    command = f"{read_only} && sh {scene.program} apply --state-dir {tmp_path}/ro"
     done = scene.first.run(["unshare", "--mount", "sh", "-c", command], check=False)
     assert done.returncode == 1
     assert "error: cannot write /proc/sys/net/ipv4/conf/all/arp_ignore" in done.stderr

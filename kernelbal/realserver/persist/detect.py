@@ -76,7 +76,7 @@ def detect(facts: Facts, interfaces: tuple[str, ...]) -> Detected:
 
     Args:
         facts: of the host.
-        interfaces: devices by which the director's packets come in; who configures them is asked for `lo` too.
+        interfaces: devices by which the director's packets come in; who configures them is to configure `lo`.
 
     Raises:
         PlanRefused: nobody is known who could.
@@ -85,7 +85,10 @@ def detect(facts: Facts, interfaces: tuple[str, ...]) -> Detected:
         raise PlanRefused("systemd does not run here, and kernelbal writes no files for others", WAY_OUT)
     names = ", ".join(interfaces)
     if taken := _taken(facts):
-        raise PlanRefused(taken, f"nmcli connection modify {facts.profiles[LOOPBACK].name} +ipv4.addresses VIP/32; {WAY_OUT}")
+        raise PlanRefused(
+            taken,
+            f"nmcli connection modify {facts.profiles[LOOPBACK].name} +ipv4.addresses VIP/32; {WAY_OUT}",
+        )
     if facts.networkd and any(name in facts.networkd_devices for name in interfaces):
         return Detected(Manager.NETWORKD, f"systemd-networkd configures {names}")
     if facts.networkmanager is not None and any(_managed(facts, name) for name in interfaces):
@@ -103,7 +106,9 @@ def check(facts: Facts, manager: Manager) -> None:
     """
     fault = _FAULTS[manager](facts)
     if fault:
-        raise PlanRefused(f"--persist {manager.value} does nothing here: {fault}", f"leave --persist out; {WAY_OUT}")
+        raise PlanRefused(
+            f"--persist {manager.value} does nothing here: {fault}", f"leave --persist out; {WAY_OUT}"
+        )
 
 
 def _managed(facts: Facts, name: str) -> bool:
@@ -152,6 +157,10 @@ def _ifupdown_fault(facts: Facts) -> str:
     return "" if facts.sources_ours else "/etc/network/interfaces does not source /etc/network/interfaces.d/*"
 
 
+def _no_fault(_: Facts) -> str:
+    return ""
+
+
 def _unit_fault(facts: Facts) -> str:
     return _taken(facts) if facts.systemd else "systemd does not run"
 
@@ -161,5 +170,5 @@ _FAULTS: Final = {
     Manager.NETWORKMANAGER: _networkmanager_fault,
     Manager.IFUPDOWN: _ifupdown_fault,
     Manager.UNIT: _unit_fault,
-    Manager.NONE: lambda facts: "",
+    Manager.NONE: _no_fault,
 }

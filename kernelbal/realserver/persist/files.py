@@ -106,9 +106,9 @@ def files_for(
 def native_addresses(setup: Setup, manager: Manager) -> dict[AddressKey, AddressAttributes]:
     """Return the addresses that a manager brings up itself; the unit does the others.
 
-    Only those of `lo`. None where an ARP table keeps them silent: they must stay away when it cannot be loaded.
-    NetworkManager knows no preferred lifetime for addresses that are set, so with an IPv6 address among them
-    it does none, and leaves alone what the unit has added.
+    Only those of `lo`. None where an ARP table keeps them silent: they must stay away when it cannot be
+    loaded. NetworkManager knows no preferred lifetime for addresses that are set, so with an IPv6 address
+    among them it does none, and leaves alone what the unit has added.
     """
     if manager in (Manager.UNIT, Manager.NONE) or any(table.family == "arp" for table in setup.tables):
         return {}
@@ -119,7 +119,7 @@ def native_addresses(setup: Setup, manager: Manager) -> dict[AddressKey, Address
 
 
 def networkd_path(lo_network: str) -> str:
-    """Return where addresses of `lo` go: a drop-in of the file that it has already, else a file of our own."""
+    """Return where addresses of `lo` go: into a drop-in of the file that it has, else a file of our own."""
     if lo_network in ("", NETWORKD_FILE):
         return NETWORKD_FILE
     return f"{NETWORKD_DIRECTORY}/{lo_network.rpartition('/')[2]}.d/{NETWORKD_DROP_IN}"
@@ -188,7 +188,9 @@ def unit_template(render: Render, *, tables: bool, undo: str) -> str:
         tables=TABLES_FILE if tables else "",
         undo=undo,
     )
-    return text.replace(f"ExecStart={_MARK}", "${starts}").replace(f"ExecStop=-ip address delete {_MARK}", "${stops}")
+    return text.replace(f"ExecStart={_MARK}", "${starts}").replace(
+        f"ExecStop=-ip address delete {_MARK}", "${stops}"
+    )
 
 
 def _silenced(setup: Setup) -> frozenset[str]:
