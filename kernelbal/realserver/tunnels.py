@@ -49,6 +49,9 @@ _IP6GRE0: Final = Unwrapping("ip6gre0", "ip6gre", "ip6_gre", _IP6 + _GRE)
 _BY_FAMILIES: Final = {(4, 4): _TUNL0, (4, 16): _SIT0, (16, 16): _IP6TNL0, (16, 4): _OWN}
 """By length of the outer and of the inner address."""
 
+DEVICES: Final = tuple(sorted({each.device for each in (*_BY_FAMILIES.values(), _GRE0, _IP6GRE0)}))
+"""Names of all devices that unwrap."""
+
 
 def unwrapping(tunnel: Encapsulation, virtual: Address, real: Address) -> Unwrapping:
     """Return what unwraps packets for `virtual` that were sent to `real`."""

@@ -19,6 +19,7 @@ def skeleton(tmp_path: Path) -> Path:
     """A project with the real contracts, where everything that they name is an empty package."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     named = {name for contract in CONTRACTS for name in contract.get("source_modules", ())}
+    named |= {name.rpartition(".")[0] for name in named}
     for package in ("kernelbal", *LAYERS, *sorted(named)):
         folder = tmp_path
         for part in package.split("."):

@@ -1,0 +1,1 @@
+"""Files that bring a real server's preparations back at boot, and who reads them."""

@@ -1,0 +1,174 @@
+"""Who brings a preparation back at boot on this host, and why: a table over what was found on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from kernelbal.errors import PlanRefused
+from kernelbal.realserver.persist.manager import PROFILE, Manager
+from kernelbal.realserver.setup import LOOPBACK
+
+Version = tuple[int, int]
+LOOPBACK_PROFILES_SINCE: Final[Version] = (1, 42)
+"""NetworkManager that configures `lo` (its NEWS, 1.42)."""
+EXTERNAL: Final = "connected (externally)"
+UNMANAGED: Final = "unmanaged"
+WAY_OUT: Final = "--persist none changes only the running kernel; --print shows what a boot has to do"
+
+
+class Profile(NamedTuple):
+    """A device as NetworkManager sees it.
+
+    Attributes:
+        state: in the words of `nmcli device`.
+        name: of its active connection profile, or empty.
+    """
+
+    state: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a host's network is configured by.
+
+    Attributes:
+        systemd: whether it is the first process.
+        networkd: whether systemd-networkd runs.
+        networkd_devices: `.network` file by device, of those that it configures.
+        networkmanager: version of the NetworkManager that runs, else None.
+        profiles: what NetworkManager makes of each device.
+        ifup: whether `ifup` is installed.
+        stanzas: devices that `/etc/network/interfaces` and what it sources configure.
+        sources_ours: whether our file of ifupdown would be read.
+    """
+
+    systemd: bool = False
+    networkd: bool = False
+    networkd_devices: Mapping[str, str] = field(default_factory=dict)
+    networkmanager: Version | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    ifup: bool = False
+    stanzas: frozenset[str] = frozenset()
+    sources_ours: bool = False
+
+    @property
+    def lo_network(self) -> str:
+        """The `.network` file of `lo`; empty for none."""
+        return self.networkd_devices.get(LOOPBACK, "")
+
+
+class Detected(NamedTuple):
+    """Who brings a preparation back.
+
+    Attributes:
+        reason: why, in a few words.
+    """
+
+    manager: Manager
+    reason: str
+
+
+def detect(facts: Facts, interfaces: tuple[str, ...]) -> Detected:
+    """Return who brings a preparation back at boot.
+
+    Args:
+        facts: of the host.
+        interfaces: devices by which the director's packets come in; who configures them is to configure `lo`.
+
+    Raises:
+        PlanRefused: nobody is known who could.
+    """
+    if not facts.systemd:
+        raise PlanRefused("systemd does not run here, and kernelbal writes no files for others", WAY_OUT)
+    names = ", ".join(interfaces)
+    if taken := _taken(facts):
+        raise PlanRefused(
+            taken,
+            f"nmcli connection modify {facts.profiles[LOOPBACK].name} +ipv4.addresses VIP/32; {WAY_OUT}",
+        )
+    if facts.networkd and any(name in facts.networkd_devices for name in interfaces):
+        return Detected(Manager.NETWORKD, f"systemd-networkd configures {names}")
+    if facts.networkmanager is not None and any(_managed(facts, name) for name in interfaces):
+        return _networkmanager(facts, names)
+    if facts.ifup and facts.stanzas.intersection(interfaces):
+        return _ifupdown(facts, names)
+    return Detected(Manager.UNIT, f"none of the known network managers configures {names}")
+
+
+def check(facts: Facts, manager: Manager) -> None:
+    """Refuse a manager that would not read the files.
+
+    Raises:
+        PlanRefused: it is too old or not there; the hint says what to take instead.
+    """
+    fault = _FAULTS[manager](facts)
+    if fault:
+        raise PlanRefused(
+            f"--persist {manager.value} does nothing here: {fault}", f"leave --persist out; {WAY_OUT}"
+        )
+
+
+def _managed(facts: Facts, name: str) -> bool:
+    profile = facts.profiles.get(name)
+    return profile is not None and profile.state not in (UNMANAGED, EXTERNAL)
+
+
+def _networkmanager(facts: Facts, names: str) -> Detected:
+    said = f"NetworkManager configures {names}"
+    fault = _networkmanager_fault(facts)
+    return Detected(Manager.UNIT, f"{said}, but {fault}") if fault else Detected(Manager.NETWORKMANAGER, said)
+
+
+def _ifupdown(facts: Facts, names: str) -> Detected:
+    said = f"ifupdown configures {names}"
+    fault = _ifupdown_fault(facts)
+    return Detected(Manager.UNIT, f"{said}, but {fault}") if fault else Detected(Manager.IFUPDOWN, said)
+
+
+def _networkd_fault(facts: Facts) -> str:
+    return "" if facts.networkd else "systemd-networkd does not run"
+
+
+def _networkmanager_fault(facts: Facts) -> str:
+    if facts.networkmanager is None:
+        return "NetworkManager does not run"
+    if facts.networkmanager < LOOPBACK_PROFILES_SINCE:
+        return f"version {'.'.join(map(str, facts.networkmanager))} does not configure lo (1.42 does)"
+    lo = facts.profiles.get(LOOPBACK)
+    if lo is None or lo.state == UNMANAGED:
+        return "it is told not to manage lo"
+    return _taken(facts)
+
+
+def _taken(facts: Facts) -> str:
+    """A profile of `lo` takes away what others have added when it is activated, at boot after our unit."""
+    lo = facts.profiles.get(LOOPBACK)
+    if lo is None or not _managed(facts, LOOPBACK) or lo.name == PROFILE:
+        return ""
+    return f"NetworkManager has the profile `{lo.name}` for lo, and would remove addresses that are not in it"
+
+
+def _ifupdown_fault(facts: Facts) -> str:
+    if not facts.ifup:
+        return "ifup is not installed"
+    return "" if facts.sources_ours else "/etc/network/interfaces does not source /etc/network/interfaces.d/*"
+
+
+def _no_fault(_: Facts) -> str:
+    return ""
+
+
+def _unit_fault(facts: Facts) -> str:
+    return _taken(facts) if facts.systemd else "systemd does not run"
+
+
+_FAULTS: Final = {
+    Manager.NETWORKD: _networkd_fault,
+    Manager.NETWORKMANAGER: _networkmanager_fault,
+    Manager.IFUPDOWN: _ifupdown_fault,
+    Manager.UNIT: _unit_fault,
+    Manager.NONE: _no_fault,
+}

@@ -1,0 +1,72 @@
+"""Who brings a preparation back at boot, and where its files are."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, Protocol
+
+SYSCTL_FILE: Final = "/etc/sysctl.d/99-zz-kernelbal-realserver.conf"
+"""Read last, also after `/etc/sysctl.conf` (`99-sysctl.conf`): an old line there would let ARP answer."""
+MODULES_FILE: Final = "/etc/modules-load.d/kernelbal-realserver.conf"
+TABLES_FILE: Final = "/etc/kernelbal-realserver.nft"
+UNIT: Final = "kernelbal-realserver.service"
+UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
+WANTED_FILE: Final = "/etc/systemd/system/multi-user.target.d/kernelbal-realserver.conf"
+"""Has the same effect as the link that `systemctl enable` makes, and is a file like all others."""
+NETWORKD_DIRECTORY: Final = "/etc/systemd/network"
+NETWORKD_FILE: Final = f"{NETWORKD_DIRECTORY}/10-kernelbal-realserver.network"
+NETWORKD_DROP_IN: Final = "kernelbal-realserver.conf"
+KEYFILE_DIRECTORY: Final = "/etc/NetworkManager/system-connections"
+PROFILE: Final = "kernelbal-realserver"
+KEYFILE: Final = f"{KEYFILE_DIRECTORY}/{PROFILE}.nmconnection"
+INTERFACES_FILE: Final = "/etc/network/interfaces.d/kernelbal-realserver"
+
+PLAIN_MODE: Final = 0o644
+PRIVATE_MODE: Final = 0o600
+
+
+class Manager(Enum):
+    """Who configures a host's network at boot."""
+
+    NETWORKD = "networkd"
+    NETWORKMANAGER = "networkmanager"
+    IFUPDOWN = "ifupdown"
+    UNIT = "unit"
+    """A unit of systemd that calls `ip` and `nft`, beside whatever configures the network."""
+    NONE = "none"
+    """Nobody: what is done is gone after the next boot."""
+
+
+class Render(Protocol):
+    """Fills a template in, as `kernelbal.render.render` does."""
+
+    def __call__(self, name: str, /, **values: object) -> str:
+        """Return the template `name` with `values`."""
+
+
+def file_mode(path: str) -> int:
+    """Return the permissions of a file: NetworkManager ignores a keyfile that others may read."""
+    return PRIVATE_MODE if path.startswith(f"{KEYFILE_DIRECTORY}/") else PLAIN_MODE
+
+
+def settling_commands(manager: Manager, files: bool) -> tuple[tuple[str, ...], ...]:
+    """Return what to run once the files are written or taken away, so that the manager knows of it.
+
+    The unit is started, which changes nothing on a host that is prepared already: from then on it follows
+    when `nftables.service` loads its rules anew. What fails here concerns the next boot alone.
+
+    Args:
+        manager: who reads them.
+        files: whether there are any now.
+    """
+    reload: tuple[tuple[str, ...], ...] = (("systemctl", "daemon-reload"),)
+    unit = (*reload, ("systemctl", "start", UNIT)) if files else (("systemctl", "stop", UNIT), *reload)
+    match manager:
+        case Manager.NONE:
+            return ()
+        case Manager.UNIT | Manager.IFUPDOWN:
+            return unit
+        case Manager.NETWORKD:
+            return (*unit, ("networkctl", "reload"))
+        case Manager.NETWORKMANAGER:
+            return (*unit, ("nmcli", "connection", "reload"))

@@ -1,0 +1,186 @@
+"""A real server that boots systemd, with files in `/etc` that were written before.
+
+Only for guests (`needs_machine`). The network namespace is the lab's, fresh; `/etc` is a copy, for this
+machine alone. Units are the distribution's own, but only those that a test names.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from kernelbal.kernel.addresses import observe_addresses
+from kernelbal.kernel.fou import observe_listeners
+from kernelbal.kernel.links import observe_links
+from kernelbal.kernel.nftables import Nftables
+from kernelbal.kernel.routes import observe_routes
+from kernelbal.kernel.rtnetlink import RtNetlink
+from kernelbal.kernel.sysctl import read_sysctls
+from kernelbal.lab.namespaces import Host
+from kernelbal.lab.process import Completed
+from kernelbal.model.network import AddressKey
+from kernelbal.realserver.persist.manager import file_mode
+from kernelbal.realserver.plan import make_plan
+from kernelbal.realserver.setup import TABLES, HostState, Record, Setup
+
+BOOT_LIMIT_S = 90.0
+POLL_S = 0.2
+UNITS = Path("usr/lib/systemd/system")
+UNPACKED = Path(sys.prefix) / "unpacked"
+"""Packages that `scripts/setup test` has taken apart: beside what is installed, for this machine alone."""
+TARGETS = {
+    **dict.fromkeys(("sysinit", "shutdown", "network-online"), ""),
+    "basic": "Requires=sysinit.target\nAfter=sysinit.target\n",
+    "multi-user": "Requires=basic.target\nAfter=basic.target\n",
+}
+"""Targets without the rest that the distribution hangs into them."""
+ALWAYS = (
+    *("network-pre.target", "network.target", "sockets.target", "timers.target", "paths.target"),
+    *("systemd-sysctl.service", "systemd-modules-load.service"),
+)
+EARLY = ("systemd-sysctl.service", "systemd-modules-load.service")
+"""What `sysinit.target` wants, as in the distribution."""
+
+FIRST_PROCESS = """\
+set -e
+mkdir -p /run/systemd /run/lock
+mount -t tmpfs -o mode=755 tmpfs /run/systemd
+mount --bind "$0/etc" /etc
+mount --bind "$0/var" /var/lib
+mount -t sysfs -o ro sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+if [ -d "$1/usr" ]; then mount -t overlay -o "lowerdir=$1/usr:/usr" overlay /usr; fi
+exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    SYSTEMD_UNIT_PATH="$0/units:/etc/systemd/system" \
+    /lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=no
+"""
+
+
+class BootingHost:
+    """A host of a lab on which systemd is started.
+
+    Attributes:
+        host: where it is on the network.
+        wanted: units of the distribution that `multi-user.target` wants.
+    """
+
+    def __init__(self, host: Host, folder: Path, wanted: Iterable[str] = ()) -> None:
+        self.host = host
+        self.folder = folder
+        self.parent = 0
+        for name in ("units", "var"):
+            (folder / name).mkdir(parents=True)
+        shutil.copytree("/etc", folder / "etc", symlinks=True, ignore=shutil.ignore_patterns("systemd"))
+        if UNPACKED.is_dir():
+            shutil.copytree(UNPACKED / "etc", folder / "etc", symlinks=True, dirs_exist_ok=True)
+        for name, text in TARGETS.items():
+            (folder / f"units/{name}.target").write_text(f"[Unit]\n{text}")
+        (folder / "units/system.slice").write_text("[Slice]\n")
+        for name in (*ALWAYS, *wanted):
+            shutil.copy(unit_file(name), folder / "units" / name)
+        self._wants("sysinit", EARLY)
+        self._wants("multi-user", wanted)
+
+    def _wants(self, target: str, names: Iterable[str]) -> None:
+        directory = self.folder / f"units/{target}.target.wants"
+        directory.mkdir()
+        for name in names:
+            (directory / name).symlink_to(f"../{name}")
+
+    def drop_in(self, unit: str, text: str) -> None:
+        """Add lines to a unit."""
+        path = self.folder / "units" / f"{unit}.d/lab.conf"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files as they are written on a host."""
+        for path, text in files.items():
+            place = self.folder / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+            place.chmod(file_mode(path))
+
+    def boot(self) -> None:
+        """Start systemd, and return at once."""
+        command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts"]
+        with (self.folder / "log").open("w") as said:
+            started = self.host.spawn(
+                [*command, "sh", "-c", FIRST_PROCESS, str(self.folder), str(UNPACKED)],
+                stdout=said.fileno(),
+                stderr=said.fileno(),
+            )
+        self.parent = started.pid
+
+    def await_booted(self) -> None:
+        """Wait until systemd has started all that it should start."""
+        deadline_at = time.monotonic() + BOOT_LIMIT_S
+        state = ""
+        while time.monotonic() < deadline_at:
+            state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
+            if state in ("running", "degraded"):
+                break
+            time.sleep(POLL_S)
+        failed = self.run("systemctl", "--failed", "--plain", "--no-legend", check=False).stdout
+        assert (state, failed) == ("running", ""), f"{state}\n{failed}{self.log}"
+
+    def run(self, *argv: str, check: bool = True) -> Completed:
+        """Run a program beside systemd."""
+        inside = ["nsenter", f"--target={self.parent}", "--mount", "--uts"]
+        processes = f"--pid=/proc/{self.parent}/ns/pid_for_children"
+        return self.host.run([*inside, processes, "env", "SYSTEMD_PAGER=", *argv], check=check, timeout_s=120)
+
+    @property
+    def log(self) -> str:
+        """What systemd and the units said."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "log").read_text()
+        return ""
+
+
+def unit_file(name: str) -> Path:
+    """A unit of the distribution; without its package the test is skipped, or fails where CI is set."""
+    for root in (Path("/"), UNPACKED):
+        if (root / UNITS / name).exists():
+            return root / UNITS / name
+    reason = f"{name} is not here (scripts/setup test fetches its package)"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def observed(host: Host, setup: Setup) -> HostState:
+    """Read of a host all that a setup is about."""
+    with host.inside():
+        with RtNetlink.open() as socket:
+            links = observe_links(socket)
+            addresses = observe_addresses(socket, links)
+            routes = observe_routes(socket, links)
+        nftables = Nftables.open()
+        tables = [nftables.observe(each) for each in TABLES]
+        return HostState(
+            links=links,
+            addresses=addresses,
+            routes=routes,
+            sysctls=read_sysctls({path for each in setup.sysctls for path in each.needed}),
+            tables=tuple(each for each in tables if each is not None),
+            listeners=observe_listeners(),
+        )
+
+
+def missing(host: Host, setup: Setup) -> list[str]:
+    """What an apply would still have to do on a host; an address with wrong flags counts."""
+    state = observed(host, setup)
+    record = Record(addresses=frozenset(setup.addresses))
+    return [str(step) for step in make_plan(setup, {}, state, record)]
+
+
+def holds(host: Host, key: AddressKey) -> bool:
+    """Whether a host has an address."""
+    said = host.run(["ip", "-oneline", "address", "show", "dev", key.device], check=False).stdout
+    return str(key).partition(" ")[0] in said.split()
