@@ -38,6 +38,7 @@ class Request:
         interfaces: devices by which packets of the director come in; empty: those that lead to the address.
         real: the address that the director sends to; None: the first one of the first interface.
         mtu_bytes: of the path from the director; 0: that of the first interface, at most Ethernet's.
+        at_boot: whether it is to be brought back after a reboot.
     """
 
     virtual: Address
@@ -47,6 +48,7 @@ class Request:
     real: Address | None = None
     ports: tuple[PortMap, ...] = ()
     mtu_bytes: int = 0
+    at_boot: bool = True
 
 
 class Fault(NamedTuple):
@@ -101,6 +103,7 @@ def _complete(one: Request, host: HostState, virtual: frozenset[Address]) -> Pre
         own,
         tuple(sorted(set(one.ports))),
         one.mtu_bytes or _mtu_bytes(host, interfaces),
+        one.at_boot,
     )
 
 
