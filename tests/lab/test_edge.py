@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.lab import real_servers
 from kernelbal.lab.demo import snapshot
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import ask_connection, connect, http_ask, http_counts, udp_counts
+from tests.lab import real_servers
 from tests.lab.commands import Operator
 from tests.lab.daemons import Daemon
 
