@@ -12,7 +12,7 @@ from typing import Protocol
 
 from kernelbal.errors import NotConverged
 from kernelbal.realserver.host import StepOutcome
-from kernelbal.realserver.persist.manager import Manager, settling_commands
+from kernelbal.realserver.persist.manager import settling_commands
 from kernelbal.realserver.plan import claim, make_plan, settle
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import HostState, Record, Setup
@@ -136,9 +136,10 @@ class RealServer:
         if not report.done:
             return replace(report, taken_back=self._go_back(prepared.record, claimed))
         self.store.save_record(_without_traces(settle(claimed, prepared.setup, prepared.files)))
-        if any(isinstance(step, WriteFile | RemoveFile) for step in prepared.steps):
-            manager = Manager(prepared.persist or prepared.record.persist or Manager.NONE.value)
-            self.host.tell(settling_commands(manager, bool(prepared.files)))
+        removed = [step.path for step in prepared.steps if isinstance(step, RemoveFile)]
+        written = [step.path for step in prepared.steps if isinstance(step, WriteFile)]
+        self.host.tell(settling_commands(removed, written=False))
+        self.host.tell(settling_commands(written, written=True))
         self._prove(prepared)
         return report
 

@@ -11,7 +11,7 @@ from kernelbal.cli.realserver_options import PersistName
 from kernelbal.errors import PlanRefused
 from kernelbal.realserver.persist import facts
 from kernelbal.realserver.persist.detect import Facts
-from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT_FILE
+from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.wanted import setup_for
 from tests.unit.cli.realserver_desk import RealServerDesk
@@ -62,7 +62,7 @@ def test_what_is_for_once_leaves_the_files_of_others_alone(realserver_desk: Real
     applied = realserver_desk.say("apply", "10.0.0.80")
     assert applied.code == ExitCode.OK, applied.err
     assert "networkd configures eth0" in applied.err
-    assert ("networkctl", "reload") in realserver_desk.host.told
+    assert realserver_desk.host.told == [], "no unit of ours"
     files = dict(realserver_desk.host.files)
     assert "10.0.0.80/32" in files[NETWORKD_FILE]
     once = realserver_desk.say("apply", "10.0.0.81", "--persist", "none")
@@ -81,3 +81,6 @@ def test_another_manager_takes_over_with_all_files(realserver_desk: RealServerDe
     said = realserver_desk.say("apply", "10.0.0.80", "--persist", "unit")
     assert f"- file {NETWORKD_FILE}" in said.out
     assert UNIT_FILE in realserver_desk.host.files
+    assert realserver_desk.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
+    realserver_desk.say("undo")
+    assert realserver_desk.host.told[2:] == [("systemctl", "stop", UNIT), ("systemctl", "daemon-reload")]
