@@ -106,7 +106,7 @@ class RealServer:
             host,
             sorted(paths),
             sorted({*files, *record.files}),
-            tables=bool(setup.tables or before.tables),
+            tables=bool(setup.tables or before.tables or record.tables),
         )
         steps = make_plan(setup, files, found, record)
         return Prepared(preparations, setup, files, found, record, persist, steps)

@@ -103,6 +103,7 @@ class Record:
         addresses: those that were added.
         listeners: those that were opened.
         files: files that were written: path to the text that they had before, None where there was none.
+        tables: families of our nftables tables that were made.
         persist: what brings it back at boot; empty for nothing.
     """
 
@@ -112,4 +113,5 @@ class Record:
     addresses: frozenset[AddressKey] = frozenset()
     listeners: frozenset[GueListener] = frozenset()
     files: Mapping[str, str | None] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
     persist: str = ""
