@@ -70,13 +70,16 @@ class HostState:
     files: Mapping[str, str | None] = field(default_factory=dict)
 
     def own_address(self, interface: str, family: int, besides: frozenset[Address]) -> Address | None:
-        """Return the first address of an interface that is its own: none of `besides`, not link-local."""
-        for key, attributes, _ in self.addresses:
+        """Return the first address of an interface that is its own, and will be.
+
+        None of `besides`, not link-local, not temporary, and not one that a director on this host holds.
+        """
+        for key, attributes, of_director in self.addresses:
             fits = key.device == interface and family_of(key.address) == family
             if (
                 fits
                 and key.address not in besides
-                and not attributes.deprecated
+                and not (attributes.deprecated or attributes.temporary or of_director)
                 and not _link_local(key.address)
             ):
                 return key.address
