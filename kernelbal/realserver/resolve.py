@@ -198,11 +198,16 @@ def _taken(one: Request, host: HostState, ours: frozenset[AddressKey]) -> Iterat
     wrapped = unwrapping(one.tunnel, one.virtual, one.real or one.virtual) if one.tunnel else None
     right = wrapped.device if wrapped else LOOPBACK
     virtual = format_address(one.virtual)
-    for key, *_ in host.addresses:
+    for key, _, of_director in host.addresses:
         if key.address != one.virtual or key in ours:
             continue
         delete = f"ip address del {virtual}/{key.prefix} dev {key.device}"
-        if one.method is Method.REDIRECT:
+        if of_director:
+            yield Fault(
+                f"{virtual} is on `{key.device}`: the director on this host has it, and serves it by itself",
+                "prepare this host while its partner has the address, or release the director here",
+            )
+        elif one.method is Method.REDIRECT:
             yield Fault(f"{virtual} is on `{key.device}`, and the method `redirect` works without it", delete)
         elif key.device not in (right, LOOPBACK):
             yield _on_a_network(key, host, delete)
@@ -218,7 +223,10 @@ def _on_a_network(key: AddressKey, host: HostState, delete: str) -> Fault:
             f"{virtual} is this host's own address on `{key.device}`; the virtual address is the director's",
             "name the `address` of the virtual service in the site file",
         )
-    return Fault(f"{virtual} is on `{key.device}` already, where this host answers ARP for it", delete)
+    return Fault(
+        f"{virtual} is on `{key.device}` already, where this host answers ARP for it",
+        f"if it is not this host's own, and nobody reaches this host by it: {delete}",
+    )
 
 
 def _cut_off(one: Request, host: HostState) -> Iterator[Fault]:

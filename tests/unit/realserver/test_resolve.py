@@ -171,3 +171,10 @@ def test_own_tunnel_device_has_one_end() -> None:
         assert "kernelbal realserver undo 10.0.0.80" in (caught.value.hint or "")
     assert len(resolve([asked(OTHER, tunnel=IPIP, real=REAL6)], known, at)) == 2
     assert resolve([asked(OTHER, tunnel=GRE, real=other)], known, at)
+
+
+@pytest.mark.parametrize("method", [Method.LOOPBACK, Method.REDIRECT])
+def test_nobody_is_told_to_take_the_address_from_a_director(method: Method) -> None:
+    told = refused(at=host(held(place("eth0", "10.0.0.80"), ours=True)), method=method)
+    assert "the director on this host has it" in told
+    assert "ip address del" not in told
