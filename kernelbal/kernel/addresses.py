@@ -44,6 +44,8 @@ IFA_LOCAL: Final = 2
 IFA_CACHEINFO: Final = 6
 IFA_FLAGS: Final = 8
 IFA_PROTO: Final = 11
+IFA_F_TEMPORARY: Final = 0x01
+"""The same bit means `secondary` for IPv4."""
 IFA_F_NODAD: Final = 0x02
 IFA_F_DEPRECATED: Final = 0x20
 IFA_F_NOPREFIXROUTE: Final = 0x200
@@ -83,6 +85,7 @@ def parse_address_message(data: bytes, devices: Mapping[int, str]) -> ObservedAd
         no_dad=bool(flags & IFA_F_NODAD),
         deprecated=bool(flags & IFA_F_DEPRECATED) or preferred_s == 0,
         no_prefix_route=bool(flags & IFA_F_NOPREFIXROUTE),
+        temporary=len(address) == 16 and bool(flags & IFA_F_TEMPORARY),
     )
     return ObservedAddress(AddressKey(devices.get(index, ""), Address(address), prefix), attributes_, ours)
 

@@ -29,11 +29,13 @@ class AddressAttributes(NamedTuple):
         no_dad: skip duplicate address detection (IPv6): usable at once, never stuck in `dadfailed`.
         deprecated: preferred lifetime 0: never chosen as the source of the host's own traffic (IPv6).
         no_prefix_route: no on-link route for the prefix.
+        temporary: made by the kernel for privacy and soon replaced (IPv6, RFC 8981); only ever observed.
     """
 
     no_dad: bool = False
     deprecated: bool = False
     no_prefix_route: bool = False
+    temporary: bool = False
 
 
 class ObservedAddress(NamedTuple):

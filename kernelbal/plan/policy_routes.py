@@ -1,8 +1,15 @@
-"""From the `edge.routes` of a site to routing rules and the tables that they lead to."""
+"""From the `edge.routes` of a site to routing rules and the tables that they lead to.
+
+A table for packets to everywhere holds the subnets of the site as well: without them the director's own
+answers to inside machines, whose block is the source of a rule, would leave by the gateway, and so would what
+one of these machines sends to another by NAT.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import zlib
+from collections.abc import Iterator
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of
 from kernelbal.model.edge import Edge, EdgeRoute, Prefix
@@ -35,7 +42,31 @@ def policy_routes(site: Site, node: Node) -> tuple[frozenset[Rule], TableRoutes]
             priority = entry.priority or TABLE_BASE + index
             rules.add(Rule(family, priority, table, source, source_prefix, destination, destination_prefix))
             routes[TableRouteKey(table, ANYWHERE[family], 0)] = NextHop(gateway, device)
+            routes.update(
+                (TableRouteKey(table, subnet, prefix), hop)
+                for subnet, prefix, hop in _subnets(site, node)
+                if family_of(subnet) == family and _passes(entry, subnet, prefix)
+            )
     return frozenset(rules), routes
+
+
+def _subnets(site: Site, node: Node) -> Iterator[tuple[Address, int, NextHop]]:
+    """Yield the subnets that the director has shared addresses in, each with its device."""
+    for name, network in site.networks.items():
+        for shared in network.shared_addresses:
+            subnet = ipaddress.ip_network((shared.address, shared.prefix), strict=False)
+            if name in node.interfaces and shared.prefix < subnet.max_prefixlen:
+                yield (
+                    Address(subnet.network_address.packed),
+                    shared.prefix,
+                    NextHop(None, node.interfaces[name]),
+                )
+
+
+def _passes(route: EdgeRoute, subnet: Address, prefix: int) -> bool:
+    """Return whether packets to a whole subnet fit a route, and not just to a part of it that is named."""
+    there = route.destination
+    return there is None or (there.length <= prefix and there.contains(subnet))
 
 
 def families_of(route: EdgeRoute) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ def encode_record(record: Record) -> str:
         ],
         "listeners": [list(each) for each in sorted(record.listeners)],
         "files": dict(sorted(record.files.items())),
+        "tables": sorted(record.tables),
         "persist": record.persist,
     }
     return json.dumps(document, indent=1) + "\n"
@@ -83,6 +84,7 @@ def _record(document: Document) -> Record:
         files={
             _text(path): None if text is None else _text(text) for path, text in document["files"].items()
         },
+        tables=frozenset(map(_text, document["tables"])),
         persist=_text(document["persist"]),
     )
 

@@ -133,6 +133,7 @@ def claim(
         addresses=record.addresses | _added(steps),
         listeners=record.listeners | {step.listener for step in steps if isinstance(step, OpenListener)},
         files={step.path: step.old for step in steps if isinstance(step, WriteFile)} | dict(record.files),
+        tables=record.tables | {table.family for table in _made(steps)},
         persist=persist,
     )
 
@@ -147,6 +148,10 @@ def _added(steps: tuple[Step, ...]) -> set[AddressKey]:
     return {step.key for step in steps if isinstance(step, AddAddress)}
 
 
+def _made(steps: tuple[Step, ...]) -> list[NftTable]:
+    return [step.table for step in steps if isinstance(step, ReplaceTable) and not step.table.empty]
+
+
 def settle(record: Record, setup: Setup, files: Mapping[str, str]) -> Record:
     """Return the record after all steps succeeded: with nothing that is no longer wanted."""
     paths = {each.path for each in setup.sysctls}
@@ -158,4 +163,5 @@ def settle(record: Record, setup: Setup, files: Mapping[str, str]) -> Record:
         addresses=record.addresses & setup.addresses.keys(),
         listeners=record.listeners & frozenset(setup.listeners),
         files={path: before for path, before in record.files.items() if path in files},
+        tables=frozenset(table.family for table in setup.tables),
     )

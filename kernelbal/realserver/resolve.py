@@ -24,7 +24,7 @@ from kernelbal.realserver.preparation import (
     merged,
 )
 from kernelbal.realserver.setup import LOOPBACK, HostState
-from kernelbal.realserver.tunnels import unwrapping
+from kernelbal.realserver.tunnels import OWN_DEVICE, unwrapping
 
 SMALLEST_MTU_BYTES = 576
 """What every IPv4 host takes (RFC 791)."""
@@ -80,7 +80,7 @@ def resolve(
     faults = [fault for one in asked for fault in _faults(one, host, virtual, ours)]
     if not faults:
         prepared = merged(known, tuple(_complete(one, host, virtual) for one in asked))
-        faults = list(_shared_ports(prepared))
+        faults = [*_shared_ports(prepared), *_tunnel_ends((*known, *prepared))]
         if not faults:
             return prepared
     raise PlanRefused("; ".join(fault.message for fault in faults), faults[0].hint)
@@ -110,11 +110,13 @@ def _complete(one: Request, host: HostState, virtual: frozenset[Address]) -> Pre
 def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
     """Return the interfaces by which packets come in.
 
-    Those of the real address where it is named, else those on the virtual address's network, else those of
-    the default route.
+    Those of the real address where it is named (and not on `lo`), else those on the virtual address's network,
+    else those of the default route.
     """
     if one.real is not None:
-        return tuple(sorted({key.device for key, *_ in host.addresses if key.address == one.real}))
+        holders = {key.device for key, *_ in host.addresses if key.address == one.real}
+        if holders != {LOOPBACK}:
+            return tuple(sorted(holders))
     beside = {
         key.device
         for key, *_ in host.addresses
@@ -152,6 +154,7 @@ def _faults(
     yield from _bad_address(one)
     yield from _bad_options(one)
     yield from _taken(one, host, ours)
+    yield from _cut_off(one, host)
     yield from _bad_interfaces(one, host, virtual)
 
 
@@ -198,11 +201,16 @@ def _taken(one: Request, host: HostState, ours: frozenset[AddressKey]) -> Iterat
     wrapped = unwrapping(one.tunnel, one.virtual, one.real or one.virtual) if one.tunnel else None
     right = wrapped.device if wrapped else LOOPBACK
     virtual = format_address(one.virtual)
-    for key, *_ in host.addresses:
+    for key, _, of_director in host.addresses:
         if key.address != one.virtual or key in ours:
             continue
         delete = f"ip address del {virtual}/{key.prefix} dev {key.device}"
-        if one.method is Method.REDIRECT:
+        if of_director:
+            yield Fault(
+                f"{virtual} is on `{key.device}`: the director on this host has it, and serves it by itself",
+                "prepare this host while its partner has the address, or release the director here",
+            )
+        elif one.method is Method.REDIRECT:
             yield Fault(f"{virtual} is on `{key.device}`, and the method `redirect` works without it", delete)
         elif key.device not in (right, LOOPBACK):
             yield _on_a_network(key, host, delete)
@@ -218,7 +226,29 @@ def _on_a_network(key: AddressKey, host: HostState, delete: str) -> Fault:
             f"{virtual} is this host's own address on `{key.device}`; the virtual address is the director's",
             "name the `address` of the virtual service in the site file",
         )
-    return Fault(f"{virtual} is on `{key.device}` already, where this host answers ARP for it", delete)
+    return Fault(
+        f"{virtual} is on `{key.device}` already, where this host answers ARP for it",
+        f"if it is not this host's own, and nobody reaches this host by it: {delete}",
+    )
+
+
+def _cut_off(one: Request, host: HostState) -> Iterator[Fault]:
+    """What would take the host itself from the network."""
+    virtual = format_address(one.virtual)
+    gateways = [route.device for route in host.routes if route.gateway == one.virtual]
+    if gateways and one.method is not Method.REDIRECT:
+        yield Fault(
+            f"{virtual} is a gateway of this host, by `{gateways[0]}`: with that address of its own it would"
+            " lose the way",
+            "name the `address` of the virtual service, or use --method redirect, which works without it",
+        )
+    silenced = one.method is Method.LOOPBACK and len(one.virtual) == 4
+    on_loopback = any(key.address == one.real and key.device == LOOPBACK for key, *_ in host.addresses)
+    if silenced and one.real is not None and on_loopback and len(one.real) == 4:
+        yield Fault(
+            f"{format_address(one.real)} is on `lo`: the host would no longer answer ARP for it, either",
+            "use --method arp, which is silent about the virtual address alone",
+        )
 
 
 def _bad_interfaces(one: Request, host: HostState, virtual: frozenset[Address]) -> Iterator[Fault]:
@@ -257,6 +287,22 @@ def _no_way_in(one: Request, host: HostState, virtual: frozenset[Address], known
         yield Fault(
             f"`{'`, `'.join(interfaces)}` has no {family} address of its own",
             "name the address that the director sends to with --real",
+        )
+
+
+def _tunnel_ends(prepared: Iterable[Preparation]) -> Iterator[Fault]:
+    """The device of our own is made for one address, and stays as long as anything uses it."""
+    ends: dict[Address, Preparation] = {}
+    for one in prepared:
+        if one.tunnel is not None and unwrapping(one.tunnel, one.virtual, one.real).device == OWN_DEVICE:
+            ends.setdefault(one.real, one)
+    if len(ends) > 1:
+        (end, first), (other, _), *_ = ends.items()
+        yield Fault(
+            f"{format_address(other)} cannot be the end of a tunnel: `{OWN_DEVICE}` of"
+            f" {format_address(first.virtual)} takes IPv4 for {format_address(end)} alone",
+            f"--real {format_address(end)}, or first:"
+            f" kernelbal realserver undo {format_address(first.virtual)}",
         )
 
 

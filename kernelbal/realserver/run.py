@@ -111,7 +111,9 @@ class RealServer:
         setup = setup_for(preparations, host)
         before = setup_for(record.preparations, host)
         paths = {path for each in setup.sysctls for path in each.needed} | record.sysctls.keys()
-        found = self.host.observe_more(host, sorted(paths), tables=bool(setup.tables or before.tables))
+        found = self.host.observe_more(
+            host, sorted(paths), tables=bool(setup.tables or before.tables or record.tables)
+        )
         at_boot = setup_for((each for each in preparations if each.at_boot), host)
         files = dict(self.files_for(at_boot, persist, found.sysctls)) if persist else {}
         found = replace(found, files=self.host.read_files(sorted({*files, *record.files})))

@@ -70,13 +70,16 @@ class HostState:
     files: Mapping[str, str | None] = field(default_factory=dict)
 
     def own_address(self, interface: str, family: int, besides: frozenset[Address]) -> Address | None:
-        """Return the first address of an interface that is its own: none of `besides`, not link-local."""
-        for key, attributes, _ in self.addresses:
+        """Return the first address of an interface that is its own, and will be.
+
+        None of `besides`, not link-local, not temporary, and not one that a director on this host holds.
+        """
+        for key, attributes, of_director in self.addresses:
             fits = key.device == interface and family_of(key.address) == family
             if (
                 fits
                 and key.address not in besides
-                and not attributes.deprecated
+                and not (attributes.deprecated or attributes.temporary or of_director)
                 and not _link_local(key.address)
             ):
                 return key.address
@@ -103,6 +106,7 @@ class Record:
         addresses: those that were added.
         listeners: those that were opened.
         files: files that were written: path to the text that they had before, None where there was none.
+        tables: families of our nftables tables that were made.
         persist: what brings it back at boot; empty for nothing.
     """
 
@@ -112,4 +116,5 @@ class Record:
     addresses: frozenset[AddressKey] = frozenset()
     listeners: frozenset[GueListener] = frozenset()
     files: Mapping[str, str | None] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
     persist: str = ""

@@ -247,6 +247,26 @@ def test_policy_route_leads_those_that_it_is_for(still: Operator, far: str) -> N
     assert http_counts(host(still, "rs3"), far, count=1, timeout_s=2).keys() != {"client"}
 
 
+LINE = """
+  routes:
+    - {name: line, source: 10.0.0.0/24, gateway: 192.0.2.100}
+    - {name: line6, source: "fd00::/64", gateway: "2001:db8:1::100"}
+"""
+
+
+def test_route_for_a_whole_subnet_leaves_the_director_reachable_from_it(
+    lab: LabFactory, at: Operator
+) -> None:
+    """Its inside address is of that block, too: answers must not leave by the gateway."""
+    lab.serve([at.director])
+    at.apply(SITE + LINE)
+    for version in (4, 6):
+        assert http_ask(host(at, "rs3"), INSIDE[version]).server == "director"
+        assert http_ask(host(at, "rs3"), GEO[version]) == ("rs1", INSIDE[version])
+        assert http_ask(host(at, "rs3"), host(at, "client").address(version)).server == "client"
+    assert "via 192.0.2.100" in chosen(at, "198.51.100.1", "from", "10.0.0.13", "iif", "eth1")
+
+
 def test_kernel_shows_rules_and_tables(still: Operator) -> None:
     assert "via 192.0.2.100 dev eth0" in chosen(still, "198.51.100.1", "from", "10.0.0.11", "iif", "eth1")
     assert "dev eth0 table 300" in chosen(still, "203.0.113.1")

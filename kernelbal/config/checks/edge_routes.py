@@ -24,7 +24,7 @@ def _routes(context: Context) -> Iterator[tuple[EdgeRoute, Path]]:
 def selectors(context: Context) -> Iterator[Finding]:
     """A policy route is for some packets; all of one has one family."""
     for route, path in _routes(context):
-        if route.source is None and route.destination is None:
+        if not any(each is not None and each.length for each in (route.source, route.destination)):
             yield Finding(
                 path,
                 "a policy route for all packets",

@@ -13,7 +13,6 @@ from kernelbal.model.address import Address, format_address, format_endpoint, in
 from kernelbal.model.edge import Prefix
 from kernelbal.model.network import Route
 from kernelbal.model.nft import Element, NftTable
-from kernelbal.model.policy_route import TableRouteKey
 from kernelbal.model.units import parse_ports
 from kernelbal.plan.classifier import protocol_text
 from kernelbal.plan.edge_rules import (
@@ -150,10 +149,15 @@ def route_of(view: View, routes: RouteTable, source: Address, destination: Addre
     for rule in sorted(view.rules, key=lambda rule: rule.priority):
         from_there = in_network(source, rule.source, rule.source_prefix)
         if from_there and in_network(destination, rule.destination, rule.destination_prefix):
-            anywhere = Address(bytes(len(source)))
-            hop = view.table_routes.get(TableRouteKey(rule.table, anywhere, 0))
-            if hop is not None:
-                return Route(anywhere, 0, hop.gateway, hop.device, 0)
+            fitting = [
+                key
+                for key in view.table_routes
+                if key.table == rule.table and in_network(destination, key.destination, key.prefix)
+            ]
+            if fitting:
+                key = max(fitting, key=lambda key: key.prefix)
+                hop = view.table_routes[key]
+                return Route(key.destination, key.prefix, hop.gateway, hop.device, 0)
     return routes.lookup(destination)
 
 

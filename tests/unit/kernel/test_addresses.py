@@ -68,6 +68,13 @@ class TestMessages:
         data = IFA_MESSAGE.pack(10, 64, 0x22, 0, 2) + attribute(1, V6)
         assert parse_address_message(data, DEVICES).attributes == VIRTUAL6
 
+    def test_first_flag_is_temporary_for_ipv6_and_secondary_for_ipv4(self) -> None:
+        found = [
+            parse_address_message(IFA_MESSAGE.pack(family, 24, 0x01, 0, 2) + attribute(1, address), DEVICES)
+            for family, address in ((10, V6), (2, V4))
+        ]
+        assert [each.attributes.temporary for each in found] == [True, False]
+
     @pytest.mark.parametrize("swapped", [False, True])
     def test_local_end_of_a_point_to_point_address(self, swapped: bool) -> None:
         ends = [attribute(1, parse_address("192.0.2.99")), attribute(2, V4)]

@@ -39,6 +39,29 @@ def test_rules_and_their_tables() -> None:
     }
 
 
+def test_the_subnets_of_the_site_stay_on_their_links() -> None:
+    """A route for all that machines of a subnet send would lead the director's answers to them away, too."""
+    subnets = """
+networks:
+  outside: {shared_addresses: [192.0.2.10/24, "2001:db8:1::10/64", 192.0.2.9/32]}
+  inside: {shared_addresses: [10.0.0.1/24]}
+"""
+    line = "edge: {routes: [{name: a, source: 10.0.0.0/24, gateway: 192.0.2.254%s}]}"
+    wide, exact, narrow, other = (
+        {str(key).split(" table")[0]: str(hop) for key, hop in policy_routes(site(text), node())[1].items()}
+        for text in (
+            subnets + line % "",
+            subnets + line % ", destination: 192.0.2.0/24",
+            subnets + line % ", destination: 192.0.2.77",
+            subnets + line % ", destination: 198.51.100.0/24",
+        )
+    )
+    away = {"default": "via 192.0.2.254 dev eth0"}
+    assert wide == away | {"192.0.2.0/24": "dev eth0", "10.0.0.0/24": "dev eth1"}
+    assert exact == away | {"192.0.2.0/24": "dev eth0"}
+    assert narrow == other == away
+
+
 def test_a_site_without_edge_wants_none() -> None:
     assert policy_routes(site(""), node()) == (frozenset(), {})
 

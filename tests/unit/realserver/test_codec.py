@@ -37,6 +37,7 @@ RECORDS = st.builds(
     addresses=st.frozensets(st.builds(AddressKey, NAMES, ADDRESSES, st.integers(0, 128)), max_size=3),
     listeners=st.frozensets(st.builds(GueListener, PORTS, st.sampled_from([2, 10])), max_size=2),
     files=st.dictionaries(NAMES, st.none() | st.text(), max_size=3),
+    tables=st.frozensets(st.sampled_from(["arp", "inet"])),
     persist=st.sampled_from(["", "unit"]),
 )
 

@@ -143,3 +143,40 @@ def test_every_fault_is_named_at_once() -> None:
         resolve([asked(interfaces=("eth9", "eth2")), asked(REAL)], (), host())
     for words in ("eth9", "eth2", "own address"):
         assert words in caught.value.message
+
+
+def test_gateway_of_the_host_is_no_virtual_address() -> None:
+    """With it on `lo`, the next boot has no default route."""
+    gateway, gateway6 = parse_address("10.0.0.254"), parse_address("fd00::254")
+    assert refused(gateway).startswith("10.0.0.254 is a gateway of this host, by `eth0`")
+    assert refused(gateway6, method=Method.ARP).startswith("fd00::254 is a gateway of this host")
+    assert resolved(gateway, method=Method.REDIRECT).interfaces == ("eth0",)
+
+
+def test_real_address_on_loopback_comes_in_by_the_default_route() -> None:
+    """Hosts without numbers on their links; silent sysctls would silence that address, too."""
+    real = parse_address("203.0.113.7")
+    at = host(held(place("lo", "203.0.113.7", 32)))
+    assert resolved(ELSEWHERE, at, real=real, method=Method.ARP).interfaces == ("eth0",)
+    assert "203.0.113.7 is on `lo`" in refused(ELSEWHERE, at, real=real)
+
+
+def test_own_tunnel_device_has_one_end() -> None:
+    other = parse_address("fd00::12")
+    at = host(held(place("eth0", "fd00::12", 64)))
+    known = (prepared(VIP, Method.LOOPBACK, IPIP, real=REAL6),)
+    for virtual in (VIP, OTHER):
+        with pytest.raises(
+            PlanRefused, match="`kernelbal6` of 10.0.0.80 takes IPv4 for fd00::11 alone"
+        ) as caught:
+            resolve([asked(virtual, tunnel=IPIP, real=other)], known, at)
+        assert "kernelbal realserver undo 10.0.0.80" in (caught.value.hint or "")
+    assert len(resolve([asked(OTHER, tunnel=IPIP, real=REAL6)], known, at)) == 2
+    assert resolve([asked(OTHER, tunnel=GRE, real=other)], known, at)
+
+
+@pytest.mark.parametrize("method", [Method.LOOPBACK, Method.REDIRECT])
+def test_nobody_is_told_to_take_the_address_from_a_director(method: Method) -> None:
+    told = refused(at=host(held(place("eth0", "10.0.0.80"), ours=True)), method=method)
+    assert "the director on this host has it" in told
+    assert "ip address del" not in told

@@ -121,9 +121,6 @@ def test_what_is_found_out_before_changes_nothing(server: RealServer) -> None:
 def test_crash_in_the_middle_is_finished_or_undone_by_the_next_run(server: RealServer) -> None:
     before = state(fake(server))
 
-    class Killed(BaseException):
-        pass
-
     def crash(step: object) -> int:
         if isinstance(step, AddAddress):
             raise Killed
@@ -135,6 +132,41 @@ def test_crash_in_the_middle_is_finished_or_undone_by_the_next_run(server: RealS
     fake(server).refuse = lambda step: 0
     server.perform(server.prepare((), "", server.host.observe(), server.store.load_record()))
     assert state(fake(server)) == before
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "settings", [{"method": Method.ARP}, {"method": Method.REDIRECT}, {"tunnel": GUE}], ids=str
+)
+def test_undo_that_is_killed_anywhere_is_finished_by_the_next(
+    server: RealServer, settings: dict[str, Any]
+) -> None:
+    """The record no longer has preparations then, only what they left."""
+    before = state(fake(server))
+
+    def undo() -> Prepared:
+        return server.prepare((), "unit", server.host.observe(), server.store.load_record())
+
+    server.perform(prepare(server, VIP, **settings))
+    steps = undo().steps
+    assert steps
+    for last in steps:
+
+        def crash(step: object, last: object = last) -> int:
+            if step == last:
+                raise Killed
+            return 0
+
+        fake(server).refuse = crash
+        with pytest.raises(Killed):
+            server.perform(undo())
+        fake(server).refuse = lambda step: 0
+        server.perform(undo())
+        assert (state(fake(server)), server.store.load_record()) == (before, Record())
+        server.perform(prepare(server, VIP, **settings))
 
 
 def test_a_host_that_somebody_else_changes_meanwhile_is_not_proved(

@@ -17,6 +17,14 @@ def test_own_address_is_neither_link_local_nor_deprecated() -> None:
     assert host(old).own_address("eth1", AF_INET6, frozenset()) is None
 
 
+def test_own_address_is_one_that_stays() -> None:
+    """The kernel lists the newest IPv6 address first, which often is a temporary one."""
+    fleeting = held(place("eth0", "fd00::abcd", 64), temporary=True)
+    shared = held(place("eth0", "fd00::1", 64), ours=True)
+    found = host(addresses=(fleeting, shared, *host().addresses))
+    assert found.own_address("eth0", AF_INET6, frozenset()) == REAL6
+
+
 def test_link_by_name() -> None:
     found = host().link("eth0")
     assert found is not None

@@ -18,6 +18,10 @@ FAULTS = {
         "[1].name: name `a` is given twice (the first: line 6)",
     ),
     "for all packets": (("{name: a}",), "[0]: a policy route for all packets"),
+    "for all packets, in other words": (
+        ("{name: a, source: 0.0.0.0/0}",),
+        "[0]: a policy route for all packets",
+    ),
     "families mixed": (
         ('{name: a, source: 10.0.0.1, gateway: "fe80::1"}',),
         "[0]: IPv4 and IPv6 addresses in one policy route",
