@@ -111,10 +111,11 @@ def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
     """Return the interfaces by which packets come in.
 
     Those of the real address where it is named (and not on `lo`), else those on the virtual address's
-    network, else those of the default route.
+    network, else those of the default route. A tunnel device has the real address too, once `redirect` has
+    prepared it.
     """
     if one.real is not None:
-        holders = {key.device for key, *_ in host.addresses if key.address == one.real}
+        holders = {key.device for key, *_ in host.addresses if key.address == one.real} - set(DEVICES)
         if holders != {LOOPBACK}:
             return tuple(sorted(holders))
     beside = {

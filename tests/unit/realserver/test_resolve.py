@@ -63,6 +63,12 @@ def test_real_address_names_the_interface() -> None:
     assert interfaces_towards(asked(real=REAL6), host()) == ("eth0",)
 
 
+def test_a_tunnel_device_with_the_real_address_is_no_interface() -> None:
+    """It gets it by method `redirect`; a second run must mean the same as the first."""
+    prepared_before = host(held(place("tunl0", "10.0.0.11")))
+    assert interfaces_towards(asked(real=REAL), prepared_before) == ("eth0",)
+
+
 def test_tunnel_of_the_other_family_keeps_an_own_address_of_the_virtual_one() -> None:
     found = resolved(VIP, real=REAL6, tunnel=IPIP)
     assert (found.real, found.own) == (REAL6, REAL)
