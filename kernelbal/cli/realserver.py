@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kernelbal.cli import realserver_verify
+from kernelbal.cli import realserver_script, realserver_verify
 from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.cli.realserver_boot import choose_manager, files_at_boot
 from kernelbal.cli.realserver_options import (
     FORWARDING_OPTION,
     INTERFACE_OPTION,
@@ -29,6 +30,14 @@ from kernelbal.cli.realserver_options import (
     PersistName,
     TunnelName,
 )
+from kernelbal.cli.realserver_print import (
+    PRINT_OPTION,
+    SYSTEM_OPTION,
+    FormatName,
+    SystemName,
+    print_format,
+    print_instructions,
+)
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
@@ -45,7 +54,11 @@ PLAN_EPILOG = """Examples:
 
 kernelbal realserver plan 10.0.0.80
 
-kernelbal realserver plan 10.0.0.80 fd00::80 --forwarding tunnel --tunnel gre --json"""
+kernelbal realserver plan 10.0.0.80 fd00::80 --forwarding tunnel --tunnel gre --json
+
+kernelbal realserver plan 10.0.0.80 --print sysctl
+
+kernelbal realserver plan 10.0.0.80 --os windows --real 10.0.0.11 --port 80"""
 APPLY_EPILOG = """Examples:
 
 kernelbal realserver apply 10.0.0.80 fd00::80 --port 80 --port 443
@@ -64,6 +77,7 @@ kernelbal realserver undo 10.0.0.80   (the others stay)
 kernelbal realserver undo"""
 
 app.command(epilog=realserver_verify.EPILOG)(realserver_verify.verify)
+app.command(epilog=realserver_script.EPILOG)(realserver_script.script)
 
 UNDONE_ARGUMENT = typer.Argument(None, metavar="[VIP]...", help="Which to undo; all by default.")
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
@@ -81,6 +95,8 @@ def plan(
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
     persist: PersistName = PERSIST_OPTION,
+    printed: FormatName | None = PRINT_OPTION,
+    system: SystemName | None = SYSTEM_OPTION,
     state_dir: Path = STATE_OPTION,
     detailed_exitcode: bool = typer.Option(
         False, "--detailed-exitcode", help="Exit with 2 when there are changes."
@@ -94,8 +110,16 @@ def plan(
     from kernelbal.cli.realserver_view import print_plan, put_plan
 
     asked = Asked(virtual, forwarding, method, interface, real, port, tunnel, tunnel_port, mtu)
+    if system is not None:
+        print_instructions(system, asked)
+        return ExitCode.OK
     with _opened(state_dir) as server:
+        if printed is not None:
+            persist = PersistName.NONE
         prepared = _prepare(server, asked, persist)
+    if printed is not None:
+        print_format(printed, prepared.preparations, prepared.host)
+        return ExitCode.OK
     if as_json:
         put_plan(prepared)
     else:
@@ -166,17 +190,17 @@ def _opened(state_dir: Path) -> Iterator[RealServer]:
     from kernelbal.realserver.store import RecordStore
 
     with LinuxHost() as host:
-        yield RealServer(host, RecordStore(state_dir), lambda setup, manager: {})
+        yield RealServer(host, RecordStore(state_dir), files_at_boot)
 
 
 def _prepare(server: RealServer, asked: Asked, persist: PersistName) -> Prepared:
     from kernelbal.realserver.resolve import resolve
 
-    requests = asked.requests()
     record = server.store.load_record()
     host = server.host.observe()
+    requests = asked.requests(at_boot=persist is not PersistName.NONE)
     preparations = resolve(requests, record.preparations, host, record.addresses)
-    return server.prepare(preparations, "", host, record)
+    return server.prepare(preparations, choose_manager(persist, preparations, record), host, record)
 
 
 def _named(virtual: list[str], record: Record) -> frozenset[Address]:

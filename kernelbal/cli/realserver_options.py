@@ -96,8 +96,11 @@ class Asked:
     tunnel_port: int
     mtu: int
 
-    def requests(self) -> tuple[Request, ...]:
+    def requests(self, *, at_boot: bool = True) -> tuple[Request, ...]:
         """Return what is asked for, one request per virtual address.
+
+        Args:
+            at_boot: whether it is to be brought back after a reboot.
 
         Raises:
             typer.BadParameter: something is no address or port.
@@ -116,6 +119,7 @@ class Asked:
                 real if real is None or self._fits(real, text) else None,
                 ports,
                 self.mtu,
+                at_boot,
             )
             for text in self.virtual or ()
         )

@@ -43,11 +43,13 @@ class PlacedFile:
         path: where, on the machine.
         text: what it should hold.
         document: the operator's to edit, an example only as long as it is not there.
+        mode: permissions.
     """
 
     path: Path
     text: str
     document: bool = False
+    mode: int = 0o644
 
 
 def stamped(text: str) -> str:
@@ -92,7 +94,7 @@ def place(file: PlacedFile, *, keep_old: bool = False) -> Path | None:
     try:
         file.path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(file.text, encoding="utf-8")
-        temporary.chmod(0o644)
+        temporary.chmod(file.mode)
         old = _keep(file.path) if keep_old else None
         temporary.replace(file.path)
     except OSError as error:

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel import netns, sysctl
@@ -65,6 +65,13 @@ _OUTGOING: Final = 4
 _FRAME_BYTES: Final = 65536
 
 
+class Ends(NamedTuple):
+    """MAC addresses of the pair: on this host, and in the namespace."""
+
+    here: bytes
+    there: bytes
+
+
 class ScratchWire:
     """The end of the wire in the namespace."""
 
@@ -111,16 +118,19 @@ def exclusive() -> Iterator[None]:
 
 @contextmanager
 def scratch_wire(
-    rtnetlink: RtNetlink, entrance: Link, exits: Sequence[Link], captured: Sequence[Keys], hardware: bytes
+    rtnetlink: RtNetlink, entrance: Link, exits: Sequence[Link], captured: Sequence[Keys], ends: Ends
 ) -> Iterator[ScratchWire]:
     """Yield the far end of a wire to a device; call it inside `exclusive`.
+
+    Frames for the device go to the MAC address of the near end: the kernel has told by then whether a
+    frame is for this host. The device's own one is not given to two, since some configure devices by it.
 
     Args:
         rtnetlink: of the namespace of the calling thread.
         entrance: an Ethernet device that is up.
         exits: devices by which answers can leave.
         captured: what of the packets that leave goes into the namespace.
-        hardware: MAC address of the far end.
+        ends: MAC addresses of the pair.
 
     Raises:
         KernelError: the kernel lacks what it takes, or lets nobody do it.
@@ -130,7 +140,7 @@ def scratch_wire(
             namespace = stack.enter_context(netns.scratch_namespace())
         except OSError as fault:
             raise error(None, "make a network namespace", "", fault.errno or errno.EIO) from fault
-        here = _join(rtnetlink, namespace, entrance, hardware)
+        here = _join(rtnetlink, namespace, ends)
         stack.callback(rtnetlink.ask, RTM_DELLINK, IFINFO_MESSAGE.pack(0, 0, here, 0, 0))
         raw = stack.enter_context(_far_end(namespace))
         _await_up(rtnetlink, here)
@@ -158,23 +168,20 @@ def tidy(rtnetlink: RtNetlink, links: Sequence[Link]) -> tuple[str, ...]:
     return tuple(names[given.ifindex] for given in found)
 
 
-def _join(rtnetlink: RtNetlink, namespace: int, entrance: Link, hardware: bytes) -> int:
-    """Make the pair and return the index of its end here.
-
-    It has the MAC address of the device, or frames to that would count as those of another host.
-    """
+def _join(rtnetlink: RtNetlink, namespace: int, ends: Ends) -> int:
+    """Make the pair and return the index of its end here."""
     netns.inside(namespace, lambda: _switch_off_ipv6("default"))
     peer = (
         IFINFO_MESSAGE.pack(0, 0, 0, 0, 0)
         + attribute(IFLA_IFNAME, THERE.encode() + b"\0")
-        + attribute(IFLA_ADDRESS, hardware)
+        + attribute(IFLA_ADDRESS, ends.there)
         + attribute(IFLA_NET_NS_FD, U32.pack(namespace))
     )
     data = nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, peer))
     payload = (
         IFINFO_MESSAGE.pack(0, 0, 0, 0, 0)
         + attribute(IFLA_IFNAME, HERE.encode() + b"\0")
-        + attribute(IFLA_ADDRESS, bytes.fromhex(entrance.hardware_address.replace(":", "")))
+        + attribute(IFLA_ADDRESS, ends.here)
         + nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"veth") + data)
     )
     answer = rtnetlink.ask(RTM_NEWLINK, payload, NLM_F_CREATE | NLM_F_EXCL)

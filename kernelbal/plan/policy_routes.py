@@ -1,8 +1,8 @@
 """From the `edge.routes` of a site to routing rules and the tables that they lead to.
 
-A table for packets to everywhere holds the subnets of the site as well: without them the director's own answers
-to inside machines, whose block is the source of a rule, would leave by the gateway, and so would what one of
-these machines sends to another by NAT.
+A table for packets to everywhere holds the subnets of the site as well: without them the director's own
+answers to inside machines, whose block is the source of a rule, would leave by the gateway, and so would what
+one of these machines sends to another by NAT.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ def _subnets(site: Site, node: Node) -> Iterator[tuple[Address, int, NextHop]]:
         for shared in network.shared_addresses:
             subnet = ipaddress.ip_network((shared.address, shared.prefix), strict=False)
             if name in node.interfaces and shared.prefix < subnet.max_prefixlen:
-                yield Address(subnet.network_address.packed), shared.prefix, NextHop(None, node.interfaces[name])
+                yield (
+                    Address(subnet.network_address.packed),
+                    shared.prefix,
+                    NextHop(None, node.interfaces[name]),
+                )
 
 
 def _passes(route: EdgeRoute, subnet: Address, prefix: int) -> bool:

@@ -48,6 +48,7 @@ def preparation_document(each: Preparation) -> Document:
         "interfaces": list(each.interfaces),
         "ports": [list(port) for port in each.ports],
         "mtu_bytes": each.mtu_bytes,
+        "at_boot": each.at_boot,
     }
 
 
@@ -99,6 +100,7 @@ def _preparation(document: Document) -> Preparation:
         own=None if document["own"] is None else _address(document["own"]),
         ports=tuple(PortMap(*map(_number, port)) for port in document["ports"]),
         mtu_bytes=_number(document["mtu_bytes"]),
+        at_boot=_switch(document["at_boot"]),
     )
 
 
@@ -109,6 +111,12 @@ def _address(value: object) -> Address:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
     return value
 
 

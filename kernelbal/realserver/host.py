@@ -23,6 +23,8 @@ from kernelbal.kernel.routes import observe_routes
 from kernelbal.kernel.sysctl import ROOT as SYSCTLS
 from kernelbal.kernel.sysctl import read_sysctls
 from kernelbal.plan.actions import ReplaceTable, Result, WriteSysctl
+from kernelbal.realserver.persist.facts import run
+from kernelbal.realserver.persist.manager import file_mode
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile
 
@@ -67,22 +69,31 @@ class LinuxHost:
             listeners=observe_listeners(),
         )
 
-    def observe_more(
-        self, host: HostState, sysctls: Collection[str], files: Collection[str], *, tables: bool
-    ) -> HostState:
-        """Return `host` with sysctls and files by path, and (with `tables`) our nftables tables.
+    def observe_more(self, host: HostState, sysctls: Collection[str], *, tables: bool) -> HostState:
+        """Return `host` with sysctls by path, and (with `tables`) our nftables tables.
 
         Raises:
             KernelError: something cannot be read, or libnftables is missing.
-            StateError: a file cannot be read.
         """
         found = [self._drivers.nftables.observe(each) for each in TABLES] if tables else []
         return replace(
             host,
             sysctls=read_sysctls(sysctls),
             tables=tuple(table for table in found if table is not None),
-            files={path: _text(Path(path)) for path in files},
         )
+
+    def read_files(self, paths: Collection[str]) -> dict[str, str | None]:
+        """Return the text by path; None where there is no such file.
+
+        Raises:
+            StateError: one is there but cannot be read.
+        """
+        return {path: _text(Path(path)) for path in paths}
+
+    def tell(self, commands: Sequence[Sequence[str]]) -> None:
+        """Let those who read our files know of them; what fails here concerns the next boot alone."""
+        for command in commands:
+            run(command)
 
     def check(self, steps: Sequence[Step]) -> None:
         """Find out before the first step whether a later one could not be done.
@@ -133,11 +144,11 @@ def _change_file(step: Step) -> StepOutcome:
     try:
         match step:
             case WriteFile(path, _, text):
-                place(PlacedFile(Path(path), text))
+                place(PlacedFile(Path(path), text, mode=file_mode(path)))
             case RemoveFile(path, None):
                 Path(path).unlink(missing_ok=True)
             case RemoveFile(path, str(before)):
-                place(PlacedFile(Path(path), before))
+                place(PlacedFile(Path(path), before, mode=file_mode(path)))
             case _:
                 raise AssertionError(step)
     except StateError as error:

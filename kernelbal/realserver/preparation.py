@@ -78,6 +78,7 @@ class Preparation:
         own: an address of this host of the virtual address's family, to which `redirect` leads.
         ports: those of the virtual service; empty for any.
         mtu_bytes: MTU of the path from the director.
+        at_boot: whether it is brought back after a reboot.
     """
 
     virtual: Address
@@ -88,6 +89,7 @@ class Preparation:
     own: Address | None = None
     ports: tuple[PortMap, ...] = ()
     mtu_bytes: int = STANDARD_MTU_BYTES
+    at_boot: bool = True
 
     @property
     def forwarding(self) -> str:

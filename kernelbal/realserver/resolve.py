@@ -38,6 +38,7 @@ class Request:
         interfaces: devices by which packets of the director come in; empty: those that lead to the address.
         real: the address that the director sends to; None: the first one of the first interface.
         mtu_bytes: of the path from the director; 0: that of the first interface, at most Ethernet's.
+        at_boot: whether it is to be brought back after a reboot.
     """
 
     virtual: Address
@@ -47,6 +48,7 @@ class Request:
     real: Address | None = None
     ports: tuple[PortMap, ...] = ()
     mtu_bytes: int = 0
+    at_boot: bool = True
 
 
 class Fault(NamedTuple):
@@ -101,14 +103,15 @@ def _complete(one: Request, host: HostState, virtual: frozenset[Address]) -> Pre
         own,
         tuple(sorted(set(one.ports))),
         one.mtu_bytes or _mtu_bytes(host, interfaces),
+        one.at_boot,
     )
 
 
 def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
     """Return the interfaces by which packets come in.
 
-    Those of the real address where it is named (and not on `lo`), else those on the virtual address's network, else those of
-    the default route.
+    Those of the real address where it is named (and not on `lo`), else those on the virtual address's network,
+    else those of the default route.
     """
     if one.real is not None:
         holders = {key.device for key, *_ in host.addresses if key.address == one.real}
@@ -298,7 +301,8 @@ def _tunnel_ends(prepared: Iterable[Preparation]) -> Iterator[Fault]:
         yield Fault(
             f"{format_address(other)} cannot be the end of a tunnel: `{OWN_DEVICE}` of"
             f" {format_address(first.virtual)} takes IPv4 for {format_address(end)} alone",
-            f"--real {format_address(end)}, or first: kernelbal realserver undo {format_address(first.virtual)}",
+            f"--real {format_address(end)}, or first:"
+            f" kernelbal realserver undo {format_address(first.virtual)}",
         )
 
 

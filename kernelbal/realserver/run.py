@@ -12,15 +12,19 @@ from typing import Protocol
 
 from kernelbal.errors import NotConverged
 from kernelbal.realserver.host import StepOutcome
+from kernelbal.realserver.persist.manager import settling_commands
 from kernelbal.realserver.plan import claim, make_plan, settle
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import HostState, Record, Setup
-from kernelbal.realserver.steps import Step, describe_step
+from kernelbal.realserver.steps import RemoveFile, Step, WriteFile, describe_step
 from kernelbal.realserver.store import RecordStore
 from kernelbal.realserver.wanted import setup_for
 
-FilesFor = Callable[[Setup, str], Mapping[str, str]]
-"""Returns the text by path of the files that bring a setup back at boot, by the name of who does."""
+FilesFor = Callable[[Setup, str, Mapping[str, str | None]], Mapping[str, str]]
+"""Returns the text by path of the files that bring a setup back at boot.
+
+By the name of who does, and sysctls as they are.
+"""
 
 
 class Host(Protocol):
@@ -30,10 +34,16 @@ class Host(Protocol):
         """Read devices, addresses, routes and GUE listeners; see `LinuxHost.observe`."""
         ...
 
-    def observe_more(
-        self, host: HostState, sysctls: Collection[str], files: Collection[str], *, tables: bool
-    ) -> HostState:
+    def observe_more(self, host: HostState, sysctls: Collection[str], *, tables: bool) -> HostState:
         """Read the rest; see `LinuxHost.observe_more`."""
+        ...
+
+    def read_files(self, paths: Collection[str]) -> dict[str, str | None]:
+        """Read files; see `LinuxHost.read_files`."""
+        ...
+
+    def tell(self, commands: Sequence[Sequence[str]]) -> None:
+        """Run programs that read our files; see `LinuxHost.tell`."""
         ...
 
     def check(self, steps: Sequence[Step]) -> None:
@@ -99,15 +109,14 @@ class RealServer:
             StateError: a file cannot be read.
         """
         setup = setup_for(preparations, host)
-        files = dict(self.files_for(setup, persist)) if preparations and persist else {}
         before = setup_for(record.preparations, host)
         paths = {path for each in setup.sysctls for path in each.needed} | record.sysctls.keys()
         found = self.host.observe_more(
-            host,
-            sorted(paths),
-            sorted({*files, *record.files}),
-            tables=bool(setup.tables or before.tables or record.tables),
+            host, sorted(paths), tables=bool(setup.tables or before.tables or record.tables)
         )
+        at_boot = setup_for((each for each in preparations if each.at_boot), host)
+        files = dict(self.files_for(at_boot, persist, found.sysctls)) if persist else {}
+        found = replace(found, files=self.host.read_files(sorted({*files, *record.files})))
         steps = make_plan(setup, files, found, record)
         return Prepared(preparations, setup, files, found, record, persist, steps)
 
@@ -129,6 +138,10 @@ class RealServer:
         if not report.done:
             return replace(report, taken_back=self._go_back(prepared.record, claimed))
         self.store.save_record(_without_traces(settle(claimed, prepared.setup, prepared.files)))
+        removed = [step.path for step in prepared.steps if isinstance(step, RemoveFile)]
+        written = [step.path for step in prepared.steps if isinstance(step, WriteFile)]
+        self.host.tell(settling_commands(removed, written=False))
+        self.host.tell(settling_commands(written, written=True))
         self._prove(prepared)
         return report
 

@@ -29,6 +29,7 @@ class FakeHost:
         refuse: returns an error number for steps that shall fail, else 0.
         forbid: the same, for what `check` shall find.
         performed: every step that was tried.
+        told: programs that were to be run.
     """
 
     kernel: FakeKernel
@@ -38,6 +39,7 @@ class FakeHost:
     refuse: Callable[[Step], int] = _nothing
     forbid: Callable[[Step], int] = _nothing
     performed: list[Step] = field(default_factory=list)
+    told: list[tuple[str, ...]] = field(default_factory=list)
 
     def observe(self) -> HostState:
         """Return devices, addresses, routes and listeners."""
@@ -49,16 +51,21 @@ class FakeHost:
             listeners=frozenset(self.listeners),
         )
 
-    def observe_more(
-        self, host: HostState, sysctls: Collection[str], files: Collection[str], *, tables: bool
-    ) -> HostState:
-        """Return `host` with sysctls, files and tables."""
+    def observe_more(self, host: HostState, sysctls: Collection[str], *, tables: bool) -> HostState:
+        """Return `host` with sysctls and tables."""
         return replace(
             host,
             sysctls=self.kernel.observe(sysctls).sysctls,
             tables=tuple(self.tables.values()) if tables else (),
-            files={path: self.files.get(path) for path in files},
         )
+
+    def read_files(self, paths: Collection[str]) -> dict[str, str | None]:
+        """Return the text by path."""
+        return {path: self.files.get(path) for path in paths}
+
+    def tell(self, commands: Sequence[Sequence[str]]) -> None:
+        """Remember what was to be run."""
+        self.told.extend(tuple(command) for command in commands)
 
     def check(self, steps: Sequence[Step]) -> None:
         """Refuse what `forbid` forbids."""

@@ -4,7 +4,6 @@ Only for guests (`needs_machine`). The network namespace is the lab's, fresh; `/
 machine alone. Units are the distribution's own, but only those that a test names.
 """
 
-import contextlib
 import os
 import shutil
 import sys
@@ -48,8 +47,8 @@ EARLY = ("systemd-sysctl.service", "systemd-modules-load.service")
 
 FIRST_PROCESS = """\
 set -e
-mkdir -p /run/systemd /run/lock
-mount -t tmpfs -o mode=755 tmpfs /run/systemd
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/systemd /run/lock
 mount --bind "$0/etc" /etc
 mount --bind "$0/var" /var/lib
 mount -t sysfs -o ro sysfs /sys
@@ -118,12 +117,13 @@ class BootingHost:
         self.parent = started.pid
 
     def await_booted(self) -> None:
-        """Wait until systemd has started all that it should start."""
+        """Wait until systemd has started all that it should start, and has no more to do."""
         deadline_at = time.monotonic() + BOOT_LIMIT_S
         state = ""
         while time.monotonic() < deadline_at:
             state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
-            if state in ("running", "degraded"):
+            jobs = self.run("systemctl", "list-jobs", "--no-legend", check=False).stdout
+            if state in ("running", "degraded") and not jobs.strip():
                 break
             time.sleep(POLL_S)
         failed = self.run("systemctl", "--failed", "--plain", "--no-legend", check=False).stdout
@@ -137,10 +137,11 @@ class BootingHost:
 
     @property
     def log(self) -> str:
-        """What systemd and the units said."""
-        with contextlib.suppress(FileNotFoundError):
-            return (self.folder / "log").read_text()
-        return ""
+        """What systemd and the units said, and what is going on."""
+        said = [(self.folder / "log").read_text()] if (self.folder / "log").exists() else []
+        looks = ("systemctl list-jobs", "systemctl --failed", "ps -e -o pid,etime,args")
+        said += [self.run(*look.split(), check=False).stdout for look in looks]
+        return "\n".join(said)
 
 
 def unit_file(name: str) -> Path:

@@ -53,9 +53,11 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs kernelbal's commands in this process: what is broken here are the hosts, not the commands."""
     start = stage.run
 
-    def run(where: Stage, argv: list[str], shown: str, *, brief: bool) -> CommandRan:
-        if argv[1:3] != ["-m", "kernelbal"]:
-            return start(where, argv, shown, brief=brief)
+    def run(
+        where: Stage, argv: list[str], shown: str, *, brief: bool, host: Host | None = None
+    ) -> CommandRan:
+        if argv[1:3] != ["-m", "kernelbal"] or host is not None:
+            return start(where, argv, shown, brief=brief, host=host)
         said = io.StringIO()
         monkeypatch.setenv("KERNELBAL_STATE_DIR", str(where.state_dir))
         with where.lab.director.inside(), redirect_stdout(said), redirect_stderr(said):

@@ -19,7 +19,9 @@ from kernelbal.model.ipvs import TunnelType
 from kernelbal.realserver.from_site import prepared_by_site
 from kernelbal.realserver.persist.files import files_for
 from kernelbal.realserver.persist.manager import (
+    KEYFILE,
     MODULES_FILE,
+    NETWORKD_FILE,
     PROFILE,
     SYSCTL_FILE,
     TABLES_FILE,
@@ -27,6 +29,7 @@ from kernelbal.realserver.persist.manager import (
     UNIT_FILE,
     WANTED_FILE,
     Manager,
+    settling_commands,
 )
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.script import INTERFACE, script
@@ -171,6 +174,8 @@ def test_networkd_brings_addresses_back(made: Scene) -> None:
     assert missing(made.host, setup) == [], machine.log
     assert "127.0.0.1/8" in made.host.run(["ip", "address", "show", "lo"]).stdout
     made.serves(PLAIN)
+    forget(machine, setup, NETWORKD_FILE)
+    assert "10.0.0.80" not in made.host.run(["ip", "address", "show", "lo"]).stdout
 
 
 def test_networkd_takes_a_drop_in_where_lo_has_a_file(made: Scene) -> None:
@@ -209,6 +214,20 @@ def test_networkmanager_brings_ipv4_addresses_back(made: Scene) -> None:
     assert "127.0.0.1/8" in lo
     assert "::1/128" in lo
     made.serves(PLAIN[:1])
+    forget(machine, setup, KEYFILE)
+    lo = made.host.run(["ip", "address", "show", "lo"]).stdout
+    assert "127.0.0.1/8" in lo
+    assert "10.0.0.80" not in lo
+
+
+def forget(machine: BootingHost, setup: Setup, file: str) -> None:
+    """Take an address and its file away, as an undo does, and let the manager settle."""
+    for key in setup.addresses:
+        machine.run("ip", "address", "delete", *str(key).split())
+    machine.run("rm", file)
+    for command in settling_commands({file}, written=False):
+        machine.run(*command)
+    time.sleep(3)
 
 
 def test_networkmanager_leaves_alone_what_the_unit_has_added(made: Scene) -> None:
@@ -269,6 +288,7 @@ def test_rules_come_back_when_other_rules_are_loaded_anew(made: Scene) -> None:
     assert missing(made.host, setup) == [], machine.log
     for order in ("reload", "restart"):
         machine.run("systemctl", order, "nftables.service")
+        machine.await_booted()
         assert missing(made.host, setup) == [], order
     made.serves(preparations)
     machine.run("systemctl", "stop", "nftables.service")

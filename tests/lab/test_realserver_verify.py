@@ -283,6 +283,8 @@ def test_prepared_server_serves_and_nothing_fails(lab: LabFactory, tmp_path: Pat
     rows = verify(server, case.preparation, outside=case.outside)
     assert faults(rows) == set(), shown(rows)
     assert unclear(rows) == [], shown(rows)
+    (silent,) = [row.finding.current for row in rows if row.requirement == "silent"]
+    assert ("asks its neighbours as itself" in silent) is (case.virtual == 4)
     assert http_counts(made.client, case.address, count=3) == {"rs1": 3}
 
 

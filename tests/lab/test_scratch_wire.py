@@ -7,7 +7,7 @@ from kernelbal.kernel.links import observe_links
 from kernelbal.kernel.neighbour_frames import arp_request
 from kernelbal.kernel.probe_frames import ARP_REPLY, ArpSeen, understand
 from kernelbal.kernel.rtnetlink import RtNetlink
-from kernelbal.kernel.scratch_wire import HERE, exclusive, scratch_wire, tidy
+from kernelbal.kernel.scratch_wire import HERE, Ends, exclusive, scratch_wire, tidy
 from kernelbal.kernel.traffic_control import Keys, to_hardware
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
@@ -15,14 +15,14 @@ from kernelbal.model.address import parse_address
 
 pytestmark = pytest.mark.needs_ipvs
 
-PROBE = bytes.fromhex("024b42000001")
+DOOR, PROBE = bytes.fromhex("024b42000000"), bytes.fromhex("024b42000001")
 OWN = parse_address("10.0.0.11")
 
 
 def answers(host: Host, *captured: Keys) -> list[object]:
     with host.inside(), RtNetlink.open() as rtnetlink, exclusive():
         links = {link.name: link for link in observe_links(rtnetlink)}
-        with scratch_wire(rtnetlink, links["eth0"], [links["eth0"]], captured, PROBE) as wire:
+        with scratch_wire(rtnetlink, links["eth0"], [links["eth0"]], captured, Ends(DOOR, PROBE)) as wire:
             wire.send(arp_request(PROBE, OWN))
             heard = [understand(frame) for frame in wire.listen(0.2)]
         assert tidy(rtnetlink, observe_links(rtnetlink)) == ()

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from kernelbal.lab.demo import servers
-from kernelbal.lab.demo.events import Claim, Event
+from kernelbal.lab.demo.events import Claim, CommandRan, Event
 from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.play import play_all
+from kernelbal.lab.demo.stage import Stage
 from kernelbal.lab.factory import LabFactory
+from kernelbal.lab.namespaces import Host
 from tests.lab.demo_scene import REQUESTS, scenario
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
@@ -25,7 +27,7 @@ def test_who_has_hears_every_holder(lab: LabFactory) -> None:
 def test_something_left_behind_on_a_real_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = servers._run
 
-    def leave_an_address(where: servers.Stage, server: servers.Host, command: str, *arguments: str) -> object:
+    def leave_an_address(where: Stage, server: Host, command: str, *arguments: str) -> CommandRan:
         done = run(where, server, command, *arguments)
         if command == "undo" and server.name == "rs2":
             server.run(["ip", "address", "add", "10.0.0.81/32", "dev", "lo"])

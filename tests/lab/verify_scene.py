@@ -20,7 +20,7 @@ def prepare(host: Host, *preparations: Preparation) -> None:
         found = linux.observe()
         setup = setup_for(preparations, found)
         paths = {path for each in setup.sysctls for path in each.needed}
-        found = linux.observe_more(found, paths, (), tables=True)
+        found = linux.observe_more(found, paths, tables=True)
         outcomes = linux.perform(make_plan(setup, {}, found, Record()))
     assert [each for each in outcomes if not each.ok] == []
 

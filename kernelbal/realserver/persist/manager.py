@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 from typing import Final, Protocol
 
@@ -49,24 +50,22 @@ def file_mode(path: str) -> int:
     return PRIVATE_MODE if path.startswith(f"{KEYFILE_DIRECTORY}/") else PLAIN_MODE
 
 
-def settling_commands(manager: Manager, files: bool) -> tuple[tuple[str, ...], ...]:
-    """Return what to run once the files are written or taken away, so that the manager knows of it.
+def settling_commands(paths: Collection[str], *, written: bool) -> tuple[tuple[str, ...], ...]:
+    """Return what to run once files are written or taken away, so that who reads them knows.
 
     The unit is started, which changes nothing on a host that is prepared already: from then on it follows
-    when `nftables.service` loads its rules anew. What fails here concerns the next boot alone.
+    when `nftables.service` loads its rules anew. It is stopped before systemd forgets it; addresses that it
+    would take away then are gone already. What fails here concerns the next boot alone.
 
     Args:
-        manager: who reads them.
-        files: whether there are any now.
+        paths: of the files.
+        written: whether they are there now.
     """
-    reload: tuple[tuple[str, ...], ...] = (("systemctl", "daemon-reload"),)
-    unit = (*reload, ("systemctl", "start", UNIT)) if files else (("systemctl", "stop", UNIT), *reload)
-    match manager:
-        case Manager.NONE:
-            return ()
-        case Manager.UNIT | Manager.IFUPDOWN:
-            return unit
-        case Manager.NETWORKD:
-            return (*unit, ("networkctl", "reload"))
-        case Manager.NETWORKMANAGER:
-            return (*unit, ("nmcli", "connection", "reload"))
+    commands: list[tuple[str, ...]] = []
+    if UNIT_FILE in paths:
+        reload = ("systemctl", "daemon-reload")
+        start, stop = ("systemctl", "start", UNIT), ("systemctl", "stop", UNIT)
+        commands += [reload, start] if written else [stop, reload]
+    if KEYFILE in paths and not written:
+        commands.append(("nmcli", "connection", "reload"))
+    return tuple(commands)

@@ -57,7 +57,7 @@ class Place:
 
     Attributes:
         interface: name of the device.
-        device: its MAC address.
+        door: MAC address by which frames get to it.
         probe: MAC address of the far end of the wire.
         client: who seems to ask.
         spare: an address on the interface's network that nobody has, of the family of the virtual address.
@@ -67,7 +67,7 @@ class Place:
     """
 
     interface: str
-    device: bytes
+    door: bytes
     probe: bytes
     client: Address
     spare: Address | None
@@ -186,7 +186,7 @@ class Conversation:
         tunnel = self.one.tunnel
         if tunnel is not None and self.place.outer is not None:
             packet = wrap(packet, tunnel.kind, tunnel.port, self.place.outer, self.one.real)
-        yield frame(self.place.device, self.place.probe, packet)
+        yield frame(self.place.door, self.place.probe, packet)
 
     # --- answers ---
 

@@ -60,10 +60,10 @@ def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) 
     needs_tables = bool(setup_for(preparations, host).tables)
     no_nftables = ""
     try:
-        host = reader.observe_more(host, sysctls, (), tables=needs_tables)
+        host = reader.observe_more(host, sysctls, tables=needs_tables)
     except NotSupported as error:
         no_nftables = f"{error.message} ({error.hint})"
-        host = reader.observe_more(host, sysctls, (), tables=False)
+        host = reader.observe_more(host, sysctls, tables=False)
     with RtNetlink.open() as rtnetlink:
         paths = {one.virtual: _path(rtnetlink, one, host, outside) for one in preparations}
         sockets = read_bound_sockets({port.to_port for one in preparations for port in one.ports})

@@ -118,7 +118,8 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Findin
         cause = first_of(_CONTROL_CAUSES, failed)
         fix = _see(cause, "let the firewall pass ARP and neighbour discovery for it")
         return fail(f"nobody answers for {own} either: the director does not find it", fix, name, cause)
-    return ok(f"no answer for {virtual}, an answer for {own}", name)
+    asks = "; asks its neighbours as itself" if wire.asked_neighbour else ""
+    return ok(f"no answer for {virtual}, an answer for {own}{asks}", name)
 
 
 def first_of(causes: Collection[str], failed: Collection[str]) -> str:

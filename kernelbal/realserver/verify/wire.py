@@ -12,7 +12,7 @@ from kernelbal.kernel.neighbour_table import forget_neighbours, read_neighbours
 from kernelbal.kernel.probe_frames import understand
 from kernelbal.kernel.routes import route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
-from kernelbal.kernel.scratch_wire import exclusive, scratch_wire, tidy
+from kernelbal.kernel.scratch_wire import Ends, exclusive, scratch_wire, tidy
 from kernelbal.model.address import Address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.ipvs import Protocol
@@ -29,6 +29,8 @@ ROUND_S: Final = 0.4
 DISCARD: Final = PortMap(Protocol.TCP, 9, 9)
 """What is asked where neither a port nor a listening socket is known: a refusal shows the way as well."""
 FROM_THE_DIRECTOR: Final = "on the director, `kernelbal rs verify` asks by the real wire"
+_OURS: Final = b"\x02KB"
+"""How MAC addresses of probes begin: administered locally (IEEE 802)."""
 _FIRST_PORTS: Final = range(20_000, 30_000)
 """Source ports of probes: below those that Linux gives its own connections."""
 
@@ -73,11 +75,11 @@ class Prober:
             return [Wire(name, skipped=f"{why}; {FROM_THE_DIRECTOR}") for _ in concerned]
 
     def _talk(self, link: Link, concerned: Sequence[Preparation]) -> list[Conversation]:
-        probe = b"\x02KB" + os.urandom(3)
-        talks = list(self._conversations(link, concerned, probe))
+        ends = Ends(*(_OURS + os.urandom(2) + bytes((number,)) for number in (0, 1)))
+        talks = list(self._conversations(link, concerned, ends))
         captured = list(dict.fromkeys(keys for talk in talks for keys in talk.captured()))
         try:
-            with scratch_wire(self._rtnetlink, link, self._exits(concerned), captured, probe) as wire:
+            with scratch_wire(self._rtnetlink, link, self._exits(concerned), captured, ends) as wire:
                 for _ in range(ROUNDS):
                     for frame in [frame for talk in talks for frame in talk.frames()]:
                         wire.send(frame)
@@ -88,13 +90,12 @@ class Prober:
                 for frame in [frame for talk in talks for frame in talk.farewell()]:
                     wire.send(frame)
         finally:
-            self._forget(probe, talks)
+            self._forget(ends.there, talks)
         return talks
 
     def _conversations(
-        self, link: Link, concerned: Sequence[Preparation], probe: bytes
+        self, link: Link, concerned: Sequence[Preparation], ends: Ends
     ) -> Iterator[Conversation]:
-        device = bytes.fromhex(link.hardware_address.replace(":", ""))
         first = _FIRST_PORTS[int.from_bytes(os.urandom(2)) % len(_FIRST_PORTS)]
         for one in concerned:
             spare = self._spare(link.name, len(one.virtual))
@@ -103,8 +104,8 @@ class Prober:
             outer = self._director if len(self._director or b"") == len(one.real) else None
             place = Place(
                 interface=link.name,
-                device=device,
-                probe=probe,
+                door=ends.here,
+                probe=ends.there,
                 client=self._paths[one.virtual].client,
                 spare=spare,
                 control=control.address if control else None,

@@ -9,7 +9,6 @@ from kernelbal.errors import KernelError, NotPermitted, StateError
 from kernelbal.plan.actions import WriteSysctl
 from kernelbal.realserver import host
 from kernelbal.realserver.host import LinuxHost
-from kernelbal.realserver.setup import HostState
 from kernelbal.realserver.steps import RemoveFile, WriteFile
 
 SILENT = WriteSysctl("net/ipv4/conf/all/arp_ignore", "0", "1", "why")
@@ -21,13 +20,27 @@ def test_files_are_written_and_put_back(tmp_path: Path) -> None:
     with LinuxHost() as at:
         written = at.perform([WriteFile(str(one), None, "1\n"), WriteFile(str(two), "before\n", "2\n")])
         assert all(outcome.ok for outcome in written)
-        found = at.observe_more(
-            HostState(), (), (str(one), str(two), str(tmp_path / "none")), tables=False
-        ).files
+        found = at.read_files((str(one), str(two), str(tmp_path / "none")))
         assert list(found.values()) == ["1\n", "2\n", None]
         at.perform([RemoveFile(str(one), None), RemoveFile(str(two), "before\n")])
     assert not one.exists()
     assert two.read_text() == "before\n"
+
+
+def test_keyfiles_of_networkmanager_are_for_root_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "file_mode", lambda path: 0o600 if path.endswith("secret") else 0o644)
+    with LinuxHost() as at:
+        at.perform([WriteFile(str(tmp_path / name), None, "1") for name in ("secret", "open")])
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("secret", "open")]
+    assert modes == [0o600, 0o644]
+
+
+def test_those_who_read_the_files_are_told(tmp_path: Path) -> None:
+    with LinuxHost() as at:
+        at.tell([("false",), ("no-such-program",), ("touch", str(tmp_path / "told"))])
+    assert (tmp_path / "told").exists()
 
 
 def test_file_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
@@ -45,7 +58,7 @@ def test_directory_in_place_of_a_file(tmp_path: Path) -> None:
         (outcome,) = at.perform([RemoveFile(str(tmp_path), None)])
         assert not outcome.ok
         with pytest.raises(StateError, match="cannot read"):
-            at.observe_more(HostState(), (), (str(tmp_path),), tables=False)
+            at.read_files((str(tmp_path),))
 
 
 def test_read_only_sysctls_are_found_out_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -166,7 +166,9 @@ def test_own_tunnel_device_has_one_end() -> None:
     at = host(held(place("eth0", "fd00::12", 64)))
     known = (prepared(VIP, Method.LOOPBACK, IPIP, real=REAL6),)
     for virtual in (VIP, OTHER):
-        with pytest.raises(PlanRefused, match="`kernelbal6` of 10.0.0.80 takes IPv4 for fd00::11 alone") as caught:
+        with pytest.raises(
+            PlanRefused, match="`kernelbal6` of 10.0.0.80 takes IPv4 for fd00::11 alone"
+        ) as caught:
             resolve([asked(virtual, tunnel=IPIP, real=other)], known, at)
         assert "kernelbal realserver undo 10.0.0.80" in (caught.value.hint or "")
     assert len(resolve([asked(OTHER, tunnel=IPIP, real=REAL6)], known, at)) == 2

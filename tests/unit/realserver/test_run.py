@@ -23,8 +23,8 @@ from tests.unit.realserver.samples import GUE, OTHER, VIP, VIP6, asked
 PLACE = "/etc/kernelbal/at-boot"
 
 
-def at_boot(setup: Setup, manager: str) -> Mapping[str, str]:
-    return {PLACE: f"{manager}: {sorted(map(str, setup.addresses))}\n"}
+def at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None]) -> Mapping[str, str]:
+    return {PLACE: f"{manager}: {sorted(map(str, setup.addresses))}\n"} if setup.addresses else {}
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from kernelbal.realserver.verify.facts import Answer, Reaction
 from tests.unit.realserver.samples import HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import CLIENT, CLIENT6, DIRECTOR
 
-DEVICE, PROBE = bytes.fromhex("525400000001"), bytes.fromhex("024b42000001")
+DOOR, PROBE = bytes.fromhex("525400000001"), bytes.fromhex("024b42000001")
 SPARE, SPARE6 = parse_address("10.0.0.253"), parse_address("fd00::77")
-PLACE = Place("eth0", DEVICE, PROBE, CLIENT, SPARE, REAL, DIRECTOR, 20_000)
+PLACE = Place("eth0", DOOR, PROBE, CLIENT, SPARE, REAL, DIRECTOR, 20_000)
 PLACE6 = replace(PLACE, client=CLIENT6, spare=SPARE6, control=REAL6)
 DNS = PortMap(17, 53, 53)
 
@@ -56,7 +56,7 @@ def test_questions_go_to_the_device_or_to_all() -> None:
     one = prepared(VIP6, Method.LOOPBACK, None, HTTP)
     frames = list(Conversation(one, PLACE6, (HTTP,)).frames())
     assert {frame[6:12] for frame in frames} == {PROBE}
-    assert [frame[:6].hex() for frame in frames] == ["3333ff000080", "3333ff000011", *[DEVICE.hex()] * 2]
+    assert [frame[:6].hex() for frame in frames] == ["3333ff000080", "3333ff000011", *[DOOR.hex()] * 2]
 
 
 def test_questions_through_a_tunnel_are_wrapped_by_the_director() -> None:
@@ -103,13 +103,13 @@ def test_first_word_counts() -> None:
 
 def test_claims_and_control() -> None:
     one = talk(HTTP)
-    one.hear(ArpSeen(ARP_REPLY, DEVICE, REAL, parse_address("0.0.0.0")))
+    one.hear(ArpSeen(ARP_REPLY, DOOR, REAL, parse_address("0.0.0.0")))
     assert (one.wire().control_answered, one.wire().claims) == (True, ())
     for _ in range(2):
-        one.hear(ArpSeen(ARP_REPLY, DEVICE, VIP, parse_address("0.0.0.0")))
+        one.hear(ArpSeen(ARP_REPLY, DOOR, VIP, parse_address("0.0.0.0")))
     assert one.wire().claims == ("52:54:00:00:00:01",)
     six = Conversation(prepared(VIP6, Method.LOOPBACK, None, HTTP), PLACE6, (HTTP,))
-    six.hear(AdvertisementSeen(VIP6, DEVICE))
+    six.hear(AdvertisementSeen(VIP6, DOOR))
     assert six.wire().claims == ("52:54:00:00:00:01",)
 
 
@@ -119,7 +119,7 @@ def test_claims_and_control() -> None:
 )
 def test_questions_of_the_host(sender: bytes, target: bytes, *, named: bool, asked: bool) -> None:
     one = talk(HTTP)
-    one.hear(ArpSeen(ARP_REQUEST, DEVICE, sender, target))
+    one.hear(ArpSeen(ARP_REQUEST, DOOR, sender, target))
     assert (one.wire().named_sender, one.wire().asked_neighbour) == (named, asked)
 
 

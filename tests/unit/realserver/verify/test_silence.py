@@ -101,6 +101,15 @@ def test_question_in_the_wrong_name() -> None:
     assert "in the name of 10.0.0.80" in fails(DIRECT, facts)["silent"].current
 
 
+def test_question_in_the_right_name_is_told() -> None:
+    told = {asked: wire(DIRECT, asked_neighbour=asked) for asked in (True, False)}
+    texts = {
+        asked: judged(DIRECT, good(DIRECT, wires={VIP: (each,)}))["silent"][0].current
+        for asked, each in told.items()
+    }
+    assert texts[True] == texts[False] + "; asks its neighbours as itself"
+
+
 def test_silence_about_everything_proves_nothing() -> None:
     facts = good(DIRECT, wires={VIP: (wire(DIRECT, control_answered=False),)})
     assert "10.0.0.11" in fails(DIRECT, facts)["silent"].current

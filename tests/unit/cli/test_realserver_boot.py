@@ -1,0 +1,86 @@
+"""Who brings preparations back at boot."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.cli.realserver_boot import choose_manager, files_at_boot
+from kernelbal.cli.realserver_options import PersistName
+from kernelbal.errors import PlanRefused
+from kernelbal.realserver.persist import facts
+from kernelbal.realserver.persist.detect import Facts
+from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE
+from kernelbal.realserver.setup import Record
+from kernelbal.realserver.wanted import setup_for
+from tests.unit.cli.realserver_desk import RealServerDesk
+from tests.unit.realserver.samples import host, prepared
+
+NETWORKD = Facts(systemd=True, networkd=True, networkd_devices={"eth0": "/etc/systemd/network/a.network"})
+ONE, ONCE = prepared(), replace(prepared(), at_boot=False)
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a function that sets what is found
+    def finds(what: Facts) -> None:
+        monkeypatch.setattr(facts, "read_facts", lambda: what)
+
+    finds(NETWORKD)
+    return finds
+
+
+def test_who_configures_the_interface_does_it(found: Any) -> None:  # noqa: ANN401 (as the fixture)
+    assert choose_manager(PersistName.AUTO, (ONE,), Record()) == "networkd"
+    found(Facts(systemd=True))
+    assert choose_manager(PersistName.AUTO, (ONE,), Record()) == "unit"
+    found(Facts())
+    with pytest.raises(PlanRefused, match="systemd does not run here"):
+        choose_manager(PersistName.AUTO, (ONE,), Record())
+
+
+@pytest.mark.usefixtures("found")
+def test_it_stays_who_it_was_unless_another_is_named() -> None:
+    before = Record(persist="unit")
+    assert choose_manager(PersistName.AUTO, (ONE,), before) == "unit"
+    assert choose_manager(PersistName.NONE, (ONE, ONCE), before) == "unit"
+    assert choose_manager(PersistName.NETWORKD, (ONE,), before) == "networkd"
+    assert choose_manager(PersistName.NONE, (ONCE,), before) == ""
+    with pytest.raises(PlanRefused, match="does nothing here"):
+        choose_manager(PersistName.IFUPDOWN, (ONE,), before)
+
+
+@pytest.mark.usefixtures("found")
+def test_files_are_those_of_the_manager() -> None:
+    setup = setup_for((ONE,), host())
+    assert set(files_at_boot(setup, "networkd", {})) == {SYSCTL_FILE, NETWORKD_FILE}
+    assert UNIT_FILE in files_at_boot(setup, "unit", {})
+
+
+@pytest.mark.usefixtures("found")
+def test_what_is_for_once_leaves_the_files_of_others_alone(realserver_desk: RealServerDesk) -> None:
+    applied = realserver_desk.say("apply", "10.0.0.80")
+    assert applied.code == ExitCode.OK, applied.err
+    assert "networkd configures eth0" in applied.err
+    assert realserver_desk.host.told == [], "no unit of ours"
+    files = dict(realserver_desk.host.files)
+    assert "10.0.0.80/32" in files[NETWORKD_FILE]
+    once = realserver_desk.say("apply", "10.0.0.81", "--persist", "none")
+    assert "file" not in once.out
+    assert realserver_desk.host.files == files
+    more = realserver_desk.say("apply", "10.0.0.82")
+    assert f"~ file {NETWORKD_FILE}" in more.out
+    assert "10.0.0.81" not in realserver_desk.host.files[NETWORKD_FILE]
+    realserver_desk.say("undo")
+    assert realserver_desk.host.files == {}
+
+
+@pytest.mark.usefixtures("found")
+def test_another_manager_takes_over_with_all_files(realserver_desk: RealServerDesk) -> None:
+    realserver_desk.say("apply", "10.0.0.80")
+    said = realserver_desk.say("apply", "10.0.0.80", "--persist", "unit")
+    assert f"- file {NETWORKD_FILE}" in said.out
+    assert UNIT_FILE in realserver_desk.host.files
+    assert realserver_desk.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
+    realserver_desk.say("undo")
+    assert realserver_desk.host.told[2:] == [("systemctl", "stop", UNIT), ("systemctl", "daemon-reload")]
