@@ -74,6 +74,10 @@ def _print_notes(plan: Plan) -> None:
         say(f"  note: {services} {were} kernelbal's: {_first(plan.adopted)}")
     if plan.borrowed:
         say(f"  note: configured by someone else, used and left alone: {_first(plan.borrowed)}")
+    if plan.captured:
+        addresses = _first(plan.captured)
+        say(f"  warning: edge.one_to_one takes everything that comes to {addresses}, ssh to this director, too")
+        say("  hint: if that is the director's own address, take another `outside`, or forward single ports")
     foreign = plan.foreign
     for key in foreign.services:
         say(f"  foreign service {key}: not kernelbal's, left alone")
@@ -122,6 +126,7 @@ def plan_document(plan: Plan, names: Names, counters: CounterTable) -> dict[str,
             "nftables_tables": list(plan.foreign.tables),
         },
         "borrowed_addresses": [str(key) for key in plan.borrowed],
+        "captured_addresses": [str(key) for key in plan.captured],
         "adopted": [str(key) for key in plan.adopted],
         "missing_sysctls": list(plan.missing_sysctls),
     }

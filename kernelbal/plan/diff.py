@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from kernelbal.model.address import AF_INET6, family_of
+from kernelbal.model.address import AF_INET6, family_of, format_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
@@ -45,6 +45,7 @@ from kernelbal.plan.actions import (
     WriteSysctl,
 )
 from kernelbal.plan.drain import Drainer, with_fallback
+from kernelbal.plan.edge_rules import taken_whole
 from kernelbal.plan.result import DEFAULT_OPTIONS, Foreign, Options, Plan
 
 
@@ -111,6 +112,7 @@ class _Planner:
         foreign = Foreign(
             tuple(self.foreign_services), tuple(self.foreign_addresses), self.observed.foreign_nft
         )
+        whole = taken_whole(self.desired.nft)
         return Plan(
             actions,
             self.drainer.drains,
@@ -119,6 +121,7 @@ class _Planner:
             tuple(self.borrowed),
             foreign,
             tuple(self.missing_sysctls),
+            tuple(key for key in self.borrowed if format_address(key.address) in whole),
         )
 
     def links(self) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kernelbal.model.nft import NftRule
+from kernelbal.model.nft import NftRule, NftTable
 from kernelbal.plan.classifier import canonical
 
 IPS_DST_NAT = 32
@@ -202,3 +202,9 @@ BY_EXPRESSION = {
     )
 }
 """Every rule of address translation, by expression."""
+
+
+def taken_whole(table: NftTable) -> frozenset[str]:
+    """Return the addresses of which everything that arrives goes to an inside machine."""
+    names = {lookups[ONE_TO_ONE_IN].name for lookups in LOOKUPS.values()}
+    return frozenset(element[0] for each in table.sets if each.name in names for element in each.elements)

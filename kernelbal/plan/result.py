@@ -63,6 +63,7 @@ class Plan:
         pending: real servers that are waiting for connections to end; no action yet.
         adopted: services that were there already and become ours.
         borrowed: wanted addresses that someone else configured: they serve, and stay theirs.
+        captured: those of them of which 1:1 NAT takes everything; the director is not reached by them.
         missing_sysctls: optional sysctls that this kernel lacks.
     """
 
@@ -73,6 +74,7 @@ class Plan:
     borrowed: tuple[AddressKey, ...] = ()
     foreign: Foreign = NOTHING_FOREIGN
     missing_sysctls: tuple[str, ...] = ()
+    captured: tuple[AddressKey, ...] = ()
 
     @property
     def empty(self) -> bool:

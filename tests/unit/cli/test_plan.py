@@ -98,6 +98,7 @@ def test_json_holds_every_action(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
         "draining",
         "foreign",
         "borrowed_addresses",
+        "captured_addresses",
         "adopted",
         "missing_sysctls",
     ]

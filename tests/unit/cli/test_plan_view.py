@@ -16,7 +16,7 @@ from kernelbal.model.state import DrainKey
 from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveLink, RemoveService, Result
 from kernelbal.plan.result import PendingDrain, Plan
 from kernelbal.reconcile.round import Report
-from tests.unit.plan.samples import real, service, weighing
+from tests.unit.plan.samples import place, real, service, weighing
 
 WEB, WEB6 = service("192.0.2.10", 80), service("2001:db8::10", 80)
 A, A6 = real("10.0.0.11"), real("2001:db8::11")
@@ -149,3 +149,11 @@ def test_outcome_as_data() -> None:
         "message": None,
         "hint": None,
     }
+
+
+def test_warning_before_the_way_in_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    own = place("eth0", "192.0.2.1", 24)
+    plan_view.print_plan(Plan(borrowed=(own,), captured=(own,)), {}, {})
+    said = capsys.readouterr().err
+    assert "warning: edge.one_to_one takes everything that comes to 192.0.2.1/24 dev eth0, ssh" in said
+    assert "hint: if that is the director's own address, take another `outside`" in said

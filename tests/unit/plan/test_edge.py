@@ -11,9 +11,11 @@ from kernelbal.errors import PlanRefused
 from kernelbal.model.address import parse_address
 from kernelbal.model.nft import EMPTY_TABLE, NftChain, NftTable
 from kernelbal.model.site import Site
+from kernelbal.model.state import ObservedState, Ownership
 from kernelbal.plan.classifier import MASQUERADE_RULE
+from kernelbal.plan.diff import make_plan
 from kernelbal.plan.edge import edge_table, merged
-from tests.unit.plan.samples import desired, node, place, site
+from tests.unit.plan.samples import desired, held, node, place, site
 
 NETWORKS = """
 networks:
@@ -203,3 +205,14 @@ def test_idle_connections_of_others_are_remembered_longer_than_those_of_ipvs() -
         return next(sysctl.value for sysctl in desired(text).sysctls if sysctl.path == path)
 
     assert (remembered(armed), remembered(armed + EDGE_ALONE)) == ("900", "7440")
+
+
+def test_an_address_of_others_that_one_to_one_takes_is_told() -> None:
+    """Such as the one by which an operator reaches the director."""
+    wanted = desired(NETWORKS + "edge: {one_to_one: [{name: a, outside: 192.0.2.1, inside: 10.0.0.11}]}")
+    own, alias = place("eth0", "192.0.2.1", 24), place("eth0", "192.0.2.10", 24)
+    observed = ObservedState(addresses=(held(own), held(alias)))
+    plan = make_plan(wanted, observed, Ownership(), 0.0)
+    assert (plan.captured, plan.borrowed) == ((own,), (own, alias))
+    ours = ObservedState(addresses=(held(own, ours=True),))
+    assert make_plan(wanted, ours, Ownership(), 0.0).captured == ()
