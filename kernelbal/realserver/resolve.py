@@ -24,7 +24,7 @@ from kernelbal.realserver.preparation import (
     merged,
 )
 from kernelbal.realserver.setup import LOOPBACK, HostState
-from kernelbal.realserver.tunnels import OWN_DEVICE, unwrapping
+from kernelbal.realserver.tunnels import DEVICES, OWN_DEVICE, unwrapping
 
 SMALLEST_MTU_BYTES = 576
 """What every IPv4 host takes (RFC 791)."""
