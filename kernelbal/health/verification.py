@@ -125,7 +125,7 @@ class ServerFacts:
     Attributes:
         forwarding: of the service.
         virtual: the virtual address.
-        ports: of the service as `kernelbal realserver` takes them, such as `80/tcp`.
+        options: of `kernelbal realserver` for this service on it, such as `--port 80/tcp`.
         outcomes: of its checks; none when there is nothing to ask.
         unreachable: why replies or packets cannot take their way, by the director's addresses and routes.
         claim: its answer to the question who has the virtual address.
@@ -134,7 +134,7 @@ class ServerFacts:
 
     forwarding: ForwardingName
     virtual: Address
-    ports: tuple[str, ...] = ()
+    options: str = ""
     outcomes: tuple[Outcome, ...] = ()
     unreachable: Remark | None = None
     claim: Claim | None = None
@@ -171,8 +171,7 @@ class ServerFacts:
 
     def command(self, verb: str) -> str:
         """Return the command to run on the real server."""
-        ports = "".join(f" --port {port}" for port in self.ports)
-        return f"kernelbal realserver {verb} {self.virtual_text}{ports}"
+        return f"kernelbal realserver {verb} {self.virtual_text} {self.options}".rstrip()
 
 
 def _fails_by_virtual_alone(outcome: Outcome) -> bool:

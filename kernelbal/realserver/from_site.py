@@ -154,12 +154,29 @@ def command_lines(
     return tuple(" ".join(_words(each, interfaces, persist)) for each in preparations)
 
 
-def _words(each: Preparation, interfaces: tuple[str, ...], persist: str) -> Iterator[str]:
-    yield f"kernelbal realserver apply {format_address(each.virtual)}"
+def options_of(service: VirtualService, real: Address) -> str:
+    """Return the options of `kernelbal realserver` for a virtual service on one of its real servers.
+
+    The real server's own address is left out where the command finds it.
+    """
+    interfaces: tuple[str, ...] = ()
+    each = _preparation(service, real, service.forwarding, Method.LOOPBACK, interfaces, STANDARD_MTU_BYTES)
+    words = [*_tunnel_words(each)]
+    if len(real) != len(each.virtual):
+        words.append(f"--real {format_address(real)}")
+    return " ".join([*words, *(f"--port {text}" for text in _port_texts(each.ports))])
+
+
+def _tunnel_words(each: Preparation) -> Iterator[str]:
     if each.tunnel is not None:
         yield f"--forwarding tunnel --tunnel {each.tunnel.kind.name.lower()}"
         if each.tunnel.port:
             yield f"--tunnel-port {each.tunnel.port}"
+
+
+def _words(each: Preparation, interfaces: tuple[str, ...], persist: str) -> Iterator[str]:
+    yield f"kernelbal realserver apply {format_address(each.virtual)}"
+    yield from _tunnel_words(each)
     if each.method is not Method.LOOPBACK:
         yield f"--method {each.method.value}"
     yield from (f"--interface {name}" for name in interfaces)

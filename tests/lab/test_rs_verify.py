@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from kernelbal.lab import linuxns, real_servers
+from kernelbal.lab import linuxns
 from kernelbal.lab.demo.snapshot import differences, settle, take
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts
+from tests.lab import real_servers
 from tests.lab.commands import NODE, Operator
 from tests.lab.daemons import Daemon
 from tests.lab.test_forwarding import METHODS, VIRTUAL, Method, direct
@@ -203,18 +204,21 @@ def unclamped(at: Verifier, host: Host) -> None:
 
 
 APPLY = "on the real server: kernelbal realserver apply {virtual} --port 80/tcp"
+IPIP = (
+    "on the real server: kernelbal realserver apply {virtual} --forwarding tunnel --tunnel ipip --port 80/tcp"
+)
 MISSING = "but good by its own address: the virtual address is probably missing on its `lo`"
 TUNNEL = "but good by its own address: its tunnel device is probably down"
 FAULTS = (
     ("dsr", no_address, (MISSING, APPLY)),
     ("dsr-6", no_address, (MISSING, APPLY)),
-    ("ipip", no_address, ("or the virtual address is missing on its `lo`", APPLY)),
+    ("ipip", no_address, ("or the virtual address is missing on its `lo`", IPIP)),
     ("dsr", filtered, (MISSING, "or a packet filter drops it", "see its packet filter")),
     ("dsr-6", filtered, (MISSING, "or a packet filter drops it", "see its packet filter")),
-    ("ipip", tunnel_down, ("tunnel device is", APPLY)),
+    ("ipip", tunnel_down, ("tunnel device is", IPIP)),
     ("ipip-6", tunnel_down, ("tunnel device is", "kernelbal realserver")),
     ("gre", tunnel_down, ("tunnel device is", "kernelbal realserver")),
-    ("ipip", strict_filter, (TUNNEL, "strict rp_filter", APPLY)),
+    ("ipip", strict_filter, (TUNNEL, "strict rp_filter", IPIP)),
     (
         "dsr",
         narrow,
@@ -224,10 +228,10 @@ FAULTS = (
     (
         "ipip",
         narrow,
-        ("up to 1480 bytes", "(its device takes 1500), of which the tunnel takes 20: 13", APPLY),
+        ("up to 1480 bytes", "(its device takes 1500), of which the tunnel takes 20: 13", IPIP),
     ),
     ("ipip-6", narrow, ("up to 1460 bytes", "the tunnel takes 40: 13", "here to 130")),
-    ("ipip", unclamped, ("segments of 1460; the path to it takes 1500, of which the tunnel takes 20", APPLY)),
+    ("ipip", unclamped, ("segments of 1460; the path to it takes 1500, of which the tunnel takes 20", IPIP)),
     ("ipip-6", unclamped, ("segments of 1440", "takes 1500, of which the tunnel takes 40", "here to 1400")),
     ("gre", unclamped, ("segments of 1460", "of which the tunnel takes 24: 1476 get there", "here to 1436")),
 )

@@ -22,6 +22,7 @@ from kernelbal.model.site import ForwardingName, Node, ProtocolName, RealServer,
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.reachability import faults
+from kernelbal.realserver.from_site import options_of
 from kernelbal.runtime.verify.neighbourhood import Segment, neighbours_on
 from kernelbal.runtime.verify.paths import Ways
 from kernelbal.runtime.verify.probing import probe_once
@@ -231,7 +232,7 @@ def _service_report(scene: Scene, service: VirtualService, found: _Found) -> Ser
         facts = ServerFacts(
             service.forwarding,
             virtual,
-            _ports(service),
+            options_of(service, address),
             found.outcomes[key],
             found.unreachable.get(key),
             claims.get(address),
@@ -247,7 +248,3 @@ def _sizes(service: VirtualService, key: ServerKey, largest: int, found: _Found)
         return NO_SIZES
     overhead = overhead_bytes(service, address)
     return Sizes(largest, found.devices[address], found.paths.get(address), overhead, found.segments.get(key))
-
-
-def _ports(service: VirtualService) -> tuple[str, ...]:
-    return tuple(f"{ports}/{service.protocol.value}" for ports in service.ports if ports.low)

@@ -19,13 +19,13 @@ UP, DOWN = ProbeState(Health.UP), ProbeState(Health.DOWN, 1.0, "timeout after 2 
 FACTS = ServerFacts(
     ForwardingName.TUNNEL,
     Address(SERVICE.address),
-    ("80/tcp",),
+    "--port 80/tcp",
     (Outcome(80, UP, UP),),
     sizes=Sizes(1500, 1500, 1500, 20, 1440),
 )
 THIEF = Claim("00:50:56:00:00:12", "VMware, Inc.")
 BAD = replace(FACTS, outcomes=(Outcome(80, UP, DOWN),), claim=THIEF, sizes=Sizes(1500, 1500, None, 20))
-NAT = ServerFacts(ForwardingName.NAT, Address(SERVICE.address), ("80/tcp",), (Outcome(80, UP),))
+NAT = ServerFacts(ForwardingName.NAT, Address(SERVICE.address), "--port 80/tcp", (Outcome(80, UP),))
 REPORT = ServiceReport(
     SERVICE,
     "eth0",

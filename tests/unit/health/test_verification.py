@@ -23,9 +23,11 @@ V4, V6 = parse_address("10.0.0.80"), parse_address("fd00::80")
 UP = ProbeState(Health.UP, since_at=5.0, last_at=5.0)
 UNPROBED = ProbeState(reason="not probed: out of memory")
 GOOD = Outcome(80, UP, UP)
-DSR = ServerFacts(ForwardingName.DSR, V4, ("80/tcp",), (GOOD,), None, None, Sizes(1500, 1500, 1500, 0, 1460))
+DSR = ServerFacts(
+    ForwardingName.DSR, V4, "--port 80/tcp", (GOOD,), None, None, Sizes(1500, 1500, 1500, 0, 1460)
+)
 IPIP = replace(DSR, forwarding=ForwardingName.TUNNEL, sizes=Sizes(1500, 1500, 1500, 20, 1440))
-NAT = ServerFacts(ForwardingName.NAT, V4, ("80/tcp",), (Outcome(80, UP),))
+NAT = ServerFacts(ForwardingName.NAT, V4, "--port 80/tcp", (Outcome(80, UP),))
 CLAIM = Claim("00:50:56:00:00:12", "VMware, Inc.")
 APPLY = "kernelbal realserver apply 10.0.0.80 --port 80/tcp"
 VERIFY = "kernelbal realserver verify 10.0.0.80 --port 80/tcp"
@@ -179,7 +181,9 @@ def test_a_real_server_that_is_down_says_nothing_of_its_virtual_address() -> Non
 
 
 def test_a_port_of_several_is_named() -> None:
-    facts = replace(DSR, ports=("80/tcp", "443/tcp"), outcomes=(GOOD, Outcome(443, UP, down("no answer"))))
+    facts = replace(
+        DSR, options="--port 80/tcp --port 443/tcp", outcomes=(GOOD, Outcome(443, UP, down("no answer")))
+    )
     (found,) = findings(facts)
     assert found.message.startswith("port 443: no answer, but good")
     assert "apply 10.0.0.80 --port 80/tcp --port 443/tcp" in found.hint

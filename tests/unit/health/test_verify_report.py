@@ -12,7 +12,7 @@ from tests.unit.health.scene import A, site_of
 
 (SERVICE,) = site_of(forwarding="dsr").virtual_services
 UP = ProbeState(Health.UP)
-FACTS = ServerFacts(SERVICE.forwarding, Address(SERVICE.address), ("80/tcp",), (Outcome(80, UP, UP),))
+FACTS = ServerFacts(SERVICE.forwarding, Address(SERVICE.address), "--port 80/tcp", (Outcome(80, UP, UP),))
 GOOD = ServerReport(SERVICE.real_servers[0], FACTS)
 UNSEEN = replace(GOOD, facts=replace(FACTS, outcomes=()))
 BAD = replace(

@@ -7,8 +7,8 @@ import pytest
 
 from kernelbal.config.load import load_site
 from kernelbal.errors import PlanRefused
-from kernelbal.model.address import format_address
-from kernelbal.realserver.from_site import command_lines, prepared_by_site
+from kernelbal.model.address import format_address, parse_address
+from kernelbal.realserver.from_site import command_lines, options_of, prepared_by_site
 from kernelbal.realserver.preparation import MAX_RANGE, Method, PortMap
 
 SITE = """\
@@ -108,3 +108,18 @@ def test_what_cannot_be_prepared_is_refused(
     with pytest.raises(PlanRefused, match=re.escape(message)) as caught:
         commands(*names, site=site)
     assert str(caught.value.hint).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("web", "--port 80/tcp --port 443/tcp"),
+        ("dns", "--port 53/udp"),
+        ("six", "--forwarding tunnel --tunnel gue --tunnel-port 5555 --real 10.0.0.11 --port 80/tcp"),
+        ("many", ""),
+    ],
+)
+def test_options_for_one_service(name: str, options: str) -> None:
+    site = load_site(SITE.encode(), "site.yaml")
+    (service,) = (each for each in site.virtual_services if each.name == name)
+    assert options_of(service, parse_address("10.0.0.11")) == options
