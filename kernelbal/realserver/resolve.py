@@ -110,8 +110,8 @@ def _complete(one: Request, host: HostState, virtual: frozenset[Address]) -> Pre
 def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
     """Return the interfaces by which packets come in.
 
-    Those of the real address where it is named (and not on `lo`), else those on the virtual address's network,
-    else those of the default route.
+    Those of the real address where it is named (and not on `lo`), else those on the network of the virtual
+    address, else those of the default route.
     """
     if one.real is not None:
         holders = {key.device for key, *_ in host.addresses if key.address == one.real}

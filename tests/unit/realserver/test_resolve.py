@@ -167,7 +167,7 @@ def test_own_tunnel_device_has_one_end() -> None:
     known = (prepared(VIP, Method.LOOPBACK, IPIP, real=REAL6),)
     for virtual in (VIP, OTHER):
         with pytest.raises(
-            PlanRefused, match="`kernelbal6` of 10.0.0.80 takes IPv4 for fd00::11 alone"
+            PlanRefused, match=r"`kernelbal6` of 10\.0\.0\.80 takes IPv4 for fd00::11 alone"
         ) as caught:
             resolve([asked(virtual, tunnel=IPIP, real=other)], known, at)
         assert "kernelbal realserver undo 10.0.0.80" in (caught.value.hint or "")
