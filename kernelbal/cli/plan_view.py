@@ -75,8 +75,8 @@ def _print_notes(plan: Plan) -> None:
     if plan.borrowed:
         say(f"  note: configured by someone else, used and left alone: {_first(plan.borrowed)}")
     if plan.captured:
-        addresses = _first(plan.captured)
-        say(f"  warning: edge.one_to_one takes all that comes to {addresses}, ssh to this director, too")
+        lost = f"everything that comes to {_first(plan.captured)}, ssh to this director, too"
+        say(f"  warning: edge.one_to_one takes {lost}")
         say("  hint: if that is the director's own address, take another `outside`, or forward single ports")
     foreign = plan.foreign
     for key in foreign.services:

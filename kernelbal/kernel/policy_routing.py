@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from kernelbal.errors import KernelError
@@ -192,12 +193,57 @@ def _route_head(key: TableRouteKey, scope: int, kind: int) -> bytes:
 
 
 def perform_routing(socket: RtNetlink, actions: Sequence[RoutingAction]) -> list[Outcome]:
-    """Add and remove rules and routes; one that fails does not stop the others."""
+    """Add and remove rules and routes; one that fails stops only what it was to replace from leaving."""
     try:
         devices = {link.name: link.ifindex for link in observe_links(socket)}
     except KernelError as error:
         return [Outcome(a, Result.FAILED, error.errno, error.message, error.hint or "") for a in actions]
-    return [_perform(socket, action, devices) for action in actions]
+    outcomes: list[Outcome] = []
+    held = _Held()
+    for action in actions:
+        reason = held.reason(action)
+        if reason:
+            outcomes.append(Outcome(action, Result.SKIPPED, message=reason))
+        else:
+            outcomes.append(_perform(socket, action, devices))
+            if outcomes[-1].result is Result.FAILED:
+                held.note(action)
+    return outcomes
+
+
+@dataclass(slots=True)
+class _Held:
+    """What stays as it is, since its replacement could not be added: those packets keep the way they have."""
+
+    tables: set[tuple[int, int]] = field(default_factory=set)
+    packets: set[tuple[object, ...]] = field(default_factory=set)
+    kept: set[tuple[int, int]] = field(default_factory=set)
+
+    def note(self, action: RoutingAction) -> None:
+        """Remember a failure."""
+        if isinstance(action, AddRoute) and not action.key.prefix:
+            self.tables.add((family_of(action.key.destination), action.key.table))
+        elif isinstance(action, AddRule):
+            self.packets.add(_packets(action.rule))
+
+    def reason(self, action: RoutingAction) -> str:
+        """Return why an action is not performed; empty when it is."""
+        match action:
+            case AddRule(rule) if (rule.family, rule.table) in self.tables:
+                self.packets.add(_packets(rule))
+                return "its table has no route"
+            case RemoveRule(rule) if _packets(rule) in self.packets:
+                self.kept.add((rule.family, rule.table))
+                return "the rule that takes its place could not be added"
+            case RemoveRoute(key) if (family_of(key.destination), key.table) in self.kept:
+                return "the rule that leads to it stays"
+            case _:
+                return ""
+
+
+def _packets(rule: Rule) -> tuple[object, ...]:
+    """Return which packets a rule is for."""
+    return (rule.family, rule.source, rule.source_prefix, rule.destination, rule.destination_prefix)
 
 
 def _perform(socket: RtNetlink, action: RoutingAction, devices: Mapping[str, int]) -> Outcome:

@@ -126,7 +126,8 @@ def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
         and in_network(one.virtual, key.address, key.prefix)
     }
     if beside:
-        return tuple(sorted(beside))
+        up = {link.name for link in host.links if link.up}
+        return tuple(sorted(beside & up or beside))
     length = len(one.virtual)
     leaving = [
         route.device for route in host.routes if route.prefix == 0 and len(route.destination) == length
@@ -255,7 +256,7 @@ def _cut_off(one: Request, host: HostState) -> Iterator[Fault]:
 def _bad_interfaces(one: Request, host: HostState, virtual: frozenset[Address]) -> Iterator[Fault]:
     names = sorted(link.name for link in host.links if link.name != LOOPBACK)
     known = f"this host has {', '.join(names) or 'none'}"
-    unusable = tuple(_unusable(one.interfaces, host, known))
+    unusable = tuple(_unusable(one.interfaces or interfaces_towards(one, host), host, known))
     if unusable:
         yield from unusable
     elif one.real is not None and not any(key.address == one.real for key, *_ in host.addresses):

@@ -287,6 +287,17 @@ def test_changed_gateway_replaces_the_route(at: Operator) -> None:
     assert "192.0.2.101" not in chosen(at, "198.51.100.1", "from", "10.0.0.11", "iif", "eth1")
 
 
+def test_route_stays_until_what_replaces_it_is_there(at: Operator) -> None:
+    """Another name means another table."""
+    at.apply(SITE + ROUTES)
+    at.write(SITE + ROUTES.replace("name: partner,", "name: other,").replace("192.0.2.100", "192.0.9.9"))
+    said = at.kernelbal("apply", code=1).stderr
+    assert "the gateway cannot be reached by this device" in said
+    assert "the rule that takes its place could not be added" in said
+    assert "via 192.0.2.100" in chosen(at, "198.51.100.1", "from", "10.0.0.11", "iif", "eth1")
+    at.apply(SITE)
+
+
 def test_rules_and_routes_of_others_stay(at: Operator) -> None:
     theirs = (
         "rule add from 10.0.0.11 to 198.51.100.0/24 lookup 77 priority 400",

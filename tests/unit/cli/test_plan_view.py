@@ -155,5 +155,5 @@ def test_warning_before_the_way_in_is_gone(capsys: pytest.CaptureFixture[str]) -
     own = place("eth0", "192.0.2.1", 24)
     plan_view.print_plan(Plan(borrowed=(own,), captured=(own,)), {}, {})
     said = capsys.readouterr().err
-    assert "warning: edge.one_to_one takes all that comes to 192.0.2.1/24 dev eth0, ssh" in said
+    assert "warning: edge.one_to_one takes everything that comes to 192.0.2.1/24 dev eth0, ssh" in said
     assert "hint: if that is the director's own address, take another `outside`" in said

@@ -153,6 +153,31 @@ def test_refusals_in_words(
     assert bool(outcome.hint) is (result is Result.FAILED)
 
 
+def test_packets_keep_their_way_when_the_new_one_cannot_be_added() -> None:
+    """A renamed entry has another table; what is not replaced leaves all the same."""
+    new, other = RULE._replace(table=19301), RULE._replace(destination_prefix=32, table=19302)
+    actions = [
+        AddRoute(KEY._replace(table=19301), HOP),
+        AddRule(new),
+        RemoveRule(RULE),
+        RemoveRule(other),
+        RemoveRoute(KEY._replace(table=RULE.table)),
+        RemoveRoute(KEY._replace(table=other.table)),
+    ]
+
+    def refusing(kind: int) -> list[Result]:
+        def answering(request: RouteRequest) -> Iterable[Reply]:
+            return request.verdict(errno.ENETUNREACH if request.kind == kind else 0)
+
+        socket, _ = rtnetlink(with_links(answering, "lo", "eth0"))
+        return [outcome.result for outcome in perform_routing(socket, actions)]
+
+    failed, skipped, done = Result.FAILED, Result.SKIPPED, Result.DONE
+    assert refusing(RTM_NEWROUTE) == [failed, skipped, skipped, done, skipped, done]
+    assert refusing(RTM_NEWRULE) == [done, failed, skipped, done, skipped, done]
+    assert refusing(0) == [done] * 6
+
+
 def test_route_by_a_device_that_is_not_there() -> None:
     socket, fake = rtnetlink(with_links(lambda request: request.verdict(), "lo"))
     (outcome,) = perform_routing(socket, [AddRoute(KEY, HOP)])

@@ -186,3 +186,10 @@ def test_nobody_is_told_to_take_the_address_from_a_director(method: Method) -> N
     told = refused(at=host(held(place("eth0", "10.0.0.80"), ours=True)), method=method)
     assert "the director on this host has it" in told
     assert "ip address del" not in told
+
+
+def test_interface_that_is_down_is_not_chosen_while_another_is_up() -> None:
+    beside = held(place("eth2", "10.0.0.12", 24))
+    assert resolved(at=host(beside)).interfaces == ("eth0",)
+    alone = host(held(place("eth2", "203.0.113.1", 24)))
+    assert refused(ELSEWHERE, alone) == "interface `eth2` is down (ip link set eth2 up)"
