@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from kernelbal.health.decision import Memory, ServerMemory, ServiceMemory
 from kernelbal.health.wire import state_of, state_row
-from kernelbal.kernel.state_codec import Malformed
+from kernelbal.kernel.record_codec import as_number, as_text, decode
 from kernelbal.model.address import Address
 from kernelbal.model.health import ProbeStates, ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Orders
@@ -52,13 +52,15 @@ def decode_orders(text: str) -> dict[OperatorKey, Order]:
     Raises:
         Malformed: the text is damaged or of another layout.
     """
-    return _decode(text, lambda document: dict(map(_order, document["orders"])))
+    return decode(text, SCHEMA, lambda document: dict(map(_order, document["orders"])))
 
 
 def _order(row: Row) -> tuple[OperatorKey, Order]:
     address, service, port, admin, since, deadline, hold, by, reason = row
-    key = OperatorKey(bytes.fromhex(address), _text(service), _number(port))
-    return key, Order(Admin(admin), _float(since), _float(deadline), _flag(hold), _text(by), _text(reason))
+    key = OperatorKey(bytes.fromhex(address), as_text(service), as_number(port))
+    return key, Order(
+        Admin(admin), _float(since), _float(deadline), _flag(hold), as_text(by), as_text(reason)
+    )
 
 
 def encode_standings(standings: Standings) -> str:
@@ -86,13 +88,13 @@ def decode_standings(text: str) -> Standings:
     Raises:
         Malformed: the text is damaged or of another layout.
     """
-    return _decode(text, _standings)
+    return decode(text, SCHEMA, _standings)
 
 
 def _standings(document: Mapping[str, Any]) -> Standings:
     return Standings(
-        _text(document["boot_id"]),
-        {_text(key): state_of(row) for key, row in document["states"].items()},
+        as_text(document["boot_id"]),
+        {as_text(key): state_of(row) for key, row in document["states"].items()},
         Memory(
             dict(map(_server, document["servers"])),
             dict(map(_service, document["services"])),
@@ -102,40 +104,17 @@ def _standings(document: Mapping[str, Any]) -> Standings:
 
 def _server(row: Row) -> tuple[ServerKey, ServerMemory]:
     service, address, port, *values = row
-    key = ServerKey(_text(service), Address(bytes.fromhex(address)), _number(port))
+    key = ServerKey(as_text(service), Address(bytes.fromhex(address)), as_number(port))
     return key, ServerMemory(*(take(value) for take, value in zip(_SERVER, values, strict=True)))
 
 
 def _service(row: Row) -> tuple[str, ServiceMemory]:
     name, mode, since_at, quorum, began_at = row
-    return _text(name), ServiceMemory(Mode(mode), _float(since_at), _flag(quorum), _optional(began_at))
+    return as_text(name), ServiceMemory(Mode(mode), _float(since_at), _flag(quorum), _optional(began_at))
 
 
 def _dump(document: dict[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n"
-
-
-def _decode(text: str, build: Callable[[dict[str, Any]], T]) -> T:
-    try:
-        document = json.loads(text)
-        schema = document["schema"]
-        if schema != SCHEMA:
-            raise Malformed(f"its layout is {schema!r}, and this version knows {SCHEMA}")
-        return build(document)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Malformed(f"it is damaged: {error}") from error
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
 
 
 def _flag(value: object) -> bool:
@@ -155,7 +134,7 @@ def _float(value: object) -> float:
 
 
 _SERVER: Final[tuple[Callable[[object], Any], ...]] = (
-    *(_text, _float, _flag, _optional, _float, _optional, _float, _number),
-    *(_optional, _float, _float, _text),
+    *(as_text, _float, _flag, _optional, _float, _optional, _float, as_number),
+    *(_optional, _float, _float, as_text),
 )
 """What reads each field of `ServerMemory`, in their order."""

@@ -20,8 +20,8 @@ from typing import Final, TypeVar
 
 from kernelbal.errors import StateError
 from kernelbal.kernel.boot import boot_id
+from kernelbal.kernel.record_codec import Malformed
 from kernelbal.kernel.state_codec import (
-    Malformed,
     Snapshot,
     decode_ownership,
     decode_snapshot,

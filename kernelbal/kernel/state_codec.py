@@ -7,10 +7,11 @@ both files are written before each change. The layout has a number; a file of an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from kernelbal.kernel.record_codec import as_text, decode
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
@@ -30,10 +31,6 @@ SCHEMA: Final = 1
 
 T = TypeVar("T")
 Row = list[Any]
-
-
-class Malformed(Exception):
-    """The text is not what this module writes; the message says in which way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +76,16 @@ def decode_ownership(text: str) -> Ownership:
     Raises:
         Malformed: the text is damaged or of another layout.
     """
-    return _decode(text, _ownership)
+    return decode(text, SCHEMA, _ownership)
 
 
 def _ownership(document: dict[str, Any]) -> Ownership:
     return Ownership(
-        boot_id=_text(document["boot_id"]),
+        boot_id=as_text(document["boot_id"]),
         services=frozenset(map(_service, _rows(document["services"]))),
         addresses=frozenset(map(_address, _rows(document["addresses"]))),
-        links=frozenset(map(_text, _rows(document["links"]))),
-        sysctls={_text(path): _text(value) for path, value in document["sysctls"].items()},
+        links=frozenset(map(as_text, _rows(document["links"]))),
+        sysctls={as_text(path): as_text(value) for path, value in document["sysctls"].items()},
         timeouts=_timeouts(document["timeouts"]),
         drains={
             DrainKey(_service(service), _destination(destination)): Drain(float(since_at), float(deadline_at))
@@ -133,24 +130,25 @@ def decode_snapshot(text: str) -> Snapshot:
     Raises:
         Malformed: the text is damaged or of another layout.
     """
-    return _decode(text, _snapshot)
+    return decode(text, SCHEMA, _snapshot)
 
 
 def _snapshot(document: dict[str, Any]) -> Snapshot:
     state = DesiredState(
         services=dict(map(_virtual_server, _rows(document["services"]))),
         policies={
-            _service(key): ServicePolicy(_text(name), float(drain_s))
+            _service(key): ServicePolicy(as_text(name), float(drain_s))
             for key, name, drain_s in _rows(document["policies"])
         },
         addresses={
             _address(key): AddressAttributes(*_bools(values)) for key, values in _rows(document["addresses"])
         },
         links=tuple(
-            LinkState(_text(name), _text(kind), _number(mtu)) for name, kind, mtu in _rows(document["links"])
+            LinkState(as_text(name), as_text(kind), _number(mtu))
+            for name, kind, mtu in _rows(document["links"])
         ),
         sysctls=tuple(
-            Sysctl(_text(path), _text(value), _text(reason), _bool(optional), *_conditions(conditions))
+            Sysctl(as_text(path), as_text(value), as_text(reason), _bool(optional), *_conditions(conditions))
             for path, value, reason, optional, *conditions in _rows(document["sysctls"])
         ),
         nft=_nft(document["nft"]),
@@ -159,19 +157,19 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
         table_routes=dict(map(_route, _rows(document["table_routes"]))),
     )
     adopted = frozenset(map(_service, _rows(document["adopted"])))
-    return Snapshot(state, float(document["deadline_at"]), _text(document["boot_id"]), adopted)
+    return Snapshot(state, float(document["deadline_at"]), as_text(document["boot_id"]), adopted)
 
 
 def _conditions(row: Row) -> tuple[str, str]:
     """Return `replaces` and `beside`; a snapshot of an earlier version has neither."""
-    replaces, beside = map(_text, row or ("", ""))
+    replaces, beside = map(as_text, row or ("", ""))
     return replaces, beside
 
 
 def _virtual_server(row: Row) -> tuple[ServiceKey, VirtualServer]:
     key, (scheduler, flags, timeout_s, prefix, engine), rows = row
     attributes = ServiceAttributes(
-        _text(scheduler), _number(flags), _number(timeout_s), _number(prefix), _text(engine)
+        as_text(scheduler), _number(flags), _number(timeout_s), _number(prefix), as_text(engine)
     )
     destinations: Destinations = {}
     for address, *numbers in rows:
@@ -185,21 +183,21 @@ def _nft(row: Row) -> NftTable:
     return NftTable(
         tuple(
             NftSet(
-                _text(name),
-                tuple(map(_text, key_types)),
-                _text(value_type),
+                as_text(name),
+                tuple(map(as_text, key_types)),
+                as_text(value_type),
                 _bool(interval),
-                tuple(tuple(map(_text, element)) for element in elements),
+                tuple(tuple(map(as_text, element)) for element in elements),
             )
             for name, key_types, value_type, interval, elements in sets
         ),
         tuple(
             NftChain(
-                _text(name),
-                _text(kind),
-                _text(hook),
+                as_text(name),
+                as_text(kind),
+                as_text(hook),
                 _number(priority),
-                tuple(NftRule(_text(expression), _text(text)) for expression, text in rules),
+                tuple(NftRule(as_text(expression), as_text(text)) for expression, text in rules),
             )
             for name, kind, hook, priority, rules in chains
         ),
@@ -232,7 +230,7 @@ def _address_row(key: AddressKey) -> Row:
 
 def _address(row: Row) -> AddressKey:
     device, address, prefix = row
-    return AddressKey(_text(device), _packed(address), _number(prefix))
+    return AddressKey(as_text(device), _packed(address), _number(prefix))
 
 
 def _rule_row(rule: Rule) -> Row:
@@ -260,7 +258,7 @@ def _route_row(key: TableRouteKey, hop: NextHop) -> Row:
 def _route(row: Row) -> tuple[TableRouteKey, NextHop]:
     table, destination, prefix, gateway, device = row
     key = TableRouteKey(_number(table), _packed(destination), _number(prefix))
-    return key, NextHop(None if gateway is None else _packed(gateway), _text(device))
+    return key, NextHop(None if gateway is None else _packed(gateway), as_text(device))
 
 
 def _packed(text: str) -> Address:
@@ -277,12 +275,6 @@ def _timeouts(row: Row | None) -> Timeouts | None:
 def _rows(value: object) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{value!r} is not a list")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
     return value
 
 
@@ -312,15 +304,3 @@ def _all_of(kind: type[T], values: Iterable[Any]) -> list[T]:
 
 def _dump(document: dict[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":")) + "\n"
-
-
-def _decode(text: str, build: Callable[[dict[str, Any]], T]) -> T:
-    try:
-        document = json.loads(text)
-        if not isinstance(document, dict) or "schema" not in document:
-            raise Malformed("it is not a file of kernelbal")
-        if document["schema"] != SCHEMA:
-            raise Malformed(f"its layout has number {document['schema']}, this version knows {SCHEMA}")
-        return build(document)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Malformed(f"it is damaged: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from kernelbal.kernel.state_codec import Malformed
+from kernelbal.kernel.record_codec import as_number, as_switch, as_text, decode
 from kernelbal.model.address import Address, format_address, parse_address
 from kernelbal.model.ipvs import TunnelType
 from kernelbal.model.network import AddressKey, GueListener
@@ -58,34 +58,26 @@ def decode_record(text: str) -> Record:
     Raises:
         Malformed: the text is damaged or of another layout.
     """
-    try:
-        document = json.loads(text)
-        if not isinstance(document, dict) or "schema" not in document:
-            raise Malformed("it is not a file of kernelbal")
-        if document["schema"] != SCHEMA:
-            raise Malformed(f"its layout has number {document['schema']}, this version knows {SCHEMA}")
-        return _record(document)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Malformed(f"it is damaged: {error}") from error
+    return decode(text, SCHEMA, _record)
 
 
 def _record(document: Document) -> Record:
     return Record(
         preparations=tuple(_preparation(each) for each in document["preparations"]),
-        sysctls={_text(path): _text(value) for path, value in document["sysctls"].items()},
-        links=frozenset(map(_text, document["links"])),
+        sysctls={as_text(path): as_text(value) for path, value in document["sysctls"].items()},
+        links=frozenset(map(as_text, document["links"])),
         addresses=frozenset(
-            AddressKey(_text(device), _address(address), _number(prefix))
+            AddressKey(as_text(device), _address(address), as_number(prefix))
             for device, address, prefix in document["addresses"]
         ),
         listeners=frozenset(
-            GueListener(_number(port), _number(family)) for port, family in document["listeners"]
+            GueListener(as_number(port), as_number(family)) for port, family in document["listeners"]
         ),
         files={
-            _text(path): None if text is None else _text(text) for path, text in document["files"].items()
+            as_text(path): None if text is None else as_text(text) for path, text in document["files"].items()
         },
-        tables=frozenset(map(_text, document["tables"])),
-        persist=_text(document["persist"]),
+        tables=frozenset(map(as_text, document["tables"])),
+        persist=as_text(document["persist"]),
     )
 
 
@@ -94,33 +86,19 @@ def _preparation(document: Document) -> Preparation:
     return Preparation(
         virtual=_address(document["address"]),
         real=_address(document["real"]),
-        interfaces=tuple(map(_text, document["interfaces"])),
+        interfaces=tuple(map(as_text, document["interfaces"])),
         method=Method(document["method"]),
-        tunnel=Encapsulation(TunnelType[tunnel["type"].upper()], _number(tunnel["port"])) if tunnel else None,
+        tunnel=None if tunnel is None else _encapsulation(tunnel),
         own=None if document["own"] is None else _address(document["own"]),
-        ports=tuple(PortMap(*map(_number, port)) for port in document["ports"]),
-        mtu_bytes=_number(document["mtu_bytes"]),
-        at_boot=_switch(document["at_boot"]),
+        ports=tuple(PortMap(*map(as_number, port)) for port in document["ports"]),
+        mtu_bytes=as_number(document["mtu_bytes"]),
+        at_boot=as_switch(document["at_boot"]),
     )
 
 
+def _encapsulation(document: Document) -> Encapsulation:
+    return Encapsulation(TunnelType[as_text(document["type"]).upper()], as_number(document["port"]))
+
+
 def _address(value: object) -> Address:
-    return parse_address(_text(value))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
-
-
-def _switch(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is not a whole number")
-    return value
+    return parse_address(as_text(value))

@@ -14,7 +14,7 @@ from kernelbal.kernel.daemon_codec import (
     encode_orders,
     encode_standings,
 )
-from kernelbal.kernel.state_codec import Malformed
+from kernelbal.kernel.record_codec import Malformed
 from kernelbal.model.address import Address
 from kernelbal.model.health import Health, ProbeState, Reading, ServerKey, Wish
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kernelbal.kernel.record_codec import Malformed
 from kernelbal.kernel.state_codec import (
-    Malformed,
     Snapshot,
     decode_ownership,
     decode_snapshot,

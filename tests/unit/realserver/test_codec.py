@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelbal.kernel.state_codec import Malformed
+from kernelbal.kernel.record_codec import Malformed
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import TunnelType
 from kernelbal.model.network import AddressKey, GueListener
