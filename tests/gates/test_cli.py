@@ -79,3 +79,11 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_heavy_import_is_found() -> None:
     assert loaded("import jinja2.runtime") & ON_IMPORT >= {"jinja2"}
+
+
+def test_preparing_a_real_server_loads_nothing_of_a_director() -> None:
+    code = "import kernelbal.realserver.host, kernelbal.realserver.run, kernelbal.realserver.verify.gather"
+    modules = loaded(code)
+    assert "kernelbal.realserver.run" in modules
+    assert modules & HEAVY == set()
+    assert not any(name.startswith(("kernelbal.config", "kernelbal.runtime")) for name in modules)
