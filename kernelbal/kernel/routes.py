@@ -12,6 +12,7 @@ from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, host_
 from kernelbal.model.network import Link, Route
 
 RT_TABLE_MAIN: Final = 254
+RTPROT_RA: Final = 9
 RTN_UNICAST: Final = 1
 RTN_LOCAL: Final = 2
 RTM_F_CLONED: Final = 0x200
@@ -78,7 +79,8 @@ def route_from(
 
 def parse_routes(data: bytes, devices: Mapping[int, str]) -> Iterator[Route]:
     """Yield the routes in an RTM_NEWROUTE message; none unless it is a unicast route of the main table."""
-    family, prefix, _, _, table, _, _, kind, flags = ROUTE_MESSAGE.unpack_from(data)
+    family, prefix, _, _, table, protocol, _, kind, flags = ROUTE_MESSAGE.unpack_from(data)
+    advertised = protocol == RTPROT_RA
     found = attribute_table(data, ROUTE_MESSAGE.size)
     in_main = _number(found, RTA_TABLE, table) == RT_TABLE_MAIN
     if kind != RTN_UNICAST or not in_main or flags & RTM_F_CLONED or family not in _ANY:
@@ -87,9 +89,9 @@ def parse_routes(data: bytes, devices: Mapping[int, str]) -> Iterator[Route]:
     metric = _number(found, RTA_PRIORITY)
     if RTA_MULTIPATH in found:
         for gateway, index in _next_hops(found[RTA_MULTIPATH]):
-            yield Route(destination, prefix, gateway, devices.get(index, ""), metric)
+            yield Route(destination, prefix, gateway, devices.get(index, ""), metric, advertised)
     elif not flags & RTNH_F_DEAD:
-        yield Route(destination, prefix, _gateway(found), _device(found, devices), metric)
+        yield Route(destination, prefix, _gateway(found), _device(found, devices), metric, advertised)
 
 
 def _next_hops(data: bytes) -> Iterator[tuple[Address | None, int]]:

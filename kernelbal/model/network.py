@@ -94,13 +94,18 @@ class GueListener(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A unicast route of the main table. An empty `gateway` means on-link."""
+    """A unicast route of the main table. An empty `gateway` means on-link.
+
+    Attributes:
+        advertised: learned from router advertisements (`RTPROT_RA`).
+    """
 
     destination: Address
     prefix: int
     gateway: Address | None
     device: str
     metric: int
+    advertised: bool = False
 
 
 class Sysctl(NamedTuple):
@@ -114,6 +119,8 @@ class Sysctl(NamedTuple):
         replaces: the one value that does not do; any other stays. Empty: nothing but `value` does.
         beside: path of a sysctl that counts too: the greater of the two numbers is in force.
         also: further values that do.
+        routed_by: device: wanted where its IPv6 default route comes from router advertisements, and from then
+            on; empty: wanted in any case.
     """
 
     path: str
@@ -123,6 +130,7 @@ class Sysctl(NamedTuple):
     replaces: str = ""
     beside: str = ""
     also: tuple[str, ...] = ()
+    routed_by: str = ""
 
     @property
     def needed(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.overlaid import overlay_services, wants_sorry, withdrawn_addresses
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.policy_routes import policy_routes
-from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, no_redirects
+from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, kept_routes, no_redirects
 
 SORRY_WEIGHT = 1
 PATH_POLICY = ServicePolicy("", 0.0)
@@ -51,7 +51,7 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
     rules, table_routes = policy_routes(site, node)
     state = DesiredState(
         addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
-        sysctls=_sysctls(site, node, overlay.paths),
+        sysctls=tuple(_keeping_routes(_sysctls(site, node, overlay.paths), node)),
         nft=merged(_classifier(site, marks), edge_table(site, node)),
         timeouts=_timeouts(site),
         rules=rules,
@@ -187,6 +187,14 @@ def _sysctls(site: Site, node: Node, paths: tuple[PathCheck, ...]) -> tuple[Sysc
         wanted.update({sysctl.path: sysctl for sysctl in tracking})
     wanted.update({sysctl.path: sysctl for sysctl in sysctls_of_paths(site, node, paths)})
     return tuple(wanted.values())
+
+
+def _keeping_routes(sysctls: tuple[Sysctl, ...], node: Node) -> Iterator[Sysctl]:
+    """Yield the sysctls, and ahead of IPv6 forwarding those that keep it from ending default routes."""
+    for sysctl in sysctls:
+        if sysctl.path == FORWARDING[AF_INET6].path:
+            yield from kept_routes(frozenset(node.interfaces.values()))
+        yield sysctl
 
 
 def _translates(service: VirtualService) -> bool:

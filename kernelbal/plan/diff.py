@@ -17,7 +17,7 @@ from kernelbal.model.ipvs import (
     ServiceKey,
     VirtualServer,
 )
-from kernelbal.model.network import AddressKey
+from kernelbal.model.network import AddressKey, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE, NftChain, NftTable
 from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership, ServicePolicy
 from kernelbal.plan.actions import (
@@ -138,7 +138,8 @@ class _Planner:
                 self.phases[Phase.RELEASE_LINKS].append(RemoveLink(name))
 
     def sysctls(self) -> None:
-        for wanted in self.desired.sysctls:
+        sysctls = [wanted for wanted in self.desired.sysctls if self._applies(wanted)]
+        for wanted in sysctls:
             value = self.observed.sysctls.get(wanted.path)
             if value is None and wanted.optional:
                 self.missing_sysctls.append(wanted.path)
@@ -148,13 +149,22 @@ class _Planner:
                 )
         if self._draining:
             return
-        kept = {sysctl.path for sysctl in self.desired.sysctls}
+        kept = {wanted.path for wanted in sysctls}
         for path, previous in sorted(self.ownership.sysctls.items()):
             value = self.observed.sysctls.get(path)
             if path not in kept and value is not None and value.split() != previous.split():
                 self.phases[Phase.RELEASE_SYSCTLS].append(
                     WriteSysctl(path, value, previous, "No longer needed; this was its value before.")
                 )
+
+    def _applies(self, wanted: Sysctl) -> bool:
+        """What is ours already stays: a route may be away for a while, and could not come back without it."""
+        if not wanted.routed_by or wanted.path in self.ownership.sysctls:
+            return True
+        return any(
+            route.advertised and route.prefix == 0 and route.device == wanted.routed_by
+            for route in self.observed.routes
+        )
 
     def nftables(self) -> None:
         have, want = self.observed.nft, self.desired.nft

@@ -102,6 +102,19 @@ EDGE_FORWARDING = {
 }
 """What a router host needs, by family of what it translates."""
 
+
+def kept_routes(devices: frozenset[str]) -> tuple[Sysctl, ...]:
+    """Return what lets a router keep the IPv6 default routes that it has learned from router advertisements.
+
+    The kernel forgets them when forwarding is switched on (`rt6_purge_dflt_routers`), unless this is 2.
+    """
+    reason = "The default route of this device comes from router advertisements, which a router would ignore."
+    return tuple(
+        Sysctl(f"net/ipv6/conf/{device}/accept_ra", "2", reason, optional=True, routed_by=device)
+        for device in sorted(devices)
+    )
+
+
 EDGE_IDLE_S = 7440
 """How long a translator remembers an idle TCP connection, at least: 2 hours 4 minutes (RFC 5382, REQ-5)."""
 IDLE_S = 900

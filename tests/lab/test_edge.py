@@ -2,6 +2,7 @@
 
 import re
 import socket
+import struct
 import sys
 import time
 from collections import Counter
@@ -394,3 +395,36 @@ def test_rollback_brings_everything_back(at: Operator) -> None:
 def test_explanation_of_the_live_kernel(still: Operator, client: str, there: str, words: str) -> None:
     explained = still.director.run([sys.executable, "-m", "kernelbal", "explain", client, there])
     assert words in explained.stdout
+
+
+def advertise(router: Host) -> None:
+    """Send one router advertisement (RFC 4861, 4.2) that makes `router` everybody's default router."""
+    with router.inside():
+        raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        index = socket.if_nametoindex("eth0")
+    with raw:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        lifetime_s = 1800
+        raw.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, lifetime_s, 0, 0), ("ff02::1", 0, 0, index))
+
+
+def default_routes(director: Host) -> str:
+    return director.run(["ip", "-6", "route", "show", "default"]).stdout
+
+
+def test_default_route_of_a_router_advertisement_stays(lab: LabFactory, tmp_path: Path) -> None:
+    made = lab("two-arm")
+    director = made.director
+    director.sysctl("net.ipv6.conf.all.forwarding", 0)
+    snapshot.settle(director)
+    advertise(made.client)
+    snapshot.settle(director)
+    assert "proto ra" in default_routes(director)
+    operator = Operator(made, tmp_path)
+    operator.apply(SITE)
+    assert "proto ra" in default_routes(director)
+    assert director.sysctl("net.ipv6.conf.eth0.accept_ra") == "2"
+    assert director.sysctl("net.ipv6.conf.eth1.accept_ra") == "1", "nobody advertised a route there"
+    operator.kernelbal("release", "--cut")
+    assert director.sysctl("net.ipv6.conf.eth0.accept_ra") == "1"
+    assert "proto ra" in default_routes(director)

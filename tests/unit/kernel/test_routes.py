@@ -21,9 +21,14 @@ MAIN, UNICAST, LOCAL, BLACKHOLE = 254, 1, 2, 6
 
 
 def route(
-    *attributes: bytes, prefix: int = 24, table: int = MAIN, kind: int = UNICAST, flags: int = 0
+    *attributes: bytes,
+    prefix: int = 24,
+    table: int = MAIN,
+    kind: int = UNICAST,
+    flags: int = 0,
+    protocol: int = 3,
 ) -> bytes:
-    return ROUTE_MESSAGE.pack(2, prefix, 0, 0, table, 3, 0, kind, flags) + b"".join(attributes)
+    return ROUTE_MESSAGE.pack(2, prefix, 0, 0, table, protocol, 0, kind, flags) + b"".join(attributes)
 
 
 def number(kind: int, value: int) -> bytes:
@@ -41,6 +46,11 @@ def next_hop(index: int, *attributes: bytes, flags: int = 0) -> bytes:
 def test_route_through_a_gateway() -> None:
     data = route(TO_NET, VIA, BY_ETH0, number(6, 50), number(15, MAIN))
     assert list(parse_routes(data, DEVICES)) == [Route(NET, 24, GATEWAY, "eth0", 50)]
+
+
+def test_route_of_a_router_advertisement() -> None:
+    (found,) = parse_routes(route(VIA, BY_ETH0, prefix=0, protocol=9), DEVICES)
+    assert found.advertised
 
 
 def test_default_route_and_on_link_route() -> None:

@@ -48,6 +48,7 @@ from tests.unit.plan.samples import (
     link,
     place,
     real,
+    route,
     service,
     virtual,
     weighing,
@@ -411,6 +412,32 @@ def test_sysctl_that_replaces_one_value_leaves_others_alone(
     assert desired.sysctl_paths == {loosened.path, loosened.beside}
     plan = _plan(desired, ObservedState(sysctls={loosened.path: device, loosened.beside: everywhere}))
     assert plan.actions == (WriteSysctl(loosened.path, device, "2", "Why."),) * actions
+
+
+ROUTING6, ADVERTISED = "net/ipv6/conf/all/forwarding", "net/ipv6/conf/eth0/accept_ra"
+
+
+@pytest.mark.parametrize(
+    ("advertised", "owned", "written"),
+    [
+        (False, False, [ROUTING6]),
+        (True, False, [ADVERTISED, ROUTING6]),
+        (False, True, [ADVERTISED, ROUTING6]),
+    ],
+)
+def test_routing_keeps_a_default_route_that_was_advertised(
+    advertised: bool, owned: bool, written: list[str]
+) -> None:
+    want = desired(
+        "virtual_services: [{name: web, address: 'fd00::80', ports: 80, forwarding: nat, real_servers: []}]"
+    )
+    values = {sysctl.path: sysctl.value for sysctl in want.sysctls}
+    observed = ObservedState(
+        routes=(route("::/0", "eth0", "fe80::1")._replace(advertised=advertised), route("::/0", "eth1")),
+        sysctls={**values, ROUTING6: "0", ADVERTISED: "1", ADVERTISED.replace("eth0", "eth1"): "1"},
+    )
+    plan = _plan(want, observed, Ownership(sysctls={ADVERTISED: "1"} if owned else {}))
+    assert [each.path for each in plan.actions if isinstance(each, WriteSysctl)] == written
 
 
 @pytest.mark.parametrize(("value", "restored"), [("1", True), ("0", False), (None, False)])

@@ -192,7 +192,11 @@ EDGE_ALONE = "edge: {one_to_one: [{name: a, outside: 192.0.2.51, inside: 10.0.0.
 
 def test_ipv6_alone_needs_nothing_of_ipv4() -> None:
     text = 'edge: {source_nat: [{name: a, inside: "fd00::/64", masquerade: true}]}'
-    assert [sysctl.path for sysctl in desired(text).sysctls] == ["net/ipv6/conf/all/forwarding"]
+    assert [sysctl.path for sysctl in desired(text).sysctls] == [
+        "net/ipv6/conf/eth0/accept_ra",
+        "net/ipv6/conf/eth1/accept_ra",
+        "net/ipv6/conf/all/forwarding",
+    ]
 
 
 def test_idle_connections_of_others_are_remembered_longer_than_those_of_ipvs() -> None:
