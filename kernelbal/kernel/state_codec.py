@@ -115,7 +115,7 @@ def encode_snapshot(snapshot: Snapshot) -> str:
             "policies": [[_service_row(key), *policy[:2]] for key, policy in state.policies.items()],
             "addresses": [[_address_row(key), values] for key, values in state.addresses.items()],
             "links": [link[:3] for link in state.links],
-            "sysctls": [sysctl[:6] for sysctl in state.sysctls],
+            "sysctls": state.sysctls,
             "nft": [state.nft.sets, state.nft.chains],
             "timeouts": state.timeouts,
             "rules": [_rule_row(rule) for rule in sorted(state.rules)],
@@ -160,10 +160,11 @@ def _snapshot(document: dict[str, Any]) -> Snapshot:
     return Snapshot(state, float(document["deadline_at"]), as_text(document["boot_id"]), adopted)
 
 
-def _conditions(row: Row) -> tuple[str, str]:
-    """Return `replaces` and `beside`; a snapshot of an earlier version has neither."""
-    replaces, beside = map(as_text, row or ("", ""))
-    return replaces, beside
+def _conditions(row: Row) -> tuple[str, str, tuple[str, ...], str]:
+    """Return `replaces`, `beside`, `also` and `routed_by`; a snapshot of an earlier version lacks some."""
+    missing: Row = ["", "", [], ""]
+    replaces, beside, also, routed_by = row + missing[len(row) :]
+    return as_text(replaces), as_text(beside), tuple(map(as_text, _rows(also))), as_text(routed_by)
 
 
 def _virtual_server(row: Row) -> tuple[ServiceKey, VirtualServer]:
