@@ -19,6 +19,7 @@ from kernelbal.lab.traffic import ask_connection, connect, http_ask, http_counts
 from tests.lab import real_servers
 from tests.lab.commands import Operator
 from tests.lab.daemons import Daemon
+from tests.lab.test_forwarding import behind
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -214,7 +215,7 @@ def test_source_nat_leaves_packets_of_ipvs_alone(lab: LabFactory, tmp_path: Path
     made = lab("one-arm")
     lab.serve(made.real_servers)
     real_servers.accept_direct(made["rs1"], ["10.0.0.81", "fd00::81"])
-    real_servers.accept_tunnelled(made["rs2"], ["10.0.0.82"])
+    behind("tunl0")(made["rs2"], "10.0.0.82")
     Operator(made, tmp_path).apply(ONE_ARM)
     client = made["client"]
     assert made.director.sysctl("net.ipv4.vs.conntrack") == "1"
