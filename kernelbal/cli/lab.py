@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from kernelbal.lab.backends.base import Refusal, Up
     from kernelbal.lab.topology import Topology
 
-app = typer.Typer(
-    help="Try a whole site on this machine, on a kernel with IPVS.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.add_typer(bench.app, name="bench")
 

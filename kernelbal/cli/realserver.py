@@ -44,11 +44,7 @@ if TYPE_CHECKING:
     from kernelbal.realserver.run import Prepared, RealServer
     from kernelbal.realserver.setup import Record
 
-app = typer.Typer(
-    help="Prepare this host as a real server (dsr, tunnel).",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 PLAN_EPILOG = """Examples:
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.model.status import OrderAnswer, OrderRequest
 
-app = typer.Typer(
-    help="Drain, disable, enable and verify real servers.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 DRAIN_EPILOG = """Examples:
 

@@ -19,7 +19,7 @@ PROGRAM_OPTION = typer.Option(
     None, "--program", help="Full path of `kernelbal` on that machine; by default the one that runs now."
 )
 
-app = typer.Typer(help="Prepare a machine for its role.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 EPILOG = """Examples:
 
