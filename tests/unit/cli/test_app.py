@@ -18,8 +18,8 @@ from kernelbal.errors import FileUnreadable, NotSupported
 from kernelbal.kernel import document_files
 from tests.unit.cli.desk import Desk
 
-HELP_S = 0.15
-"""Help must answer in this time, in seconds."""
+HELP_SHARE = 2
+"""Help may cost this many times what importing typer does."""
 PROGRAM = [sys.executable, "-m", "kernelbal"]
 
 
@@ -186,12 +186,16 @@ def test_output_that_nobody_reads_is_no_noise(words: list[str], code: int) -> No
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+def processor_s(*argv: str) -> float:
+    """What a run of Python costs, in seconds of a processor."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *argv], capture_output=True, check=True, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_help_answers_at_once() -> None:
-    """In processor time, which other programs on the machine do not lengthen; the best of five."""
-    took_s = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*PROGRAM, "--help"], capture_output=True, check=True, timeout=60)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took_s) < HELP_S
+    """By the best of five, and by what typer alone costs on this machine."""
+    runs = [(processor_s("-m", "kernelbal", "--help"), processor_s("-c", "import typer")) for _ in range(5)]
+    ours_s, typers_s = map(min, zip(*runs, strict=True))
+    assert ours_s < HELP_SHARE * typers_s

@@ -22,7 +22,7 @@ def test_same_address_on_two_devices_is_two_objects() -> None:
 
 
 def test_defaults_ask_for_nothing_special() -> None:
-    assert AddressAttributes() == (False, False, False)
+    assert not any(AddressAttributes())
     assert not Sysctl("net/a", "1", "Why.").optional
 
 
