@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from kernelbal.errors import NotConverged
+from kernelbal.errors import KernelError, NotConverged, StateError
 from kernelbal.realserver.host import StepOutcome
 from kernelbal.realserver.persist.manager import settling_commands
 from kernelbal.realserver.plan import claim, make_plan, settle
@@ -147,7 +147,10 @@ class RealServer:
 
     def _go_back(self, before: Record, claimed: Record) -> bool:
         """Undo what a failed run has done; what cannot be undone stays in the record for the next one."""
-        back = self.prepare(before.preparations, before.persist, self.host.observe(), claimed)
+        try:
+            back = self.prepare(before.preparations, before.persist, self.host.observe(), claimed)
+        except (KernelError, StateError):
+            return False  # the step that failed is what the operator has to know of
         outcomes = self.host.perform(back.steps)
         if not all(outcome.ok for outcome in outcomes):
             return False

@@ -109,6 +109,22 @@ def test_what_cannot_be_taken_back_either_stays_in_the_record(server: RealServer
     assert fake(server).kernel.sysctls["net/ipv4/conf/all/arp_ignore"] == "0"
 
 
+def test_failure_is_told_although_the_host_can_no_longer_be_read(
+    server: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(server, VIP)
+    fake(server).refuse = lambda step: errno.EPERM if isinstance(step, AddAddress) else 0
+
+    def unreadable(self: FakeHost) -> None:
+        raise KernelError("read addresses", "", errno.EPERM, "it cannot be read")
+
+    monkeypatch.setattr(FakeHost, "observe", unreadable)
+    report = server.perform(prepared)
+    assert (report.done, report.taken_back) == (False, False)
+    assert isinstance(report.outcomes[-1].step, AddAddress)
+    assert server.store.load_record().sysctls
+
+
 def test_what_is_found_out_before_changes_nothing(server: RealServer) -> None:
     fake(server).forbid = lambda step: errno.EROFS if isinstance(step, WriteSysctl) else 0
     before = state(fake(server))
