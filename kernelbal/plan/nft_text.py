@@ -16,6 +16,14 @@ def render(table: NftTable) -> str:
     return f"table {table.title} {{\n" + "\n\n".join(blocks) + "\n}\n"
 
 
+def replacing(table: NftTable) -> str:
+    """Return the transaction for `nft -f` that replaces a table, whether or not there is one.
+
+    Adding it first lets the deletion succeed where there is none; packets see the old or the new table.
+    """
+    return f"add table {table.title}\ndelete table {table.title}\n{render(table)}"
+
+
 def _set_lines(each: NftSet) -> Iterator[str]:
     kind = "map" if each.value_type else "set"
     types = " . ".join(each.key_types) + (f" : {each.value_type}" if each.value_type else "")

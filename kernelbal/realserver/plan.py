@@ -1,7 +1,8 @@
 """The steps between a host as it is and one that serves its virtual addresses, and what is recorded of them.
 
-On the way up ARP is silent before an address appears; on the way down an address goes first. Only what the
-record names is ever taken away.
+On the way up ARP is silent before an address appears; on the way down an address goes before the silence.
+What takes the place of something is there before that goes, so that a change of method turns no new connection
+away. Only what the record names is ever taken away.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def make_plan(setup: Setup, files: Mapping[str, str], host: HostState, record: R
         record: what was done before.
     """
     return (
-        *_leaving_addresses(setup, host, record),
         *_links(setup, host),
         *(OpenListener(each) for each in setup.listeners if each not in host.listeners),
         *_sysctls(setup, host),
         *_tables(setup.tables, host),
         *_addresses(setup, host, record),
+        *_leaving_addresses(setup, host, record),
         *(
             WriteFile(path, host.files.get(path), text)
             for path, text in files.items()

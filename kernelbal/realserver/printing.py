@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.ipvs import Protocol
+from kernelbal.plan.nft_text import replacing
 from kernelbal.realserver.commands import address_command, kept_value, sysctl_key
-from kernelbal.realserver.nft_text import tables_text
 from kernelbal.realserver.persist.files import files_for
 from kernelbal.realserver.persist.manager import UNIT, UNIT_FILE, WANTED_FILE, Manager, Render
 from kernelbal.realserver.preparation import Method, Preparation
@@ -108,7 +108,7 @@ def _arptables(needs: _Needs) -> str:
 
 
 def _nft(needs: _Needs) -> str:
-    return tables_text(needs.setup.tables)
+    return "\n".join(map(replacing, needs.setup.tables))
 
 
 def _files(manager: Manager) -> Callable[[_Needs], str]:

@@ -14,7 +14,7 @@ from kernelbal.errors import PlanRefused
 from kernelbal.model.address import AF_INET6, Address, format_address
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress, Sysctl
 from kernelbal.model.nft import NftRule, NftTable
-from kernelbal.realserver.nft_text import table_text
+from kernelbal.plan.nft_text import replacing
 from kernelbal.realserver.persist.files import unit_template
 from kernelbal.realserver.persist.manager import (
     MODULES_FILE,
@@ -74,7 +74,7 @@ def script(prepared: Mapping[Address, tuple[Preparation, ...]], title: str, rend
         tunnels=DEVICES,
         reals=[format_address(real) for real in prepared],
         groups=groups,
-        tables=[(table.family, _variables(table), table_text(table)) for table in tables],
+        tables=[(table.family, _variables(table), replacing(table)) for table in tables],
         sets=any(table.sets for table in tables),
         modules=any(setup.modules for setup in setups.values()),
         listeners=any(setup.listeners for setup in setups.values()),

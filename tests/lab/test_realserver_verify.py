@@ -24,6 +24,7 @@ pytestmark = pytest.mark.needs_ipvs
 
 VIRTUAL = {4: "10.0.0.80", 6: "fd00::80"}
 REAL = {4: "10.0.0.11", 6: "fd00::11"}
+OTHER = {4: "10.0.0.61", 6: "fd00::61"}
 CLIENT = {4: "10.0.0.100", 6: "fd00::100"}
 DIRECTOR = {4: "10.0.0.1", 6: "fd00::1"}
 HTTP = (PortMap(Protocol.TCP, 80, 80),)
@@ -228,9 +229,18 @@ def one_family(case: Case) -> bool:
     return case.real in (0, case.virtual)
 
 
+def another_address(server: Server, case: Case) -> None:
+    """What a new lease does: the host has another address than the one it was prepared with."""
+    for family in {case.virtual, case.real or case.virtual}:
+        bits, more = (24, "") if family == 4 else (64, "nodad")
+        server.host.run(f"ip address del {REAL[family]}/{bits} dev eth0".split())
+        server.host.run(f"ip address add {OTHER[family]}/{bits} dev eth0 {more}".split())
+
+
 OURS = "inet kernelbal_realserver"
 FAULTS = [
     Fault("no address", "vip", holds, does("ip address del {vip} dev {holder}")),
+    Fault("another lease", "real address", everywhere, another_address),
     Fault("address on the network", "vip", everywhere, does("ip address add {vip}/24 dev eth0 {nodad}")),
     Fault("a whole network local", "vip", on_lo4,
           does("ip address del {vip} dev lo", "ip address add {vip}/24 dev lo")),

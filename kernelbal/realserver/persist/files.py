@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from kernelbal.model.address import format_address
 from kernelbal.model.network import AddressAttributes, AddressKey, Sysctl
+from kernelbal.plan.nft_text import replacing
 from kernelbal.realserver.commands import (
     address_command,
     kept_value,
@@ -21,7 +22,6 @@ from kernelbal.realserver.commands import (
     listener_command,
     sysctl_key,
 )
-from kernelbal.realserver.nft_text import tables_text
 from kernelbal.realserver.persist.manager import (
     INTERFACES_FILE,
     KEYFILE,
@@ -89,7 +89,9 @@ def files_for(
     if setup.modules:
         files[MODULES_FILE] = render("realserver/modules.conf.j2", modules=setup.modules)
     if setup.tables:
-        files[TABLES_FILE] = render("realserver/tables.nft.j2", tables=tables_text(setup.tables))
+        files[TABLES_FILE] = render(
+            "realserver/tables.nft.j2", tables="\n".join(map(replacing, setup.tables))
+        )
     if native:
         path = {
             Manager.NETWORKD: networkd_path(lo_network),

@@ -15,7 +15,15 @@ from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
 from kernelbal.realserver.verify.silence import SENDER_CAUSES
 from kernelbal.realserver.verify.subject import Subject
 
-WAY_IN_AND_OUT: Final = ("vip", "device", "gue", "redirect rule", "rp_filter", "return route")
+WAY_IN_AND_OUT: Final = (
+    "vip",
+    "device",
+    "real address",
+    "gue",
+    "redirect rule",
+    "rp_filter",
+    "return route",
+)
 """Requirements without which nothing is answered, in the order in which they are named as a cause."""
 _IN: Final = ("ingress", "prerouting", "input")
 _OUT: Final = ("output", "postrouting", "egress")

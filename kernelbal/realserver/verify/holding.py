@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from kernelbal.model.address import host_prefix
+from kernelbal.model.address import format_address, host_prefix
 from kernelbal.model.network import AddressKey
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.setup import LOOPBACK
@@ -50,6 +50,23 @@ def _misplaced(subject: Subject, key: AddressKey) -> Finding | None:
 
 def _delete(key: AddressKey) -> str:
     return f"ip address del {key}"
+
+
+def judge_real_address(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+    """The host still has the addresses that it was prepared with; a lease of DHCP may have ended."""
+    one = subject.one
+    wanted = {one.real: "the director sends to it"}
+    if not one.holds_address:
+        wanted.setdefault(subject.target, "`redirect` leads to it")
+    present = {key.address: key.device for key, *_ in subject.facts.host.addresses}
+    for address, use in wanted.items():
+        shown = format_address(address)
+        if address in present:
+            yield ok(shown, present[address])
+        else:
+            fix = f"give it back, or: {APPLY} {subject.virtual} with the new one, and mend the site file"
+            because = "device" if "device" in failed else ""
+            yield fail(f"{shown} is no address of this host, and {use}", fix, because=because)
 
 
 def judge_devices(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.verify.answering import judge_answer
 from kernelbal.realserver.verify.facts import Facts
 from kernelbal.realserver.verify.firewall import judge_firewall
-from kernelbal.realserver.verify.holding import judge_address, judge_devices
+from kernelbal.realserver.verify.holding import judge_address, judge_devices, judge_real_address
 from kernelbal.realserver.verify.row import Finding, Row, Verdict
 from kernelbal.realserver.verify.service import judge_listening, judge_mss, judge_mtu
 from kernelbal.realserver.verify.silence import (
@@ -73,6 +73,9 @@ def _by_gue(one: Preparation) -> bool:
 
 REQUIREMENTS: Final = (
     Requirement("device", "Packets come in, and out of the tunnel, by a device.", judge_devices, _always),
+    Requirement(
+        "real address", "The director sends to it, and `redirect` leads to it.", judge_real_address, _always
+    ),
     Requirement(
         "vip", "Packets for an address that is not the host's are not taken.", judge_address, _always
     ),

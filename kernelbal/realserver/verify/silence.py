@@ -28,8 +28,8 @@ _ANNOUNCE_MEANS: Final = {
 }
 
 ASKED_NOBODY: Final = "no probes were sent"
-_CLAIM_CAUSES: Final = ("vip", "arp_ignore", "arp table")
-SENDER_CAUSES: Final = ("arp_announce", "arp table", "vip")
+_CLAIM_CAUSES: Final = ("vip", "arp_ignore", "real address", "arp table")
+SENDER_CAUSES: Final = ("arp_announce", "real address", "arp table", "vip")
 """What makes a host ask for its neighbours in the name of the virtual address."""
 _CONTROL_CAUSES: Final = ("arp_ignore", "device", "firewall")
 
@@ -85,7 +85,8 @@ def judge_arp_table(subject: Subject, failed: Collection[str]) -> Iterator[Findi
         return
     missing = subject.missing(ARP_TABLE, "input", "output")
     if missing:
-        yield fail(f"`{ARP_TABLE.title}` lacks {'; '.join(missing)}", APPLY)
+        because = first_of(("real address",), failed)
+        yield fail(f"`{ARP_TABLE.title}` lacks {'; '.join(missing)}", APPLY, because=because)
     else:
         yield ok(f"`{ARP_TABLE.title}` is in force")
 

@@ -3,7 +3,7 @@
 from kernelbal.model.address import parse_address
 from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.plan.classifier import build_table
-from kernelbal.plan.nft_text import render
+from kernelbal.plan.nft_text import render, replacing
 
 
 def test_empty_table_is_no_text() -> None:
@@ -39,3 +39,9 @@ def test_whole_table() -> None:
 }
 """
     )
+
+
+def test_a_table_is_replaced_whether_or_not_it_is_there() -> None:
+    """In `tests/lab/test_realserver_persist.py` nft reads such a text, and the kernel is compared."""
+    table = build_table({}, frozenset({1}))
+    assert replacing(table) == f"add table inet kernelbal\ndelete table inet kernelbal\n{render(table)}"

@@ -152,7 +152,19 @@ def test_a_second_address_leaves_the_first_alone() -> None:
     record = Record(preparations=(prepared(),), addresses=frozenset({LO_VIP}))
     steps = plan(prepared(), prepared(VIP6), at=state, record=record)
     assert steps == (AddAddress(place("lo", "fd00::80"), AddressAttributes(no_dad=True, deprecated=True), 0),)
-    assert plan(prepared(VIP6), at=state, record=record)[0] == RemoveAddress(LO_VIP)
+    assert plan(prepared(VIP6), at=state, record=record)[:2] == (*steps, RemoveAddress(LO_VIP))
+
+
+def test_what_takes_its_place_is_there_before_an_address_goes() -> None:
+    silent = dict.fromkeys(SYSCTLS, "2")
+    state = host(held(LO_VIP), sysctls=silent)
+    record = Record(
+        preparations=(prepared(),), sysctls=dict.fromkeys(SYSCTLS, "1"), addresses=frozenset({LO_VIP})
+    )
+    redirected = plan(prepared(method=Method.REDIRECT), at=state, record=record)
+    assert kinds(redirected)[:3] == ["ReplaceTable", "RemoveAddress", "WriteSysctl"]
+    tunnelled = kinds(plan(prepared(tunnel=IPIP), at=state, record=record))
+    assert tunnelled.index("AddAddress") < tunnelled.index("RemoveAddress") < len(tunnelled)
 
 
 def test_devices_that_are_up_and_ports_that_are_open_stay() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, ObservedAddress
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.setup import HostState
@@ -65,6 +66,31 @@ def test_redirection_wants_no_address() -> None:
     )
     finding = fails(REDIRECTED, good(REDIRECTED, host=host))["vip"]
     assert finding.fix == "ip address del 10.0.0.80/32 dev lo"
+
+
+# --- the addresses that the host was prepared with ---
+
+
+@pytest.mark.parametrize("one", [DIRECT, DIRECT6, TUNNELLED, REDIRECTED])
+def test_another_lease(one: Preparation) -> None:
+    made = prepared_host(one)
+    host = replace(made, addresses=tuple(each for each in made.addresses if each.key.address != one.real))
+    finding = fails(one, good(one, host=host))["real address"]
+    assert finding.current.endswith("is no address of this host, and the director sends to it")
+    assert "kernelbal realserver apply " in finding.fix
+
+
+def test_redirection_to_an_address_that_is_gone() -> None:
+    one = replace(REDIRECTED, own=parse_address("10.0.0.99"))
+    finding = fails(one, good(one))["real address"]
+    assert finding.current == "10.0.0.99 is no address of this host, and `redirect` leads to it"
+
+
+def test_addresses_that_went_with_their_device() -> None:
+    down = with_link(DIRECT6, "eth0", up=False)
+    host = replace(down, addresses=tuple(each for each in down.addresses if each.key.device != "eth0"))
+    findings = judged(DIRECT6, good(DIRECT6, host=host))
+    assert [each.because for each in findings["real address"]] == ["device"]
 
 
 # --- devices ---

@@ -10,7 +10,7 @@ from kernelbal.realserver.verify.row import Row, Verdict, fail, ok, skipped
 from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import good, judged, verdicts
 
-ALWAYS = {"device", "vip", "return route", "listening", "mtu", "firewall", "silent", "answer"}
+ALWAYS = {"device", "real address", "vip", "return route", "listening", "mtu", "firewall", "silent", "answer"}
 MORE = {
     (4, Method.LOOPBACK): {"arp_ignore", "arp_announce", "rp_filter"},
     (4, Method.ARP): {"arp table", "rp_filter"},
