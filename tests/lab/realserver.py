@@ -1,16 +1,14 @@
 """Runs `kernelbal realserver` on a lab's real servers, as an operator would."""
 
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelbal.cli import app
 from kernelbal.lab.demo import snapshot
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.process import Completed
+from tests.lab.commands import run_here
 
 
 @dataclass
@@ -23,10 +21,7 @@ class ServerOperator:
     def run(self, command: str, *options: str, code: int = 0) -> Completed:
         """Run a command and demand its exit code."""
         argv = ["realserver", command, "--state-dir", str(self.folder / self.host.name), *options]
-        out, err = io.StringIO(), io.StringIO()
-        with self.host.inside(), redirect_stdout(out), redirect_stderr(err):
-            status = app.run(argv)  # in this process: a new interpreter takes longer than all the rest
-        done = Completed(("kernelbal", *argv), status, out.getvalue(), err.getvalue())
+        done = run_here(self.host, argv)
         said = f"{self.host.name} {command}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert done.returncode == code, said
         return done

@@ -20,7 +20,7 @@ from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts
 from tests.lab import real_servers
-from tests.lab.commands import NODE, Operator
+from tests.lab.commands import NODE, Operator, run_here
 from tests.lab.daemons import Daemon
 from tests.lab.test_forwarding import METHODS, VIRTUAL, Method, direct
 from tests.lab.test_path_checks import NETWORKS, site_of
@@ -85,13 +85,16 @@ class Verifier:
         self.lab.director.run(["ip", "address", "add", self.virtual + prefix, "dev", "eth0", *more])
 
     @property
-    def command(self) -> list[str]:
+    def arguments(self) -> list[str]:
         documents = ["--site", str(self.folder / "site.yaml"), "--node", str(self.folder / "node.yaml")]
-        state = ["--state-dir", str(self.folder / "state")]
-        return [sys.executable, "-m", "kernelbal", "rs", "verify", *documents, *state]
+        return ["rs", "verify", *documents, "--state-dir", str(self.folder / "state")]
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "kernelbal", *self.arguments]
 
     def run(self, *options: str) -> Completed:
-        return self.lab.director.run([*self.command, *options], check=False, timeout_s=120)
+        return run_here(self.lab.director, [*self.arguments, *options])
 
     def report(self) -> Report:
         done = self.run("--json")
