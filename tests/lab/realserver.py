@@ -44,9 +44,3 @@ class ServerOperator:
     def look(self) -> snapshot.Snapshot:
         """Everything that could have been changed."""
         return snapshot.take(self.host)
-
-
-def settled(host: Host) -> snapshot.Snapshot:
-    """Everything of a host on which nothing moves any more."""
-    snapshot.settle(host)
-    return snapshot.take(host)

@@ -177,7 +177,6 @@ def test_translated_connections_survive_a_changed_site(at: Operator) -> None:
 
 def test_release_leaves_nothing(lab: LabFactory, tmp_path: Path) -> None:
     made = lab("two-arm")
-    snapshot.settle(made.director)
     operator = Operator(made, tmp_path)
     rules = made.director.run(["ip", "rule"]).stdout + made.director.run(["ip", "-6", "rule"]).stdout
     before = snapshot.take(made.director)

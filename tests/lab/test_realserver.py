@@ -13,7 +13,7 @@ from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts, udp_counts
 from tests.lab.commands import Operator
-from tests.lab.realserver import ServerOperator, settled
+from tests.lab.realserver import ServerOperator
 from tests.lab.test_forwarding import EVERYONE, REAL, VIRTUAL, Method, nothing, site
 
 pytestmark = pytest.mark.needs_ipvs
@@ -82,7 +82,7 @@ def test_prepared_servers_answer_and_are_as_before_when_undone(
     strict(made)
     virtual = VIRTUAL[case.virtual]
     first, *others = [ServerOperator(host, tmp_path) for host in made.real_servers]
-    before = settled(first.host)
+    before = first.look()
     for server, real in zip((first, *others), REAL[case.real], strict=True):
         named = ("--real", real) if case.real != case.virtual else ()
         options = (virtual, *case.options.split(), *named)
@@ -100,9 +100,8 @@ def test_prepared_servers_answer_and_are_as_before_when_undone(
 
 @pytest.fixture
 def server(lab: LabFactory, tmp_path: Path) -> ServerOperator:
-    """A real server on which nothing moves."""
+    """A real server."""
     host = lab("one-arm").real_servers[0]
-    snapshot.settle(host)
     return ServerOperator(host, tmp_path)
 
 

@@ -112,7 +112,6 @@ def test_real_servers_serve_and_are_as_before_after_undo(lab: LabFactory, tmp_pa
     scene = Scene(lab, tmp_path, case)
     host = scene.first
     wake_tunnels(host)
-    snapshot.settle(host)
     before = snapshot.take(host)
     assert "FAIL" in scene.run(host, "verify", code=1).stdout
     for each in scene.lab.real_servers:
@@ -127,7 +126,6 @@ def test_real_servers_serve_and_are_as_before_after_undo(lab: LabFactory, tmp_pa
     assert "FAIL" not in scene.run(host, "verify").stdout
     assert snapshot.differences(prepared, snapshot.take(host)) == []
     scene.run(host, "undo")
-    snapshot.settle(host)
     assert snapshot.differences(before, snapshot.take(host)) == []
     assert not (tmp_path / host.name).exists()
 
@@ -139,13 +137,11 @@ def test_a_step_that_fails_takes_back_those_before_it(lab: LabFactory, tmp_path:
     wake_tunnels(host)
     host.run(["ip", "address", "add", f"{VIRTUAL[4]}/24", "dev", "eth0"])
     host.sysctl("net.ipv4.conf.all.rp_filter", 1)
-    snapshot.settle(host)
     before = snapshot.take(host)
     done = scene.run(host, "apply", code=1)
     assert "+ sysctl net/ipv4/conf/tunl0/rp_filter" in done.stdout
     assert "error: 10.0.0.80 is on eth0 as 10.0.0.80/24 already" in done.stderr
     assert "hint: take it away there: ip address delete 10.0.0.80/24 dev eth0" in done.stderr
-    snapshot.settle(host)
     assert snapshot.differences(before, snapshot.take(host)) == []
     assert "nothing to undo" in scene.run(host, "undo").stdout
 
@@ -203,7 +199,6 @@ def test_a_newer_script_takes_away_what_it_no_longer_wants(lab: LabFactory, tmp_
     assert "+ address 10.0.0.80/32 on lo" in said
     assert "tunl0" not in host.run(["ip", "link", "show", "up"]).stdout
     scene.run(host, "undo")
-    snapshot.settle(host)
     assert snapshot.differences(before, snapshot.take(host)) == []
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kernelbal.lab import linuxns
-from kernelbal.lab.demo.snapshot import differences, settle, take
+from kernelbal.lab.demo.snapshot import differences, take
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.process import Completed
@@ -439,7 +439,6 @@ ACCEPT = "net/ipv4/conf/eth1/accept_local"
 def test_nothing_is_left_behind(lab: LabFactory, tmp_path: Path) -> None:
     at = between_segments(lab, tmp_path)
     at.run("--json")  # loads what modules there are
-    settle(at.lab.director)
     before = take(at.lab.director)
     report = at.report()
     assert report.verdicts == ALL_OK
@@ -454,7 +453,6 @@ def test_nothing_is_left_behind_by_a_run_that_is_ended(
     for host in at.lab.real_servers:  # probes last as long as they may
         host.run(["ip", "link", "set", "eth0", "down"])
     at.run("--json")
-    settle(at.lab.director)
     before = take(at.lab.director)
     running = at.lab.director.spawn(at.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     until = time.monotonic() + 20

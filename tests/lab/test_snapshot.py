@@ -12,10 +12,8 @@ pytestmark = pytest.mark.needs_ipvs
 
 @pytest.fixture
 def director(lab: LabFactory) -> Host:
-    """A director that has come to rest."""
-    found = lab("one-arm").director
-    settle(found)
-    return found
+    """A director."""
+    return lab("one-arm").director
 
 
 def test_nothing_happened(director: Host) -> None:

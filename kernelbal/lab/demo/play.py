@@ -94,7 +94,6 @@ def play(scenario: Scenario, requests: int, emit: Emit) -> None:
         state_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kernelbal-demo-")))
         stage = Stage(scenario, lab, site, state_dir, requests, emit)
         _prepare(stage)
-        snapshot.settle(lab.director)
         before = snapshot.take(lab.director)
         if scenario.watched:
             play_watched(stage)

@@ -31,8 +31,6 @@ def prepared(stage: Stage) -> Iterator[None]:
         yield
         return
     servers = stage.lab.real_servers
-    for server in servers:
-        snapshot.settle(server)
     before = {server.name: snapshot.take(server) for server in servers}
     if not options:
         _show_the_problem(stage)

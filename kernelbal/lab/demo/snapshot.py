@@ -48,12 +48,12 @@ Snapshot = frozenset[Fact]
 
 
 def take(host: Host) -> Snapshot:
-    """Return addresses, links, routes, nftables rules, IPVS table and network sysctls of a host.
+    """Return addresses, links, routes, nftables rules, IPVS table and network sysctls of a host at rest.
 
     Raises:
-        LabError: a program that shows them failed.
+        LabError: a program that shows them failed, or the host does not come to rest.
     """
-    facts = set(_shown(host))
+    facts = set(settle(host))
     with host.inside():
         facts.update(_ipvs())
         facts.update(_sysctls())
@@ -71,8 +71,8 @@ def _steady(line: str) -> str:
     return line.replace(" qdisc noop ", " qdisc noqueue ")
 
 
-def settle(host: Host) -> None:
-    """Wait until nothing moves any more on a host that has just been built.
+def settle(host: Host) -> Snapshot:
+    """Wait until nothing moves any more on a host that was changed; return what programs show of it then.
 
     The kernel tells of a link that is up up to a second later, and adds IPv6 routes then.
 
@@ -84,7 +84,7 @@ def settle(host: Host) -> None:
     while time.monotonic() < until:
         now = frozenset(_shown(host))
         if now == before and not any(word in fact.name for fact in now for word in _UNSETTLED):
-            return
+            return now
         before = now
         time.sleep(_SETTLE_POLL_S)
     raise LabError(f"the links of {host.name} do not settle")
