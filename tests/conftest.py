@@ -2,9 +2,9 @@
 
 Tests marked `needs_ipvs` run in a lab back end (`KERNELBAL_LAB_BACKEND`, default `auto`; User-mode Linux in
 virtual time), tests marked `needs_machine` always in User-mode Linux, tests marked `needs_root` in private
-namespaces on the running kernel. Guests start at once and run beside the tests outside, whose turn comes first
-(`tests/guests.py`); `-k`, node ids and `-x` work as ever. Without a usable back end they are skipped with the
-reason, and fail where `CI` or `KERNELBAL_REQUIRE_IPVS` is set.
+namespaces on the running kernel. Guests run beside the tests outside (`tests/guests.py`) and are reported
+after them; `-k`, node ids and `-x` work as ever. Without a usable back end they are skipped with the reason,
+and fail where `CI` or `KERNELBAL_REQUIRE_IPVS` is set.
 """
 
 import contextlib

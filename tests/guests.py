@@ -1,8 +1,8 @@
 """Guests of the lab that run tests of this run: who starts them, what they take, what they say.
 
-Outside, a `Batch` holds the tests that need the same kind of guest. Every guest of a batch is a pytest that takes
-the next test nobody has taken, until none is left: a directory that it could make is a test that it has taken.
-So as many guests as there are processors share the work, one fewer while tests outside run beside them.
+Outside, a `Batch` holds the tests that need the same kind of guest. Every guest of a batch is a pytest that
+takes the next test nobody has taken, until none is left: a directory that it could make is a test that it has
+taken. So as many guests as there are processors share the work, one fewer while tests outside run.
 """
 
 import contextlib
@@ -195,7 +195,7 @@ class Crew:
             self._add()
 
     def through(self) -> Iterator[str]:
-        """Yield the node ids of all tests: those that are through as they come, then those that never will be.
+        """Yield all node ids: of tests that are through as they come, then of those that never will be.
 
         A guest that says nothing for `STALL_LIMIT_S` is ended.
         """
@@ -203,7 +203,7 @@ class Crew:
         heard_at = time.monotonic()
         while waiting:
             at_work = any(worker.is_alive() for worker in self._workers)  # before the last words are read
-            if any([batch.listen() for batch in self._batches]):
+            if sum(batch.listen() for batch in self._batches):  # all of them are heard
                 heard_at = time.monotonic()
             elif not at_work or time.monotonic() - heard_at > STALL_LIMIT_S:
                 self._tell_to_stop()

@@ -1,8 +1,8 @@
 """The steps between a host as it is and one that serves its virtual addresses, and what is recorded of them.
 
 On the way up ARP is silent before an address appears; on the way down an address goes before the silence.
-What takes the place of something is there before that goes, so that a change of method turns no new connection
-away. Only what the record names is ever taken away.
+What takes the place of something is there before that goes, so that a change of method turns no new
+connection away. Only what the record names is ever taken away.
 """
 
 from __future__ import annotations
