@@ -3,7 +3,6 @@
 import re
 import socket
 import struct
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import ask_connection, connect, http_ask, http_counts, udp_counts
 from tests.lab import real_servers
-from tests.lab.commands import Operator
+from tests.lab.commands import Operator, run_here
 from tests.lab.daemons import Daemon
 from tests.lab.test_forwarding import behind
 
@@ -393,7 +392,7 @@ def test_rollback_brings_everything_back(at: Operator) -> None:
     ],
 )
 def test_explanation_of_the_live_kernel(still: Operator, client: str, there: str, words: str) -> None:
-    explained = still.director.run([sys.executable, "-m", "kernelbal", "explain", client, there])
+    explained = run_here(still.director, ["explain", client, there])
     assert words in explained.stdout
 
 

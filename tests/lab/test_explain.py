@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -38,6 +37,7 @@ from kernelbal.plan.explain.persistence import masked_clients
 from kernelbal.plan.explain.question import Question
 from kernelbal.plan.explain.result import Certainty, Explanation, Outcome, Verdict
 from kernelbal.plan.explain.views import kernel_view
+from tests.lab.commands import run_here
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -368,8 +368,8 @@ def applied(lab: LabFactory) -> NamespaceLab:
 
 def asked(director: Host, client: str, endpoint: str, *more: str) -> dict[str, Any]:
     """What the command prints."""
-    argv = [sys.executable, "-m", "kernelbal", "explain", client, endpoint, "--json", *more]
-    found: dict[str, Any] = json.loads(director.run(argv).stdout)
+    done = run_here(director, ["explain", client, endpoint, "--json", *more])
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

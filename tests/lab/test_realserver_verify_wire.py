@@ -31,6 +31,7 @@ from kernelbal.model.ipvs import Protocol, TunnelType
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.verify.gather import Outside
 from kernelbal.realserver.verify.row import Row, Verdict
+from tests.lab.commands import run_here
 from tests.lab.test_realserver_verify import CLIENT, DIRECT, HTTP, REAL, VIRTUAL, Case
 from tests.lab.verify_scene import faults, prepare, shown, verify
 
@@ -320,8 +321,7 @@ def test_udp_without_a_service_is_told_and_silence_is_not_taken_for_an_answer(
 
 
 def run(server: Host, folder: Path, *options: str) -> Completed:
-    argv = [sys.executable, "-m", "kernelbal", "realserver", "verify", "--state-dir", str(folder), *options]
-    return server.run(argv, check=False)
+    return run_here(server, ["realserver", "verify", "--state-dir", str(folder), *options])
 
 
 def test_command_tells_by_its_exit_code(made: NamespaceLab, tmp_path: Path) -> None:
