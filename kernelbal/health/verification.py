@@ -214,12 +214,20 @@ _VIRTUAL_HINTS: Final[dict[Symptom, str]] = {
     Symptom.ANSWER: "on the real server: see which program, or virtual host, answers on {virtual}",
     Symptom.NO_ROUTE: "on this director: add a route to {virtual}, such as a default route",
 }
+_TUNNEL_HINTS: Final = _VIRTUAL_HINTS | {
+    Symptom.REFUSAL: (
+        "on the real server: {apply}; if that finds nothing to do, let the program listen on {virtual} "
+        "or on all addresses"
+    )
+}
+"""A kernel without the tunnel device refuses, too, as far as it may send ICMP at that moment."""
 
 
 def _virtual_hint(facts: ServerFacts) -> str:
     failed = facts.virtual_failure
     reason = failed.virtual.reason if failed is not None and failed.virtual is not None else ""
-    return _VIRTUAL_HINTS[symptom(reason)].format(
+    hints = _TUNNEL_HINTS if facts.forwarding is ForwardingName.TUNNEL else _VIRTUAL_HINTS
+    return hints[symptom(reason)].format(
         apply=facts.command("apply"), verify=facts.command("verify"), virtual=facts.virtual_text
     )
 

@@ -92,7 +92,7 @@ CASES = (
         through("connection refused", IPIP),
         Subject.VIRTUAL_ADDRESS,
         "its tunnel device is down or missing",
-        VERIFY,
+        APPLY,
     ),
     (through("status 404"), Subject.VIRTUAL_ADDRESS, "it answers otherwise", "answers on 10.0.0.80"),
     (
