@@ -17,10 +17,10 @@ from typing import Final, NamedTuple
 
 from kernelbal.errors import KernelError
 from kernelbal.health.checks.icmp import echo_request, read_echo, without_ipv4_header
-from kernelbal.health.encapsulation import IP_HEADER_BYTES
 from kernelbal.health.mtu_search import MtuSearch
 from kernelbal.kernel.network_errors import error as kernel_error
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
+from kernelbal.model.headers import IP_HEADER_BYTES
 
 ANSWER_S: Final = 0.5
 """How long an answer may take."""

@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kernelbal.model.address import Address, format_address
+from kernelbal.model.address import Address, family_of, format_address
+from kernelbal.model.headers import most_encapsulation_bytes, segment_bytes
 from kernelbal.model.ipvs import Protocol
 from kernelbal.model.nft import NftChain, NftRule, NftSet, NftTable
 from kernelbal.plan.classifier import canonical
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.setup import ARP_TABLE, INET_TABLE
-from kernelbal.realserver.tunnels import unwrapping
 
 VIRTUAL_SET: Final = "virtual4"
 PRIORITY_DSTNAT: Final = -100
 PRIORITY_AFTER_SRCNAT: Final = 150
 """Behind source NAT at 100, where replies of the method `redirect` have the virtual address already."""
-_TCP_HEADERS: Final = {4: 20 + 20, 16: 40 + 20}
-"""IP and TCP header, by length of the address."""
 _PACKED_PROTOCOLS: Final = {4: "ip", 16: "ip6"}
 
 Own = Mapping[str, Address]
@@ -93,12 +91,10 @@ def _inet_table(preparations: tuple[Preparation, ...]) -> NftTable:
     return INET_TABLE._replace(chains=tuple(chains))
 
 
-def segment_bytes(preparation: Preparation) -> int:
+def most_segment_bytes(one: Preparation) -> int:
     """Return the largest TCP segment from the client that still fits into the tunnel (RFC 6691)."""
-    if preparation.tunnel is None:
-        return preparation.mtu_bytes - _TCP_HEADERS[len(preparation.virtual)]
-    wrapped = unwrapping(preparation.tunnel, preparation.virtual, preparation.real)
-    return preparation.mtu_bytes - wrapped.overhead_bytes - _TCP_HEADERS[len(preparation.virtual)]
+    taken = most_encapsulation_bytes(family_of(one.real), one.tunnel.kind) if one.tunnel else 0
+    return segment_bytes(one.virtual, one.mtu_bytes - taken)
 
 
 def _clamp(preparation: Preparation) -> NftRule:
@@ -107,7 +103,7 @@ def _clamp(preparation: Preparation) -> NftRule:
     See `nft_exthdr_tcp_set_eval`. A match of TCP flags is left out: libnftables versions differ in its JSON.
     """
     protocol = _PACKED_PROTOCOLS[len(preparation.virtual)]
-    virtual, size = format_address(preparation.virtual), segment_bytes(preparation)
+    virtual, size = format_address(preparation.virtual), most_segment_bytes(preparation)
     option = {"tcp option": {"name": "maxseg", "field": "size"}}
     expression = [
         _match(_payload(protocol, "saddr"), virtual),

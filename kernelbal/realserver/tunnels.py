@@ -24,27 +24,19 @@ class Unwrapping(NamedTuple):
         device: name of the tunnel device.
         kind: its rtnetlink kind.
         module: kernel module that brings it.
-        overhead_bytes: most that the director adds to a packet, outer IP header included.
     """
 
     device: str
     kind: str
     module: str
-    overhead_bytes: int
 
 
-_IP4, _IP6 = 20, 40
-_GRE = 4 + 4
-"""Header and checksum (RFC 2784)."""
-_GUE = 8 + 4 + 8
-"""UDP, GUE header, and the private data of remote checksums (`net/netfilter/ipvs/ip_vs_xmit.c`)."""
-
-_TUNL0: Final = Unwrapping("tunl0", "ipip", "ipip", _IP4)
-_SIT0: Final = Unwrapping("sit0", "sit", "sit", _IP4)
-_IP6TNL0: Final = Unwrapping("ip6tnl0", "ip6tnl", "ip6_tunnel", _IP6)
-_OWN: Final = Unwrapping(OWN_DEVICE, "ip6tnl", "ip6_tunnel", _IP6)
-_GRE0: Final = Unwrapping("gre0", "gre", "ip_gre", _IP4 + _GRE)
-_IP6GRE0: Final = Unwrapping("ip6gre0", "ip6gre", "ip6_gre", _IP6 + _GRE)
+_TUNL0: Final = Unwrapping("tunl0", "ipip", "ipip")
+_SIT0: Final = Unwrapping("sit0", "sit", "sit")
+_IP6TNL0: Final = Unwrapping("ip6tnl0", "ip6tnl", "ip6_tunnel")
+_OWN: Final = Unwrapping(OWN_DEVICE, "ip6tnl", "ip6_tunnel")
+_GRE0: Final = Unwrapping("gre0", "gre", "ip_gre")
+_IP6GRE0: Final = Unwrapping("ip6gre0", "ip6gre", "ip6_gre")
 
 _BY_FAMILIES: Final = {(4, 4): _TUNL0, (4, 16): _SIT0, (16, 16): _IP6TNL0, (16, 4): _OWN}
 """By length of the outer and of the inner address."""
@@ -57,7 +49,4 @@ def unwrapping(tunnel: Encapsulation, virtual: Address, real: Address) -> Unwrap
     """Return what unwraps packets for `virtual` that were sent to `real`."""
     if tunnel.kind is TunnelType.GRE:
         return _GRE0 if len(real) == 4 else _IP6GRE0
-    found = _BY_FAMILIES[len(real), len(virtual)]
-    if tunnel.kind is TunnelType.GUE:
-        return found._replace(overhead_bytes=found.overhead_bytes + _GUE)
-    return found
+    return _BY_FAMILIES[len(real), len(virtual)]

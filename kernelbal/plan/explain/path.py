@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kernelbal.model.address import Address, format_address, format_endpoint
+from kernelbal.model.address import Address, family_of, format_address, format_endpoint
+from kernelbal.model.headers import encapsulation_bytes
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
@@ -16,19 +17,6 @@ from kernelbal.model.network import Route
 from kernelbal.plan.explain.question import Question, View
 from kernelbal.plan.explain.result import Path, Verdict
 from kernelbal.plan.reachability import RouteTable
-
-IP_HEADER_BYTES: Mapping[int, int] = {4: 20, 16: 40}
-"""Size of an IP header without options, by the length of an address."""
-UDP_HEADER_BYTES = 8
-"""RFC 768."""
-GUE_HEADER_BYTES = 4
-"""`struct guehdr`."""
-GUE_REMOTE_CHECKSUM_BYTES = 8
-"""`GUE_LEN_PRIV` and `GUE_PLEN_REMCSUM`."""
-GRE_HEADER_BYTES = 4
-"""RFC 2784."""
-GRE_CHECKSUM_BYTES = 4
-"""RFC 2784: checksum and reserved."""
 
 METHODS: Mapping[Forwarding, Verdict] = {
     Forwarding.NAT: Verdict.NAT,
@@ -76,16 +64,8 @@ def path_to(
 
 
 def _overhead(address: Address, attributes: DestinationAttributes) -> int:
-    outer = IP_HEADER_BYTES[len(address)]
-    flag = attributes.tunnel_flags
-    match TunnelType(attributes.tunnel_type):
-        case TunnelType.GUE:
-            remote = GUE_REMOTE_CHECKSUM_BYTES if flag == TunnelFlag.REMCSUM else 0
-            return outer + UDP_HEADER_BYTES + GUE_HEADER_BYTES + remote
-        case TunnelType.GRE:
-            return outer + GRE_HEADER_BYTES + (GRE_CHECKSUM_BYTES if flag == TunnelFlag.CSUM else 0)
-        case _:
-            return outer
+    kind, flag = TunnelType(attributes.tunnel_type), TunnelFlag(attributes.tunnel_flags)
+    return encapsulation_bytes(family_of(address), kind, flag)
 
 
 def _mtu(view: View, route: Route | None) -> int:

@@ -9,7 +9,7 @@ from kernelbal.model.address import format_address, format_endpoint
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.ipvs import Protocol
 from kernelbal.realserver.preparation import PortMap
-from kernelbal.realserver.rules import segment_bytes
+from kernelbal.realserver.rules import most_segment_bytes
 from kernelbal.realserver.setup import INET_TABLE
 from kernelbal.realserver.verify.facts import Reaction
 from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
@@ -70,7 +70,7 @@ def judge_mss(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
     """The service asks for segments that still fit when the director has wrapped them."""
     if subject.one.ports and not any(port.protocol == Protocol.TCP for port in subject.one.ports):
         return
-    most = segment_bytes(subject.one)
+    most = most_segment_bytes(subject.one)
     heard = [answer.mss_bytes for _, answer in subject.answers() if answer.reaction is Reaction.ACCEPTED]
     missing = subject.missing(INET_TABLE, "postrouting")
     if heard and max(heard) > most:

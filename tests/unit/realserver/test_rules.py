@@ -7,7 +7,7 @@ import pytest
 from kernelbal.model.nft import NftTable
 from kernelbal.plan.nft_text import render
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
-from kernelbal.realserver.rules import arptables_commands, same, segment_bytes, tables
+from kernelbal.realserver.rules import arptables_commands, most_segment_bytes, same, tables
 from tests.unit.realserver.samples import (
     GRE,
     GUE,
@@ -82,7 +82,7 @@ def test_redirect_behind_a_tunnel_of_the_other_family_leads_to_an_own_address() 
     ],
 )
 def test_largest_segment(preparation: Preparation, size: int) -> None:
-    assert segment_bytes(preparation) == size
+    assert most_segment_bytes(preparation) == size
 
 
 def test_tunnels_lower_the_mss_of_replies() -> None:
