@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from kernelbal.model.address import format_address
 from kernelbal.model.network import AddressKey
 from kernelbal.model.nft import NftTable
 from kernelbal.plan.actions import (
@@ -27,6 +28,7 @@ from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.rules import same
 from kernelbal.realserver.setup import TABLES, HostState, Record, Setup
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile
+from kernelbal.realserver.sysctls import inherited
 
 UNMARKED = 0
 RESTORED = "No longer needed; this was its value before."
@@ -41,13 +43,16 @@ def make_plan(setup: Setup, files: Mapping[str, str], host: HostState, record: R
         host: as it is; with the files of `files` and of the record.
         record: what was done before.
     """
+    leaving = _leaving_addresses(setup, host, record)
+    silent = tuple(_still_silent(table, host, leaving) for table in setup.tables)
     return (
         *_links(setup, host),
         *(OpenListener(each) for each in setup.listeners if each not in host.listeners),
         *_sysctls(setup, host),
-        *_tables(setup.tables, host),
+        *_tables(silent, host),
         *_addresses(setup, host, record),
-        *_leaving_addresses(setup, host, record),
+        *leaving,
+        *_tables_after(silent, setup.tables),
         *(
             WriteFile(path, host.files.get(path), text)
             for path, text in files.items()
@@ -58,9 +63,21 @@ def make_plan(setup: Setup, files: Mapping[str, str], host: HostState, record: R
     )
 
 
-def _leaving_addresses(setup: Setup, host: HostState, record: Record) -> list[Step]:
+def _leaving_addresses(setup: Setup, host: HostState, record: Record) -> list[RemoveAddress]:
     present = {have.key for have in host.addresses}
     return [RemoveAddress(key) for key in sorted(record.addresses & present) if key not in setup.addresses]
+
+
+def _still_silent(table: NftTable, host: HostState, leaving: list[RemoveAddress]) -> NftTable:
+    """Return a table as it must be until addresses have left: their ARP silence ends after them."""
+    present = next((each for each in host.tables if each.title == table.title), table)
+    gone = {(format_address(step.key.address),) for step in leaving}
+    kept = {each.name: gone.intersection(each.elements) for each in present.sets}
+    sets = (
+        each._replace(elements=tuple(sorted({*each.elements, *kept.get(each.name, ())})))
+        for each in table.sets
+    )
+    return table._replace(sets=tuple(sets))
 
 
 def _links(setup: Setup, host: HostState) -> list[Step]:
@@ -83,6 +100,10 @@ def _tables(wanted: tuple[NftTable, ...], host: HostState) -> list[Step]:
         for table in wanted
         if table.title not in present or not same(present[table.title], table)
     ]
+
+
+def _tables_after(before: tuple[NftTable, ...], wanted: tuple[NftTable, ...]) -> list[Step]:
+    return [ReplaceTable(old, new) for old, new in zip(before, wanted, strict=True) if old != new]
 
 
 def _addresses(setup: Setup, host: HostState, record: Record) -> list[Step]:
@@ -140,9 +161,10 @@ def claim(
 
 
 def _first_values(steps: tuple[Step, ...], host: HostState) -> dict[str, str]:
-    """A sysctl that the kernel lacks has no value to come back to."""
-    writes = [step for step in steps if isinstance(step, WriteSysctl)]
-    return {write.path: write.old for write in writes if host.sysctls.get(write.path) is not None}
+    """That of a device that is not there yet is the one that it will start with, where that is known."""
+    paths = [step.path for step in steps if isinstance(step, WriteSysctl)]
+    values = {path: host.sysctls.get(path) or host.sysctls.get(inherited(path)) for path in paths}
+    return {path: value for path, value in values.items() if value is not None}
 
 
 def _added(steps: tuple[Step, ...]) -> set[AddressKey]:

@@ -1,7 +1,8 @@
 """The nftables tables of a real server (`nft(8)`), for the methods `arp` and `redirect`, and for tunnels.
 
 The arp table is what `arptables -A INPUT -d VIP -j DROP` and `-A OUTPUT -s VIP -j mangle --mangle-ip-s REAL`
-were: requests for virtual addresses are dropped, and what the host sends itself never names one as sender.
+were: requests for virtual addresses are dropped, and what the host sends itself never names one as sender,
+by whatever interface a reply leaves.
 """
 
 from __future__ import annotations
@@ -50,15 +51,15 @@ def _arp_table(preparations: tuple[Preparation, ...], own: Own) -> NftTable:
     if not chosen:
         return ARP_TABLE
     elements = tuple(sorted((format_address(each.virtual),) for each in chosen))
-    interfaces = sorted({name for each in chosen for name in each.interfaces if name in own})
     virtual = NftSet(VIRTUAL_SET, ("ipv4_addr",), "", interval=False, elements=elements)
     silent = NftRule(
         canonical([_match(_payload("arp", "daddr ip"), f"@{VIRTUAL_SET}"), {"drop": None}]),
         f"arp daddr ip @{VIRTUAL_SET} drop",
     )
+    rewritten = (_rewrite(name, address) for name, address in sorted(own.items()))
     chains = (
         NftChain("input", "filter", "input", 0, (silent,)),
-        NftChain("output", "filter", "output", 0, tuple(_rewrite(name, own[name]) for name in interfaces)),
+        NftChain("output", "filter", "output", 0, (*rewritten, NAMELESS)),
     )
     return ARP_TABLE._replace(sets=(virtual,), chains=chains)
 
@@ -73,6 +74,13 @@ def _rewrite(interface: str, address: Address) -> NftRule:
     ]
     text = f'oifname "{interface}" arp saddr ip @{VIRTUAL_SET} arp saddr ip set {real}'
     return NftRule(canonical(expression), text)
+
+
+NAMELESS: Final = NftRule(
+    canonical([_match(_payload("arp", "saddr ip"), f"@{VIRTUAL_SET}"), {"drop": None}]),
+    f"arp saddr ip @{VIRTUAL_SET} drop",
+)
+"""Behind the rewriting: by an interface without an address of its own, the host asks nobody in their name."""
 
 
 # --- redirect and MSS ---
@@ -159,8 +167,8 @@ def arptables_commands(preparations: Iterable[Preparation], own: Own) -> tuple[s
         virtual = format_address(each.virtual)
         commands.append(f"arptables -A INPUT -d {virtual} -j DROP")
         commands += [
-            f"arptables -A OUTPUT -s {virtual} -o {name} -j mangle --mangle-ip-s {format_address(own[name])}"
-            for name in each.interfaces
-            if name in own
+            f"arptables -A OUTPUT -s {virtual} -o {name} -j mangle --mangle-ip-s {format_address(address)}"
+            for name, address in sorted(own.items())
         ]
+        commands.append(f"arptables -A OUTPUT -s {virtual} -j DROP")
     return tuple(commands)

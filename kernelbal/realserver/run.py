@@ -18,6 +18,7 @@ from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import HostState, Record, Setup
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile, describe_step
 from kernelbal.realserver.store import RecordStore
+from kernelbal.realserver.sysctls import inherited
 from kernelbal.realserver.wanted import setup_for
 
 FilesFor = Callable[[Setup, str, Mapping[str, str | None]], Mapping[str, str]]
@@ -110,7 +111,8 @@ class RealServer:
         """
         setup = setup_for(preparations, host)
         before = setup_for(record.preparations, host)
-        paths = {path for each in setup.sysctls for path in each.needed} | record.sysctls.keys()
+        paths = {path for each in setup.sysctls for path in (*each.needed, inherited(each.path))}
+        paths |= record.sysctls.keys()
         found = self.host.observe_more(
             host, sorted(paths), tables=bool(setup.tables or before.tables or record.tables)
         )

@@ -26,6 +26,7 @@ from kernelbal.realserver.persist.manager import (
     Render,
 )
 from kernelbal.realserver.preparation import Method, Preparation
+from kernelbal.realserver.rules import NAMELESS
 from kernelbal.realserver.setup import TABLE_NAME, HostState, Setup
 from kernelbal.realserver.tunnels import DEVICES
 from kernelbal.realserver.wanted import setup_for
@@ -147,11 +148,11 @@ def _first(preparations: tuple[Preparation, ...], setup: Setup) -> tuple[str, ..
         lines += [
             f"element {element[0]} {devices[element[0]]}" for each in table.sets for element in each.elements
         ]
-        lines += [
-            f"rule {table.family}_{chain.name} {_quoted(rule.text)}"
-            for chain in table.chains
-            for rule in chain.rules
-        ]
+        for chain in table.chains:
+            for rule in chain.rules:
+                if rule == NAMELESS:
+                    lines.append("others")
+                lines.append(f"rule {table.family}_{chain.name} {_quoted(rule.text)}")
     return tuple(lines)
 
 

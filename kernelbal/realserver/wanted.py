@@ -43,10 +43,12 @@ def setup_for(preparations: Iterable[Preparation], host: HostState) -> Setup:
 
 
 def own_addresses(preparations: Iterable[Preparation], host: HostState) -> Own:
-    """Return the own IPv4 address of each interface by which packets come in."""
+    """Return the own IPv4 address of each interface by which packets come in, or replies may leave."""
     prepared = tuple(preparations)
     virtual = frozenset(one.virtual for one in prepared)
-    found = {name: host.own_address(name, AF_INET, virtual) for one in prepared for name in one.interfaces}
+    asking = [link.name for link in host.links if link.hardware_address and link.name != LOOPBACK]
+    names = dict.fromkeys([*(name for one in prepared for name in one.interfaces), *asking])
+    found = {name: host.own_address(name, AF_INET, virtual) for name in names}
     return {name: address for name, address in found.items() if address is not None}
 
 

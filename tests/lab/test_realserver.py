@@ -1,6 +1,7 @@
 """`kernelbal realserver` on a real kernel: every method, encapsulation and family, with real connections."""
 
 import shlex
+import socket
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,14 @@ from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts, udp_counts
+from kernelbal.model.address import parse_address
 from tests.lab.commands import Operator
 from tests.lab.realserver import ServerOperator
 from tests.lab.test_forwarding import EVERYONE, REAL, VIRTUAL, Method, nothing, site
 
 pytestmark = pytest.mark.needs_ipvs
 
+ETH_P_ARP = 0x0806
 GUE = "tunnel: {type: gue, port: 5555}"
 
 
@@ -202,3 +205,27 @@ def test_kernel_that_refuses_half_way_is_put_back(server: ServerOperator) -> Non
     assert "the device takes no IPv6 address" in refused.stderr
     assert "what had been done before the failure was taken back" in refused.stderr
     assert snapshot.differences(before, server.look()) == []
+
+
+@pytest.mark.parametrize("method", ["loopback", "arp"])
+def test_replies_by_another_interface_keep_silent_too(server: ServerOperator, method: str) -> None:
+    host = server.host
+    for command in (
+        "link add front0 type veth peer name front1",
+        "link set front0 up",
+        "link set front1 up",
+        "address add 203.0.113.11/24 dev front0",
+        "route add 198.51.100.0/24 via 203.0.113.254",
+    ):
+        host.run(["ip", *command.split()])
+    server.apply("203.0.113.80", "--method", method, "--real", "10.0.0.11")
+    with host.inside():
+        heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
+        reply = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with heard, reply:
+        heard.bind(("front1", ETH_P_ARP))
+        heard.settimeout(5)
+        reply.bind(("203.0.113.80", 0))
+        reply.sendto(b"reply", ("198.51.100.7", 9))
+        sender = heard.recv(2048)[28:32]
+    assert sender == parse_address("203.0.113.11")

@@ -235,3 +235,20 @@ def test_read_only_sysctls_are_told_and_nothing_is_done(lab: LabFactory, tmp_pat
     assert "error: cannot write /proc/sys/net/ipv4/conf/all/arp_ignore" in done.stderr
     assert "hint: in a container" in done.stderr
     assert VIRTUAL[4] not in scene.first.run(["ip", "address", "show", "lo"]).stdout
+
+
+def test_other_interfaces_ask_in_their_own_name(lab: LabFactory, tmp_path: Path) -> None:
+    scene = Scene(lab, tmp_path, Case("arp", "dsr", method=Method.ARP))
+    host = scene.first
+    host.run(["ip", "link", "add", "front0", "type", "veth", "peer", "name", "front1"])
+    host.run(["ip", "address", "add", "203.0.113.11/24", "dev", "front0"])
+    scene.run(host, "apply")
+    shown = host.run(["nft", "list", "chain", "arp", "kernelbal_realserver", "output"]).stdout
+    words = "arp saddr ip @virtual4"
+    rules = [line.strip() for line in shown.splitlines() if words in line]
+    assert rules == [
+        f'oifname "eth0" {words} arp saddr ip set 10.0.0.11',
+        f'oifname "front0" {words} arp saddr ip set 203.0.113.11',
+        f"{words} drop",
+    ]
+    assert "FAIL" not in scene.run(host, "verify").stdout

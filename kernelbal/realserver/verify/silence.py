@@ -7,6 +7,7 @@ from typing import Final
 
 from kernelbal.model.address import format_address
 from kernelbal.model.network import Link
+from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.setup import ARP_TABLE, LOOPBACK
 from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.verify.facts import Wire
@@ -45,7 +46,7 @@ def judge_arp_ignore(subject: Subject, failed: Collection[str]) -> Iterator[Find
 
 def judge_arp_announce(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
     """The host's own questions name an address of the interface that they leave by."""
-    for name in subject.one.interfaces:
+    for name in subject.asking:
         finding = _judge_sysctl(subject, "arp_announce", name, _announces, _ANNOUNCE_SILENT)
         if finding is not None:
             yield finding
@@ -60,7 +61,7 @@ def _ignores(value: int) -> str:
 
 
 def _announces(value: int) -> str:
-    return "" if value >= _ANNOUNCE_SILENT else _ANNOUNCE_MEANS[value]
+    return "" if value == _ANNOUNCE_SILENT else _ANNOUNCE_MEANS.get(value, _RESERVED)
 
 
 def _judge_sysctl(
@@ -110,7 +111,8 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Findin
         return fail(f"{claims} answers for {virtual}", _see(cause, "find out what answers"), name, cause)
     if wire.named_sender:
         cause = first_of(SENDER_CAUSES, failed)
-        fix = _see(cause, f"sysctl -w {conf(name, 'arp_announce')}=2")
+        silence = APPLY if subject.one.method is Method.ARP else f"sysctl -w {conf('all', 'arp_announce')}=2"
+        fix = _see(cause, silence)
         return fail(f"asks its neighbours in the name of {virtual}", fix, name, cause)
     if wire.control is None:
         return skipped("no answer; but the interface has no address of its own to compare with", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from kernelbal.model.address import Address, format_address
@@ -23,7 +24,7 @@ class Subject(NamedTuple):
     """What is judged.
 
     Attributes:
-        setup: what this preparation alone takes.
+        setup: what this preparation alone takes, by the devices that it uses.
     """
 
     one: Preparation
@@ -60,6 +61,13 @@ class Subject(NamedTuple):
     def target(self) -> Address:
         """Where packets end up: the virtual address, or the one to which `redirect` leads."""
         return self.one.virtual if self.one.holds_address else self.one.own or self.one.real
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The devices by which packets come in, and the one by which replies leave."""
+        reply = self.path.reply
+        leaving = [] if reply is None or reply.device == LOOPBACK else [reply.device]
+        return tuple(dict.fromkeys([*self.one.interfaces, *leaving]))
 
     def link(self, name: str) -> Link | None:
         """Return a device."""
@@ -113,7 +121,9 @@ class Subject(NamedTuple):
 
 def subject_for(one: Preparation, facts: Facts) -> Subject:
     """Return the subject of a preparation."""
-    return Subject(one, facts, setup_for((one,), facts.host))
+    subject = Subject(one, facts, Setup())
+    asking = tuple(link for link in facts.host.links if link.name in subject.asking)
+    return subject._replace(setup=setup_for((one,), replace(facts.host, links=asking)))
 
 
 def silences_by_sysctls(one: Preparation) -> bool:

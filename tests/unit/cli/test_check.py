@@ -22,7 +22,6 @@ virtual_services:
 """
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if not path.name.startswith("node"))
-TWO_SECONDS = 2.0
 
 
 @pytest.fixture
@@ -179,19 +178,20 @@ def site_of(services: int) -> str:
     return "\n".join(lines)
 
 
-def processor_time_s() -> float:
-    """What finished child processes have cost; unlike the clock, it does not count what else runs here."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def cost_of(*command: str) -> tuple[float, str]:
+    """What a program takes of a processor, in seconds, and prints; that hardly counts what else runs here."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
 @pytest.mark.slow
-def test_20_000_real_servers_are_checked_in_two_seconds(tmp_path: Path) -> None:
+def test_20_000_real_servers_are_checked_about_as_fast_as_their_yaml_is_read(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(site_of(2000))
-    program = [sys.executable, "-m", "kernelbal", "check", path]
-    before_s = processor_time_s()
-    done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
-    took_s = processor_time_s() - before_s
-    assert done.stdout.endswith("2000 virtual services, 20000 real servers\n")
-    assert took_s < TWO_SECONDS
+    read = f"import yaml; yaml.load(open({str(path)!r}), yaml.CSafeLoader)"
+    reading_s, _ = cost_of(sys.executable, "-c", read)
+    checking_s, said = cost_of(sys.executable, "-m", "kernelbal", "check", str(path))
+    assert said.endswith("2000 virtual services, 20000 real servers\n")
+    assert checking_s < 1.5 * reading_s

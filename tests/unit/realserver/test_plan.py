@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, GueListener
 from kernelbal.plan.actions import (
     AddAddress,
@@ -21,7 +22,7 @@ from kernelbal.realserver.setup import HostState, Record, Setup
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile
 from kernelbal.realserver.wanted import setup_for
 from tests.unit.plan.samples import held, link, place
-from tests.unit.realserver.samples import GUE, IPIP, LINKS, REAL, SYSCTLS, VIP6, host, prepared
+from tests.unit.realserver.samples import GUE, IPIP, LINKS, OTHER, REAL, SYSCTLS, VIP6, host, prepared
 
 LO_VIP = place("lo", "10.0.0.80")
 FILES = {"/etc/one": "1\n"}
@@ -172,3 +173,23 @@ def test_devices_that_are_up_and_ports_that_are_open_stay() -> None:
     assert EnsureLink in map(type, steps)
     assert OpenListener in map(type, steps)
     assert WriteFile not in map(type, plan(prepared(), at=host(files=FILES), files=FILES))
+
+
+def test_an_address_leaves_before_its_silence_when_others_stay() -> None:
+    both = (prepared(method=Method.ARP), prepared(OTHER, Method.ARP))
+    own = {"eth0": REAL, "eth1": parse_address("192.0.2.11")}
+    (table,) = tables(both, own)
+    leaving = place("lo", "10.0.0.80")
+    state = host(held(leaving), held(place("lo", "10.0.0.81")), tables=(table,))
+    record = Record(preparations=both, addresses=frozenset({leaving, place("lo", "10.0.0.81")}))
+    (alone,) = tables(both[1:], own)
+    assert plan(both[1], at=state, record=record) == (RemoveAddress(leaving), ReplaceTable(table, alone))
+    redirected = kinds(plan(prepared(method=Method.REDIRECT), both[1], at=state, record=record))
+    assert redirected[:3] == ["ReplaceTable", "RemoveAddress", "ReplaceTable"]
+
+
+def test_a_device_that_is_not_there_yet_comes_back_to_what_it_started_with() -> None:
+    values = {path: value for path, value in SYSCTLS.items() if "tunl0" not in path}
+    bare = host(sysctls={**values, "net/ipv4/conf/default/rp_filter": "0"})
+    steps = plan(prepared(tunnel=IPIP), at=bare)
+    assert claim(Record(), (), steps, bare, "").sysctls["net/ipv4/conf/tunl0/rp_filter"] == "0"

@@ -46,9 +46,11 @@ def test_network_scripts_know_no_tunnels() -> None:
 
 def test_arptables() -> None:
     lines = printed(Format.ARPTABLES, prepared(), prepared(VIP6)).splitlines()
-    assert lines[:3] == [
+    assert lines[:5] == [
         "arptables -A INPUT -d 10.0.0.80 -j DROP",
         "arptables -A OUTPUT -s 10.0.0.80 -o eth0 -j mangle --mangle-ip-s 10.0.0.11",
+        "arptables -A OUTPUT -s 10.0.0.80 -o eth1 -j mangle --mangle-ip-s 192.0.2.11",
+        "arptables -A OUTPUT -s 10.0.0.80 -j DROP",
         "ip address replace 10.0.0.80/32 dev lo",
     ]
     assert "arptables-save > /etc/sysconfig/arptables" in lines

@@ -44,7 +44,8 @@ def test_arp_in_nft_words() -> None:
         "\tchain input {\n\t\ttype filter hook input priority 0; policy accept;\n"
         "\t\tarp daddr ip @virtual4 drop\n\t}\n\n"
         "\tchain output {\n\t\ttype filter hook output priority 0; policy accept;\n"
-        '\t\toifname "eth0" arp saddr ip @virtual4 arp saddr ip set 10.0.0.11\n\t}\n}\n'
+        '\t\toifname "eth0" arp saddr ip @virtual4 arp saddr ip set 10.0.0.11\n'
+        "\t\tarp saddr ip @virtual4 drop\n\t}\n}\n"
     )
 
 
@@ -104,4 +105,5 @@ def test_arptables() -> None:
     assert arptables_commands([prepared(), prepared(VIP6)], OWN) == (
         "arptables -A INPUT -d 10.0.0.80 -j DROP",
         "arptables -A OUTPUT -s 10.0.0.80 -o eth0 -j mangle --mangle-ip-s 10.0.0.11",
+        "arptables -A OUTPUT -s 10.0.0.80 -j DROP",
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.realserver.sysctls import conf, loose_reverse_path, silent_arp
+from kernelbal.realserver.sysctls import conf, inherited, loose_reverse_path, silent_arp
 
 
 def test_all_comes_with_each_interface() -> None:
@@ -42,3 +42,8 @@ def test_reverse_path_by_the_greater_of_both(own: str, everywhere: str, holds: b
     loose = loose_reverse_path("tunl0", "why")
     values: dict[str, str | None] = {conf("tunl0", "rp_filter"): own, conf("all", "rp_filter"): everywhere}
     assert loose.holds(values) is holds
+
+
+def test_a_new_device_starts_with_the_default() -> None:
+    assert inherited("net/ipv4/conf/tunl0/rp_filter") == "net/ipv4/conf/default/rp_filter"
+    assert inherited("net/ipv4/conf/eth1.5/rp_filter") == "net/ipv4/conf/default/rp_filter"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, GueListener, LinkState
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.wanted import default_devices, own_addresses, setup_for
@@ -82,6 +83,9 @@ def test_strict_reverse_path_matters_where_replies_leave_elsewhere() -> None:
 
 
 def test_what_is_known_of_the_host() -> None:
-    assert own_addresses([prepared(interfaces=("eth0", "eth9"))], host()) == {"eth0": REAL}
+    assert own_addresses([prepared(interfaces=("eth0", "eth9"))], host()) == {
+        "eth0": REAL,
+        "eth1": parse_address("192.0.2.11"),  # replies may leave by it
+    }
     assert default_devices(host()) == {"eth0"}
     assert default_devices(host(routes=(route("10.0.0.0/24", "eth1"),))) == frozenset()

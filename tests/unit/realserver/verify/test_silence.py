@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.model.nft import NftTable
-from kernelbal.realserver.preparation import Method
+from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.verify.row import Verdict
 from tests.unit.realserver.samples import HTTP, VIP, VIP6, prepared
-from tests.unit.realserver.verify.scene import fails, good, judged, prepared_host, wire, with_sysctl
+from tests.unit.realserver.verify.scene import fails, good, judged, path, prepared_host, wire, with_sysctl
 
 DIRECT, BY_TABLE = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP, Method.ARP, None, HTTP)
 THIEF = "52:54:00:00:00:01"
@@ -50,12 +50,46 @@ def test_another_interface_that_would_answer() -> None:
     assert fails(DIRECT, good(DIRECT, host=host))["arp_ignore"].interface == "eth1"
 
 
-@pytest.mark.parametrize(("value", "says"), [("0", "any address"), ("1", "in the network of")])
+@pytest.mark.parametrize(
+    ("value", "says"), [("0", "any address"), ("1", "in the network of"), ("3", "reserved")]
+)
 def test_announcing(value: str, says: str) -> None:
     host = with_sysctl(DIRECT, all__arp_announce="0", eth0__arp_announce=value)
     finding = fails(DIRECT, good(DIRECT, host=host))["arp_announce"]
     assert says in finding.current
     assert finding.fix == "sysctl -w net/ipv4/conf/eth0/arp_announce=2"
+
+
+def test_announcing_by_the_interface_that_replies_leave_by() -> None:
+    host = with_sysctl(DIRECT, all__arp_announce="0", eth0__arp_announce="2", eth1__arp_announce="0")
+    leaving = path(DIRECT)
+    away = leaving._replace(reply=leaving.reply._replace(device="eth1")) if leaving.reply else leaving
+    finding = fails(DIRECT, good(DIRECT, host=host, paths={DIRECT.virtual: away}))["arp_announce"]
+    assert finding.fix == "sysctl -w net/ipv4/conf/eth1/arp_announce=2"
+
+
+@pytest.mark.parametrize(
+    ("one", "fix"),
+    [(DIRECT, "sysctl -w net/ipv4/conf/all/arp_announce=2"), (BY_TABLE, "kernelbal realserver apply")],
+)
+def test_what_mends_a_name_in_questions(one: Preparation, fix: str) -> None:
+    facts = good(one, wires={one.virtual: (wire(one, named_sender=True),)})
+    assert fails(one, facts)["silent"].fix == fix
+
+
+def test_arp_table_without_an_interface_that_nothing_leaves_by() -> None:
+    made = prepared_host(BY_TABLE)
+    (table,) = made.tables
+    fewer = tuple(
+        chain._replace(rules=tuple(rule for rule in chain.rules if "eth1" not in rule.text))
+        for chain in table.chains
+    )
+    assert fewer != table.chains
+    facts = good(BY_TABLE, host=replace(made, tables=(table._replace(chains=fewer),)))
+    assert fails(BY_TABLE, facts) == {}
+    leaving = path(BY_TABLE)
+    away = leaving._replace(reply=leaving.reply._replace(device="eth1")) if leaving.reply else leaving
+    assert "eth1" in fails(BY_TABLE, replace(facts, paths={BY_TABLE.virtual: away}))["arp table"].current
 
 
 def test_arp_table_that_is_not_in_force() -> None:

@@ -1,9 +1,11 @@
 """What judges ask of a subject."""
 
+from dataclasses import replace
+
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.verify.subject import silences_by_sysctls, subject_for
 from tests.unit.realserver.samples import HTTP, IPIP, REAL, VIP, VIP6, prepared
-from tests.unit.realserver.verify.scene import good, with_sysctl
+from tests.unit.realserver.verify.scene import good, path, with_sysctl
 
 
 def test_holder_and_target() -> None:
@@ -22,6 +24,18 @@ def test_greater_of_all_and_device() -> None:
     subject = subject_for(one, good(one, host=host))
     assert subject.effective("rp_filter", "eth0") == 2
     assert subject.effective("rp_filter", "nothing") is None
+
+
+def test_devices_that_ask_for_neighbours() -> None:
+    one = prepared(VIP)
+    facts = good(one)
+    assert subject_for(one, facts).asking == ("eth0",)
+    way = path(one)
+    by = [way._replace(reply=way.reply and way.reply._replace(device=name)) for name in ("eth1", "lo")]
+    assert [subject_for(one, replace(facts, paths={VIP: each})).asking for each in by] == [
+        ("eth0", "eth1"),
+        ("eth0",),
+    ]
 
 
 def test_what_is_in_force_is_not_missing() -> None:
