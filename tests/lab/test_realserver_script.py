@@ -252,3 +252,28 @@ def test_other_interfaces_ask_in_their_own_name(lab: LabFactory, tmp_path: Path)
         f"{words} drop",
     ]
     assert "FAIL" not in scene.run(host, "verify").stdout
+
+
+TWO = """\
+virtual_services:
+  - {name: web, address: 10.0.0.80, ports: [80], forwarding: dsr, real_servers: [{address: 10.0.0.11}]}
+  - {name: mail, address: 10.0.0.81, ports: [25], forwarding: dsr, real_servers: [{address: 10.0.0.11}]}
+"""
+
+
+def test_an_address_leaves_before_its_silence(lab: LabFactory, tmp_path: Path) -> None:
+    case = Case("arp", "dsr", method=Method.ARP)
+    scene = Scene(lab, tmp_path, case)
+    scene.make(case, TWO)
+    host = scene.first
+    scene.run(host, "apply")
+    assert scene.run(host, "apply").stdout == "nothing to do: this host is prepared\n"
+    scene.make(case, TWO[: TWO.index("  - {name: mail")])
+    said = scene.run(host, "apply").stdout.splitlines()
+    silent = "+ nftables table arp kernelbal_realserver"
+    assert said == ["- address 10.0.0.81/32%lo", silent, "this host is prepared"]
+    assert (
+        "elements = { 10.0.0.80 }" in host.run(["nft", "list", "table", "arp", "kernelbal_realserver"]).stdout
+    )
+    assert scene.run(host, "apply").stdout == "nothing to do: this host is prepared\n"
+    assert "FAIL" not in scene.run(host, "verify").stdout
