@@ -140,9 +140,7 @@ def command_lines(
         interfaces: what to name; empty lets the command find them.
         persist: who brings it back at boot; empty lets the command find out.
     """
-    return tuple(
-        command_of(replace(each, interfaces=interfaces), persist=persist) for each in preparations
-    )
+    return tuple(command_of(replace(each, interfaces=interfaces), persist=persist) for each in preparations)
 
 
 def options_of(service: VirtualService, real: Address) -> str:
