@@ -82,12 +82,12 @@ JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
 @app.command(epilog=PLAN_EPILOG)
 def plan(
     virtual: list[str] = VIRTUAL_ARGUMENT,
-    forwarding: Forwarding = FORWARDING_OPTION,
-    method: MethodName = METHOD_OPTION,
+    forwarding: Forwarding | None = FORWARDING_OPTION,
+    method: MethodName | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     real: str = REAL_OPTION,
     port: list[str] = PORT_OPTION,
-    tunnel: TunnelName = TUNNEL_OPTION,
+    tunnel: TunnelName | None = TUNNEL_OPTION,
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
     persist: PersistName = PERSIST_OPTION,
@@ -126,12 +126,12 @@ def plan(
 @app.command(epilog=APPLY_EPILOG)
 def apply(
     virtual: list[str] = VIRTUAL_ARGUMENT,
-    forwarding: Forwarding = FORWARDING_OPTION,
-    method: MethodName = METHOD_OPTION,
+    forwarding: Forwarding | None = FORWARDING_OPTION,
+    method: MethodName | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     real: str = REAL_OPTION,
     port: list[str] = PORT_OPTION,
-    tunnel: TunnelName = TUNNEL_OPTION,
+    tunnel: TunnelName | None = TUNNEL_OPTION,
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
     persist: PersistName = PERSIST_OPTION,

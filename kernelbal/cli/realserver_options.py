@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
-    from kernelbal.realserver.preparation import Encapsulation, PortMap
+    from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
     from kernelbal.realserver.resolve import Request
 
 
@@ -52,13 +52,13 @@ VIRTUAL_ARGUMENT = typer.Argument(
     None, metavar="[VIP]...", help="Addresses of virtual services, IPv4 and IPv6."
 )
 FORWARDING_OPTION = typer.Option(
-    Forwarding.DSR, "--forwarding", help="Forwarding method of the virtual service."
+    None, "--forwarding", help="Forwarding method of the virtual service; dsr by default."
 )
 METHOD_OPTION = typer.Option(
-    MethodName.LOOPBACK,
+    None,
     "--method",
-    help="`loopback`: address on lo, ARP silenced by sysctls; `arp`: by nftables; `redirect`: no address, "
-    "nftables leads packets to the host's own.",
+    help="`loopback` (default): address on lo, ARP silenced by sysctls; `arp`: by nftables; `redirect`: no "
+    "address, nftables leads packets to the host's own.",
 )
 INTERFACE_OPTION = typer.Option(
     None, "--interface", help="Device by which the director's packets come in; repeat for several."
@@ -72,8 +72,12 @@ PORT_OPTION = typer.Option(
     metavar="PORT[-PORT|:TO][/PROTOCOL]",
     help="Port of the virtual service: `80`, `53/udp`, `8000-8010`; with redirect `80:8080`. Repeat.",
 )
-TUNNEL_OPTION = typer.Option(TunnelName.IPIP, "--tunnel", help="Encapsulation of --forwarding tunnel.")
-TUNNEL_PORT_OPTION = typer.Option(0, "--tunnel-port", help="UDP port of --tunnel gue.", show_default=False)
+TUNNEL_OPTION = typer.Option(
+    None, "--tunnel", help="Encapsulation, only with --forwarding tunnel; ipip by default."
+)
+TUNNEL_PORT_OPTION = typer.Option(
+    0, "--tunnel-port", min=0, max=65535, help="UDP port of --tunnel gue.", show_default=False
+)
 MTU_OPTION = typer.Option(
     0, "--mtu", help="MTU of the path from the director; the interface's by default.", show_default=False
 )
@@ -84,15 +88,15 @@ PERSIST_OPTION = typer.Option(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The options of `plan` and `apply` as they were typed."""
+    """The options of `plan`, `apply` and `verify` as they were typed; None, empty or 0 where not."""
 
     virtual: list[str] | None
-    forwarding: Forwarding
-    method: MethodName
+    forwarding: Forwarding | None
+    method: MethodName | None
     interface: list[str] | None
     real: str
     port: list[str] | None
-    tunnel: TunnelName
+    tunnel: TunnelName | None
     tunnel_port: int
     mtu: int
 
@@ -103,25 +107,42 @@ class Asked:
             at_boot: whether it is to be brought back after a reboot.
 
         Raises:
-            typer.BadParameter: something is no address or port.
+            typer.BadParameter: something is no address or port, or an encapsulation without a tunnel.
         """
         from kernelbal.realserver.preparation import Method
         from kernelbal.realserver.resolve import Request
 
-        real = address(self.real, "--real") if self.real else None
-        ports = self.ports()
+        method = self._method(Method.LOOPBACK)
+        tunnel, ports = self._tunnel(), self.ports()
         return tuple(
             Request(
-                address(text, "VIP"),
-                Method(self.method.value),
-                self._tunnel(),
+                virtual,
+                method,
+                tunnel,
                 tuple(self.interface or ()),
-                real if real is None or self._fits(real, text) else None,
+                self._real(virtual),
                 ports,
                 self.mtu,
                 at_boot,
             )
-            for text in self.virtual or ()
+            for virtual in [address(text, "VIP") for text in self.virtual or ()]
+        )
+
+    def over(self, one: Preparation) -> Preparation:
+        """Return a preparation with what was typed in place of what it has.
+
+        Raises:
+            typer.BadParameter: something is no address or port, or an encapsulation without a tunnel.
+        """
+        named = tuple(self.interface or one.interfaces)
+        return replace(
+            one,
+            method=self._method(one.method),
+            tunnel=self._tunnel(one.tunnel),
+            interfaces=one.interfaces if set(named) == set(one.interfaces) else named,
+            real=self._real(one.virtual) or one.real,
+            ports=self.ports() or one.ports,
+            mtu_bytes=self.mtu or one.mtu_bytes,
         )
 
     def ports(self) -> tuple[PortMap, ...]:
@@ -132,18 +153,30 @@ class Asked:
         """
         return tuple(port for text in self.port or () for port in _ports(text))
 
-    def _fits(self, real: Address, virtual: str) -> bool:
-        """With addresses of both families, --real is for those of its own; a tunnel takes it for all."""
-        alone = len(self.virtual or ()) == 1 or self.forwarding is Forwarding.TUNNEL
-        return alone or len(real) == len(address(virtual, "VIP"))
+    def _method(self, otherwise: Method) -> Method:
+        from kernelbal.realserver.preparation import Method
 
-    def _tunnel(self) -> Encapsulation | None:
+        return otherwise if self.method is None else Method(self.method.value)
+
+    def _real(self, virtual: Address) -> Address | None:
+        """With addresses of both families, --real is for those of its own; a tunnel takes it for all."""
+        real = address(self.real, "--real") if self.real else None
+        for_all = len(self.virtual or ()) == 1 or self.forwarding is Forwarding.TUNNEL
+        return real if real is None or for_all or len(real) == len(virtual) else None
+
+    def _tunnel(self, known: Encapsulation | None = None) -> Encapsulation | None:
+        """What was not typed is as it is known; where nothing is, dsr, and ipip for a tunnel."""
         from kernelbal.model.ipvs import TunnelType
         from kernelbal.realserver.preparation import Encapsulation
 
-        if self.forwarding is Forwarding.DSR:
-            return None
-        return Encapsulation(TunnelType[self.tunnel.name], self.tunnel_port)
+        typed = "--tunnel" if self.tunnel else "--tunnel-port" if self.tunnel_port else ""
+        if typed and self.forwarding is not Forwarding.TUNNEL:
+            raise typer.BadParameter("it is for tunnels only: add --forwarding tunnel", param_hint=typed)
+        if self.forwarding is not Forwarding.TUNNEL:
+            return known if self.forwarding is None else None
+        default = known or Encapsulation(TunnelType.IPIP)
+        kind = TunnelType[self.tunnel.name] if self.tunnel else default.kind
+        return Encapsulation(kind, self.tunnel_port or (default.port if kind is default.kind else 0))
 
 
 def address(text: str, hint: str) -> Address:

@@ -49,7 +49,7 @@ def script(
     service: list[str] = SERVICE_OPTION,
     shell: bool = SHELL_OPTION,
     real: str = REAL_OPTION,
-    method: MethodName = METHOD_OPTION,
+    method: MethodName | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     mtu: int = MTU_OPTION,
     persist: PersistName = PERSIST_OPTION,
@@ -72,7 +72,7 @@ def script(
     prepared = prepared_by_site(
         read_site(site),
         names,
-        method=Method(method.value),
+        method=Method(method.value) if method else Method.LOOPBACK,
         interfaces=interfaces or (INTERFACE,),
         mtu_bytes=mtu or STANDARD_MTU_BYTES,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,11 +64,11 @@ def verify(
     director: str = DIRECTOR_OPTION,
     probe: bool = PROBE_OPTION,
     port: list[str] = PORT_OPTION,
-    forwarding: Forwarding = FORWARDING_OPTION,
-    method: MethodName = METHOD_OPTION,
+    forwarding: Forwarding | None = FORWARDING_OPTION,
+    method: MethodName | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     real: str = REAL_OPTION,
-    tunnel: TunnelName = TUNNEL_OPTION,
+    tunnel: TunnelName | None = TUNNEL_OPTION,
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
     state_dir: Path = STATE_OPTION,
@@ -79,7 +78,8 @@ def verify(
 
     It also asks this host itself, as neighbours and clients would: for the virtual address by ARP, and for a
     connection to it. Nothing of that reaches the wire, and nothing stays behind. Exits with 1 when
-    something fails. Addresses that were not prepared by kernelbal are described by the options of `apply`.
+    something fails. Addresses that were not prepared by kernelbal are described by the options of `apply`;
+    those that were must have been prepared as the options say.
     """
     from kernelbal.cli.realserver_verify_view import print_rows, put_rows
     from kernelbal.realserver import host as linux
@@ -112,19 +112,48 @@ def _chosen(described: Asked, record: Record, host: Host) -> tuple[Preparation, 
 
     if not described.virtual:
         if record.preparations:
-            return tuple(_with_ports(described, each) for each in record.preparations)
+            return tuple(_as_recorded(described, each) for each in record.preparations)
         hint = "name the address: `kernelbal realserver verify 10.0.0.80 --port 80`"
         raise PlanRefused("kernelbal has prepared nothing on this host", hint)
     known = {each.virtual: each for each in record.preparations}
     named = [address(text, "VIP") for text in described.virtual]
     others = _described(described, [each for each in named if each not in known], host)
-    return tuple(_with_ports(described, known[each]) if each in known else others[each] for each in named)
+    return tuple(_as_recorded(described, known[each]) if each in known else others[each] for each in named)
 
 
-def _with_ports(described: Asked, one: Preparation) -> Preparation:
-    """Ports that are named now stand for those that were recorded."""
-    ports = described.ports()
-    return replace(one, ports=ports) if ports else one
+def _as_recorded(described: Asked, one: Preparation) -> Preparation:
+    """Return what was prepared; ports that are named now stand for those that were recorded.
+
+    Raises:
+        PlanRefused: it was prepared otherwise than the options say.
+    """
+    from kernelbal.errors import PlanRefused
+    from kernelbal.model.address import format_address
+    from kernelbal.realserver.command_line import command_of
+
+    asked = described.over(one)
+    pairs = zip(_shown(one).items(), _shown(asked).values(), strict=True)
+    differing = [f"{name} {now}, not {wanted}" for (name, now), wanted in pairs if now != wanted]
+    if differing:
+        virtual = format_address(one.virtual)
+        raise PlanRefused(
+            f"{virtual} was prepared otherwise than the options say: {'; '.join(differing)}",
+            f"leave them out to verify it as it is, or prepare it anew: {command_of(asked)}",
+        )
+    return asked
+
+
+def _shown(one: Preparation) -> dict[str, str]:
+    """What options say of a preparation, by their names; ports aside, which may be named later."""
+    from kernelbal.model.address import format_address
+
+    return {
+        "forwarding": f"tunnel {one.tunnel}" if one.tunnel else "dsr",
+        "method": one.method.value,
+        "interface": ", ".join(one.interfaces),
+        "real": format_address(one.real),
+        "mtu": str(one.mtu_bytes),
+    }
 
 
 def _described(described: Asked, virtual: list[Address], host: Host) -> dict[Address, Preparation]:

@@ -9,7 +9,7 @@ from kernelbal.kernel.record_codec import as_number, as_switch, as_text, decode
 from kernelbal.model.address import Address, format_address, parse_address
 from kernelbal.model.ipvs import TunnelType
 from kernelbal.model.network import AddressKey, GueListener
-from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
+from kernelbal.realserver.preparation import MAX_PORT, Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.setup import Record
 
 SCHEMA: Final = 1
@@ -71,7 +71,7 @@ def _record(document: Document) -> Record:
             for device, address, prefix in document["addresses"]
         ),
         listeners=frozenset(
-            GueListener(as_number(port), as_number(family)) for port, family in document["listeners"]
+            GueListener(_port(port), as_number(family)) for port, family in document["listeners"]
         ),
         files={
             as_text(path): None if text is None else as_text(text) for path, text in document["files"].items()
@@ -90,14 +90,25 @@ def _preparation(document: Document) -> Preparation:
         method=Method(document["method"]),
         tunnel=None if tunnel is None else _encapsulation(tunnel),
         own=None if document["own"] is None else _address(document["own"]),
-        ports=tuple(PortMap(*map(as_number, port)) for port in document["ports"]),
+        ports=tuple(
+            PortMap(as_number(protocol), _port(port), _port(to_port))
+            for protocol, port, to_port in document["ports"]
+        ),
         mtu_bytes=as_number(document["mtu_bytes"]),
         at_boot=as_switch(document["at_boot"]),
     )
 
 
 def _encapsulation(document: Document) -> Encapsulation:
-    return Encapsulation(TunnelType[as_text(document["type"]).upper()], as_number(document["port"]))
+    port = document["port"]
+    return Encapsulation(TunnelType[as_text(document["type"]).upper()], _port(port) if port != 0 else 0)
+
+
+def _port(value: object) -> int:
+    number = as_number(value)
+    if not 1 <= number <= MAX_PORT:
+        raise ValueError(f"{number} is no port")
+    return number
 
 
 def _address(value: object) -> Address:

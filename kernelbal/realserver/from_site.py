@@ -8,6 +8,7 @@ from dataclasses import replace
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.site import ForwardingName, Site, Tunnel, VirtualService
+from kernelbal.realserver.command_line import command_of, port_options, tunnel_options
 from kernelbal.realserver.preparation import (
     MAX_RANGE,
     STANDARD_MTU_BYTES,
@@ -129,18 +130,6 @@ def _way(preparation: Preparation) -> str:
     return f"tunnel {preparation.tunnel}" if preparation.tunnel else "dsr"
 
 
-def _port_texts(ports: tuple[PortMap, ...]) -> Iterator[str]:
-    """Yield ports as `--port` takes them, neighbours as a range."""
-    runs: list[list[PortMap]] = []
-    for port in ports:
-        if runs and (runs[-1][-1].protocol, runs[-1][-1].port + 1) == (port.protocol, port.port):
-            runs[-1].append(port)
-        else:
-            runs.append([port])
-    for run in runs:
-        yield f"{run[0].port}-{run[-1]}" if len(run) > 1 else str(run[0])
-
-
 def command_lines(
     preparations: Iterable[Preparation], interfaces: tuple[str, ...] = (), persist: str = ""
 ) -> tuple[str, ...]:
@@ -151,7 +140,7 @@ def command_lines(
         interfaces: what to name; empty lets the command find them.
         persist: who brings it back at boot; empty lets the command find out.
     """
-    return tuple(" ".join(_words(each, interfaces, persist)) for each in preparations)
+    return tuple(command_of(replace(each, interfaces=interfaces), persist=persist) for each in preparations)
 
 
 def options_of(service: VirtualService, real: Address) -> str:
@@ -161,28 +150,5 @@ def options_of(service: VirtualService, real: Address) -> str:
     """
     interfaces: tuple[str, ...] = ()
     each = _preparation(service, real, service.forwarding, Method.LOOPBACK, interfaces, STANDARD_MTU_BYTES)
-    words = [*_tunnel_words(each)]
-    if len(real) != len(each.virtual):
-        words.append(f"--real {format_address(real)}")
-    return " ".join([*words, *(f"--port {text}" for text in _port_texts(each.ports))])
-
-
-def _tunnel_words(each: Preparation) -> Iterator[str]:
-    if each.tunnel is not None:
-        yield f"--forwarding tunnel --tunnel {each.tunnel.kind.name.lower()}"
-        if each.tunnel.port:
-            yield f"--tunnel-port {each.tunnel.port}"
-
-
-def _words(each: Preparation, interfaces: tuple[str, ...], persist: str) -> Iterator[str]:
-    yield f"kernelbal realserver apply {format_address(each.virtual)}"
-    yield from _tunnel_words(each)
-    if each.method is not Method.LOOPBACK:
-        yield f"--method {each.method.value}"
-    yield from (f"--interface {name}" for name in interfaces)
-    yield f"--real {format_address(each.real)}"
-    yield from (f"--port {text}" for text in _port_texts(each.ports))
-    if each.mtu_bytes != STANDARD_MTU_BYTES:
-        yield f"--mtu {each.mtu_bytes}"
-    if persist:
-        yield f"--persist {persist}"
+    other_family = [f"--real {format_address(real)}"] if len(real) != len(each.virtual) else []
+    return " ".join([*tunnel_options(each), *other_family, *port_options(each.ports)])

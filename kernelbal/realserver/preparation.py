@@ -16,6 +16,8 @@ from kernelbal.model.ipvs import Protocol, TunnelType
 
 STANDARD_MTU_BYTES: Final = 1500
 """MTU of Ethernet (RFC 894)."""
+MAX_PORT: Final = 65535
+"""The highest TCP, UDP or SCTP port."""
 MAX_RANGE: Final = 256
 """Most ports of one range."""
 _PORT: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5})|:([0-9]{1,5}))?(?:/([a-z]+))?")
@@ -119,8 +121,8 @@ def parse_ports(text: str) -> tuple[PortMap, ...]:
         raise ValueError(f"`{text}` is not a port such as `80`, `53/udp`, `8000-8010` or `80:8080/tcp`")
     low = int(match[1])
     high, to_port = int(match[2] or low), int(match[3] or low)
-    if not (0 < low <= high < 65536 and 0 < to_port < 65536):
-        raise ValueError(f"`{text}` is not a port: ports are 1 to 65535, the lower one first")
+    if not (0 < low <= high <= MAX_PORT and 0 < to_port <= MAX_PORT):
+        raise ValueError(f"`{text}` is not a port: ports are 1 to {MAX_PORT}, the lower one first")
     if high - low >= MAX_RANGE:
         raise ValueError(f"`{text}` is more than {MAX_RANGE} ports; without any, all ports are meant")
     if high > low:

@@ -16,6 +16,7 @@ from kernelbal.model.address import Address, family_of, format_address, host_pre
 from kernelbal.model.ipvs import TunnelType
 from kernelbal.model.network import AddressKey
 from kernelbal.realserver.preparation import (
+    MAX_PORT,
     STANDARD_MTU_BYTES,
     Encapsulation,
     Method,
@@ -111,11 +112,10 @@ def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
     """Return the interfaces by which packets come in.
 
     Those of the real address where it is named (and not on `lo`), else those on the virtual address's
-    network, else those of the default route. A tunnel device has the real address too, once `redirect` has
-    prepared it.
+    network, else those of the default route.
     """
     if one.real is not None:
-        holders = {key.device for key, *_ in host.addresses if key.address == one.real} - set(DEVICES)
+        holders = _holders(one.real, host)
         if holders != {LOOPBACK}:
             return tuple(sorted(holders))
     beside = {
@@ -133,6 +133,11 @@ def interfaces_towards(one: Request, host: HostState) -> tuple[str, ...]:
         route.device for route in host.routes if route.prefix == 0 and len(route.destination) == length
     ]
     return tuple(sorted(set(leaving)))
+
+
+def _holders(real: Address, host: HostState) -> set[str]:
+    """Devices that have an address; a tunnel device has it, too, once `redirect` has prepared it."""
+    return {key.device for key, *_ in host.addresses if key.address == real} - set(DEVICES)
 
 
 def _first_own(
@@ -161,12 +166,24 @@ def _faults(
 
 
 def _bad_address(one: Request) -> Iterator[Fault]:
-    address = ipaddress.ip_address(bytes(one.virtual))
-    if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local:
+    if not _reachable(one.virtual):
         yield Fault(
-            f"{address} is no address of a virtual service: others cannot reach it as a unicast address",
+            f"{format_address(one.virtual)} is no address of a virtual service: others cannot reach it as a"
+            " unicast address",
             "name the `address` of the virtual service in the site file",
         )
+    if one.real is not None and not _reachable(one.real):
+        yield Fault(
+            f"{format_address(one.real)} is no address of a real server: the director cannot reach it as a"
+            " unicast address",
+            "name the real server's `address` in the site file with --real",
+        )
+
+
+def _reachable(address: Address) -> bool:
+    """Whether other hosts can send to an address as to one host's."""
+    found = ipaddress.ip_address(bytes(address))
+    return not (found.is_multicast or found.is_loopback or found.is_unspecified or found.is_link_local)
 
 
 def _bad_options(one: Request) -> Iterator[Fault]:
@@ -185,6 +202,11 @@ def _bad_options(one: Request) -> Iterator[Fault]:
         yield Fault(
             "a gue tunnel needs the UDP port of the site file, and other tunnels have none",
             "--tunnel gue --tunnel-port 5555",
+        )
+    if one.tunnel is not None and not 0 <= one.tunnel.port <= MAX_PORT:
+        yield Fault(
+            f"{one.tunnel.port} is no UDP port: ports are 1 to {MAX_PORT}",
+            "name the `port` of the tunnel in the site file with --tunnel-port",
         )
     moved = [port for port in one.ports if port.port != port.to_port]
     if moved and one.method is not Method.REDIRECT:
@@ -259,7 +281,7 @@ def _bad_interfaces(one: Request, host: HostState, virtual: frozenset[Address]) 
     unusable = tuple(_unusable(one.interfaces or interfaces_towards(one, host), host, known))
     if unusable:
         yield from unusable
-    elif one.real is not None and not any(key.address == one.real for key, *_ in host.addresses):
+    elif one.real is not None and not _holders(one.real, host):
         yield Fault(
             f"{format_address(one.real)} is no address of this host", "`ip -brief address` lists them"
         )
@@ -284,12 +306,21 @@ def _no_way_in(one: Request, host: HostState, virtual: frozenset[Address], known
         yield Fault(
             f"no interface leads to {format_address(one.virtual)}", f"name one with --interface; {known}"
         )
-    elif one.real is None and _first_own(host, interfaces, family_of(one.virtual), virtual) is None:
+    elif _needs_own(one) and _first_own(host, interfaces, family_of(one.virtual), virtual) is None:
         family = "IPv4" if len(one.virtual) == 4 else "IPv6"
-        yield Fault(
-            f"`{'`, `'.join(interfaces)}` has no {family} address of its own",
-            "name the address that the director sends to with --real",
-        )
+        lacking = f"`{'`, `'.join(interfaces)}` has no {family} address of its own"
+        if one.real is None:
+            yield Fault(lacking, "name the address that the director sends to with --real")
+        else:
+            yield Fault(
+                f"{lacking}, to which `redirect` could lead",
+                f"ip address add ADDRESS/PREFIX dev {interfaces[0]}, or use --method loopback",
+            )
+
+
+def _needs_own(one: Request) -> bool:
+    """Whether an address of the virtual one's family is to be found on the host."""
+    return one.real is None or (one.method is Method.REDIRECT and len(one.real) != len(one.virtual))
 
 
 def _tunnel_ends(prepared: Iterable[Preparation]) -> Iterator[Fault]:

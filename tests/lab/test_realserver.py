@@ -1,10 +1,11 @@
 """`kernelbal realserver` on a real kernel: every method, encapsulation and family, with real connections."""
 
+import json
 import shlex
 import socket
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -123,6 +124,36 @@ def test_addresses_of_different_methods_compose_and_go_one_by_one(server: Server
     assert snapshot.differences(alone, server.look()) == []
     server.undo()
     assert snapshot.differences(before, server.look()) == []
+
+
+def test_fix_for_another_lease_prepares_everything_anew(server: ServerOperator) -> None:
+    gue = ("--forwarding", "tunnel", "--tunnel", "gue", "--tunnel-port", "5555")
+    server.apply("10.0.0.80", *gue, "--method", "redirect", "--port", "80:8080", "--port", "81:8081")
+    (before,) = recorded(server)
+    for change in ("del 10.0.0.11/24", "add 10.0.0.61/24"):
+        server.host.run(f"ip address {change} dev eth0".split())
+    assert own_address(server) == "FAIL"
+    (fix,) = [each["fix"] for each in verified(server) if each["requirement"] == "real address"]
+    command = fix.split(": ")[1].split(";")[0].replace("NEW", "10.0.0.61")
+    server.run(*shlex.split(command)[2:])
+    assert recorded(server) == [{**before, "real": "10.0.0.61", "own": "10.0.0.61"}]
+    assert own_address(server) == "ok"
+
+
+def recorded(server: ServerOperator) -> list[dict[str, Any]]:
+    record = json.loads((server.folder / server.host.name / "realserver/record.json").read_text())
+    found: list[dict[str, Any]] = record["preparations"]
+    return found
+
+
+def verified(server: ServerOperator) -> list[dict[str, Any]]:
+    """Nothing listens, so that something fails in any case."""
+    found: list[dict[str, Any]] = json.loads(server.run("verify", "--json", code=1).stdout)["checks"]
+    return found
+
+
+def own_address(server: ServerOperator) -> str:
+    return "".join(each["verdict"] for each in verified(server) if each["requirement"] == "real address")
 
 
 def test_values_of_an_operator_come_back(server: ServerOperator) -> None:

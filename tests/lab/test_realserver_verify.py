@@ -2,7 +2,8 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from kernelbal.model.ipvs import Protocol, TunnelType
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.tunnels import unwrapping
 from kernelbal.realserver.verify.gather import Outside
-from kernelbal.realserver.verify.row import Verdict
+from kernelbal.realserver.verify.row import Finding, Row, Verdict
 from tests.lab.commands import Operator
 from tests.lab.verify_scene import faults, prepare, shown, unclear, verify
 
@@ -272,8 +273,8 @@ FAULTS = [
     Fault("firewall drops early", "firewall", everywhere, firewall("prerouting", "{ip} daddr {vip} drop")),
     Fault("firewall drops replies", "firewall", everywhere, firewall("output", "tcp sport 80 drop")),
 ]  # fmt: skip
-OF_TUNNELS = ("rp_filter", "device", "gue", "mss")
-"""What only tunnels need is tried with every tunnel, all else with one of them."""
+OF_TUNNELS = ("real address", "rp_filter", "device", "gue", "mss")
+"""What depends on the tunnel device is tried with every tunnel, all else with one of them."""
 TABLE = [
     (case, fault)
     for case in CASES
@@ -305,3 +306,44 @@ def test_fault_is_named_and_no_other(server: Server, case: Case, fault: Fault) -
     rows = verify(server.host, case.preparation, outside=case.outside)
     assert faults(rows) == {fault.requirement}, shown(rows)
     assert all(row.finding.fix for row in rows if row.finding.verdict is Verdict.FAIL)
+
+
+def test_real_address_that_another_host_has_is_mended_as_the_fix_says(lab: LabFactory) -> None:
+    case = Case(6)
+    made = lab("one-arm")
+    server, other = made["rs1"], made["rs2"]
+    lab.serve([server])
+    prepare(server, case.preparation)
+    other.run(f"ip address add {REAL[6]}/64 dev eth0 nodad".split())
+    server.run(["sysctl", "-q", "-w", "net/ipv6/conf/eth0/accept_dad=1"])
+    for does_it in ("del", "add"):
+        server.run(f"ip address {does_it} {REAL[6]}/64 dev eth0".split())
+    await_address_check(server)
+    (failing,) = own_address(verify(server, case.preparation, outside=case.outside))
+    assert failing.current == (
+        "fd00::11 is not in use (another host has it: duplicate address detection failed), "
+        "and the director sends to it"
+    )
+    other.run(f"ip address del {REAL[6]}/64 dev eth0".split())
+    condition, remedy = failing.fix.split(": ", 1)
+    assert condition == "once no other host has it"
+    for command in remedy.split("; "):
+        server.run(command.split())
+    await_address_check(server)
+    rows = verify(server, case.preparation, outside=case.outside)
+    assert faults(rows) == set(), shown(rows)
+
+
+def own_address(rows: Collection[Row]) -> list[Finding]:
+    return [row.finding for row in rows if row.requirement == "real address"]
+
+
+def await_address_check(host: Host) -> None:
+    """Duplicate address detection takes a second (RFC 4862, 5.4)."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        shown = host.run(["ip", "-6", "address", "show", "dev", "eth0"]).stdout
+        if "dadfailed" in shown or "tentative" not in shown:
+            return
+        time.sleep(0.1)
+    raise AssertionError(shown)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from kernelbal.model.address import format_address, host_prefix
+from kernelbal.model.address import Address, format_address, host_prefix
 from kernelbal.model.network import AddressKey
+from kernelbal.realserver.command_line import command_of
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.setup import LOOPBACK
+from kernelbal.realserver.tunnels import DEVICES
 from kernelbal.realserver.verify.row import Finding, fail, ok
 from kernelbal.realserver.verify.subject import APPLY, Subject
 
@@ -58,15 +60,36 @@ def judge_real_address(subject: Subject, failed: Collection[str]) -> Iterator[Fi
     wanted = {one.real: "the director sends to it"}
     if not one.holds_address:
         wanted.setdefault(subject.target, "`redirect` leads to it")
-    present = {key.address: key.device for key, *_ in subject.facts.host.addresses}
     for address, use in wanted.items():
-        shown = format_address(address)
-        if address in present:
-            yield ok(shown, present[address])
-        else:
-            fix = f"give it back, or: {APPLY} {subject.virtual} with the new one, and mend the site file"
-            because = "device" if "device" in failed else ""
-            yield fail(f"{shown} is no address of this host, and {use}", fix, because=because)
+        yield _judge_own(subject, address, use, "device" if "device" in failed else "")
+
+
+def _judge_own(subject: Subject, address: Address, use: str, because: str) -> Finding:
+    shown, key = format_address(address), _own_place(subject, address)
+    if key is None:
+        return fail(f"{shown} is no address of this host, and {use}", _renewal(subject, address), "", because)
+    reason = subject.facts.unusable.get(address, "")
+    if reason:
+        fix = f"once no other host has it: {_delete(key)}; ip address add {key}"
+        text = f"{shown} is not in use ({reason}), and {use}"
+        return fail(text, fix, key.device, because)
+    return ok(shown, key.device)
+
+
+def _renewal(subject: Subject, address: Address) -> str:
+    """The whole command: what is left out is prepared by default, such as dsr in place of a tunnel."""
+    if address == subject.one.real:
+        anew = command_of(subject.one, real="NEW")
+        return f"give it back, or with the new one for NEW: {anew}; then mend the site file"
+    return f"give it back, or let another one be found: {command_of(subject.one)}"
+
+
+def _own_place(subject: Subject, address: Address) -> AddressKey | None:
+    """Where the host itself has an address; on a tunnel device `redirect` has put it, and that stays."""
+    keys = [key for key, *_ in subject.facts.host.addresses if key.address == address]
+    outside = [key for key in keys if key.device not in DEVICES]
+    by = [key for key in outside if key.device in subject.one.interfaces]
+    return next(iter((*by, *outside)), None)
 
 
 def judge_devices(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:

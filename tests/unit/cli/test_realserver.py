@@ -96,6 +96,10 @@ def test_failure_is_told_with_its_remedy_and_taken_back(realserver_desk: RealSer
         (("10.0.0",), "not an IP address"),
         (("10.0.0.80", "--port", "http"), "is not a port"),
         (("10.0.0.80", "--real", "x"), "not an IP address"),
+        (("10.0.0.80", "--tunnel", "gre"), "--tunnel: it is for tunnels only: add --forwarding tunnel"),
+        (("10.0.0.80", "--tunnel-port", "5555"), "add --forwarding tunnel"),
+        (("10.0.0.80", "--forwarding", "tunnel", "--tunnel", "gue", "--tunnel-port", "70000"), "65535"),
+        (("10.0.0.80", "--forwarding", "tunnel", "--tunnel", "gue", "--tunnel-port", "-5"), "--tunnel-port"),
     ],
 )
 def test_what_is_no_address_or_port(

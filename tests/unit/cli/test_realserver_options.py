@@ -1,17 +1,33 @@
 """How options come to requests."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import typer
 
 from kernelbal.cli.realserver_options import Asked, Forwarding, MethodName, TunnelName, address
 from kernelbal.model.address import parse_address
-from kernelbal.model.ipvs import TunnelType
-from kernelbal.realserver.preparation import Encapsulation, Method, PortMap
+from kernelbal.realserver.preparation import Method, PortMap, Preparation
+from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, VIP, VIP6, prepared
+
+NOTHING = Asked(["10.0.0.80"], None, None, None, "", None, None, 0, 0)
 
 
-def asked(*virtual: str, forwarding: Forwarding = Forwarding.DSR, real: str = "") -> Asked:
-    return Asked(
-        list(virtual), forwarding, MethodName.ARP, ["eth0"], real, ["80", "53/udp"], TunnelName.GUE, 5555, 0
+def asked(*virtual: str, real: str = "") -> Asked:
+    return replace(
+        NOTHING,
+        virtual=[*virtual],
+        method=MethodName.ARP,
+        interface=["eth0"],
+        real=real,
+        port=["80", "53/udp"],
+    )
+
+
+def through(*virtual: str, real: str = "") -> Asked:
+    return replace(
+        asked(*virtual, real=real), forwarding=Forwarding.TUNNEL, tunnel=TunnelName.GUE, tunnel_port=5555
     )
 
 
@@ -22,16 +38,55 @@ def test_one_request_per_address() -> None:
     assert first.ports == (PortMap(6, 80, 80), PortMap(17, 53, 53))
 
 
-def test_tunnel_is_meant_only_with_its_forwarding_method() -> None:
-    (request,) = asked("10.0.0.80", forwarding=Forwarding.TUNNEL).requests()
-    assert request.tunnel == Encapsulation(TunnelType.GUE, 5555)
+def test_what_is_left_out_is_dsr_by_the_loopback_device_and_a_tunnel_is_ipip() -> None:
+    (request,) = NOTHING.requests()
+    assert (request.method, request.tunnel) == (Method.LOOPBACK, None)
+    (request,) = replace(NOTHING, forwarding=Forwarding.TUNNEL).requests()
+    assert request.tunnel == IPIP
+    (request,) = through("10.0.0.80").requests()
+    assert request.tunnel == GUE
+
+
+@pytest.mark.parametrize("forwarding", [None, Forwarding.DSR])
+@pytest.mark.parametrize(
+    ("option", "typed"), [("--tunnel", {"tunnel": TunnelName.IPIP}), ("--tunnel-port", {"tunnel_port": 5555})]
+)
+def test_encapsulation_without_a_tunnel_is_refused(
+    forwarding: Forwarding | None, option: str, typed: dict[str, Any]
+) -> None:
+    with pytest.raises(typer.BadParameter, match="add --forwarding tunnel") as caught:
+        replace(NOTHING, forwarding=forwarding, **typed).requests()
+    assert caught.value.param_hint == option
+
+
+@pytest.mark.parametrize(
+    ("known", "typed", "changes"),
+    [
+        (prepared(VIP, Method.ARP, GUE, HTTP), {}, {}),
+        (prepared(VIP, Method.ARP, GUE, HTTP), {"forwarding": Forwarding.TUNNEL}, {}),
+        (prepared(interfaces=("eth0", "eth1")), {"interface": ["eth1", "eth0"]}, {}),
+        (prepared(VIP6), {"real": "fd00::11", "forwarding": Forwarding.DSR}, {}),
+        (prepared(VIP, Method.ARP, GUE), {"forwarding": Forwarding.DSR}, {"tunnel": None}),
+        (prepared(VIP, Method.ARP, GUE), {"forwarding": Forwarding.TUNNEL, "tunnel": TunnelName.GRE},
+         {"tunnel": GRE}),
+        (prepared(), {"forwarding": Forwarding.TUNNEL}, {"tunnel": IPIP}),
+        (prepared(), {"method": MethodName.REDIRECT, "mtu": 1400},
+         {"method": Method.REDIRECT, "mtu_bytes": 1400}),
+        (prepared(), {"interface": ["eth1"], "port": ["80"]}, {"interfaces": ("eth1",), "ports": (HTTP,)}),
+        (prepared(), {"real": "10.0.0.12"}, {"real": parse_address("10.0.0.12")}),
+    ],
+)  # fmt: skip
+def test_what_was_typed_goes_over_what_is_known(
+    known: Preparation, typed: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    assert replace(NOTHING, **typed).over(known) == replace(known, **changes)
 
 
 def test_real_address_is_for_its_own_family_but_a_tunnel_takes_it_for_all() -> None:
     both = asked("10.0.0.80", "fd00::80", real="10.0.0.11").requests()
     assert [request.real for request in both] == [parse_address("10.0.0.11"), None]
-    through = asked("10.0.0.80", "fd00::80", forwarding=Forwarding.TUNNEL, real="10.0.0.11").requests()
-    assert {request.real for request in through} == {parse_address("10.0.0.11")}
+    both = through("10.0.0.80", "fd00::80", real="10.0.0.11").requests()
+    assert {request.real for request in both} == {parse_address("10.0.0.11")}
 
 
 def test_no_address() -> None:

@@ -97,6 +97,30 @@ def test_what_others_prepared_is_described(desk: Desk) -> None:
     assert "10.0.0.80 was not prepared by kernelbal" in said.err
 
 
+@pytest.mark.parametrize("named", [("10.0.0.80",), ()])
+def test_options_that_say_what_was_prepared(desk: Desk, named: tuple[str, ...]) -> None:
+    desk.record(prepared(VIP, Method.ARP, IPIP, HTTP))
+    said = desk.say(*named, "--forwarding", "tunnel", "--tunnel", "ipip", "--method", "arp")
+    assert (said.code, desk.asked[0][0]) == (ExitCode.OK, (prepared(VIP, Method.ARP, IPIP, HTTP),))
+
+
+@pytest.mark.parametrize("named", [("10.0.0.80",), ()])
+def test_options_that_say_something_else_than_the_record(desk: Desk, named: tuple[str, ...]) -> None:
+    """As printed by the director, whose site file has a tunnel where the real server is prepared for dsr."""
+    desk.record(prepared(VIP, Method.LOOPBACK, None, HTTP))
+    said = desk.say(*named, "--forwarding", "tunnel", "--tunnel", "gre", "--method", "redirect")
+    assert (said.code, desk.asked) == (ExitCode.FAILED, [])
+    assert (
+        "10.0.0.80 was prepared otherwise than the options say: "
+        "forwarding dsr, not tunnel gre; method loopback, not redirect\n"
+    ) in said.err
+    assert (
+        "hint: leave them out to verify it as it is, or prepare it anew: kernelbal realserver apply "
+        "10.0.0.80 --forwarding tunnel --tunnel gre --method redirect --interface eth0 --real 10.0.0.11 "
+        "--port 80/tcp"
+    ) in said.err
+
+
 def test_nothing_to_verify_is_an_error(desk: Desk) -> None:
     said = desk.say()
     assert said.code == ExitCode.FAILED

@@ -63,3 +63,16 @@ def test_a_value_of_another_kind_is_damage(record: Record, data: st.DataObject) 
     document["preparations"][0][key] = data.draw(st.sampled_from([None, 7.5]))
     with pytest.raises(Malformed):
         decode_record(json.dumps(document))
+
+
+@given(RECORDS.filter(lambda record: bool(record.preparations)), st.sampled_from([-5, 70_000]))
+def test_a_port_out_of_range_is_damage(record: Record, port: int) -> None:
+    for place in ("tunnel", "ports", "listeners"):
+        document = json.loads(encode_record(record))
+        if place == "listeners":
+            document["listeners"] = [[port, 2]]
+        else:
+            damaged = {"tunnel": {"type": "gue", "port": port}, "ports": [[6, 80, port]]}[place]
+            document["preparations"][0][place] = damaged
+        with pytest.raises(Malformed, match=f"{port} is no port"):
+            decode_record(json.dumps(document))

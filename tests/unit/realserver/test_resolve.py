@@ -69,6 +69,28 @@ def test_a_tunnel_device_with_the_real_address_is_no_interface() -> None:
     assert interfaces_towards(asked(real=REAL), prepared_before) == ("eth0",)
 
 
+def test_a_tunnel_device_alone_does_not_make_a_real_address() -> None:
+    gone = host(held(place("tunl0", "10.0.0.99")))
+    for interfaces in ((), ("eth0",)):
+        said = refused(at=gone, real=parse_address("10.0.0.99"), interfaces=interfaces)
+        assert "10.0.0.99 is no address of this host" in said
+
+
+def without_ipv4() -> HostState:
+    whole = host()
+    return replace(whole, addresses=tuple(each for each in whole.addresses if len(each.key.address) == 16))
+
+
+def test_redirection_needs_an_address_of_the_virtual_ones_family() -> None:
+    """The director's packets come to another one, through the tunnel."""
+    assert refused(at=without_ipv4(), real=REAL6, tunnel=IPIP, method=Method.REDIRECT) == (
+        "`eth0` has no IPv4 address of its own, to which `redirect` could lead "
+        "(ip address add ADDRESS/PREFIX dev eth0, or use --method loopback)"
+    )
+    assert resolved(at=without_ipv4(), real=REAL6, tunnel=IPIP).own is None
+    assert resolved(real=REAL6, tunnel=IPIP, method=Method.REDIRECT).own == REAL
+
+
 def test_tunnel_of_the_other_family_keeps_an_own_address_of_the_virtual_one() -> None:
     found = resolved(VIP, real=REAL6, tunnel=IPIP)
     assert (found.real, found.own) == (REAL6, REAL)
@@ -96,11 +118,19 @@ def test_own_address_is_not_another_virtual_one() -> None:
         (parse_address("224.0.0.1"), {}, "no address of a virtual service"),
         (parse_address("127.0.0.2"), {}, "no address of a virtual service"),
         (parse_address("fe80::5"), {}, "no address of a virtual service"),
+        (VIP, {"real": parse_address("127.0.0.1"), "method": Method.REDIRECT}, "no address of a real server"),
+        (VIP, {"real": parse_address("127.0.0.1"), "method": Method.ARP}, "no address of a real server"),
+        (VIP, {"real": parse_address("224.0.0.1"), "method": Method.ARP}, "no address of a real server"),
+        (VIP, {"real": parse_address("0.0.0.0"), "method": Method.ARP}, "no address of a real server"),
+        (VIP6, {"real": parse_address("fe80::1")}, "fe80::1 is no address of a real server"),
+        (VIP, {"real": parse_address("::1"), "tunnel": IPIP}, "::1 is no address of a real server"),
         (VIP, {"real": VIP}, "cannot be the virtual and the real address at once"),
         (VIP, {"real": REAL6}, "dsr cannot bridge"),
         (VIP, {"real": OTHER}, "10.0.0.81 is no address of this host"),
         (VIP, {"tunnel": GUE._replace(port=0)}, "needs the UDP port"),
         (VIP, {"tunnel": GRE._replace(port=5)}, "other tunnels have none"),
+        (VIP, {"tunnel": GUE._replace(port=70_000)}, "70000 is no UDP port: ports are 1 to 65535"),
+        (VIP, {"tunnel": GUE._replace(port=-5)}, "-5 is no UDP port"),
         (VIP, {"ports": (PortMap(6, 80, 8080),)}, "only the method `redirect`"),
         (VIP, {"mtu_bytes": 100}, "is no MTU"),
         (VIP, {"interfaces": ("eth9",)}, "there is no interface `eth9` (this host has eth0, eth1, eth2)"),

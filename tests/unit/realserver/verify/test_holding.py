@@ -6,15 +6,17 @@ import pytest
 
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, ObservedAddress
-from kernelbal.realserver.preparation import Method, Preparation
+from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.setup import HostState
+from kernelbal.realserver.verify.row import Verdict
 from tests.unit.plan.samples import held, link, place
-from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, prepared
+from tests.unit.realserver.samples import GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import fails, good, judged, prepared_host
 
 DIRECT, DIRECT6 = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP6, Method.LOOPBACK, None, HTTP)
 TUNNELLED = prepared(VIP, Method.LOOPBACK, IPIP, HTTP)
 REDIRECTED = prepared(VIP, Method.REDIRECT, None, HTTP)
+REDIRECTED_TUNNEL = prepared(VIP, Method.REDIRECT, IPIP, HTTP)
 
 
 def with_addresses(one: Preparation, *addresses: ObservedAddress, without: bool = False) -> HostState:
@@ -80,10 +82,63 @@ def test_another_lease(one: Preparation) -> None:
     assert "kernelbal realserver apply " in finding.fix
 
 
+def without_own(one: Preparation) -> HostState:
+    """Its interface has another address now; what `redirect` put on a tunnel device is still there."""
+    made = prepared_host(one)
+    kept = [each for each in made.addresses if each.key != place("eth0", "10.0.0.11", 24)]
+    return replace(made, addresses=(*kept, held(place("eth0", "10.0.0.61", 24))))
+
+
+def test_another_lease_is_prepared_for_by_the_whole_command() -> None:
+    """With less than that a tunnel would become dsr, and ports would lead to themselves."""
+    one = replace(prepared(VIP, Method.REDIRECT, GUE, PortMap(6, 80, 8080)), mtu_bytes=1400, at_boot=False)
+    assert fails(one, good(one, host=without_own(one)))["real address"].fix == (
+        "give it back, or with the new one for NEW: kernelbal realserver apply 10.0.0.80 --forwarding tunnel "
+        "--tunnel gue --tunnel-port 5555 --method redirect --interface eth0 --real NEW --port 80:8080/tcp "
+        "--mtu 1400 --persist none; then mend the site file"
+    )
+
+
+def test_copy_on_the_tunnel_device_is_no_real_address() -> None:
+    finding = fails(REDIRECTED_TUNNEL, good(REDIRECTED_TUNNEL, host=without_own(REDIRECTED_TUNNEL)))
+    assert finding["real address"].current == (
+        "10.0.0.11 is no address of this host, and the director sends to it"
+    )
+
+
+@pytest.mark.parametrize("first", ["tunl0", "eth1"])
+def test_real_address_is_shown_on_its_interface(first: str) -> None:
+    made = prepared_host(REDIRECTED_TUNNEL)
+    host = replace(made, addresses=(held(place(first, "10.0.0.11")), *made.addresses))
+    (finding,) = judged(REDIRECTED_TUNNEL, good(REDIRECTED_TUNNEL, host=host))["real address"]
+    assert (finding.verdict, finding.current, finding.interface) == (Verdict.OK, "10.0.0.11", "eth0")
+
+
 def test_redirection_to_an_address_that_is_gone() -> None:
     one = replace(REDIRECTED, own=parse_address("10.0.0.99"))
     finding = fails(one, good(one))["real address"]
     assert finding.current == "10.0.0.99 is no address of this host, and `redirect` leads to it"
+    assert finding.fix == (
+        "give it back, or let another one be found: kernelbal realserver apply 10.0.0.80 --method redirect "
+        "--interface eth0 --real 10.0.0.11 --port 80/tcp"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "use"),
+    [
+        (DIRECT6, "the director sends to it"),
+        (prepared(VIP, Method.LOOPBACK, IPIP, HTTP, real=REAL6), "the director sends to it"),
+        (prepared(VIP6, Method.REDIRECT, IPIP, HTTP, real=REAL), "`redirect` leads to it"),
+    ],
+)
+def test_real_address_that_another_host_has(one: Preparation, use: str) -> None:
+    finding = fails(one, good(one, unusable={REAL6: "another host has it"}))["real address"]
+    assert finding.current == f"fd00::11 is not in use (another host has it), and {use}"
+    assert finding.fix == (
+        "once no other host has it: ip address del fd00::11/64 dev eth0; ip address add fd00::11/64 dev eth0"
+    )
+    assert finding.interface == "eth0"
 
 
 def test_addresses_that_went_with_their_device() -> None:
