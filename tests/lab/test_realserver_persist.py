@@ -3,6 +3,7 @@
 What comes up is compared with what `kernelbal realserver apply` would make, and serves real requests.
 """
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from kernelbal.config.load import load_site
 from kernelbal.lab.demo.servers import who_has
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
+from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import TunnelType
@@ -330,6 +332,29 @@ def test_a_script_brings_back_what_it_did(lab: LabFactory, tmp_path: Path) -> No
     after.serves(preparations)
     first.run("sh", str(program), "undo")
     assert files_below(first.folder / "etc") == etc
+
+
+def test_a_unit_that_goes_takes_no_address_along(made: Scene) -> None:
+    """It removes addresses that an ARP table keeps silent when it is stopped; now they are there to stay."""
+    machine = made.reboot(Setup(), Manager.NONE, *NETWORKD)
+    machine.boot()
+    machine.await_booted()
+    for persist in ("networkd", "none"):
+        kernelbal(machine, "apply", "10.0.0.80", "--method", "arp", "--persist", "networkd")
+        assert machine.run("systemctl", "is-active", UNIT).stdout == "active\n"
+        kernelbal(machine, "apply", "10.0.0.80", "--persist", persist)
+        assert machine.run("systemctl", "is-active", UNIT, check=False).stdout == "inactive\n"
+        assert "10.0.0.80" in made.host.run(["ip", "address", "show", "lo"]).stdout
+    kernelbal(machine, "undo")
+    assert "10.0.0.80" not in made.host.run(["ip", "address", "show", "lo"]).stdout
+
+
+def kernelbal(machine: BootingHost, command: str, *options: str, code: int = 0) -> Completed:
+    """Run `kernelbal realserver` beside systemd, and demand its exit code."""
+    argv = [sys.executable, "-m", "kernelbal", "realserver", command, *options]
+    done = machine.run(*argv, check=False)
+    assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}{machine.log}"
+    return done
 
 
 def files_below(folder: Path) -> dict[str, str]:

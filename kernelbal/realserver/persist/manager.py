@@ -11,6 +11,8 @@ SYSCTL_FILE: Final = "/etc/sysctl.d/99-zz-kernelbal-realserver.conf"
 MODULES_FILE: Final = "/etc/modules-load.d/kernelbal-realserver.conf"
 TABLES_FILE: Final = "/etc/kernelbal-realserver.nft"
 UNIT: Final = "kernelbal-realserver.service"
+UNIT_IF_LOADED: Final = f"{UNIT}*"
+"""A pattern: that no unit fits is no fault for `systemctl stop`, while a unit that is not loaded is."""
 UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
 WANTED_FILE: Final = "/etc/systemd/system/multi-user.target.d/kernelbal-realserver.conf"
 """Has the same effect as the link that `systemctl enable` makes, and is a file like all others."""
@@ -54,8 +56,8 @@ def settling_commands(paths: Collection[str], *, written: bool) -> tuple[tuple[s
     """Return what to run once files are written or taken away, so that who reads them knows.
 
     The unit is started, which changes nothing on a host that is prepared already: from then on it follows
-    when `nftables.service` loads its rules anew. It is stopped before systemd forgets it; addresses that it
-    would take away then are gone already. What fails here concerns the next boot alone.
+    when `nftables.service` loads its rules anew. systemd forgets what is in the unit before it stops it, so
+    that this takes no address away: it may be there to stay, by another method or manager.
 
     Args:
         paths: of the files.
@@ -64,8 +66,8 @@ def settling_commands(paths: Collection[str], *, written: bool) -> tuple[tuple[s
     commands: list[tuple[str, ...]] = []
     if UNIT_FILE in paths:
         reload = ("systemctl", "daemon-reload")
-        start, stop = ("systemctl", "start", UNIT), ("systemctl", "stop", UNIT)
-        commands += [reload, start] if written else [stop, reload]
+        settle = ("systemctl", "start", UNIT) if written else ("systemctl", "stop", UNIT_IF_LOADED)
+        commands += [reload, settle]
     if KEYFILE in paths and not written:
         commands.append(("nmcli", "connection", "reload"))
     return tuple(commands)

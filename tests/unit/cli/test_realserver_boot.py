@@ -11,7 +11,7 @@ from kernelbal.cli.realserver_options import PersistName
 from kernelbal.errors import PlanRefused
 from kernelbal.realserver.persist import facts
 from kernelbal.realserver.persist.detect import Facts
-from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE
+from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE, UNIT_IF_LOADED
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.wanted import setup_for
 from tests.unit.cli.realserver_desk import RealServerDesk
@@ -83,4 +83,7 @@ def test_another_manager_takes_over_with_all_files(realserver_desk: RealServerDe
     assert UNIT_FILE in realserver_desk.host.files
     assert realserver_desk.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
     realserver_desk.say("undo")
-    assert realserver_desk.host.told[2:] == [("systemctl", "stop", UNIT), ("systemctl", "daemon-reload")]
+    assert realserver_desk.host.told[2:] == [
+        ("systemctl", "daemon-reload"),
+        ("systemctl", "stop", UNIT_IF_LOADED),
+    ]
