@@ -23,8 +23,8 @@ from kernelbal.kernel.routes import observe_routes
 from kernelbal.kernel.sysctl import ROOT as SYSCTLS
 from kernelbal.kernel.sysctl import read_sysctls
 from kernelbal.plan.actions import ReplaceTable, Result, WriteSysctl
-from kernelbal.realserver.persist.facts import run
 from kernelbal.realserver.persist.manager import file_mode
+from kernelbal.realserver.persist.programs import fault
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile
 
@@ -90,10 +90,9 @@ class LinuxHost:
         """
         return {path: _text(Path(path)) for path in paths}
 
-    def tell(self, commands: Sequence[Sequence[str]]) -> None:
-        """Let those who read our files know of them; what fails here concerns the next boot alone."""
-        for command in commands:
-            run(command)
+    def tell(self, commands: Sequence[Sequence[str]]) -> str:
+        """Run programs up to the first that fails, and return why it did; empty when none does."""
+        return next(filter(None, map(fault, commands)), "")
 
     def check(self, steps: Sequence[Step]) -> None:
         """Find out before the first step whether a later one could not be done.

@@ -31,7 +31,7 @@ from kernelbal.realserver.persist.manager import (
     UNIT_FILE,
     WANTED_FILE,
     Manager,
-    settling_commands,
+    tellings,
 )
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.script import INTERFACE, script
@@ -227,8 +227,9 @@ def forget(machine: BootingHost, setup: Setup, file: str) -> None:
     for key in setup.addresses:
         machine.run("ip", "address", "delete", *str(key).split())
     machine.run("rm", file)
-    for command in settling_commands({file}, written=False):
-        machine.run(*command)
+    for told in tellings({file}, (), ()):
+        for command in told.commands:
+            machine.run(*command)
     time.sleep(3)
 
 
@@ -347,6 +348,21 @@ def test_a_unit_that_goes_takes_no_address_along(made: Scene) -> None:
         assert "10.0.0.80" in made.host.run(["ip", "address", "show", "lo"]).stdout
     kernelbal(machine, "undo")
     assert "10.0.0.80" not in made.host.run(["ip", "address", "show", "lo"]).stdout
+
+
+def test_a_unit_that_fails_is_told_at_once_and_not_by_the_next_boot(made: Scene) -> None:
+    machine = made.reboot(Setup(), Manager.NONE)
+    machine.drop_in(UNIT, "[Service]\nExecStartPre=false\n")
+    machine.boot()
+    machine.await_booted()
+    for _ in range(2):
+        said = kernelbal(machine, "apply", "10.0.0.80", "--method", "arp", code=1).stderr
+        assert f"warning: `systemctl start {UNIT}` failed: Job for {UNIT} failed" in said
+        assert said.endswith("this host is prepared only until its next boot\n")
+    machine.drop_in(UNIT, "")
+    machine.run("systemctl", "daemon-reload")
+    kernelbal(machine, "apply", "10.0.0.80", "--method", "arp")
+    assert machine.run("systemctl", "is-active", UNIT).stdout == "active\n"
 
 
 def kernelbal(machine: BootingHost, command: str, *options: str, code: int = 0) -> Completed:

@@ -37,10 +37,13 @@ def test_keyfiles_of_networkmanager_are_for_root_alone(
     assert modes == [0o600, 0o644]
 
 
-def test_those_who_read_the_files_are_told(tmp_path: Path) -> None:
+def test_programs_are_run_up_to_the_first_that_fails(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
     with LinuxHost() as at:
-        at.tell([("false",), ("no-such-program",), ("touch", str(tmp_path / "told"))])
-    assert (tmp_path / "told").exists()
+        assert at.tell([("touch", str(one))]) == ""
+        assert at.tell([("false",), ("touch", str(two))]) == "`false` failed: exit code 1"
+    assert one.exists()
+    assert not two.exists()
 
 
 def test_file_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
