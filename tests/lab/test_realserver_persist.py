@@ -333,11 +333,13 @@ def test_a_script_brings_back_what_it_did(lab: LabFactory, tmp_path: Path) -> No
     after.serves(preparations)
     first.run("sh", str(program), "undo")
     assert files_below(first.folder / "etc") == etc
+    assert first.run("ls", "/etc/systemd/system").stdout == ""
 
 
 def test_a_unit_that_goes_takes_no_address_along(made: Scene) -> None:
     """It removes addresses that an ARP table keeps silent when it is stopped; now they are there to stay."""
     machine = made.reboot(Setup(), Manager.NONE, *NETWORKD)
+    machine.write({"/etc/systemd/network/05-all.network": "[Match]\nName=lo tunl*\n"})
     machine.boot()
     machine.await_booted()
     for persist in ("networkd", "none"):
@@ -346,7 +348,13 @@ def test_a_unit_that_goes_takes_no_address_along(made: Scene) -> None:
         kernelbal(machine, "apply", "10.0.0.80", "--persist", persist)
         assert machine.run("systemctl", "is-active", UNIT, check=False).stdout == "inactive\n"
         assert "10.0.0.80" in made.host.run(["ip", "address", "show", "lo"]).stdout
+    assert machine.run("ls", "/etc/systemd/network").stdout == "05-all.network\n"
+    kernelbal(machine, "apply", "10.0.0.80", "--persist", "networkd")
+    assert machine.run("ls", "/etc/systemd/network").stdout == "05-all.network\n05-all.network.d\n"
     kernelbal(machine, "undo")
+    assert machine.run("ls", "/etc/systemd/network", "/etc/systemd/system").stdout == (
+        "/etc/systemd/network:\n05-all.network\n\n/etc/systemd/system:\n"
+    )
     assert "10.0.0.80" not in made.host.run(["ip", "address", "show", "lo"]).stdout
 
 

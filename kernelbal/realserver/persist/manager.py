@@ -13,8 +13,9 @@ TABLES_FILE: Final = "/etc/kernelbal-realserver.nft"
 UNIT: Final = "kernelbal-realserver.service"
 UNIT_IF_LOADED: Final = f"{UNIT}*"
 """A pattern: that no unit fits is no fault for `systemctl stop`, while a unit that is not loaded is."""
-UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
-WANTED_FILE: Final = "/etc/systemd/system/multi-user.target.d/kernelbal-realserver.conf"
+UNITS_DIRECTORY: Final = "/etc/systemd/system"
+UNIT_FILE: Final = f"{UNITS_DIRECTORY}/{UNIT}"
+WANTED_FILE: Final = f"{UNITS_DIRECTORY}/multi-user.target.d/kernelbal-realserver.conf"
 """Has the same effect as the link that `systemctl enable` makes, and is a file like all others."""
 NETWORKD_DIRECTORY: Final = "/etc/systemd/network"
 NETWORKD_FILE: Final = f"{NETWORKD_DIRECTORY}/10-kernelbal-realserver.network"
@@ -50,6 +51,12 @@ class Render(Protocol):
 def file_mode(path: str) -> int:
     """Return the permissions of a file: NetworkManager ignores a keyfile that others may read."""
     return PRIVATE_MODE if path.startswith(f"{KEYFILE_DIRECTORY}/") else PLAIN_MODE
+
+
+def drop_in_directory(path: str) -> str:
+    """Return the directory of a drop-in, which is of no use when it is empty; empty for other files."""
+    directory = path.rpartition("/")[0]
+    return directory if directory.rpartition("/")[0] in (UNITS_DIRECTORY, NETWORKD_DIRECTORY) else ""
 
 
 class Telling(NamedTuple):

@@ -9,6 +9,7 @@ from kernelbal.errors import KernelError, NotPermitted, StateError
 from kernelbal.plan.actions import WriteSysctl
 from kernelbal.realserver import host
 from kernelbal.realserver.host import LinuxHost
+from kernelbal.realserver.persist import manager
 from kernelbal.realserver.steps import RemoveFile, WriteFile
 
 SILENT = WriteSysctl("net/ipv4/conf/all/arp_ignore", "0", "1", "why")
@@ -25,6 +26,19 @@ def test_files_are_written_and_put_back(tmp_path: Path) -> None:
         at.perform([RemoveFile(str(one), None), RemoveFile(str(two), "before\n")])
     assert not one.exists()
     assert two.read_text() == "before\n"
+
+
+def test_a_drop_in_leaves_no_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager, "UNITS_DIRECTORY", str(tmp_path))
+    ours, shared = tmp_path / "a.target.d/ours", tmp_path / "b.target.d/ours"
+    theirs = shared.with_name("theirs")
+    with LinuxHost() as at:
+        at.perform([WriteFile(str(path), None, "1\n") for path in (ours, shared, theirs)])
+        removed = at.perform([RemoveFile(str(path), None) for path in (ours, shared, ours)])
+    assert all(outcome.ok for outcome in removed)
+    assert not ours.parent.exists()
+    assert list(shared.parent.iterdir()) == [theirs]
+    assert tmp_path.exists()
 
 
 def test_keyfiles_of_networkmanager_are_for_root_alone(

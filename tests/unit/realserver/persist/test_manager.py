@@ -1,13 +1,19 @@
 """Permissions of files, and what a manager is told."""
 
 from kernelbal.realserver.persist.manager import (
+    INTERFACES_FILE,
     KEYFILE,
+    MODULES_FILE,
+    NETWORKD_DIRECTORY,
     NETWORKD_FILE,
     SYSCTL_FILE,
+    TABLES_FILE,
     UNIT,
     UNIT_FILE,
     UNIT_IF_LOADED,
+    WANTED_FILE,
     Telling,
+    drop_in_directory,
     file_mode,
     tellings,
 )
@@ -16,6 +22,14 @@ from kernelbal.realserver.persist.manager import (
 def test_only_root_may_read_a_keyfile() -> None:
     assert file_mode(KEYFILE) == 0o600
     assert file_mode(UNIT_FILE) == file_mode(NETWORKD_FILE) == 0o644
+
+
+def test_only_drop_ins_have_a_directory_for_themselves() -> None:
+    network = f"{NETWORKD_DIRECTORY}/05-all.network.d"
+    assert drop_in_directory(f"{network}/kernelbal-realserver.conf") == network
+    assert drop_in_directory(WANTED_FILE) == "/etc/systemd/system/multi-user.target.d"
+    shared = (SYSCTL_FILE, MODULES_FILE, TABLES_FILE, UNIT_FILE, NETWORKD_FILE, KEYFILE, INTERFACES_FILE)
+    assert {drop_in_directory(path) for path in shared} == {""}
 
 
 RELOAD, START = ("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)
