@@ -12,7 +12,7 @@ import typer
 from kernelbal.cli import realserver_script, realserver_verify
 from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.cli.realserver_boot import choose_manager, files_at_boot
+from kernelbal.cli.realserver_boot import check_boot, choose_manager, files_at_boot
 from kernelbal.cli.realserver_options import (
     FORWARDING_OPTION,
     INTERFACE_OPTION,
@@ -142,6 +142,7 @@ def apply(
 
     ARP falls silent before an address appears. Addresses that were prepared before stay; one that is named
     again is prepared anew. When a step fails, those before it are taken back. A second run does nothing.
+    Exit code 1 also when the next boot would not bring all of it back.
     """
     from kernelbal.cli.realserver_view import print_plan
 
@@ -196,7 +197,10 @@ def _prepare(server: RealServer, asked: Asked, persist: PersistName) -> Prepared
     host = server.host.observe()
     requests = asked.requests(at_boot=persist is not PersistName.NONE)
     preparations = resolve(requests, record.preparations, host, record.addresses)
-    return server.prepare(preparations, choose_manager(persist, preparations, record), host, record)
+    prepared = server.prepare(preparations, choose_manager(persist, preparations, record), host, record)
+    if persist is not PersistName.NONE:
+        check_boot(prepared.files)
+    return prepared
 
 
 def _named(virtual: list[str], record: Record) -> frozenset[Address]:
@@ -228,4 +232,4 @@ def _perform(server: RealServer, prepared: Prepared, command: str, *, as_json: b
         put_outcomes(report, prepared)
     else:
         print_conclusion(report, prepared, command)
-    return ExitCode.OK if report.done else ExitCode.FAILED
+    return ExitCode.OK if report.done and report.comes_back else ExitCode.FAILED

@@ -40,6 +40,19 @@ def choose_manager(persist: PersistName, preparations: tuple[Preparation, ...], 
     return found.manager.value
 
 
+def check_boot(files: Mapping[str, str]) -> None:
+    """Find out whether files by path would do their work at boot.
+
+    Raises:
+        PlanRefused: a program that they call is missing.
+    """
+    from kernelbal.realserver.persist.detect import check_programs
+    from kernelbal.realserver.persist.facts import read_facts
+
+    if files:
+        check_programs(read_facts(), files)
+
+
 def files_at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None]) -> Mapping[str, str]:
     """Return the text by path of the files that bring a setup back at boot.
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kernelbal.cli.output import coloured, counted, put, put_json, say
+from kernelbal.cli.output import coloured, counted, put, put_json, say, warn
 from kernelbal.plan.actions import ReplaceTable
 from kernelbal.realserver.steps import Step, WriteFile, describe_step
 
@@ -98,6 +98,10 @@ def put_outcomes(report: Report, prepared: Prepared) -> None:
                 }
                 for outcome in report.outcomes
             ],
+            "warnings": [
+                {"message": each.why, "hint": each.telling.hint, "at_boot": each.telling.at_boot}
+                for each in report.untold
+            ],
         }
     )
 
@@ -107,13 +111,15 @@ def print_conclusion(report: Report, prepared: Prepared, command: str) -> None:
     if not report.done:
         _print_failure(report)
         return
-    if not report.outcomes:
-        return
-    if command == "undo" and not prepared.preparations:
+    if report.outcomes and not prepared.preparations:
         put("undone: this host is as it was before")
-        return
-    put(f"applied {counted(len(report.outcomes), 'change')}; this host is prepared")
-    if command == "apply":
+    elif report.outcomes:
+        put(f"applied {counted(len(report.outcomes), 'change')}; this host is prepared")
+    for each in report.untold:
+        warn(each.why, each.telling.hint)
+    if not report.comes_back:
+        say("this host is prepared only until its next boot")
+    elif report.outcomes and command == "apply":
         say("  next: kernelbal realserver verify")
 
 

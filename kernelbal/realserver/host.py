@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -23,8 +23,8 @@ from kernelbal.kernel.routes import observe_routes
 from kernelbal.kernel.sysctl import ROOT as SYSCTLS
 from kernelbal.kernel.sysctl import read_sysctls
 from kernelbal.plan.actions import ReplaceTable, Result, WriteSysctl
-from kernelbal.realserver.persist.facts import run
-from kernelbal.realserver.persist.manager import file_mode
+from kernelbal.realserver.persist.manager import drop_in_directory, file_mode
+from kernelbal.realserver.persist.programs import fault
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile
 
@@ -90,10 +90,9 @@ class LinuxHost:
         """
         return {path: _text(Path(path)) for path in paths}
 
-    def tell(self, commands: Sequence[Sequence[str]]) -> None:
-        """Let those who read our files know of them; what fails here concerns the next boot alone."""
-        for command in commands:
-            run(command)
+    def tell(self, commands: Sequence[Sequence[str]]) -> str:
+        """Run programs up to the first that fails, and return why it did; empty when none does."""
+        return next(filter(None, map(fault, commands)), "")
 
     def check(self, steps: Sequence[Step]) -> None:
         """Find out before the first step whether a later one could not be done.
@@ -147,6 +146,7 @@ def _change_file(step: Step) -> StepOutcome:
                 place(PlacedFile(Path(path), text, mode=file_mode(path)))
             case RemoveFile(path, None):
                 Path(path).unlink(missing_ok=True)
+                _remove_if_empty(drop_in_directory(path))
             case RemoveFile(path, str(before)):
                 place(PlacedFile(Path(path), before, mode=file_mode(path)))
             case _:
@@ -156,6 +156,12 @@ def _change_file(step: Step) -> StepOutcome:
     except OSError as error:
         return StepOutcome(step, False, f"cannot remove {error.filename}: {error.strerror}", AS_ROOT)
     return StepOutcome(step, True)
+
+
+def _remove_if_empty(directory: str) -> None:
+    if directory:
+        with suppress(OSError):  # somebody else's drop-ins are in it, or it is gone
+            Path(directory).rmdir()
 
 
 def _text(path: Path) -> str | None:

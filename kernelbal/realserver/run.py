@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kernelbal.errors import KernelError, NotConverged, StateError
 from kernelbal.realserver.host import StepOutcome
-from kernelbal.realserver.persist.manager import settling_commands
+from kernelbal.realserver.persist.manager import Telling, tellings
 from kernelbal.realserver.plan import claim, make_plan, settle
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import HostState, Record, Setup
@@ -43,7 +43,7 @@ class Host(Protocol):
         """Read files; see `LinuxHost.read_files`."""
         ...
 
-    def tell(self, commands: Sequence[Sequence[str]]) -> None:
+    def tell(self, commands: Sequence[Sequence[str]]) -> str:
         """Run programs that read our files; see `LinuxHost.tell`."""
         ...
 
@@ -74,6 +74,13 @@ class Prepared:
     steps: tuple[Step, ...]
 
 
+class Untold(NamedTuple):
+    """Somebody who could not be told of our files, and why."""
+
+    telling: Telling
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a run ended.
@@ -81,15 +88,22 @@ class Report:
     Attributes:
         outcomes: one per step; where a step failed, it is the last one.
         taken_back: False when a step failed and what was done before it could not all be taken back.
+        untold: those who could not be told of files that were written or taken away.
     """
 
     outcomes: tuple[StepOutcome, ...]
     taken_back: bool = True
+    untold: tuple[Untold, ...] = ()
 
     @property
     def done(self) -> bool:
         """Whether every step was done."""
         return all(outcome.ok for outcome in self.outcomes)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the next boot brings back what it should, as far as is known."""
+        return not any(each.telling.at_boot for each in self.untold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +154,17 @@ class RealServer:
         if not report.done:
             return replace(report, taken_back=self._go_back(prepared.record, claimed))
         self.store.save_record(_without_traces(settle(claimed, prepared.setup, prepared.files)))
-        removed = [step.path for step in prepared.steps if isinstance(step, RemoveFile)]
-        written = [step.path for step in prepared.steps if isinstance(step, WriteFile)]
-        self.host.tell(settling_commands(removed, written=False))
-        self.host.tell(settling_commands(written, written=True))
+        report = replace(report, untold=self._tell(prepared))
         self._prove(prepared)
         return report
+
+    def _tell(self, prepared: Prepared) -> tuple[Untold, ...]:
+        removed = [step.path for step in prepared.steps if isinstance(step, RemoveFile)]
+        written = [step.path for step in prepared.steps if isinstance(step, WriteFile)]
+        told = [
+            Untold(each, self.host.tell(each.commands)) for each in tellings(removed, written, prepared.files)
+        ]
+        return tuple(each for each in told if each.why)
 
     def _go_back(self, before: Record, claimed: Record) -> bool:
         """Undo what a failed run has done; what cannot be undone stays in the record for the next one."""

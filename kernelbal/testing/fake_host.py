@@ -20,6 +20,10 @@ def _nothing(_: Step) -> int:
     return 0
 
 
+def _works(_: Sequence[str]) -> str:
+    return ""
+
+
 @dataclass(slots=True)
 class FakeHost:
     """A host that does what it is told.
@@ -30,6 +34,7 @@ class FakeHost:
         forbid: the same, for what `check` shall find.
         performed: every step that was tried.
         told: programs that were to be run.
+        fault: returns what programs that shall fail say, else nothing.
     """
 
     kernel: FakeKernel
@@ -40,6 +45,7 @@ class FakeHost:
     forbid: Callable[[Step], int] = _nothing
     performed: list[Step] = field(default_factory=list)
     told: list[tuple[str, ...]] = field(default_factory=list)
+    fault: Callable[[Sequence[str]], str] = _works
 
     def observe(self) -> HostState:
         """Return devices, addresses, routes and listeners."""
@@ -63,9 +69,13 @@ class FakeHost:
         """Return the text by path."""
         return {path: self.files.get(path) for path in paths}
 
-    def tell(self, commands: Sequence[Sequence[str]]) -> None:
-        """Remember what was to be run."""
-        self.told.extend(tuple(command) for command in commands)
+    def tell(self, commands: Sequence[Sequence[str]]) -> str:
+        """Remember what was to be run, up to the first that `fault` lets fail."""
+        for command in commands:
+            self.told.append(tuple(command))
+            if said := self.fault(command):
+                return said
+        return ""
 
     def check(self, steps: Sequence[Step]) -> None:
         """Refuse what `forbid` forbids."""

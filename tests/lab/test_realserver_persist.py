@@ -3,6 +3,7 @@
 What comes up is compared with what `kernelbal realserver apply` would make, and serves real requests.
 """
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from kernelbal.config.load import load_site
 from kernelbal.lab.demo.servers import who_has
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
+from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import TunnelType
@@ -29,7 +31,7 @@ from kernelbal.realserver.persist.manager import (
     UNIT_FILE,
     WANTED_FILE,
     Manager,
-    settling_commands,
+    tellings,
 )
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.script import INTERFACE, script
@@ -225,8 +227,9 @@ def forget(machine: BootingHost, setup: Setup, file: str) -> None:
     for key in setup.addresses:
         machine.run("ip", "address", "delete", *str(key).split())
     machine.run("rm", file)
-    for command in settling_commands({file}, written=False):
-        machine.run(*command)
+    for told in tellings({file}, (), ()):
+        for command in told.commands:
+            machine.run(*command)
     time.sleep(3)
 
 
@@ -330,6 +333,52 @@ def test_a_script_brings_back_what_it_did(lab: LabFactory, tmp_path: Path) -> No
     after.serves(preparations)
     first.run("sh", str(program), "undo")
     assert files_below(first.folder / "etc") == etc
+    assert first.run("ls", "/etc/systemd/system").stdout == ""
+
+
+def test_a_unit_that_goes_takes_no_address_along(made: Scene) -> None:
+    """It removes addresses that an ARP table keeps silent when it is stopped; now they are there to stay."""
+    machine = made.reboot(Setup(), Manager.NONE, *NETWORKD)
+    machine.write({"/etc/systemd/network/05-all.network": "[Match]\nName=lo tunl*\n"})
+    machine.boot()
+    machine.await_booted()
+    for persist in ("networkd", "none"):
+        kernelbal(machine, "apply", "10.0.0.80", "--method", "arp", "--persist", "networkd")
+        assert machine.run("systemctl", "is-active", UNIT).stdout == "active\n"
+        kernelbal(machine, "apply", "10.0.0.80", "--persist", persist)
+        assert machine.run("systemctl", "is-active", UNIT, check=False).stdout == "inactive\n"
+        assert "10.0.0.80" in made.host.run(["ip", "address", "show", "lo"]).stdout
+    assert machine.run("ls", "/etc/systemd/network").stdout == "05-all.network\n"
+    kernelbal(machine, "apply", "10.0.0.80", "--persist", "networkd")
+    assert machine.run("ls", "/etc/systemd/network").stdout == "05-all.network\n05-all.network.d\n"
+    kernelbal(machine, "undo")
+    assert machine.run("ls", "/etc/systemd/network", "/etc/systemd/system").stdout == (
+        "/etc/systemd/network:\n05-all.network\n\n/etc/systemd/system:\n"
+    )
+    assert "10.0.0.80" not in made.host.run(["ip", "address", "show", "lo"]).stdout
+
+
+def test_a_unit_that_fails_is_told_at_once_and_not_by_the_next_boot(made: Scene) -> None:
+    machine = made.reboot(Setup(), Manager.NONE)
+    machine.drop_in(UNIT, "[Service]\nExecStartPre=false\n")
+    machine.boot()
+    machine.await_booted()
+    for _ in range(2):
+        said = kernelbal(machine, "apply", "10.0.0.80", "--method", "arp", code=1).stderr
+        assert f"warning: `systemctl start {UNIT}` failed: Job for {UNIT} failed" in said
+        assert said.endswith("this host is prepared only until its next boot\n")
+    machine.drop_in(UNIT, "")
+    machine.run("systemctl", "daemon-reload")
+    kernelbal(machine, "apply", "10.0.0.80", "--method", "arp")
+    assert machine.run("systemctl", "is-active", UNIT).stdout == "active\n"
+
+
+def kernelbal(machine: BootingHost, command: str, *options: str, code: int = 0) -> Completed:
+    """Run `kernelbal realserver` beside systemd, and demand its exit code."""
+    argv = [sys.executable, "-m", "kernelbal", "realserver", command, *options]
+    done = machine.run(*argv, check=False)
+    assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}{machine.log}"
+    return done
 
 
 def files_below(folder: Path) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from kernelbal.errors import PlanRefused
-from kernelbal.realserver.persist.manager import PROFILE, Manager
+from kernelbal.realserver.persist.manager import PROFILE, UNIT, UNIT_FILE, Manager
 from kernelbal.realserver.setup import LOOPBACK
 
 Version = tuple[int, int]
@@ -15,6 +16,9 @@ LOOPBACK_PROFILES_SINCE: Final[Version] = (1, 42)
 """NetworkManager that configures `lo` (its NEWS, 1.42)."""
 EXTERNAL: Final = "connected (externally)"
 UNMANAGED: Final = "unmanaged"
+PACKAGES: Final = {"ip": "iproute2", "nft": "nftables"}
+"""Programs that our unit calls, and the packages that have them."""
+_CALLED: Final = re.compile(r"^Exec\w+=-?(\S+)", re.MULTILINE)
 WAY_OUT: Final = "--persist none changes only the running kernel; --print shows what a boot has to do"
 
 
@@ -43,6 +47,7 @@ class Facts:
         ifup: whether `ifup` is installed.
         stanzas: devices that `/etc/network/interfaces` and what it sources configure.
         sources_ours: whether our file of ifupdown would be read.
+        programs: which of `PACKAGES` systemd finds.
     """
 
     systemd: bool = False
@@ -53,6 +58,7 @@ class Facts:
     ifup: bool = False
     stanzas: frozenset[str] = frozenset()
     sources_ours: bool = False
+    programs: frozenset[str] = frozenset()
 
     @property
     def lo_network(self) -> str:
@@ -108,6 +114,25 @@ def check(facts: Facts, manager: Manager) -> None:
     if fault:
         raise PlanRefused(
             f"--persist {manager.value} does nothing here: {fault}", f"leave --persist out; {WAY_OUT}"
+        )
+
+
+def check_programs(facts: Facts, files: Mapping[str, str]) -> None:
+    """Refuse a unit that calls what is not there: after a boot it would fail before it adds an address.
+
+    Args:
+        facts: of the host.
+        files: text by path of what brings a preparation back.
+
+    Raises:
+        PlanRefused: a program is missing; the hint names its package.
+    """
+    called = set(_CALLED.findall(files.get(UNIT_FILE, "")))
+    missing = [name for name in PACKAGES if name in called - facts.programs]
+    if missing:
+        raise PlanRefused(
+            f"not installed: `{'` and `'.join(missing)}`, which {UNIT} calls at boot",
+            f"apt install {' '.join(PACKAGES[name] for name in missing)}; {WAY_OUT}",
         )
 
 

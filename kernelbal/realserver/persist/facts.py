@@ -5,44 +5,29 @@ from __future__ import annotations
 import fnmatch
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from kernelbal.realserver.persist.detect import Facts, Profile, Version
+from kernelbal.realserver.persist.detect import PACKAGES, Facts, Profile, Version
 from kernelbal.realserver.persist.manager import INTERFACES_FILE
+from kernelbal.realserver.persist.programs import answer
 
 Ask = Callable[[Sequence[str]], str]
 """Runs a program and returns what it prints; empty when it fails or is not there."""
 
-_TIMEOUT_S: Final = 10
 _VERSION: Final = re.compile(r"\b(\d+)\.(\d+)")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LINKS: Final = "run/systemd/netif/links"
 _IFUP_PLACES: Final = ("sbin/ifup", "usr/sbin/ifup")
+_PROGRAM_PLACES: Final = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
+"""Where systemd looks for programs (`systemd-path search-binaries-default`)."""
 _PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
 """Names that `source-directory` reads (`interfaces(5)`)."""
 _NESTING_LIMIT: Final = 8
 
 
-def run(command: Sequence[str]) -> str:
-    """Run a program and return what it prints; empty when it fails, hangs or is not there."""
-    try:
-        done = subprocess.run(  # noqa: S603 - no shell, and the words are our own
-            command,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
-
-
-def read_facts(root: Path = Path("/"), ask: Ask = run) -> Facts:
+def read_facts(root: Path = Path("/"), ask: Ask = answer) -> Facts:
     """Return what configures this host's network; what cannot be read counts as not there.
 
     Args:
@@ -61,6 +46,9 @@ def read_facts(root: Path = Path("/"), ask: Ask = run) -> Facts:
         ifup=any((root / place).exists() for place in _IFUP_PLACES),
         stanzas=frozenset(words[1].partition(":")[0] for words in lines if words[0] == "iface" and words[1:]),
         sources_ours=any(_reads_ours(words) for words in lines),
+        programs=frozenset(
+            name for name in PACKAGES if any((root / place / name).exists() for place in _PROGRAM_PLACES)
+        ),
     )
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 SYSCTL_FILE: Final = "/etc/sysctl.d/99-zz-kernelbal-realserver.conf"
 """Read last, also after `/etc/sysctl.conf` (`99-sysctl.conf`): an old line there would let ARP answer."""
 MODULES_FILE: Final = "/etc/modules-load.d/kernelbal-realserver.conf"
 TABLES_FILE: Final = "/etc/kernelbal-realserver.nft"
 UNIT: Final = "kernelbal-realserver.service"
-UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
-WANTED_FILE: Final = "/etc/systemd/system/multi-user.target.d/kernelbal-realserver.conf"
+UNIT_IF_LOADED: Final = f"{UNIT}*"
+"""A pattern: that no unit fits is no fault for `systemctl stop`, while a unit that is not loaded is."""
+UNITS_DIRECTORY: Final = "/etc/systemd/system"
+UNIT_FILE: Final = f"{UNITS_DIRECTORY}/{UNIT}"
+WANTED_FILE: Final = f"{UNITS_DIRECTORY}/multi-user.target.d/kernelbal-realserver.conf"
 """Has the same effect as the link that `systemctl enable` makes, and is a file like all others."""
 NETWORKD_DIRECTORY: Final = "/etc/systemd/network"
 NETWORKD_FILE: Final = f"{NETWORKD_DIRECTORY}/10-kernelbal-realserver.network"
@@ -50,22 +53,56 @@ def file_mode(path: str) -> int:
     return PRIVATE_MODE if path.startswith(f"{KEYFILE_DIRECTORY}/") else PLAIN_MODE
 
 
-def settling_commands(paths: Collection[str], *, written: bool) -> tuple[tuple[str, ...], ...]:
-    """Return what to run once files are written or taken away, so that who reads them knows.
+def drop_in_directory(path: str) -> str:
+    """Return the directory of a drop-in, which is of no use when it is empty; empty for other files."""
+    directory = path.rpartition("/")[0]
+    return directory if directory.rpartition("/")[0] in (UNITS_DIRECTORY, NETWORKD_DIRECTORY) else ""
 
-    The unit is started, which changes nothing on a host that is prepared already: from then on it follows
-    when `nftables.service` loads its rules anew. It is stopped before systemd forgets it; addresses that it
-    would take away then are gone already. What fails here concerns the next boot alone.
+
+class Telling(NamedTuple):
+    """What those who read files are told of a change.
+
+    Attributes:
+        commands: in their order, up to the first that fails.
+        hint: the remedy when one does.
+        at_boot: whether the next boot does not bring everything back then.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    hint: str
+    at_boot: bool = False
+
+
+_RELOAD: Final = ("systemctl", "daemon-reload")
+_START: Final = ("systemctl", "start", UNIT)
+_UNIT_FAILS: Final = f"`systemctl status {UNIT}` says why; when that is mended, apply again"
+
+FORGET_UNIT: Final = Telling(
+    (_RELOAD, ("systemctl", "stop", UNIT_IF_LOADED)), f"systemctl daemon-reload && systemctl stop {UNIT}"
+)
+"""In this order: systemd knows no more what the unit does on a stop, which would take away addresses that may
+be there to stay, by another method or manager."""
+FORGET_PROFILE: Final = Telling((("nmcli", "connection", "reload"),), "nmcli connection reload")
+READ_UNIT: Final = Telling((_RELOAD, _START), _UNIT_FAILS, at_boot=True)
+START_UNIT: Final = Telling((_START,), _UNIT_FAILS, at_boot=True)
+"""Changes nothing on a host that is prepared already: from then on the unit follows when `nftables.service`
+loads its rules anew."""
+
+
+def tellings(
+    removed: Collection[str], written: Collection[str], there: Collection[str]
+) -> tuple[Telling, ...]:
+    """Return what those who read our files are to be told after a run.
 
     Args:
-        paths: of the files.
-        written: whether they are there now.
+        removed: paths of files that it took away.
+        written: paths of files that it wrote.
+        there: paths of all files that bring back what there is now.
     """
-    commands: list[tuple[str, ...]] = []
-    if UNIT_FILE in paths:
-        reload = ("systemctl", "daemon-reload")
-        start, stop = ("systemctl", "start", UNIT), ("systemctl", "stop", UNIT)
-        commands += [reload, start] if written else [stop, reload]
-    if KEYFILE in paths and not written:
-        commands.append(("nmcli", "connection", "reload"))
-    return tuple(commands)
+    due = {
+        FORGET_UNIT: UNIT_FILE in removed,
+        FORGET_PROFILE: KEYFILE in removed,
+        READ_UNIT: UNIT_FILE in written,
+        START_UNIT: UNIT_FILE in there and UNIT_FILE not in written,
+    }
+    return tuple(each for each, now in due.items() if now)

@@ -11,13 +11,18 @@ from kernelbal.cli.realserver_options import PersistName
 from kernelbal.errors import PlanRefused
 from kernelbal.realserver.persist import facts
 from kernelbal.realserver.persist.detect import Facts
-from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE
+from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE, UNIT_IF_LOADED
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.wanted import setup_for
 from tests.unit.cli.realserver_desk import RealServerDesk
 from tests.unit.realserver.samples import host, prepared
 
-NETWORKD = Facts(systemd=True, networkd=True, networkd_devices={"eth0": "/etc/systemd/network/a.network"})
+NETWORKD = Facts(
+    systemd=True,
+    networkd=True,
+    networkd_devices={"eth0": "/etc/systemd/network/a.network"},
+    programs=frozenset({"ip", "nft"}),
+)
 ONE, ONCE = prepared(), replace(prepared(), at_boot=False)
 
 
@@ -83,4 +88,51 @@ def test_another_manager_takes_over_with_all_files(realserver_desk: RealServerDe
     assert UNIT_FILE in realserver_desk.host.files
     assert realserver_desk.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
     realserver_desk.say("undo")
-    assert realserver_desk.host.told[2:] == [("systemctl", "stop", UNIT), ("systemctl", "daemon-reload")]
+    assert realserver_desk.host.told[2:] == [
+        ("systemctl", "daemon-reload"),
+        ("systemctl", "stop", UNIT_IF_LOADED),
+    ]
+
+
+ARP = ("10.0.0.80", "--method", "arp")
+
+
+def test_without_nft_nothing_is_changed_that_would_not_come_back(
+    realserver_desk: RealServerDesk,
+    found: Any,  # noqa: ANN401 (as the fixture)
+) -> None:
+    found(replace(NETWORKD, programs=frozenset({"ip"})))
+    for command in ("plan", "apply"):
+        said = realserver_desk.say(command, *ARP)
+        assert said.code == ExitCode.FAILED
+        assert f"error: not installed: `nft`, which {UNIT} calls at boot" in said.err
+        assert "apt install nftables; --persist none" in said.err
+    assert realserver_desk.host.performed == []
+    assert realserver_desk.say("apply", "10.0.0.81").code == ExitCode.OK, "has no table"
+    assert realserver_desk.say("apply", *ARP, "--persist", "none").code == ExitCode.OK
+    assert realserver_desk.say("undo").code == ExitCode.OK
+
+
+@pytest.mark.usefixtures("found")
+def test_a_unit_that_does_not_start_is_told_by_every_run_until_it_does(
+    realserver_desk: RealServerDesk,
+) -> None:
+    realserver_desk.host.fault = lambda command: "Job failed." if "start" in command else ""
+    for _ in range(2):
+        said = realserver_desk.say("apply", *ARP)
+        assert said.code == ExitCode.FAILED
+        assert f"warning: Job failed.\n  hint: `systemctl status {UNIT}` says why" in said.err
+        assert said.err.endswith("this host is prepared only until its next boot\n")
+    document = realserver_desk.say("apply", *ARP, "--json").document
+    assert (document["done"], [each["at_boot"] for each in document["warnings"]]) == (True, [True])
+    realserver_desk.host.fault = lambda command: ""
+    assert realserver_desk.say("apply", *ARP).code == ExitCode.OK
+
+
+@pytest.mark.usefixtures("found")
+def test_a_unit_that_is_not_forgotten_is_not_stopped(realserver_desk: RealServerDesk) -> None:
+    realserver_desk.say("apply", *ARP)
+    realserver_desk.host.fault = lambda command: "No answer." if "daemon-reload" in command else ""
+    said = realserver_desk.say("undo")
+    assert (said.code, "warning: No answer." in said.err) == (ExitCode.OK, True)
+    assert realserver_desk.host.told[-1] == ("systemctl", "daemon-reload")

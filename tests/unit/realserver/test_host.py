@@ -9,6 +9,7 @@ from kernelbal.errors import KernelError, NotPermitted, StateError
 from kernelbal.plan.actions import WriteSysctl
 from kernelbal.realserver import host
 from kernelbal.realserver.host import LinuxHost
+from kernelbal.realserver.persist import manager
 from kernelbal.realserver.steps import RemoveFile, WriteFile
 
 SILENT = WriteSysctl("net/ipv4/conf/all/arp_ignore", "0", "1", "why")
@@ -27,6 +28,19 @@ def test_files_are_written_and_put_back(tmp_path: Path) -> None:
     assert two.read_text() == "before\n"
 
 
+def test_a_drop_in_leaves_no_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager, "UNITS_DIRECTORY", str(tmp_path))
+    ours, shared = tmp_path / "a.target.d/ours", tmp_path / "b.target.d/ours"
+    theirs = shared.with_name("theirs")
+    with LinuxHost() as at:
+        at.perform([WriteFile(str(path), None, "1\n") for path in (ours, shared, theirs)])
+        removed = at.perform([RemoveFile(str(path), None) for path in (ours, shared, ours)])
+    assert all(outcome.ok for outcome in removed)
+    assert not ours.parent.exists()
+    assert list(shared.parent.iterdir()) == [theirs]
+    assert tmp_path.exists()
+
+
 def test_keyfiles_of_networkmanager_are_for_root_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,10 +51,13 @@ def test_keyfiles_of_networkmanager_are_for_root_alone(
     assert modes == [0o600, 0o644]
 
 
-def test_those_who_read_the_files_are_told(tmp_path: Path) -> None:
+def test_programs_are_run_up_to_the_first_that_fails(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
     with LinuxHost() as at:
-        at.tell([("false",), ("no-such-program",), ("touch", str(tmp_path / "told"))])
-    assert (tmp_path / "told").exists()
+        assert at.tell([("touch", str(one))]) == ""
+        assert at.tell([("false",), ("touch", str(two))]) == "`false` failed: exit code 1"
+    assert one.exists()
+    assert not two.exists()
 
 
 def test_file_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.errors import PlanRefused
-from kernelbal.realserver.persist.detect import Detected, Facts, Profile, check, detect
-from kernelbal.realserver.persist.manager import PROFILE, Manager
+from kernelbal.realserver.persist.detect import Detected, Facts, Profile, check, check_programs, detect
+from kernelbal.realserver.persist.manager import PROFILE, UNIT_FILE, Manager
 
 BARE = Facts(systemd=True)
 NETWORKD = Facts(systemd=True, networkd=True, networkd_devices={"eth0": "/etc/systemd/network/eth0.network"})
@@ -107,3 +107,24 @@ def test_a_manager_that_would_not_read_the_files_is_refused(facts: Facts, good: 
             continue
         with pytest.raises(PlanRefused, match=f"--persist {manager.value} does nothing here: "):
             check(facts, manager)
+
+
+UNIT_TEXT = "[Service]\nExecStart=-ip link add x type gre\nExecStart=nft -f /etc/x.nft\nExecStart=/bin/true\n"
+
+
+@pytest.mark.parametrize(
+    ("programs", "package"),
+    [({"ip"}, "nftables"), ({"nft"}, "iproute2"), (set(), "iproute2 nftables")],
+    ids=str,
+)
+def test_a_unit_whose_programs_are_missing_is_refused(programs: set[str], package: str) -> None:
+    found = replace(BARE, programs=frozenset(programs))
+    with pytest.raises(PlanRefused, match="not installed: `") as refused:
+        check_programs(found, {UNIT_FILE: UNIT_TEXT})
+    assert f"apt install {package};" in (refused.value.hint or "")
+
+
+def test_programs_that_nothing_calls_need_not_be_there() -> None:
+    check_programs(BARE, {UNIT_FILE: "[Service]\nExecStart=/bin/true\n"})
+    check_programs(BARE, {"/etc/other": UNIT_TEXT})
+    check_programs(replace(BARE, programs=frozenset({"ip", "nft"})), {UNIT_FILE: UNIT_TEXT})

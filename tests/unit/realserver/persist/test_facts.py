@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.realserver.persist.detect import Facts, Profile
-from kernelbal.realserver.persist.facts import read_facts, run
+from kernelbal.realserver.persist.facts import read_facts
 
 
 def made(root: Path, files: Mapping[str, str]) -> Path:
@@ -119,7 +119,6 @@ def test_files_that_source_each_other_end(tmp_path: Path) -> None:
     assert facts(root).stanzas == {"lo"}
 
 
-def test_programs_that_fail_or_are_missing_say_nothing() -> None:
-    assert run(("printf", "said")) == "said"
-    assert run(("sh", "-c", "echo said; exit 1")) == ""
-    assert run(("no-such-program",)) == ""
+def test_programs_are_found_where_systemd_looks(tmp_path: Path) -> None:
+    root = made(tmp_path, {"usr/local/sbin/nft": "", "opt/bin/ip": ""})
+    assert facts(root).programs == {"nft"}
