@@ -107,11 +107,15 @@ class Asked:
             at_boot: whether it is to be brought back after a reboot.
 
         Raises:
-            typer.BadParameter: something is no address or port, or an encapsulation without a tunnel.
+            typer.BadParameter: something is no address or port, an encapsulation without a tunnel, or options
+                without an address.
         """
         from kernelbal.realserver.preparation import Method
         from kernelbal.realserver.resolve import Request
 
+        options = (self.forwarding, self.method, self.interface, self.real, self.port, self.tunnel, self.mtu)
+        if not self.virtual and any(options):
+            raise typer.BadParameter("name the virtual address that the options are for", param_hint="VIP")
         method = self._method(Method.LOOPBACK)
         tunnel, ports = self._tunnel(), self.ports()
         return tuple(

@@ -32,7 +32,7 @@ ASKED_NOBODY: Final = "no probes were sent"
 _CLAIM_CAUSES: Final = ("vip", "arp_ignore", "real address", "arp table")
 SENDER_CAUSES: Final = ("arp_announce", "real address", "arp table", "vip")
 """What makes a host ask for its neighbours in the name of the virtual address."""
-_CONTROL_CAUSES: Final = ("arp_ignore", "device", "firewall")
+_CONTROL_CAUSES: Final = ("arp_ignore", "device", "real address", "firewall")
 
 
 def judge_arp_ignore(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:

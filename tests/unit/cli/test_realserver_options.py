@@ -92,3 +92,12 @@ def test_real_address_is_for_its_own_family_but_a_tunnel_takes_it_for_all() -> N
 def test_no_address() -> None:
     with pytest.raises(typer.BadParameter, match="not an IP address"):
         address("x", "VIP")
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": MethodName.ARP}, {"real": "10.0.0.11"}, {"mtu": 1400}, {"interface": ["eth0"]}]
+)
+def test_options_without_an_address_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(typer.BadParameter, match="name the virtual address that the options are for"):
+        replace(NOTHING, virtual=[], **options).requests()
+    assert replace(NOTHING, virtual=[]).requests() == ()

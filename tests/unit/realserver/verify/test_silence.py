@@ -7,7 +7,7 @@ import pytest
 from kernelbal.model.nft import NftTable
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.verify.row import Verdict
-from tests.unit.realserver.samples import HTTP, VIP, VIP6, prepared
+from tests.unit.realserver.samples import HTTP, REAL6, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import fails, good, judged, path, prepared_host, wire, with_sysctl
 
 DIRECT, BY_TABLE = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP, Method.ARP, None, HTTP)
@@ -158,3 +158,9 @@ def test_what_was_not_asked_is_told(virtual: bytes) -> None:
     assert [nothing[name][0].verdict for name in ("silent", "answer")] == [Verdict.SKIPPED] * 2
     refused = judged(one, good(one, wires={one.virtual: (wire(one, skipped="no clsact"),)}))
     assert [refused[name][0].current for name in ("silent", "answer")] == ["no clsact"] * 2
+
+
+def test_an_address_that_is_not_in_use_cannot_answer() -> None:
+    one = prepared(VIP6, Method.LOOPBACK, None, HTTP)
+    facts = good(one, unusable={REAL6: "tentative"}, wires={VIP6: (wire(one, control_answered=False),)})
+    assert fails(one, facts).keys() == {"real address"}
