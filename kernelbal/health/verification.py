@@ -216,8 +216,8 @@ _VIRTUAL_HINTS: Final[dict[Symptom, str]] = {
 }
 _TUNNEL_HINTS: Final = _VIRTUAL_HINTS | {
     Symptom.REFUSAL: (
-        "on the real server: {apply}; if that finds nothing to do, let the program listen on {virtual} "
-        "or on all addresses"
+        "on the real server: {apply}; if that finds nothing to do, {verify}; "
+        "let the program listen on {virtual} or on all addresses"
     )
 }
 """A kernel without the tunnel device refuses, too, as far as it may send ICMP at that moment."""
