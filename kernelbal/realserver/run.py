@@ -153,8 +153,9 @@ class RealServer:
         report = Report(tuple(self.host.perform(prepared.steps)))
         if not report.done:
             return replace(report, taken_back=self._go_back(prepared.record, claimed))
-        self.store.save_record(_without_traces(settle(claimed, prepared.setup, prepared.files)))
+        # First those who read our files: while the record has what is gone, the next run tells them again.
         report = replace(report, untold=self._tell(prepared))
+        self.store.save_record(_without_traces(settle(claimed, prepared.setup, prepared.files)))
         self._prove(prepared)
         return report
 

@@ -260,3 +260,12 @@ def test_replies_by_another_interface_keep_silent_too(server: ServerOperator, me
         reply.sendto(b"reply", ("198.51.100.7", 9))
         sender = heard.recv(2048)[28:32]
     assert sender == parse_address("203.0.113.11")
+
+
+def test_methods_that_look_at_each_others_addresses_come_to_rest(server: ServerOperator) -> None:
+    """`redirect` puts the real address on the tunnel device as well, which asks nobody by ARP."""
+    before = server.look()
+    server.apply("10.0.0.80", "--method", "arp")
+    server.apply("10.0.0.82", "--forwarding", "tunnel", "--method", "redirect")
+    server.undo()
+    assert snapshot.differences(before, server.look()) == []

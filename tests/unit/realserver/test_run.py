@@ -1,7 +1,7 @@
 """A run from plan to proof, and the way back when a step fails."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from kernelbal.errors import KernelError, NotConverged
 from kernelbal.model.address import Address
 from kernelbal.plan.actions import AddAddress, WriteSysctl
+from kernelbal.realserver.persist.manager import FORGET_UNIT, UNIT_FILE
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.resolve import resolve
 from kernelbal.realserver.run import Prepared, RealServer
@@ -183,6 +184,26 @@ def test_undo_that_is_killed_anywhere_is_finished_by_the_next(
         server.perform(undo())
         assert (state(fake(server)), server.store.load_record()) == (before, Record())
         server.perform(prepare(server, VIP, **settings))
+
+
+def test_a_run_that_is_killed_before_all_were_told_tells_them_again(tmp_path: Path) -> None:
+    """systemd would keep a unit whose stop takes addresses away, although its file is gone."""
+
+    def unit(setup: Setup, manager: str, sysctls: Mapping[str, str | None]) -> Mapping[str, str]:
+        return {UNIT_FILE: "[Service]\n"} if manager == "unit" else {}
+
+    def kill(command: Sequence[str]) -> str:
+        raise Killed
+
+    server = RealServer(fake_host(), RecordStore(tmp_path), unit)
+    server.perform(prepare(server, VIP))
+    fake(server).fault = kill
+    with pytest.raises(Killed):
+        server.perform(prepare(server, VIP, persist="networkd"))
+    fake(server).fault, fake(server).told = lambda command: "", []
+    server.perform(prepare(server, VIP, persist="networkd"))
+    assert tuple(fake(server).told) == FORGET_UNIT.commands
+    assert not server.store.load_record().files
 
 
 def test_a_host_that_somebody_else_changes_meanwhile_is_not_proved(
