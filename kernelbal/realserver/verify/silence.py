@@ -21,7 +21,7 @@ _IGNORE_MEANS: Final = {
     8: "no address is answered for, not even the host's own: the director does not find it",
 }
 """What values of `arp_ignore` mean (`ip-sysctl.rst`); 4 to 7 are reserved and ignore nothing."""
-_RESERVED: Final = "reserved; the kernel answers as with 0"
+_RESERVED: Final = "reserved; the kernel takes it for 0"
 _ANNOUNCE_SILENT: Final = 2
 _ANNOUNCE_MEANS: Final = {
     0: "any address of the host may be the sender of its ARP requests",
