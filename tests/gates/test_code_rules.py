@@ -1,5 +1,6 @@
 """Style rules hold in every Python file; each rule goes red on a planted violation."""
 
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +17,13 @@ from tests.gates.rules import (
 )
 
 ROOT = Path(__file__).parents[2]
-PURE = (
-    *("kernelbal/errors.py", "kernelbal/model/", "kernelbal/plan/", "kernelbal/config/"),
-    *("kernelbal/realserver/plan.py", "kernelbal/realserver/resolve.py", "kernelbal/realserver/wanted.py"),
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+(PURE_MODULES,) = (
+    each["source_modules"] for each in CONTRACTS if each["name"].startswith("The core is pure")
+)
+PURE = tuple(
+    path + ("/" if (ROOT / path).is_dir() else ".py")
+    for path in (name.replace(".", "/") for name in PURE_MODULES)
 )
 EVERYWHERE = ("kernelbal/", "tests/")
 
