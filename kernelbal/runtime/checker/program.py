@@ -33,6 +33,8 @@ DEATH_MS: Final = 20
 """How long all other probes wait for a program that was killed, in milliseconds; after that nobody does."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_BYTES: Final = 4096
+_PIPE_BYTES: Final = 65536
+"""All that a pipe holds (`PIPE_DEF_BUFFERS`, pipe(7)): what an ended program has left in it."""
 _MIB: Final = 1024 * 1024
 
 
@@ -51,7 +53,7 @@ class ProgramFlight(Flight):
         self._reading = -1 if process.stderr is None else process.stderr.fileno()
         os.set_blocking(self._reading, False)
         self._ground.watch(self._descriptor, select.EPOLLIN, self._ended)
-        self._ground.watch(self._reading, select.EPOLLIN, self._readable)
+        self._ground.watch(self._reading, select.EPOLLIN, lambda _mask: self._read(_READ_BYTES))
 
     def expire(self, now: float) -> None:
         """It took too long: end it and all that it started."""
@@ -75,10 +77,10 @@ class ProgramFlight(Flight):
         os.close(self._descriptor)
         self._programs.running.discard(self)
 
-    def _readable(self, _mask: int) -> None:
+    def _read(self, limit: int) -> None:
         """Keep the end of what it prints, a little at a time, so that it can neither block nor flood."""
         try:
-            data = os.read(self._reading, _READ_BYTES)
+            data = os.read(self._reading, limit)
         except BlockingIOError:
             return
         if not data:
@@ -93,7 +95,7 @@ class ProgramFlight(Flight):
 
     def _ended(self, _mask: int) -> None:
         if self._reading >= 0:
-            self._readable(0)
+            self._read(_PIPE_BYTES)
         status = self._process.wait()
         self.close()
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
