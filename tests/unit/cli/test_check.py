@@ -1,9 +1,6 @@
 """`kernelbal check` from its arguments to its output."""
 
 import json
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -164,34 +161,3 @@ def test_default_documents_are_checked_where_both_exist(
 def test_examples_are_valid_without_a_warning(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = check(capsys, example)
     assert (code, err) == (ExitCode.OK, "")
-
-
-def site_of(services: int) -> str:
-    """A document with ten real servers per virtual service."""
-    lines = ["virtual_services:"]
-    for number in range(services):
-        high, low = divmod(number, 256)
-        lines.append(f"- {{name: s{number}, address: 198.51.{high}.{low}, ports: 80, forwarding: nat,")
-        lines.append("   real_servers: [")
-        lines += [f"   {{address: 10.{high}.{low}.{host}, weight: {host}}}," for host in range(1, 11)]
-        lines.append("  ]}")
-    return "\n".join(lines)
-
-
-def cost_of(*command: str) -> tuple[float, str]:
-    """What a program takes of a processor, in seconds, and prints; that hardly counts what else runs here."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
-
-
-@pytest.mark.slow
-def test_20_000_real_servers_are_checked_about_as_fast_as_their_yaml_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "site.yaml"
-    path.write_text(site_of(2000))
-    read = f"import yaml; yaml.load(open({str(path)!r}), yaml.CSafeLoader)"
-    reading_s, _ = cost_of(sys.executable, "-c", read)
-    checking_s, said = cost_of(sys.executable, "-m", "kernelbal", "check", str(path))
-    assert said.endswith("2000 virtual services, 20000 real servers\n")
-    assert checking_s < 1.5 * reading_s
