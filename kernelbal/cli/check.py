@@ -98,14 +98,14 @@ class _Report:
 
     def print_text(self, site: Path, node: Path | None) -> None:
         """Print blocks to standard error, and one line to standard output when all is right."""
-        from kernelbal.cli.output import counted, put, say
-        from kernelbal.cli.problems import Sources, print_problems, problems_text
+        from kernelbal.cli.output import counted, print_error, put, say
+        from kernelbal.cli.problems import Sources, problems_text
         from kernelbal.errors import ConfigError
 
         if self.warnings:
             say(problems_text(self.warnings, Sources(), "warning: ") + "\n")
         if self.problems:
-            print_problems(ConfigError(self.problems))
+            print_error(ConfigError(self.problems))
             return
         services, servers = self.counts()
         names = f"{site} and {node} are" if node else f"{site} is"

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any, TextIO
 
+from kernelbal.cli.problems import Sources, problems_text
 from kernelbal.errors import ConfigError, KernelbalError
 
 JSON_SCHEMA = 1
@@ -63,9 +64,8 @@ def note_finding(label: str, message: str, hint: str | None = None) -> None:
 def print_error(error: KernelbalError) -> None:
     """Print an error with its hint; a configuration error with all its problems."""
     if isinstance(error, ConfigError):
-        from kernelbal.cli.problems import print_problems
-
-        print_problems(error)
+        say(problems_text(error.problems, Sources()))
+        say(f"\n{error.message}")
         return
     _labelled("error", error.message, error.hint)
 

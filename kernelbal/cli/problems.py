@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kernelbal.cli.output import say
-from kernelbal.errors import ConfigError, Problem, Span
+from kernelbal.errors import Problem, Span
 
 MAX_SOURCE_CHARACTERS = 120
 """Longest line of a document that is shown."""
@@ -43,12 +42,6 @@ def _read_lines(path: Path) -> list[bytes]:
         return path.read_bytes().splitlines()
     except OSError:
         return []
-
-
-def print_problems(error: ConfigError) -> None:
-    """Print every problem of a refused document, and how many there are."""
-    say(problems_text(error.problems, Sources()))
-    say(f"\n{error.message}")
 
 
 def problems_text(problems: Iterable[Problem], sources: Sources, label: str = "") -> str:

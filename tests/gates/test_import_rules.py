@@ -1,11 +1,13 @@
-"""The import contracts of pyproject.toml go red on a forbidden import, in a skeleton of the package."""
+"""The import contracts of pyproject.toml go red on a forbidden import, and no modules import each other."""
 
+import graphlib
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +67,38 @@ def test_every_package_has_a_layer() -> None:
     packages = {path.parent.name for path in (ROOT / "kernelbal").glob("*/__init__.py")}
     assert packages
     assert packages <= {layer.rpartition(".")[2] for line in LAYERS for layer in line.split(" | ")}
+
+
+def import_circle(package: str) -> list[str]:
+    """One circle of modules that import each other, be it for type checkers alone or in a function."""
+    graph = grimp.build_graph(package, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from circular.first import FIRST",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import circular.first",
+        "def late() -> None:\n    from circular import first",
+    ],
+)
+def test_planted_circle_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: str) -> None:
+    package = tmp_path / "circular"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "first.py").write_text("FIRST = 1\nfrom circular import second\n")
+    (package / "second.py").write_text("import circular.third\n")
+    (package / "third.py").write_text(back + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {"circular.first", "circular.second", "circular.third"}
+    assert set(import_circle("circular")) == names
+
+
+def test_no_modules_import_each_other() -> None:
+    assert import_circle("kernelbal") == []

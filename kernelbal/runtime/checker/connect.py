@@ -20,7 +20,7 @@ from kernelbal.health.checks.dialogue import GOOD
 from kernelbal.model.address import family_of
 from kernelbal.runtime.checker import words
 from kernelbal.runtime.checker.ground import Flight, Ground, Task
-from kernelbal.runtime.checker.sockets import FLAGS, Obstacle, connect
+from kernelbal.runtime.checker.sockets import FLAGS, Obstacle
 
 _TYPE: Final = socket.SOCK_STREAM | FLAGS
 _INFO: Final = struct.Struct("=B67xI")
@@ -81,7 +81,7 @@ class Connects:
         flight = ConnectFlight(task, ground.now, made, self)
         ground.begin_soon(flight)
         try:
-            number = connect(made, task)
+            number = task.connect(made)
         except Obstacle as obstacle:
             made.close()
             ground.give_up(flight, obstacle.notice)

@@ -13,7 +13,7 @@ from kernelbal.health.checks.table import ENTROPY_BYTES
 from kernelbal.model.address import family_of
 from kernelbal.runtime.checker import words
 from kernelbal.runtime.checker.ground import READ_BYTES, Flight, Ground, Task
-from kernelbal.runtime.checker.sockets import FLAGS, Obstacle, connect
+from kernelbal.runtime.checker.sockets import FLAGS, Obstacle
 
 _TYPE: Final = socket.SOCK_DGRAM | FLAGS
 MAX_DATAGRAMS: Final = 64
@@ -37,7 +37,7 @@ class DatagramFlight(Flight):
     def begin(self) -> None:
         """Send the first datagram."""
         try:
-            number = connect(self._socket, self.task)
+            number = self.task.connect(self._socket)
         except Obstacle as obstacle:
             self.close()
             self._ground.give_up(self, obstacle.notice)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import select
+import socket
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -16,7 +18,7 @@ from kernelbal.health.wire import Notice
 from kernelbal.model.health import Probe, ProbeState
 from kernelbal.runtime.checker import words
 from kernelbal.runtime.checker.outbox import Outbox
-from kernelbal.runtime.checker.sockets import SocketAddress
+from kernelbal.runtime.checker.sockets import SocketAddress, prepare, socket_address
 
 Handler = Callable[[int], None]
 """Takes the events of a descriptor."""
@@ -32,7 +34,7 @@ class Task(Entry):
         flight: its run, while it runs.
     """
 
-    __slots__ = ("flight", "means", "probe", "socket_address", "state")
+    __slots__ = ("_socket_address", "flight", "means", "probe", "state")
 
     def __init__(self, probe: Probe, means: ProbeMeans, state: ProbeState) -> None:
         super().__init__(probe.key, probe.timing)
@@ -40,7 +42,24 @@ class Task(Entry):
         self.means = means
         self.state = state
         self.flight: Flight | None = None
-        self.socket_address: SocketAddress | None = None
+        self._socket_address: SocketAddress | None = None
+
+    def connect(self, sock: socket.SocketType) -> int:
+        """Begin to connect a new socket to the target, and return the error number, 0 once connected.
+
+        Raises:
+            Obstacle: this machine does not allow it.
+        """
+        target = self.probe.target
+        address = self._socket_address
+        if address is None:
+            address = self._socket_address = socket_address(target.address, target.port)
+        try:
+            if target.mark or target.source:
+                prepare(sock, target)
+            return sock.connect_ex(address)
+        except OSError as error:
+            return error.errno or errno.EINVAL
 
 
 class Flight:

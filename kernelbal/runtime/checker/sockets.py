@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kernelbal.errors import KernelError
 from kernelbal.health.wire import Notice
@@ -13,9 +13,6 @@ from kernelbal.kernel.source import source_towards
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Target
-
-if TYPE_CHECKING:
-    from kernelbal.runtime.checker.ground import Task
 
 FLAGS: Final = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _LINK_LOCAL: Final = b"\xfe\x80"
@@ -53,24 +50,6 @@ def _scope() -> int:
     """Return the index of the one device that a link-local address can be on; 0 if there are several."""
     devices = [index for index, name in socket.if_nameindex() if name != "lo"]
     return devices[0] if len(devices) == 1 else 0
-
-
-def connect(made: socket.SocketType, task: Task) -> int:
-    """Begin to connect a new socket to a task's target, and return the error number, 0 if it stands.
-
-    Raises:
-        Obstacle: this machine does not allow it.
-    """
-    target = task.probe.target
-    address = task.socket_address
-    if address is None:
-        address = task.socket_address = socket_address(target.address, target.port)
-    try:
-        if target.mark or target.source:
-            prepare(made, target)
-        return made.connect_ex(address)
-    except OSError as error:
-        return error.errno or errno.EINVAL
 
 
 def prepare(made: socket.SocketType, target: Target) -> None:

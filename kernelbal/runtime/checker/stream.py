@@ -15,7 +15,7 @@ from kernelbal.health.checks.table import ENTROPY_BYTES
 from kernelbal.model.address import family_of
 from kernelbal.runtime.checker import words
 from kernelbal.runtime.checker.ground import READ_BYTES, Flight, Ground, Task
-from kernelbal.runtime.checker.sockets import FLAGS, Obstacle, connect
+from kernelbal.runtime.checker.sockets import FLAGS, Obstacle
 from kernelbal.runtime.checker.tls import Contexts, Session
 
 _TYPE: Final = socket.SOCK_STREAM | FLAGS
@@ -45,7 +45,7 @@ class StreamFlight(Flight):
     def connect(self) -> None:
         """Begin to connect."""
         try:
-            number = connect(self._socket, self.task)
+            number = self.task.connect(self._socket)
         except Obstacle as obstacle:
             self._give_up(obstacle)
             return
