@@ -12,7 +12,8 @@ from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kernelbal.errors import Problem
-    from kernelbal.model.site import Node, Site
+    from kernelbal.model.node import Node
+    from kernelbal.model.site import Site
 
 EPILOG = """Examples:
 

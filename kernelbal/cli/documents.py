@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from kernelbal.model.site import Node, Site
+    from kernelbal.model.node import Node
+    from kernelbal.model.site import Site
 
 SITE_FILE = Path("/etc/kernelbal/site.yaml")
 NODE_FILE = Path("/etc/kernelbal/node.yaml")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,12 @@ import typer
 
 from kernelbal.cli.documents import NODE_FILE, SITE_FILE
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.choices import ProtocolName
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
-    from kernelbal.model.site import Node, Site
+    from kernelbal.model.node import Node
+    from kernelbal.model.site import Site
     from kernelbal.model.state import DesiredState
     from kernelbal.plan.explain.question import Question, View
 
@@ -28,16 +29,7 @@ kernelbal explain 198.51.100.7 192.0.2.10:53 --protocol udp --file site.yaml"""
 
 MAX_PORT = 65535
 
-
-class ProtocolChoice(Enum):
-    """What `--protocol` takes."""
-
-    TCP = "tcp"
-    UDP = "udp"
-    SCTP = "sctp"
-
-
-PROTOCOL_OPTION = typer.Option(ProtocolChoice.TCP, "--protocol", help="Transport protocol.")
+PROTOCOL_OPTION = typer.Option(ProtocolName.TCP, "--protocol", help="Transport protocol.")
 FILE_OPTION = typer.Option(
     None, "--file", help="Explain from this site document alone, offline and without privileges."
 )
@@ -52,7 +44,7 @@ def explain(
         metavar="VIP[:PORT]",
         help="Virtual address and port; IPv6 in brackets. Without a port, that of the address's one service.",
     ),
-    protocol: ProtocolChoice = PROTOCOL_OPTION,
+    protocol: ProtocolName = PROTOCOL_OPTION,
     client_port: int | None = typer.Option(
         None, "--client-port", min=1, max=MAX_PORT, help="Source port: for sh-port, mh-port, connections."
     ),
@@ -69,7 +61,6 @@ def explain(
     """
     from kernelbal.cli.explain_view import explanation_document, print_explanation
     from kernelbal.cli.output import put_json
-    from kernelbal.model.ipvs import Protocol
     from kernelbal.plan.explain.engine import explain as explained
     from kernelbal.plan.explain.question import Question
 
@@ -79,7 +70,7 @@ def explain(
         raise typer.BadParameter(
             f"`{client}` and `{virtual}` are of different address families", param_hint="CLIENT-IP"
         )
-    question = Question(source, address, port or 0, Protocol[protocol.name], client_port)
+    question = Question(source, address, port or 0, protocol.number, client_port)
     if file is not None:
         question, view = _offline(question, file, node)
     else:
@@ -160,7 +151,7 @@ def _offline(question: Question, file: Path, node_file: Path | None) -> tuple[Qu
 
 def _nameless_node(site: Site) -> Node:
     """Return a node whose devices are called like the networks that they lead to."""
-    from kernelbal.model.site import Node
+    from kernelbal.model.node import Node
     from kernelbal.plan.edge import leaving
     from kernelbal.plan.networks import network_of
 

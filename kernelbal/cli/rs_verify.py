@@ -15,7 +15,8 @@ from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kernelbal.health.verify_report import ServiceReport
-    from kernelbal.model.site import Node, Site
+    from kernelbal.model.node import Node
+    from kernelbal.model.site import Site
 
 EPILOG = """Examples:
 

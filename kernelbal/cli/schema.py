@@ -49,7 +49,8 @@ def schema(
     """
     from kernelbal.cli.output import put
     from kernelbal.config.reference import json_schema, reference
-    from kernelbal.model.site import Node, Site
+    from kernelbal.model.node import Node
+    from kernelbal.model.site import Site
 
     if document not in (Document.SITE, Document.NODE):
         put(_interface(document, output).rstrip("\n"))

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.state import StateDirectory
     from kernelbal.model.ipvs import ServiceKey
-    from kernelbal.model.site import Node, Site
+    from kernelbal.model.node import Node
+    from kernelbal.model.site import Site
     from kernelbal.model.state import DesiredState, ObservedState
     from kernelbal.reconcile.round import Reconciler
 

@@ -18,7 +18,8 @@ from kernelbal.config.partial import valid_part
 from kernelbal.config.places import Place, find_places, nearest_place
 from kernelbal.errors import ConfigError, Problem, Span
 from kernelbal.model.fields import DOCUMENT, Model
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 
 MAX_PROBLEMS = 1000
 """Most problems that are reported of one document."""

@@ -11,7 +11,8 @@ from kernelbal.config.checks.subject import Context, context_of
 from kernelbal.config.document import Data
 from kernelbal.config.finding import Finding, Path
 from kernelbal.model.fields import DOCUMENT
-from kernelbal.model.site import RealServer, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import RealServer, VirtualService
 
 _STAND_INS: dict[str, Data] = {"name": "faulty", "address": "0.0.0.0", "ports": 1, "forwarding": "nat"}  # noqa: S104 - never looked at: no check reads an invalid field
 """What stands for a required field without a valid value."""

@@ -13,8 +13,8 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from kernelbal.health.decision import ServerMemory
-from kernelbal.model.check import Adaptive
 from kernelbal.model.health import Health, ProbeState, Reading
+from kernelbal.model.site.check import Adaptive
 
 MOST_SHARE: Final = 2.56
 """Most that load makes of a weight."""

@@ -16,7 +16,7 @@ from kernelbal.health.words import (
 )
 from kernelbal.model.address import Address, format_address, format_endpoint
 from kernelbal.model.event import Event, Severity, Topic
-from kernelbal.model.site import VirtualService
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.standing import Mode
 from kernelbal.model.units import format_duration
 

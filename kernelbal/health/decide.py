@@ -18,8 +18,9 @@ from kernelbal.health.quorum import has_quorum, mode_of
 from kernelbal.health.stand import memory_of, standing_of, view_of
 from kernelbal.health.words import UNKNOWN
 from kernelbal.model.event import Event
-from kernelbal.model.health import ProbePlan, ServerKey
-from kernelbal.model.site import Site, VirtualService
+from kernelbal.model.health import ProbePlan
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import ServerKey, VirtualService
 from kernelbal.model.standing import Mode, Overlay, Standing
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kernelbal.model.event import Event
-from kernelbal.model.health import Health, ProbeStates, ServerKey
+from kernelbal.model.health import Health, ProbeStates
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Mode, Order, Orders, Overlay
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from kernelbal.model.check import (
+from kernelbal.model.choices import DnsTransport, Encryption, ProtocolName
+from kernelbal.model.site.check import (
     Asked,
     CheckProtocol,
     DnsCheck,
-    DnsTransport,
-    Encryption,
     FtpCheck,
     HttpCheck,
     HttpsCheck,
@@ -30,7 +29,6 @@ from kernelbal.model.check import (
     TcpCheck,
     TlsCheck,
 )
-from kernelbal.model.site import ProtocolName
 
 IMPLICIT_TLS_PORTS: Final = frozenset({465, 636, 993, 995})
 """Ports on which the conversation is encrypted from the first byte (RFC 8314, RFC 4513)."""

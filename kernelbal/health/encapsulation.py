@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from kernelbal.model.address import Address, family_of
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.headers import encapsulation_bytes
 from kernelbal.model.ipvs import TunnelType
-from kernelbal.model.site import ForwardingName, VirtualService
+from kernelbal.model.site.services import VirtualService
 
 
 def overhead_bytes(service: VirtualService, server: Address) -> int:

@@ -10,8 +10,8 @@ from kernelbal.health.decision import Facts, Memory, ServerMemory
 from kernelbal.health.orders import OrderBook
 from kernelbal.health.path_cause import explain_path
 from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, IN_SERVICE, QUIESCED, SERVING, UNKNOWN
-from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, ServerKey, Wish
-from kernelbal.model.site import RealServer, VirtualService
+from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, Wish
+from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.standing import Admin, Order
 
 NEWCOMER: Final = ServerMemory()

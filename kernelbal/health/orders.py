@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kernelbal.model.health import ServerKey
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import OperatorKey, Order, Orders
 
 

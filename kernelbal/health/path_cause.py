@@ -11,8 +11,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.site import ForwardingName
 
 
 class Symptom(Enum):

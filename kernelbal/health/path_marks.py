@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from kernelbal.model.address import Address
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.ipvs import DestinationAttributes
-from kernelbal.model.site import ForwardingName, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 
 PATH_MARK_BASE: Final = 0x4C000000
 """Marks of probes through virtual addresses are 0x4c000000-0x4cffffff, clear of those of services."""

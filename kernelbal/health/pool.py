@@ -18,9 +18,9 @@ from kernelbal.health.decision import Facts
 from kernelbal.health.judge import Judged
 from kernelbal.health.ramp import FULL, Ramp, furthest, next_ramp, next_step_s, ramped_weight
 from kernelbal.health.words import DOWN, DRAINING, RAMPING, SERVING, STANDBY, UNKNOWN
-from kernelbal.model.check import Adaptive
 from kernelbal.model.health import ProbePlan
-from kernelbal.model.site import VirtualService
+from kernelbal.model.site.check import Adaptive
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.standing import Mode
 
 MOST_WEIGHT: Final = 65535

@@ -26,10 +26,11 @@ from kernelbal.health.path_marks import (
 )
 from kernelbal.health.questions import Question, agent_question, check_questions, goes_through, slower
 from kernelbal.model.address import Address, family_of, format_address
-from kernelbal.model.check import HttpCheck, ScriptCheck
 from kernelbal.model.health import PathCheck, Probe, ProbePlan, Target
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
-from kernelbal.model.site import RealServer, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.check import HttpCheck, ScriptCheck
+from kernelbal.model.site.services import RealServer, VirtualService
 
 KEY_DIGITS: Final = 16
 """Hexadecimal digits of a probe's key."""

@@ -8,7 +8,9 @@ from hashlib import pbkdf2_hmac
 from typing import Final, NamedTuple
 
 from kernelbal.health.defaults import default_protocol, fits, has_port, settled
-from kernelbal.model.check import (
+from kernelbal.model.choices import ForwardingName, Through
+from kernelbal.model.health import Timing
+from kernelbal.model.site.check import (
     DEFAULT_FALL,
     DEFAULT_RISE,
     Asked,
@@ -18,10 +20,8 @@ from kernelbal.model.check import (
     NoCheck,
     ScriptCheck,
     TextAgent,
-    Through,
 )
-from kernelbal.model.health import Timing
-from kernelbal.model.site import ForwardingName, VirtualService
+from kernelbal.model.site.services import VirtualService
 
 MAX_PORTS: Final = 16
 """Most ports of one real server that are probed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kernelbal.model.site import AllDown, OnDown, ProtocolName, Scheduler, VirtualService
+from kernelbal.model.choices import AllDown, OnDown, ProtocolName, Scheduler
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.standing import Mode
 
 

@@ -7,7 +7,7 @@ from kernelbal.health.pool import Stand
 from kernelbal.health.quorum import removed_on_down
 from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, QUIESCED, STANDBY, UNKNOWN
 from kernelbal.model.health import Health
-from kernelbal.model.site import VirtualService
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.standing import Mode, Standing
 
 _MODE_REASONS = {

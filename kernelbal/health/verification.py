@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from kernelbal.health.path_cause import Symptom, explain_path, symptom
 from kernelbal.model.address import Address, format_address
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.headers import packet_bytes, segment_bytes
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.site import ForwardingName
 
 
 class Verdict(Enum):

@@ -9,9 +9,11 @@ from typing import Final
 from kernelbal.health.path_marks import VERIFY_MARK_BASE
 from kernelbal.health.probes import plan_probes
 from kernelbal.health.questions import check_questions, goes_through
-from kernelbal.model.check import CheckProtocol, TcpCheck, Through, UdpCheck
+from kernelbal.model.choices import ForwardingName, ProtocolName, Through
 from kernelbal.model.health import Probe, ProbePlan, Timing
-from kernelbal.model.site import ForwardingName, ProtocolName, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.check import CheckProtocol, TcpCheck, UdpCheck
+from kernelbal.model.site.services import VirtualService
 
 SECOND_TRY_S: Final = 1.0
 """How soon after a failure a probe is repeated, at least."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kernelbal.health.verification import Claim, Finding, ServerFacts, Subject, Verdict, findings, verdict_of
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.site import RealServer, VirtualService
+from kernelbal.model.site.services import RealServer, VirtualService
 
 
 class Neighbour(NamedTuple):

@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from kernelbal.errors import KernelbalError
 from kernelbal.model.address import Address
-from kernelbal.model.check import KINDS, Asked, HttpAgent, TextAgent
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates, Reading, Target, Timing, Wish
+from kernelbal.model.site.check import KINDS, Asked, HttpAgent, TextAgent
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
 """Longest line that is read."""

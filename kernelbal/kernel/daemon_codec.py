@@ -15,7 +15,8 @@ from kernelbal.health.decision import Memory, ServerMemory, ServiceMemory
 from kernelbal.health.wire import state_of, state_row
 from kernelbal.kernel.record_codec import as_number, as_text, decode
 from kernelbal.model.address import Address
-from kernelbal.model.health import ProbeStates, ServerKey
+from kernelbal.model.health import ProbeStates
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Orders
 
 SCHEMA: Final = 1

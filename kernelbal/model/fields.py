@@ -165,6 +165,13 @@ Name = Annotated[
 ]
 """A name of letters, digits, `_`, `.` and `-`, 63 characters at most."""
 
+Text = Annotated[
+    str,
+    Field(max_length=1024, pattern=r"^[^\r\n\x00]*$"),
+    Wording("one line of text, 1024 characters at most"),
+]
+"""One line of text."""
+
 Device = Annotated[
     str,
     Field(pattern=r"^[^/\s:.][^/\s:]{0,14}$"),

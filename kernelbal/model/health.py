@@ -8,21 +8,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from kernelbal.model.address import Address
-from kernelbal.model.check import Asked
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
-
-
-class ServerKey(NamedTuple):
-    """A real server in a virtual service.
-
-    Attributes:
-        service: name of the virtual service.
-        port: port of its own, 0 when it takes the service's.
-    """
-
-    service: str
-    address: Address
-    port: int = 0
+from kernelbal.model.site.check import Asked
+from kernelbal.model.site.services import ServerKey
 
 
 class Health(Enum):

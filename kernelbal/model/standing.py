@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from kernelbal.model.health import PathCheck, ServerKey
+from kernelbal.model.health import PathCheck
+from kernelbal.model.site.services import ServerKey
 
 
 class Standing(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address, host_prefix
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import (
     DestinationAttributes,
@@ -19,7 +20,9 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, Sysctl
 from kernelbal.model.nft import NftTable
-from kernelbal.model.site import ForwardingName, Node, Site, SorryServer, VirtualService
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import SorryServer, VirtualService
 from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from kernelbal.model.address import AF_INET, Address, family_of, format_address, host_prefix
-from kernelbal.model.edge import Edge, Forward, OneToOne, SourceNat
 from kernelbal.model.network import AddressKey, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE, Element, NftChain, NftRule, NftSet, NftTable
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.edge import Edge, Forward, OneToOne, SourceNat
 from kernelbal.plan.classifier import PRIORITY_SRCNAT, port_text, protocol_text
 from kernelbal.plan.edge_rules import (
     FAMILIES,

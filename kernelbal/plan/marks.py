@@ -11,7 +11,8 @@ from __future__ import annotations
 import zlib
 
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.site import Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 
 MARK_BASE = 0x4B000000
 """Marks of kernelbal are 0x4b000000-0x4bffffff, clear of keepalived's (from 1000) and Kubernetes' bits."""

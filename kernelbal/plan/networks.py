@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import Address, in_network
-from kernelbal.model.site import Node, Site, VirtualService
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 
 DEFAULT_NETWORK = "outside"
 

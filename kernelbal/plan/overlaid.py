@@ -8,7 +8,8 @@ from typing import Final
 
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, Destinations, VirtualServer
-from kernelbal.model.site import RealServer, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import RealServer, VirtualService
 from kernelbal.model.standing import Mode, Overlay, Standing
 from kernelbal.plan.drain import with_fallback
 

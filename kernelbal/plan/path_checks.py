@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import ServiceAttributes, ServiceFlag, ServiceKey, VirtualServer
 from kernelbal.model.network import Sysctl
-from kernelbal.model.site import ForwardingName, Node, Site, VirtualService
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 from kernelbal.plan.networks import device_of, devices_towards, network_of
 from kernelbal.plan.sysctls import path_check_sysctls
 

@@ -12,9 +12,10 @@ import zlib
 from collections.abc import Iterator
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of
-from kernelbal.model.edge import Edge, EdgeRoute, Prefix
+from kernelbal.model.node import Node
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey, TableRoutes
-from kernelbal.model.site import Node, Site
+from kernelbal.model.site import Site
+from kernelbal.model.site.edge import Edge, EdgeRoute, Prefix
 from kernelbal.plan.networks import device_of
 
 TABLE_BASE = 19200

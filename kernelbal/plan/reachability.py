@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_address
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.network import Route
-from kernelbal.model.site import ForwardingName, Node, Site, VirtualService
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.networks import device_of, network_of
 

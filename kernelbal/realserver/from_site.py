@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.site import ForwardingName, Site, Tunnel, VirtualService
+from kernelbal.model.choices import ForwardingName
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import Tunnel, VirtualService
 from kernelbal.realserver.command_line import command_of, port_options, tunnel_options
 from kernelbal.realserver.preparation import (
     MAX_RANGE,

@@ -26,17 +26,9 @@ from kernelbal.health.checks.dialogue import GOOD, Verdict
 from kernelbal.health.checks.icmp import Echo, echo_request, read_echo, without_ipv4_header
 from kernelbal.health.checks.table import ENTROPY_BYTES, Transport, plan_of
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
-from kernelbal.model.check import (
-    Asked,
-    DnsCheck,
-    Encryption,
-    HttpAgent,
-    HttpCheck,
-    HttpsCheck,
-    SmtpCheck,
-    TlsCheck,
-)
+from kernelbal.model.choices import Encryption
 from kernelbal.model.health import Probe, Reading, Target, Timing, Wish
+from kernelbal.model.site.check import Asked, DnsCheck, HttpAgent, HttpCheck, HttpsCheck, SmtpCheck, TlsCheck
 
 TIMEOUT_S = 10.0
 LOOPBACK = parse_address("127.0.0.1")

@@ -12,7 +12,8 @@ from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state

@@ -24,7 +24,8 @@ from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address
 from kernelbal.model.health import Health, ProbePlan, ProbeState
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.standing import Overlay
 from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.lab.factory import LabFactory
-from kernelbal.model.site import Scheduler, SchedulerFlag
+from kernelbal.model.choices import Scheduler, SchedulerFlag
 from tests.lab.commands import Operator
 
 pytestmark = pytest.mark.needs_ipvs

@@ -22,7 +22,8 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, Link, ObservedAddress
 from kernelbal.model.nft import NftTable
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState
 from kernelbal.plan.actions import Action
 from kernelbal.plan.desire import desired_state

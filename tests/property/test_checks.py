@@ -18,11 +18,11 @@ from kernelbal.health.checks.ldap import ber
 from kernelbal.health.checks.lines import LineDialogue
 from kernelbal.health.checks.table import ENTROPY_BYTES, Transport, plan_of
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
-from kernelbal.model.check import (
+from kernelbal.model.choices import DnsTransport, Encryption
+from kernelbal.model.health import Probe, Target, Timing
+from kernelbal.model.site.check import (
     Asked,
     DnsCheck,
-    DnsTransport,
-    Encryption,
     FtpCheck,
     HttpAgent,
     HttpCheck,
@@ -36,7 +36,6 @@ from kernelbal.model.check import (
     TextAgent,
     UdpCheck,
 )
-from kernelbal.model.health import Probe, Target, Timing
 
 ENTROPY = bytes(ENTROPY_BYTES)
 DNS = DnsCheck(query="www.example", type="A", transport=DnsTransport.TCP, answer="192.0.2.80")

@@ -15,7 +15,9 @@ from kernelbal.config.places import find_places
 from kernelbal.errors import ConfigError
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.fields import DOCUMENT
-from kernelbal.model.site import Node, Site, VirtualService
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.units import MAX_DURATION_S, format_duration, parse_duration
 
 KEYS = (

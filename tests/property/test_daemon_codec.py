@@ -16,7 +16,8 @@ from kernelbal.kernel.daemon_codec import (
 )
 from kernelbal.kernel.record_codec import Malformed
 from kernelbal.model.address import Address
-from kernelbal.model.health import Health, ProbeState, Reading, ServerKey, Wish
+from kernelbal.model.health import Health, ProbeState, Reading, Wish
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
 
 TEXT = st.text(max_size=20)

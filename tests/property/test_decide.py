@@ -12,7 +12,8 @@ from kernelbal.health.orders import concerns
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState, Reading, Wish
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
 from kernelbal.plan.desire import desired_state
 

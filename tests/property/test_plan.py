@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kernelbal.model.address import AF_INET6, Address, family_of
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.network import AddressKey
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState, DrainKey
 from kernelbal.plan.actions import (
     Action,

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding, Path
 from kernelbal.model.address import Address, format_address
+from kernelbal.model.choices import ProtocolName
 from kernelbal.model.fields import InterfaceAddress
-from kernelbal.model.site import ProtocolName
 
 PARTNER_PORT = 6973
 """TCP port on which partners exchange the site document."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.site import ForwardingName, ProtocolName, Scheduler, SchedulerFlag
+from kernelbal.model.choices import ForwardingName, ProtocolName, Scheduler, SchedulerFlag
 from kernelbal.plan.marks import needs_mark
 
 _HASHING = frozenset({Scheduler.SH, Scheduler.MH, Scheduler.DH})

@@ -7,9 +7,10 @@ from typing import Final
 
 from kernelbal.config.finding import Finding, shown
 from kernelbal.model.address import Address, format_endpoint
-from kernelbal.model.daemon import ApiTls, Hook
+from kernelbal.model.choices import ProtocolName
 from kernelbal.model.event import Topic
-from kernelbal.model.site import Node, ProtocolName, Site
+from kernelbal.model.node import ApiTls, Hook, Node
+from kernelbal.model.site import Site
 
 _TOPICS: Final = tuple(topic.value for topic in Topic)
 _SUBJECTS: Final = tuple(dict.fromkeys(topic.partition(".")[0] for topic in _TOPICS))

@@ -13,7 +13,7 @@ from kernelbal.config.checks.addresses import PARTNER_PORT, fault_of, unusable
 from kernelbal.config.checks.subject import Context
 from kernelbal.config.finding import Finding, Path
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.edge import Edge, Forward, OneToOne, SourceNat
+from kernelbal.model.site.edge import Edge, Forward, OneToOne, SourceNat
 from kernelbal.model.units import PortRange
 from kernelbal.plan.networks import carrier_of
 

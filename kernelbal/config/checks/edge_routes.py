@@ -9,7 +9,7 @@ from kernelbal.config.checks.edge import unknown_network
 from kernelbal.config.checks.subject import Context
 from kernelbal.config.finding import Finding, Path
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.edge import EdgeRoute
+from kernelbal.model.site.edge import EdgeRoute
 
 RESERVED_TABLES = {253: "default", 254: "main", 255: "local"}
 """Tables of the kernel's own (`linux/rtnetlink.h`)."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelbal.config.finding import Finding
-from kernelbal.model.edge import Edge
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.edge import Edge
 from kernelbal.plan.edge import leaving
 from kernelbal.plan.networks import network_of
 

@@ -9,7 +9,7 @@ from kernelbal.config.checks.probing import timing_faults
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.site import AllDown, Scheduler
+from kernelbal.model.choices import AllDown, Scheduler
 
 ADAPTIVE_SOURCES: Final = ("http_agent", "text_agent", "response_time")
 

@@ -11,19 +11,19 @@ from kernelbal.health.defaults import default_protocol, has_port
 from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.health.questions import check_questions, checked_ports
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.check import (
+from kernelbal.model.choices import ForwardingName, Through
+from kernelbal.model.health import Probe, Target
+from kernelbal.model.site.check import (
     CheckProtocol,
     HttpCheck,
     HttpsCheck,
     LdapCheck,
     MailCheck,
     ScriptCheck,
-    Through,
     TlsCheck,
     TlsSettings,
 )
-from kernelbal.model.health import Probe, Target
-from kernelbal.model.site import ForwardingName, VirtualService
+from kernelbal.model.site.services import VirtualService
 from kernelbal.model.units import format_duration
 from kernelbal.plan.marks import MARK_BASE
 

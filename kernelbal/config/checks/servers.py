@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding, Path
 from kernelbal.model.address import Address, format_address, format_endpoint
-from kernelbal.model.site import ForwardingName, VirtualService
+from kernelbal.model.choices import ForwardingName
+from kernelbal.model.site.services import VirtualService
 
 
 def virtual_address(subject: Subject, context: Context) -> Iterator[Finding]:

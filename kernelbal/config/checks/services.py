@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding
 from kernelbal.model.address import AF_INET, Address, family_of
-from kernelbal.model.site import ForwardingName, ProtocolName, TunnelChecksum, TunnelTypeName
+from kernelbal.model.choices import ForwardingName, ProtocolName, TunnelChecksum, TunnelTypeName
 from kernelbal.model.units import format_duration
 
 MAX_PERSISTENCE_S = 31 * 86400

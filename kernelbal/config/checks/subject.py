@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from kernelbal.config.finding import Finding, Path
 from kernelbal.model.address import Address
-from kernelbal.model.site import Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 
 NOTHING: frozenset[str] = frozenset()
 

@@ -12,7 +12,7 @@ import dnslib
 from dnslib.label import DNSLabelError
 
 from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
-from kernelbal.model.check import DnsCheck
+from kernelbal.model.site.check import DnsCheck
 
 MAX_MESSAGE_BYTES: Final = 4096
 """Longest message that is parsed: more would let one server keep the checker busy with compressed names."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict, compiled
 from kernelbal.health.checks.http_reply import HttpReply
-from kernelbal.model.check import HttpCheck
+from kernelbal.model.site.check import HttpCheck
 
 _AGENT: Final = "kernelbal"
 

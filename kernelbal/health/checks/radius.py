@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Final
 
 from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
-from kernelbal.model.check import RadiusCheck
+from kernelbal.model.site.check import RadiusCheck
 
 _HEADER: Final = struct.Struct(">BBH16s")
 _MAX_BYTES: Final = 4096

@@ -18,11 +18,11 @@ from kernelbal.health.checks.rdp import RdpDialogue
 from kernelbal.health.checks.ssh import SshDialogue
 from kernelbal.health.checks.udp import UdpDialogue, unescaped
 from kernelbal.health.defaults import IMPLICIT_TLS_PORTS
-from kernelbal.model.check import (
+from kernelbal.model.choices import DnsTransport, Encryption
+from kernelbal.model.health import Probe, Target
+from kernelbal.model.site.check import (
     Asked,
     DnsCheck,
-    DnsTransport,
-    Encryption,
     FtpCheck,
     HttpAgent,
     HttpCheck,
@@ -44,7 +44,6 @@ from kernelbal.model.check import (
     TlsSettings,
     UdpCheck,
 )
-from kernelbal.model.health import Probe, Target
 
 ENTROPY_BYTES: Final = 32
 """Random bytes that a new dialogue takes; no dialogue has randomness of its own."""

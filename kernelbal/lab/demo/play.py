@@ -34,7 +34,7 @@ from kernelbal.lab.demo.watched import play_watched
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.topology import Role
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.site import Scheduler
+from kernelbal.model.choices import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kernelbal.lab.demo.scenarios import Scenario
     from kernelbal.lab.demo.stage import Emit
     from kernelbal.lab.namespaces import Host
-    from kernelbal.model.site import VirtualService
+    from kernelbal.model.site.services import VirtualService
 
 WEIGHTED: Final = frozenset({Scheduler.WRR})
 """Schedulers of the examples that go by weight."""

@@ -10,9 +10,9 @@ import json
 from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_address, format_endpoint, in_network, parse_address
-from kernelbal.model.edge import Prefix
 from kernelbal.model.network import Route
 from kernelbal.model.nft import Element, NftTable
+from kernelbal.model.site.edge import Prefix
 from kernelbal.model.units import parse_ports
 from kernelbal.plan.classifier import protocol_text
 from kernelbal.plan.edge_rules import (

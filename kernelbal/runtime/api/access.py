@@ -15,7 +15,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from kernelbal.model.daemon import ApiSettings, ApiTls, Right
+from kernelbal.model.choices import Right
+from kernelbal.model.node import ApiSettings, ApiTls
 
 SO_PEERGROUPS: Final = 59
 """`asm-generic/socket.h`; Python has no name for it."""

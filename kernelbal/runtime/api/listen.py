@@ -13,7 +13,7 @@ from typing import Final
 
 from kernelbal.errors import ApiFailed
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.daemon import ApiTls
+from kernelbal.model.node import ApiTls
 from kernelbal.runtime.api.access import GroupRights
 
 BACKLOG: Final = 64

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from kernelbal.model.daemon import DEFAULT_SOCKET
 from kernelbal.model.event import MEANINGS
+from kernelbal.model.node import DEFAULT_SOCKET
 from kernelbal.runtime.api.metrics import METRICS
 from kernelbal.runtime.api.openapi import ERRORS, document, errors_of
 from kernelbal.runtime.api.routes import ROUTES, Route

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import Field
 
-from kernelbal.model.daemon import Right
+from kernelbal.model.choices import Right
 from kernelbal.model.status import (
     DirectorStatus,
     OrderAnswer,

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from kernelbal.errors import ApiFailed
-from kernelbal.model.daemon import ApiSettings
+from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.access import (
     NOBODY,
     Caller,

@@ -19,8 +19,8 @@ from typing import Final
 
 from kernelbal.health.checks.script import MAX_OUTPUT_BYTES, environment, timed_out, verdict_of
 from kernelbal.health.wire import Notice
-from kernelbal.model.check import ScriptCheck
 from kernelbal.model.event import Topic
+from kernelbal.model.site.check import ScriptCheck
 from kernelbal.runtime.checker import words
 from kernelbal.runtime.checker.ground import Flight, Ground, Task
 from kernelbal.runtime.checker.sockets import Obstacle

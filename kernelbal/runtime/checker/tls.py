@@ -8,8 +8,8 @@ from typing import Final
 
 from kernelbal.health.checks.certificate import certificate_warning
 from kernelbal.health.wire import Notice
-from kernelbal.model.check import TlsSettings
 from kernelbal.model.event import Topic
+from kernelbal.model.site.check import TlsSettings
 from kernelbal.runtime.checker.sockets import Obstacle
 
 _READ_BYTES: Final = 64 * 1024

@@ -14,7 +14,8 @@ from kernelbal.health.probes import plan_probes
 from kernelbal.kernel.daemon_state import GoodDocuments
 from kernelbal.kernel.document_files import read_document
 from kernelbal.model.health import ProbePlan
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.reachability import Fault, faults, unroutable

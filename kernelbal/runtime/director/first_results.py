@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from kernelbal.health.schedule import spread_s
-from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates, ServerKey
+from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates
+from kernelbal.model.site.services import ServerKey
 
 PATIENCE_S = 1.0
 """How much longer than any probe may take the first round waits for results, in seconds."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from kernelbal.model.daemon import Hook
 from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
 from kernelbal.runtime.identity import identity_of
 

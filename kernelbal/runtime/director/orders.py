@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from kernelbal.errors import OrderRefused
 from kernelbal.health.orders import concerns
 from kernelbal.model.address import Address, format_address, with_port
-from kernelbal.model.health import ServerKey
-from kernelbal.model.site import RealServer, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from kernelbal.kernel.boot import total_memory_bytes
 from kernelbal.kernel.modules import table_too_small
-from kernelbal.model.health import ServerKey
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.status import CheckerStatus, DirectorStatus, OrderAnswer, RoundStatus, TableStatus
 from kernelbal.runtime.director.book import Book, Parts
 from kernelbal.runtime.director.configuration import config_status

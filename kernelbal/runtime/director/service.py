@@ -24,8 +24,8 @@ from kernelbal.kernel.inotify import DirectoryWatch
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.kernel.network_errors import AS_ROOT
 from kernelbal.kernel.watch import KernelWatch, Notice, Subscription
-from kernelbal.model.daemon import ApiSettings
 from kernelbal.model.event import Severity, Topic
+from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.book import Clocks, Parts, new_book

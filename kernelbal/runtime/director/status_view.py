@@ -10,9 +10,10 @@ from typing import Final, Literal, NamedTuple, cast
 from kernelbal.health.decision import Decision, ServerView, ServiceView
 from kernelbal.health.words import DRAINED
 from kernelbal.model.address import Address, format_address, with_port
-from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates, ServerKey
+from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
-from kernelbal.model.site import RealServer, Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.standing import Admin, Mode, Order
 from kernelbal.model.status import AdminStatus, CheckStatus, ServerStatus, ServiceStatus
 from kernelbal.model.units import PortRange

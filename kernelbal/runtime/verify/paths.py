@@ -21,7 +21,8 @@ from kernelbal.model.address import Address
 from kernelbal.model.health import ProbePlan
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
 from kernelbal.model.nft import NftTable
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState, ObservedState, ServicePolicy
 from kernelbal.plan.actions import Action, Outcome
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths

@@ -17,8 +17,11 @@ from kernelbal.kernel.routes import route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.source import source_towards
 from kernelbal.model.address import Address
-from kernelbal.model.health import Health, ProbePlan, ProbeState, ServerKey
-from kernelbal.model.site import ForwardingName, Node, ProtocolName, RealServer, Site, VirtualService
+from kernelbal.model.choices import ForwardingName, ProtocolName
+from kernelbal.model.health import Health, ProbePlan, ProbeState
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.reachability import faults

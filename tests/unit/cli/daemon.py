@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.cli.app import run
-from kernelbal.model.daemon import ApiSettings
+from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.server import ApiServer
 from kernelbal.testing.fake_control import FakeControl
 from tests.unit.cli.desk import Said

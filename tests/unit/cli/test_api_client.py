@@ -12,7 +12,7 @@ from kernelbal.cli.api_client import ApiClient
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.errors import AccessDenied, ApiFailed, NoDaemon
-from kernelbal.model.daemon import DEFAULT_SOCKET
+from kernelbal.model.node import DEFAULT_SOCKET
 from kernelbal.runtime.api import server
 from kernelbal.runtime.api.access import Caller
 from tests.unit.cli.daemon import Daemon

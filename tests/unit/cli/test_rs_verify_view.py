@@ -8,8 +8,8 @@ from kernelbal.cli.rs_verify_view import print_reports, report_document
 from kernelbal.health.verification import Claim, Outcome, ServerFacts, Sizes
 from kernelbal.health.verify_report import Neighbour, ServerReport, ServiceReport
 from kernelbal.model.address import Address, parse_address
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.site import ForwardingName
 from tests.unit.health.scene import site_of
 
 LONG = "2001:db8:1111:2222:3333:4444:5555:6666"

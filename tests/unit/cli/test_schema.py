@@ -7,7 +7,8 @@ import pytest
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.config.reference import reference
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 
 
 @pytest.mark.parametrize(("document", "title"), [([], "Site"), (["site"], "Site"), (["node"], "Node")])

@@ -4,7 +4,8 @@ from kernelbal.config.document import Data, compose
 from kernelbal.config.faults import find_faults
 from kernelbal.config.finding import key_path
 from kernelbal.model.fields import DOCUMENT
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from tests.unit.config.spec import service, text_of
 
 

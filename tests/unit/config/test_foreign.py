@@ -4,20 +4,12 @@ import pytest
 
 from kernelbal.config.foreign import CHECK_KEYS, KEYS, VALUES, key_hint, meant_key, value_hint
 from kernelbal.config.wording import describe, setting_at
-from kernelbal.model.check import KINDS, Adaptive, Check, HttpAgent, HttpCheck, TextAgent
+from kernelbal.model.choices import AllDown, ForwardingName, Scheduler
 from kernelbal.model.fields import Model
-from kernelbal.model.site import (
-    AllDown,
-    ForwardingName,
-    KernelSettings,
-    Network,
-    Node,
-    RealServer,
-    Scheduler,
-    Site,
-    TimeoutSettings,
-    VirtualService,
-)
+from kernelbal.model.node import Node
+from kernelbal.model.site import KernelSettings, Network, Site, TimeoutSettings
+from kernelbal.model.site.check import KINDS, Adaptive, Check, HttpAgent, HttpCheck, TextAgent
+from kernelbal.model.site.services import RealServer, VirtualService
 
 SERVICE = tuple(VirtualService.model_fields)
 SCHEDULERS = tuple(scheduler.value for scheduler in Scheduler)

@@ -4,7 +4,8 @@ import pytest
 
 from kernelbal.config.load import load_node, load_site, node_problems, site_warnings
 from kernelbal.errors import ConfigError
-from kernelbal.model.site import ForwardingName, Site
+from kernelbal.model.choices import ForwardingName
+from kernelbal.model.site import Site
 from tests.unit.config.spec import FILE, blocks, expect, refused, service, text_of
 
 MINIMAL = """

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from kernelbal.config.reference import json_schema, reference
-from kernelbal.model.check import KINDS
 from kernelbal.model.fields import Model
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
+from kernelbal.model.site.check import KINDS
 
 ROOT = Path(__file__).parents[3]
 MODELS: dict[str, type[Model]] = {"site": Site, "node": Node}

@@ -4,8 +4,9 @@ import pytest
 
 from kernelbal.config.finding import Path
 from kernelbal.config.wording import describe, key_of, setting_at
-from kernelbal.model.check import Check, HttpsCheck
-from kernelbal.model.site import RealServer, Site
+from kernelbal.model.site import Site
+from kernelbal.model.site.check import Check, HttpsCheck
+from kernelbal.model.site.services import RealServer
 
 SERVICE: Path = ("virtual_services", 0)
 

@@ -9,8 +9,9 @@ from kernelbal.health.decision import Decision, Facts, Memory, ServerView
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
 from kernelbal.model.event import Topic
-from kernelbal.model.health import Health, ProbeState, Reading, ServerKey
+from kernelbal.model.health import Health, ProbeState, Reading
 from kernelbal.model.site import Site
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Standing
 
 A, B, C = "10.0.0.11", "10.0.0.12", "10.0.0.13"

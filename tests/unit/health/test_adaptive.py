@@ -12,8 +12,8 @@ from kernelbal.health.adaptive import (
     response_shares,
 )
 from kernelbal.health.decision import ServerMemory
-from kernelbal.model.check import Adaptive
 from kernelbal.model.health import Health, ProbeState, Reading
+from kernelbal.model.site.check import Adaptive
 
 SETTINGS = Adaptive(interval=5.0, timeout=1.0, smoothing=10.0, step=5, minimum=10)
 STARTED = ServerMemory("serving", up=True, share=1.0, share_at=0.0, applied=1.0)

@@ -15,13 +15,12 @@ from kernelbal.health.defaults import (
     settled,
 )
 from kernelbal.health.questions import MAX_PORTS, check_timing
-from kernelbal.model.check import (
+from kernelbal.model.choices import DnsTransport, Encryption, ProtocolName
+from kernelbal.model.site.check import (
     KINDS,
     Check,
     CheckProtocol,
     DnsCheck,
-    DnsTransport,
-    Encryption,
     HttpCheck,
     HttpsCheck,
     IcmpCheck,
@@ -33,7 +32,7 @@ from kernelbal.model.check import (
     TlsCheck,
     UdpCheck,
 )
-from kernelbal.model.site import ProtocolName, VirtualService
+from kernelbal.model.site.services import VirtualService
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/check-real-servers.md"
 TCP, UDP, SCTP = ProtocolName.TCP, ProtocolName.UDP, ProtocolName.SCTP

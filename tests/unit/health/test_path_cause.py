@@ -9,9 +9,9 @@ from kernelbal.health.checks.dns import DnsDatagrams
 from kernelbal.health.checks.radius import RadiusDialogue
 from kernelbal.health.checks.udp import UdpDialogue
 from kernelbal.health.path_cause import Symptom, explain_path, symptom
-from kernelbal.model.check import DnsCheck, RadiusCheck
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.site import ForwardingName
+from kernelbal.model.site.check import DnsCheck, RadiusCheck
 from kernelbal.runtime.checker import words
 
 DSR, TUNNEL = ForwardingName.DSR, ForwardingName.TUNNEL

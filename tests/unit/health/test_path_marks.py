@@ -16,7 +16,8 @@ from kernelbal.health.path_marks import (
 )
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.ipvs import DestinationAttributes, Forwarding
-from kernelbal.model.site import Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 from kernelbal.plan.marks import MARK_BASE
 
 VIRTUAL = parse_address("192.0.2.10")

@@ -13,10 +13,11 @@ from kernelbal.health.checks.table import Transport, plan_of
 from kernelbal.health.path_marks import PATH_MARK_BASE
 from kernelbal.health.probes import KEY_DIGITS, plan_probes
 from kernelbal.model.address import AF_INET, Address, parse_address
-from kernelbal.model.check import HttpCheck
-from kernelbal.model.health import PathCheck, Probe, ProbePlan, ServerKey, Target, Timing
+from kernelbal.model.health import PathCheck, Probe, ProbePlan, Target, Timing
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, Forwarding
 from kernelbal.model.site import Site
+from kernelbal.model.site.check import HttpCheck
+from kernelbal.model.site.services import ServerKey
 from tests.property.strategies import sites
 
 NOWHERE = Address(b"")

@@ -13,7 +13,7 @@ from kernelbal.health.questions import (
     slower,
 )
 from kernelbal.model.health import Timing
-from kernelbal.model.site import VirtualService
+from kernelbal.model.site.services import VirtualService
 
 
 def service(ports: object = 80, **more: object) -> VirtualService:

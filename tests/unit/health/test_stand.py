@@ -8,7 +8,7 @@ from kernelbal.health.pool import Stand
 from kernelbal.health.ramp import Ramp
 from kernelbal.health.stand import memory_of, standing_of, view_of
 from kernelbal.model.health import Health, Reading
-from kernelbal.model.site import RealServer
+from kernelbal.model.site.services import RealServer
 from kernelbal.model.standing import Mode, Standing
 from tests.unit.health.scene import A, key, site_of
 

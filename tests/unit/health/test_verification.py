@@ -16,8 +16,8 @@ from kernelbal.health.verification import (
     verdict_of,
 )
 from kernelbal.model.address import parse_address
+from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.site import ForwardingName
 
 V4, V6 = parse_address("10.0.0.80"), parse_address("fd00::80")
 UP = ProbeState(Health.UP, since_at=5.0, last_at=5.0)

@@ -4,8 +4,8 @@ import pytest
 
 from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.health.verify_probes import is_conclusive, plan_verification, verify_site
-from kernelbal.model.check import HttpCheck, IcmpCheck, TcpCheck, UdpCheck
 from kernelbal.model.health import Probe, ProbePlan
+from kernelbal.model.site.check import HttpCheck, IcmpCheck, TcpCheck, UdpCheck
 from tests.unit.health.scene import A, key, site_of
 
 

@@ -24,9 +24,10 @@ from kernelbal.health.wire import (
     state_row,
 )
 from kernelbal.model.address import parse_address
-from kernelbal.model.check import Asked, Encryption, HttpCheck, SmtpCheck, TcpCheck, TextAgent, TlsSettings
+from kernelbal.model.choices import Encryption
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Probe, ProbeState, Reading, Target, Timing, Wish
+from kernelbal.model.site.check import Asked, HttpCheck, SmtpCheck, TcpCheck, TextAgent, TlsSettings
 
 V4, V6 = parse_address("10.0.0.11"), parse_address("fe80::1")
 TIMING = Timing(9.0, 4.0, 1, 3, 0.45)

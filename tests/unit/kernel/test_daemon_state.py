@@ -10,7 +10,8 @@ from kernelbal.kernel.daemon_codec import Standings
 from kernelbal.kernel.daemon_state import ORDERS_FILE, DaemonState, GoodDocuments
 from kernelbal.kernel.state import STANDINGS_FILE, StateDirectory
 from kernelbal.model.address import parse_address
-from kernelbal.model.health import Health, ProbeState, ServerKey
+from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
 
 A = parse_address("10.0.0.11")

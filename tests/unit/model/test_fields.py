@@ -4,13 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from kernelbal.model.fields import DOCUMENT, InterfaceAddress
-from kernelbal.model.site import (
-    Network,
-    Node,
-    Site,
-    SourceIp,
-    VirtualService,
-)
+from kernelbal.model.node import Node
+from kernelbal.model.site import Network, Site
+from kernelbal.model.site.services import SourceIp, VirtualService
 from kernelbal.model.units import ALL_PORTS, PortRange
 
 WEB = {"name": "web", "address": "192.0.2.10", "ports": 80, "forwarding": "nat"}

@@ -14,7 +14,8 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, Link, ObservedAddress, Route
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
 

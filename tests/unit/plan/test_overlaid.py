@@ -3,8 +3,9 @@
 import pytest
 
 from kernelbal.model.address import parse_address
-from kernelbal.model.health import PathCheck, ServerKey
+from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, ServiceFlag
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay, Standing
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.desire import desired_state

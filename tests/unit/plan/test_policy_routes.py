@@ -1,8 +1,8 @@
 """From `edge.routes` to rules and tables."""
 
 from kernelbal.model.address import parse_address
-from kernelbal.model.edge import Edge
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
+from kernelbal.model.site.edge import Edge
 from kernelbal.plan.policy_routes import TABLE_BASE, TABLES, assign_tables, families_of, policy_routes
 from tests.unit.plan.samples import node, site
 

@@ -6,8 +6,8 @@ import hashlib
 from typing import Final
 
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.check import TcpCheck
 from kernelbal.model.health import Probe, Target, Timing
+from kernelbal.model.site.check import TcpCheck
 
 INTERVAL_S: Final = 5.0
 TIMEOUT_S: Final = 4.0

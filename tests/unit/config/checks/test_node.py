@@ -1,7 +1,8 @@
 """A node document against its site."""
 
 from kernelbal.config.checks.node import find_node_conflicts
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 
 SITE = Site.model_validate(
     {

@@ -7,7 +7,8 @@ from kernelbal.config.checks.table import ADVICE, CROSS_CHECKS, SERVICE_CHECKS, 
 from kernelbal.config.document import compose
 from kernelbal.config.finding import key_path
 from kernelbal.model.fields import DOCUMENT
-from kernelbal.model.site import Site, VirtualService
+from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 from tests.unit.config.checks import (
     test_addresses,
     test_advice,

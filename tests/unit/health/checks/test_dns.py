@@ -12,7 +12,7 @@ from kernelbal.health.checks.dns import (
     question_bytes,
     rcode_name,
 )
-from kernelbal.model.check import DnsCheck
+from kernelbal.model.site.check import DnsCheck
 from tests.unit.health.checks.talk import fault, reply, verdict
 
 ID = 0x1234

@@ -10,7 +10,7 @@ from kernelbal.health.checks.http import (
     request_bytes,
     status_set,
 )
-from kernelbal.model.check import HttpCheck
+from kernelbal.model.site.check import HttpCheck
 from tests.unit.health.checks.talk import fault, reply, verdict
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -13,7 +13,7 @@ from kernelbal.health.checks.radius import (
     packet_bytes,
     request_bytes,
 )
-from kernelbal.model.check import RadiusCheck
+from kernelbal.model.site.check import RadiusCheck
 from tests.unit.health.checks.talk import fault, reply
 
 SECRET = b"xyzzy5461"

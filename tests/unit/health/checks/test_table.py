@@ -5,11 +5,12 @@ import pytest
 from kernelbal.health.checks.dialogue import GOOD
 from kernelbal.health.checks.table import ENTROPY_BYTES, ProbeMeans, Transport, plan_of
 from kernelbal.model.address import parse_address
-from kernelbal.model.check import (
+from kernelbal.model.choices import Encryption
+from kernelbal.model.health import Probe, Target, Timing
+from kernelbal.model.site.check import (
     KINDS,
     Asked,
     DnsCheck,
-    Encryption,
     HttpAgent,
     HttpCheck,
     HttpsCheck,
@@ -24,7 +25,6 @@ from kernelbal.model.check import (
     TlsSettings,
     UdpCheck,
 )
-from kernelbal.model.health import Probe, Target, Timing
 
 ENTROPY = bytes(range(ENTROPY_BYTES))
 EVERY_KIND: dict[str, Asked] = {

@@ -8,7 +8,7 @@ from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.scenarios import SCENARIOS, Scenario, checkout, select
 from kernelbal.lab.errors import LabError
 from kernelbal.lab.topology import Role, load_topology
-from kernelbal.model.site import ForwardingName, Scheduler
+from kernelbal.model.choices import ForwardingName, Scheduler
 
 BY_NAME = [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS]
 

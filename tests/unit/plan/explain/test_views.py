@@ -2,7 +2,8 @@ from ipaddress import ip_network
 
 from kernelbal.model.ipvs import DestinationKey
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress, Route
-from kernelbal.model.site import Node, Site
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.explain.question import Source

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from kernelbal.model.daemon import ApiSettings
+from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.server import ApiServer
 from kernelbal.testing.fake_control import FakeControl
 

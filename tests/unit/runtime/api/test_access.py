@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from kernelbal.model.daemon import ApiSettings, ApiTls, ClientCertificate, Right, Token
+from kernelbal.model.choices import Right
+from kernelbal.model.node import ApiSettings, ApiTls, ClientCertificate, Token
 from kernelbal.runtime.api.access import (
     NOBODY,
     Caller,

@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from kernelbal.errors import ApiFailed
-from kernelbal.model.daemon import ApiSettings, ApiTls, ClientCertificate, Right, Token
+from kernelbal.model.choices import Right
+from kernelbal.model.node import ApiSettings, ApiTls, ClientCertificate, Token
 from kernelbal.runtime.api.access import GroupRights
 from kernelbal.runtime.api.listen import tls_context, unix_socket
 from kernelbal.runtime.api.server import ApiServer

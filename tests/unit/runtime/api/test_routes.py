@@ -1,6 +1,6 @@
 """The table of routes."""
 
-from kernelbal.model.daemon import Right
+from kernelbal.model.choices import Right
 from kernelbal.runtime.api.routes import ROUTES, Endpoint, find_routes
 
 

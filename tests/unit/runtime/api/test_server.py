@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from kernelbal.errors import ApiFailed
-from kernelbal.model.daemon import ApiSettings, Right
+from kernelbal.model.choices import Right
+from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api import server
 from kernelbal.runtime.api.access import Caller, Peer
 from kernelbal.runtime.api.server import ApiServer

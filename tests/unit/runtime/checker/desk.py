@@ -13,8 +13,8 @@ from typing import Self
 
 from kernelbal.health.wire import Lines, Notice, Report, ReportReader, encode_probes
 from kernelbal.model.address import Address, parse_address
-from kernelbal.model.check import Asked
 from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
+from kernelbal.model.site.check import Asked
 from kernelbal.runtime.checker.loop import Checker
 
 HERE = parse_address("127.0.0.1")

@@ -6,9 +6,9 @@ import struct
 import pytest
 
 from kernelbal.model.address import Address, parse_address
-from kernelbal.model.check import TcpCheck
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
+from kernelbal.model.site.check import TcpCheck
 from tests.unit.runtime.checker.desk import FAST, Desk, free_port, probe, serving
 
 RESET = struct.pack("ii", 1, 0)

@@ -5,8 +5,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from kernelbal.model.check import UdpCheck
 from kernelbal.model.health import Health, Timing
+from kernelbal.model.site.check import UdpCheck
 from kernelbal.runtime.checker.datagram import MAX_DATAGRAMS
 from tests.unit.runtime.checker.desk import Desk, free_port, probe
 

@@ -4,8 +4,8 @@ import os
 import pwd
 
 from kernelbal.health.checks.table import Transport, plan_of
-from kernelbal.model.check import NoCheck, ScriptCheck, SshCheck, TcpCheck, UdpCheck
 from kernelbal.model.health import Health
+from kernelbal.model.site.check import NoCheck, ScriptCheck, SshCheck, TcpCheck, UdpCheck
 from tests.unit.runtime.checker.desk import Desk, probe, serving
 
 

@@ -10,9 +10,9 @@ import pytest
 from kernelbal.health.checks.icmp import checksum, echo_request
 from kernelbal.lab import process
 from kernelbal.model.address import AF_INET, parse_address
-from kernelbal.model.check import IcmpCheck
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Timing
+from kernelbal.model.site.check import IcmpCheck
 from kernelbal.runtime.checker import echo
 from kernelbal.runtime.checker.sockets import FLAGS
 from tests.unit.runtime.checker.desk import Desk, probe

@@ -11,9 +11,9 @@ from kernelbal.health.checks.dialogue import GOOD
 from kernelbal.health.checks.table import plan_of
 from kernelbal.health.schedule import PAUSE_S, Schedule
 from kernelbal.health.wire import Notice
-from kernelbal.model.check import TcpCheck
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
+from kernelbal.model.site.check import TcpCheck
 from kernelbal.runtime.checker.ground import Flight, Ground, Task
 from kernelbal.runtime.checker.outbox import Outbox
 from tests.unit.runtime.checker.desk import probe

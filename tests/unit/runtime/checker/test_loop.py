@@ -13,9 +13,9 @@ import pytest
 
 from kernelbal.health.wire import Lines, Report, ReportReader, encode_probes
 from kernelbal.model.address import Address
-from kernelbal.model.check import DnsCheck, HttpCheck, NoCheck, TcpCheck
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Probe, ProbeState, Timing
+from kernelbal.model.site.check import DnsCheck, HttpCheck, NoCheck, TcpCheck
 from kernelbal.runtime.checker.loop import LATE_WINDOW_S, Lateness
 from tests.unit.runtime.checker.desk import LIMIT_S, Desk, free_port, probe, serving
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.model.check import ScriptCheck
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
+from kernelbal.model.site.check import ScriptCheck
 from kernelbal.runtime.checker import program
 from tests.unit.runtime.checker.desk import FAST, Desk, probe
 

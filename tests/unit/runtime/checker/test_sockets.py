@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from kernelbal.model.address import parse_address
-from kernelbal.model.check import TcpCheck
+from kernelbal.model.site.check import TcpCheck
 from kernelbal.runtime.checker import sockets
 from kernelbal.runtime.checker.sockets import Obstacle, prepare, socket_address
 from tests.unit.runtime.checker.desk import probe

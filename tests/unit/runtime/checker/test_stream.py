@@ -9,8 +9,8 @@ import pytest
 
 from kernelbal.health.checks.dialogue import Step, Verdict
 from kernelbal.health.checks.table import ProbeMeans, Transport
-from kernelbal.model.check import HttpCheck, SmtpCheck, SshCheck, TextAgent
 from kernelbal.model.health import Health, Timing, Wish
+from kernelbal.model.site.check import HttpCheck, SmtpCheck, SshCheck, TextAgent
 from kernelbal.runtime.checker import loop
 from tests.unit.runtime.checker.desk import Desk, Handler, free_port, probe, serving
 

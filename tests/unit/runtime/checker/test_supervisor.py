@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from kernelbal.health.wire import Report
-from kernelbal.model.check import NoCheck
 from kernelbal.model.health import Timing
+from kernelbal.model.site.check import NoCheck
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from tests.unit.runtime.checker.desk import LIMIT_S, probe
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.model.check import Encryption, HttpsCheck, SmtpCheck, TlsCheck, TlsSettings
+from kernelbal.model.choices import Encryption
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Timing
+from kernelbal.model.site.check import HttpsCheck, SmtpCheck, TlsCheck, TlsSettings
 from tests.unit.runtime.checker.certificates import server_context, write_certificate
 from tests.unit.runtime.checker.desk import Desk, Handler, probe, serving
 

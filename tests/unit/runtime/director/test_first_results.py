@@ -4,7 +4,8 @@ import pytest
 
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
-from kernelbal.model.health import Health, ProbePlan, ProbeState, ServerKey
+from kernelbal.model.health import Health, ProbePlan, ProbeState
+from kernelbal.model.site.services import ServerKey
 from kernelbal.runtime.director.first_results import PATIENCE_S, combined, inherit, longest_wait_s, unanswered
 from tests.unit.plan.samples import site
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.model.daemon import Hook
 from kernelbal.model.event import Event
+from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
 from kernelbal.runtime.director.hooks import MINUTE_S, QUEUED, Allowance, Hooks, deliver_to, name_of, wants
 from tests.unit.runtime.director.bench import VirtualLoop

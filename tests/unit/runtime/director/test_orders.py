@@ -5,7 +5,7 @@ import pytest
 from kernelbal.errors import OrderRefused
 from kernelbal.health.orders import OrderBook
 from kernelbal.model.address import parse_address
-from kernelbal.model.health import ServerKey
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.director.orders import find_meant, give, new_order, withdraw

@@ -2,8 +2,8 @@
 
 import io
 
-from kernelbal.model.daemon import Hook
 from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.node import Hook
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log

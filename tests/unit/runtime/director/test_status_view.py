@@ -8,8 +8,9 @@ from kernelbal.health.decide import decide
 from kernelbal.health.decision import Facts, Memory
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import Address, parse_address
-from kernelbal.model.health import Health, ProbeState, ServerKey
+from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters, DestinationKey, ServiceKey
+from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.runtime.director.status_view import (
     Counted,

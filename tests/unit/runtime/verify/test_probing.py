@@ -9,8 +9,8 @@ import pytest
 
 from kernelbal.errors import KernelError
 from kernelbal.model.address import parse_address
-from kernelbal.model.check import TcpCheck
 from kernelbal.model.health import Health, Probe, Target, Timing
+from kernelbal.model.site.check import TcpCheck
 from kernelbal.runtime.verify.probing import probe_once
 
 LOOPBACK = parse_address("127.0.0.1")

@@ -1,14 +1,13 @@
-"""Settings of the daemon on one director: who may control it, and whom it tells what happens."""
+"""The node document (`node.yaml`): what differs per director, who may control its daemon, who is notified."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from kernelbal.model.check import Text
-from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Whole, Wording
+from kernelbal.model.choices import Right
+from kernelbal.model.fields import Device, Duration, Few, IpAddress, Model, Name, Text, Whole, Wording
 
 DEFAULT_SOCKET: Final = "/run/kernelbal/control.sock"
 
@@ -18,13 +17,6 @@ FilePath = Annotated[
     Wording("a full path, such as `/etc/kernelbal/api.pem`"),
 ]
 """A full path."""
-
-
-class Right(Enum):
-    """What somebody may do."""
-
-    READ = "read"
-    CHANGE = "change"
 
 
 class Token(Model):
@@ -90,3 +82,15 @@ class Hook(Model):
     )
     timeout: Duration = Field(10.0, description="How long it may take.")
     per_minute: Whole = Field(60, ge=1, le=6000, description="More events than this are counted, not told.")
+
+
+class Node(Model):
+    """The node document (`node.yaml`): what differs per director."""
+
+    name: Name = Field(description="Name of this director.")
+    role: Literal["first", "second"] = Field("first", description="Which of the two partners this is.")
+    interfaces: Annotated[dict[Name, Device], Few] = Field(
+        default_factory=dict, description="Device by network name, such as `outside: eth0`."
+    )
+    api: ApiSettings = Field(default_factory=ApiSettings, description="Who may ask and tell the daemon.")
+    notify: Annotated[tuple[Hook, ...], Few] = Field((), description="Whom the daemon tells what happens.")

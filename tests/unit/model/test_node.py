@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from kernelbal.model.daemon import DEFAULT_SOCKET, Hook, Right, Token
-from kernelbal.model.site import Node
+from kernelbal.model.choices import Right
+from kernelbal.model.node import DEFAULT_SOCKET, Hook, Node, Token
 
 DIGEST = "0123456789abcdef" * 4
 

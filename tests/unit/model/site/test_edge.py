@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from kernelbal.model.address import parse_address
-from kernelbal.model.edge import Forward, IpPrefix, Prefix
+from kernelbal.model.site.edge import Forward, IpPrefix, Prefix
 
 PREFIX: TypeAdapter[Prefix] = TypeAdapter(IpPrefix)
 

@@ -1,20 +1,14 @@
-"""The vocabulary: how it maps to the kernel, and that values are checked one by one."""
+"""How the words of documents map to the kernel's numbers."""
 
-import pytest
-from pydantic import ValidationError
-
-from kernelbal.model.ipvs import Forwarding, Protocol, ServiceFlag, TunnelFlag, TunnelType
-from kernelbal.model.site import (
+from kernelbal.model.choices import (
     ForwardingName,
     ProtocolName,
-    RealServer,
     Scheduler,
     SchedulerFlag,
     TunnelChecksum,
     TunnelTypeName,
 )
-
-WEB = {"name": "web", "address": "192.0.2.10", "ports": 80, "forwarding": "nat"}
+from kernelbal.model.ipvs import Forwarding, Protocol, ServiceFlag, TunnelFlag, TunnelType
 
 
 def test_names_map_to_the_kernels_numbers() -> None:
@@ -47,9 +41,3 @@ def test_scheduler_flags_name_their_scheduler_and_bit() -> None:
         "mh-fallback": (Scheduler.MH, ServiceFlag.SCHED1),
         "mh-port": (Scheduler.MH, ServiceFlag.SCHED2),
     }
-
-
-@pytest.mark.parametrize("weight", [-1, 65536, "5", 5.0, True, None])
-def test_weight_is_a_whole_number_in_range(weight: object) -> None:
-    with pytest.raises(ValidationError):
-        RealServer.model_validate({"address": "10.0.0.1", "weight": weight})

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Switch, Whole, Wording
+from kernelbal.model.choices import DnsTransport, Encryption, Through
+from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Switch, Text, Whole, Wording
 
 DEFAULT_INTERVAL_S: Final = 9.0
 DEFAULT_TIMEOUT_S: Final = 4.0
 DEFAULT_RISE: Final = 1
 DEFAULT_FALL: Final = 3
-
-Text = Annotated[
-    str,
-    Field(max_length=1024, pattern=r"^[^\r\n\x00]*$"),
-    Wording("one line of text, 1024 characters at most"),
-]
-"""One line of text."""
 
 HeaderName = Annotated[
     str,
@@ -96,14 +89,6 @@ class TlsSettings(Model):
     )
 
 
-class Encryption(Enum):
-    """When a conversation is encrypted."""
-
-    NONE = "none"
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
-
-
 class CheckProtocol(Model):
     """What a check asks, and what it takes for an answer."""
 
@@ -163,13 +148,6 @@ class HttpsCheck(TlsSettings, HttpCheck):
 
     kind: ClassVar[str] = "https"
     port: ClassVar[int] = 443
-
-
-class DnsTransport(Enum):
-    """How a DNS query travels; the virtual service's protocol by default."""
-
-    UDP = "udp"
-    TCP = "tcp"
 
 
 Rcode = Annotated[
@@ -317,15 +295,6 @@ def _kind_alone(value: object) -> object:
     if isinstance(value, dict):
         return {key: {} if inner is None and key in KINDS else inner for key, inner in value.items()}
     return value
-
-
-class Through(Enum):
-    """What a probe is addressed to."""
-
-    REAL = "real"
-    """The real server's own address."""
-    VIRTUAL = "virtual"
-    """The virtual address, led to this one real server by a firewall mark."""
 
 
 class Check(Model):

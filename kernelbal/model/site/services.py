@@ -1,124 +1,33 @@
-"""The site document (`site.yaml`): shared by all directors of a site, byte for byte.
-
-These models are the vocabulary that users write. They check one value at a time; what concerns several
-values at once is in `kernelbal.config.checks`.
-"""
+"""Virtual services and their real servers (`virtual_services:` in `site.yaml`)."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import FailFast, Field
 
 from kernelbal.model.address import Address
-from kernelbal.model.check import Adaptive, Check, CheckSetting
-from kernelbal.model.daemon import ApiSettings, Hook
-from kernelbal.model.edge import Edge
+from kernelbal.model.choices import (
+    AllDown,
+    ForwardingName,
+    OnDown,
+    ProtocolName,
+    Scheduler,
+    SchedulerFlag,
+    TunnelChecksum,
+    TunnelTypeName,
+)
 from kernelbal.model.fields import (
-    Device,
     Duration,
     Few,
     IpAddress,
     Model,
     Name,
     Ports,
-    SharedAddress,
     Switch,
-    SysctlValue,
     Whole,
 )
-from kernelbal.model.health import ServerKey
-from kernelbal.model.ipvs import Forwarding, Protocol, ServiceFlag, TunnelFlag, TunnelType
-
-
-class ProtocolName(Enum):
-    """Transport protocol of a virtual service."""
-
-    TCP = "tcp"
-    UDP = "udp"
-    SCTP = "sctp"
-
-    @property
-    def number(self) -> Protocol:
-        """IANA protocol number."""
-        return Protocol[self.name]
-
-
-class ForwardingName(Enum):
-    """How packets reach the real servers."""
-
-    NAT = "nat"
-    DSR = "dsr"
-    TUNNEL = "tunnel"
-
-    @property
-    def number(self) -> Forwarding:
-        """The kernel's forwarding method."""
-        return Forwarding[self.name]
-
-
-class Scheduler(Enum):
-    """IPVS schedulers (`net/netfilter/ipvs/ip_vs_*.c`)."""
-
-    RR = "rr"
-    WRR = "wrr"
-    LC = "lc"
-    WLC = "wlc"
-    SH = "sh"
-    MH = "mh"
-    SED = "sed"
-    NQ = "nq"
-    FO = "fo"
-    OVF = "ovf"
-    LBLC = "lblc"
-    LBLCR = "lblcr"
-    DH = "dh"
-
-
-class SchedulerFlag(Enum):
-    """Options of the hashing schedulers."""
-
-    SH_FALLBACK = "sh-fallback"
-    SH_PORT = "sh-port"
-    MH_FALLBACK = "mh-fallback"
-    MH_PORT = "mh-port"
-
-    @property
-    def scheduler(self) -> Scheduler:
-        """The scheduler that understands this flag."""
-        return Scheduler(self.value.partition("-")[0])
-
-    @property
-    def bit(self) -> ServiceFlag:
-        """The bit in the service's flags."""
-        return ServiceFlag.SCHED1 if self.value.endswith("fallback") else ServiceFlag.SCHED2
-
-
-class TunnelTypeName(Enum):
-    """Encapsulation towards the real servers."""
-
-    IPIP = "ipip"
-    GUE = "gue"
-    GRE = "gre"
-
-    @property
-    def number(self) -> TunnelType:
-        """The kernel's tunnel type."""
-        return TunnelType[self.name]
-
-
-class TunnelChecksum(Enum):
-    """Checksum of the outer header (gue and gre)."""
-
-    NONE = "none"
-    FULL = "full"
-    REMOTE = "remote"
-
-    @property
-    def flag(self) -> TunnelFlag:
-        """The kernel's tunnel flag."""
-        return {"none": TunnelFlag.NOCSUM, "full": TunnelFlag.CSUM, "remote": TunnelFlag.REMCSUM}[self.value]
+from kernelbal.model.site.check import Adaptive, Check, CheckSetting
 
 
 class Tunnel(Model):
@@ -169,28 +78,25 @@ class RealServer(Model):
     name: Name | None = Field(None, description="Name shown beside the address.")
 
 
+class ServerKey(NamedTuple):
+    """A real server in a virtual service.
+
+    Attributes:
+        service: name of the virtual service.
+        port: port of its own, 0 when it takes the service's.
+    """
+
+    service: str
+    address: Address
+    port: int = 0
+
+
 class SorryServer(Model):
     """Answers while no real server can."""
 
     address: IpAddress = Field(description="Its own address.")
     port: Whole | None = Field(None, ge=1, le=65535, description="Port (nat only); the service's by default.")
     forwarding: ForwardingName | None = Field(None, description="The service's by default.")
-
-
-class AllDown(Enum):
-    """What a virtual service does with fewer usable real servers than its quorum."""
-
-    REFUSE = "refuse"
-    KEEP = "keep"
-    SORRY = "sorry"
-    WITHDRAW = "withdraw"
-
-
-class OnDown(Enum):
-    """What becomes of a real server that goes down."""
-
-    QUIESCE = "quiesce"
-    REMOVE = "remove"
 
 
 class VirtualService(Model):
@@ -254,56 +160,3 @@ class VirtualService(Model):
     def server_key(self, server: RealServer) -> ServerKey:
         """Return the identity of one of its real servers."""
         return ServerKey(self.name, Address(server.address), server.port or 0)
-
-
-class Network(Model):
-    """A network of the site; `node.yaml` says which device leads to it."""
-
-    shared_addresses: Annotated[tuple[SharedAddress, ...], Few] = Field(
-        (), description="Addresses that the active director holds, with the subnet's prefix length."
-    )
-
-
-class TimeoutSettings(Model):
-    """IPVS connection timeouts."""
-
-    tcp: Duration = Field(900.0, description="Established TCP connections.")
-    tcp_fin: Duration = Field(120.0, description="TCP after the first FIN.")
-    udp: Duration = Field(300.0, description="UDP.")
-
-
-class KernelSettings(Model):
-    """Settings of the kernel that hold for the whole site."""
-
-    timeouts: TimeoutSettings = Field(
-        default_factory=TimeoutSettings, description="IPVS connection timeouts."
-    )
-    sysctls: Annotated[dict[str, SysctlValue], Few] = Field(
-        default_factory=dict,
-        description="`net.ipv4.vs.*` values that replace the recommended ones, by name without the prefix.",
-    )
-
-
-class Site(Model):
-    """One load-balancing site."""
-
-    networks: Annotated[dict[Name, Network], Few] = Field(
-        default_factory=dict, description="Networks by name."
-    )
-    kernel: KernelSettings = Field(default_factory=KernelSettings, description="Kernel settings.")
-    virtual_services: Annotated[tuple[VirtualService, ...], FailFast()] = Field(
-        (), description="Virtual services."
-    )
-    edge: Edge | None = Field(None, description="Address translation and policy routes of a router host.")
-
-
-class Node(Model):
-    """The node document (`node.yaml`): what differs per director."""
-
-    name: Name = Field(description="Name of this director.")
-    role: Literal["first", "second"] = Field("first", description="Which of the two partners this is.")
-    interfaces: Annotated[dict[Name, Device], Few] = Field(
-        default_factory=dict, description="Device by network name, such as `outside: eth0`."
-    )
-    api: ApiSettings = Field(default_factory=ApiSettings, description="Who may ask and tell the daemon.")
-    notify: Annotated[tuple[Hook, ...], Few] = Field((), description="Whom the daemon tells what happens.")

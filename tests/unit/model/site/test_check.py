@@ -3,8 +3,16 @@
 import pytest
 from pydantic import ValidationError
 
-from kernelbal.model.check import KINDS, Check, CheckProtocol, HttpCheck, LdapCheck, RadiusCheck, TcpCheck
-from kernelbal.model.site import VirtualService
+from kernelbal.model.site.check import (
+    KINDS,
+    Check,
+    CheckProtocol,
+    HttpCheck,
+    LdapCheck,
+    RadiusCheck,
+    TcpCheck,
+)
+from kernelbal.model.site.services import VirtualService
 
 REQUIRED: dict[str, dict[str, object]] = {"radius": {"secret": "s"}, "script": {"argv": ["/bin/true"]}}
 
