@@ -35,11 +35,11 @@ bench: bench-apply bench-health ## all benchmarks
 
 bench-apply: ## apply and read back 10,000 services x 10 real servers, against keepalived and ipvsadm
 	@scripts/setup test
-	@$(BIN)/kernelbal lab bench apply $(ARGS)
+	@$(BIN)/python -m bench apply $(ARGS)
 
 bench-health: ## TCP checks of 1,000 and 5,000 targets every 5 s, against keepalived
 	@scripts/setup test
-	@$(BIN)/kernelbal lab bench health $(ARGS)
+	@$(BIN)/python -m bench health $(ARGS)
 
 lock: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)

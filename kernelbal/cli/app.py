@@ -188,11 +188,11 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command line and return its exit code; errors that a user may see are printed."""
+def run(arguments: list[str], app: typer.Typer | None = None) -> int:
+    """Run a command line, by default ours; print errors that a user may see, and return the exit code."""
     try:
         first = next((each for each in arguments if not each.startswith("-")), "")
-        result = build(first)(args=arguments, standalone_mode=False)
+        result = (app or build(first))(args=arguments, standalone_mode=False)
     except typer.Abort:
         return ExitCode.FAILED
     except typer.exceptions.TyperException as error:

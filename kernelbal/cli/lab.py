@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kernelbal.cli import bench, demo
+from kernelbal.cli import demo
 from kernelbal.cli.output import put, put_json, say
 from kernelbal.lab.names import BackendName
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command(epilog=demo.EPILOG)(demo.demo)
-app.add_typer(bench.app, name="bench")
 
 Topo = Annotated[str, typer.Option("--topology", help="two-arm or one-arm.")]
 Back = Annotated[BackendName, typer.Option("--backend", help="What provides the kernel.")]

@@ -53,8 +53,8 @@ from kernelbal.plan.classifier import build_table
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler
-from kernelbal.testing.fake_kernel import FakeKernel
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_kernel import FakeKernel
+from tests.support.fake_store import MemoryStore
 from tests.unit.plan.samples import by_mark, node, place, real, service, site, virtual, weighing
 
 NAMESPACE = "contract"

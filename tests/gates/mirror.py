@@ -2,23 +2,55 @@
 
 import ast
 import fnmatch
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
 KINDS = ("unit", "property", "contract", "lab")
 
 
 def places(module: str) -> list[str]:
-    """The places where the test of a source file may stand.
+    """The places where a test file of a source file's own name may stand.
 
     `kernelbal/plan/diff.py` is tested by `tests/KIND/plan/test_diff.py`, and where a kind keeps its files
-    flat, by `tests/KIND/test_diff.py` or `tests/KIND/test_plan_diff.py`.
+    flat, by `tests/KIND/test_diff.py` or `tests/KIND/test_plan_diff.py`. Files of `bench/` and of
+    `tests/support/` keep the name of that folder: `tests/unit/bench/test_outside.py`.
     """
     path = PurePosixPath(module)
-    folders = path.parts[1:-1]
+    folders = folders_of(path)
     names = {"/".join((*folders, f"test_{path.stem}.py")), f"test_{path.stem}.py"}
-    names.add("test_" + "_".join((*folders, path.stem)) + ".py")
+    names.add("_".join(("test", *folders, path.stem)) + ".py")
     return [f"tests/{kind}/{name}" for kind in KINDS for name in sorted(names)]
+
+
+def package_places(module: str) -> list[str]:
+    """The places where one test file may stand for the package of a source file.
+
+    For `kernelbal/plan/explain/match.py`: `tests/KIND/plan/explain/test_explain.py`, or
+    `tests/KIND/test_plan_explain.py`. It counts for those modules of the package that it imports.
+    """
+    folders = folders_of(PurePosixPath(module))
+    names = (
+        {"/".join((*folders, f"test_{folders[-1]}.py")), "_".join(("test", *folders)) + ".py"}
+        if folders
+        else ()
+    )
+    return [f"tests/{kind}/{name}" for kind in KINDS for name in sorted(names)]
+
+
+def folders_of(path: PurePosixPath) -> tuple[str, ...]:
+    """The folders that tests mirror: `kernelbal` is not named, `bench` is, `support` of the tests too."""
+    return path.parts[1:-1] if path.parts[0] in ("kernelbal", "tests") else path.parts[:-1]
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Source files that a test file may mean with its imports, `from a import b` as `a.py` and `a/b.py`."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name.replace(".", "/") + ".py" for name in names}
 
 
 def has_behaviour(tree: ast.Module) -> bool:
@@ -37,16 +69,21 @@ def is_placeholder(statement: ast.stmt) -> bool:
     )
 
 
-def untested(modules: Collection[str], tests: Collection[str], excused: Collection[str]) -> list[str]:
+Tests = Mapping[str, Collection[str]]
+"""Test files, and the source files that each imports."""
+
+
+def untested(modules: Collection[str], tests: Tests, excused: Collection[str]) -> list[str]:
     """Source files that are neither mirrored by a test file nor excused (`*` and `?` are wildcards)."""
     return [
         module
         for module in modules
         if not any(path in tests for path in places(module))
+        and not any(module in tests.get(path, ()) for path in package_places(module))
         and not any(fnmatch.fnmatchcase(module, pattern) for pattern in excused)
     ]
 
 
-def stale_excuses(modules: Collection[str], tests: Collection[str], excused: Collection[str]) -> list[str]:
+def stale_excuses(modules: Collection[str], tests: Tests, excused: Collection[str]) -> list[str]:
     """Excuses for files that do not exist or that do have their test."""
     return [pattern for pattern in excused if not fnmatch.filter(untested(modules, tests, ()), pattern)]

@@ -25,7 +25,7 @@ PURE = tuple(
     path + ("/" if (ROOT / path).is_dir() else ".py")
     for path in (name.replace(".", "/") for name in PURE_MODULES)
 )
-EVERYWHERE = ("kernelbal/", "tests/")
+EVERYWHERE = ("kernelbal/", "bench/", "tests/")
 
 
 class Gate(NamedTuple):
@@ -110,7 +110,7 @@ def files_below(where: tuple[str, ...]) -> list[Path]:
     """Python files whose path starts with one of the prefixes."""
     return sorted(
         file
-        for top in ("kernelbal", "tests")
+        for top in ("kernelbal", "bench", "tests")
         for file in (ROOT / top).rglob("*.py")
         if file.relative_to(ROOT).as_posix().startswith(where)
     )

@@ -52,6 +52,12 @@ def test_empty_skeleton_is_accepted(skeleton: Path) -> None:
         ("plan", "import socket", "The core is pure"),
         ("errors", "import time", "The core is pure"),
         ("realserver/plan", "import socket", "The core is pure"),
+        ("cli", "import bench.outside", "The program knows nothing of its tests and benchmarks"),
+        (
+            "lab",
+            "from tests.support import fake_kernel",
+            "The program knows nothing of its tests and benchmarks",
+        ),
         ("cli", "from pyroute2 import IPRoute", "pyroute2 and nftables stay in kernel/ and lab/"),
     ],
 )

@@ -44,6 +44,21 @@ def test_wheel_holds_licence_and_entry_point_but_no_tests(wheel_names: set[str])
     assert {name.partition("/")[0] for name in wheel_names if ".dist-info/" not in name} == {"kernelbal"}
 
 
+def not_for_users(names: set[str]) -> list[str]:
+    """Entries of the wheel that only tests and benchmarks need."""
+    folders = {"bench", "testing", "support", "tests"}
+    return sorted(name for name in names if folders & set(name.split("/")) or "/fake_" in name)
+
+
+def test_wheel_holds_no_benchmark_and_no_test_double(wheel_names: set[str]) -> None:
+    assert not_for_users(wheel_names) == []
+
+
+def test_benchmark_and_test_double_are_found() -> None:
+    planted = {"kernelbal/lab/bench/outside.py", "kernelbal/kernel/fake_kernel.py", "tests/support/desk.py"}
+    assert not_for_users({"kernelbal/lab/traffic.py", *planted}) == sorted(planted)
+
+
 def test_absent_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "web").mkdir()
     (tmp_path / "web/unit.j2").touch()

@@ -31,11 +31,11 @@ from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler
-from kernelbal.testing.memory_store import MemoryStore
 from tests.lab import real_servers
 from tests.lab.commands import NODE, Operator
 from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
+from tests.support.fake_store import MemoryStore
 
 pytestmark = pytest.mark.needs_ipvs
 

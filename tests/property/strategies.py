@@ -30,8 +30,8 @@ from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options
 from kernelbal.plan.sysctls import FORWARDING, IPVS_SYSCTLS, VS_PREFIX, connection_tracking, no_redirects
 from kernelbal.reconcile.round import Reconciler, Report
-from kernelbal.testing.fake_kernel import FakeKernel
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_kernel import FakeKernel
+from tests.support.fake_store import MemoryStore
 
 DEVICES = ("eth0", "eth1", "eth2")
 VIRTUAL = ("192.0.2.10", "2001:db8::10")

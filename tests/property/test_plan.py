@@ -24,7 +24,6 @@ from kernelbal.plan.actions import (
     ReplaceAddress,
 )
 from kernelbal.plan.desire import desired_state
-from kernelbal.testing.fake_kernel import FakeKernel
 from tests.property.strategies import (
     CHANGE,
     COUNTS,
@@ -42,6 +41,7 @@ from tests.property.strategies import (
     kernels,
     sites,
 )
+from tests.support.fake_kernel import FakeKernel
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.realserver import host as linux_host
-from kernelbal.testing.fake_host import FakeHost
+from tests.support.fake_host import FakeHost
 from tests.unit.cli.daemon import Daemon, running
 from tests.unit.cli.desk import Desk, make_desk
 from tests.unit.cli.realserver_desk import RealServerDesk

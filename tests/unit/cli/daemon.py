@@ -12,7 +12,7 @@ import pytest
 from kernelbal.cli.app import run
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.server import ApiServer
-from kernelbal.testing.fake_control import FakeControl
+from tests.support.fake_control import FakeControl
 from tests.unit.cli.desk import Said
 
 

@@ -15,7 +15,7 @@ from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.kernel import boot, linux
 from kernelbal.kernel.state import StateDirectory
 from kernelbal.plan.actions import Action
-from kernelbal.testing.fake_kernel import FakeKernel
+from tests.support.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, real, route, service
 
 WEB, TLS = service("192.0.2.10", 80), service("192.0.2.10", 443)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.cli.app import run
-from kernelbal.testing.fake_host import FakeHost
+from tests.support.fake_host import FakeHost
 from tests.unit.cli.desk import Said
 
 

@@ -22,7 +22,7 @@ from kernelbal.plan.actions import (
     RemoveDestination,
     WriteSysctl,
 )
-from kernelbal.testing.fake_kernel import FakeKernel
+from tests.support.fake_kernel import FakeKernel
 from tests.unit.cli.desk import SITE, WEB, WITHOUT_SECOND, A, B, Desk, Said
 from tests.unit.plan.samples import virtual, weighing
 

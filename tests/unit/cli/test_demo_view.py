@@ -20,7 +20,7 @@ from kernelbal.lab.demo.events import (
     ServiceTried,
 )
 from kernelbal.lab.demo.outside import Selection
-from tests.fake_backend import FakeBackend
+from tests.support.fake_backend import FakeBackend
 
 SELECTION = Selection(
     FakeBackend("uml"), (Candidate(FakeBackend("netns"), Refusal("the running kernel has no IPVS")),)

@@ -6,7 +6,7 @@ from kernelbal.cli.director_view import age, heading, server_row, service_title,
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.status import AdminStatus
 from kernelbal.plan.hidden_clients import HINT
-from kernelbal.testing.fake_control import (
+from tests.support.fake_control import (
     director_status,
     down_server_status,
     server_status,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.cli.drain_progress import WINDOW_S, DrainProgress, connections_left
-from kernelbal.testing.fake_control import server_status
+from tests.support.fake_control import server_status
 
 
 def looked(*looks: tuple[float, int]) -> DrainProgress:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.testing.fake_control import AT, recorded
+from tests.support.fake_control import AT, recorded
 from tests.unit.cli.daemon import Daemon
 
 

@@ -18,7 +18,7 @@ from kernelbal.realserver.store import RecordStore
 from kernelbal.realserver.verify import gather as gathering
 from kernelbal.realserver.verify.facts import Facts
 from kernelbal.realserver.verify.gather import Outside
-from kernelbal.testing.fake_host import FakeHost
+from tests.support.fake_host import FakeHost
 from tests.unit.cli.desk import Said
 from tests.unit.realserver.desk import fake_host
 from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, prepared

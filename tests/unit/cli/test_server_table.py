@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.cli.director_view import print_status
 from kernelbal.cli.server_table import COLUMNS, fold_title, print_servers
-from kernelbal.testing.fake_control import (
+from tests.support.fake_control import (
     director_status,
     down_server_status,
     server_status,

@@ -9,7 +9,7 @@ import pytest
 from kernelbal.cli.session import judge, open_session, read_documents
 from kernelbal.errors import PlanRefused
 from kernelbal.kernel import linux
-from kernelbal.testing.fake_kernel import FakeKernel
+from tests.support.fake_kernel import FakeKernel
 from tests.unit.cli.desk import WEB, Desk
 
 TWO_BAD = """\

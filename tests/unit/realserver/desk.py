@@ -1,7 +1,7 @@
 """A real server in memory, like `samples.host()`."""
 
-from kernelbal.testing.fake_host import FakeHost
-from kernelbal.testing.fake_kernel import FakeKernel
+from tests.support.fake_host import FakeHost
+from tests.support.fake_kernel import FakeKernel
 from tests.unit.realserver.samples import ADDRESSES, LINKS, SYSCTLS, host
 
 

@@ -17,7 +17,7 @@ from kernelbal.realserver.run import Prepared, RealServer
 from kernelbal.realserver.setup import Record, Setup
 from kernelbal.realserver.steps import WriteFile
 from kernelbal.realserver.store import RecordStore
-from kernelbal.testing.fake_host import FakeHost
+from tests.support.fake_host import FakeHost
 from tests.unit.realserver.desk import fake_host
 from tests.unit.realserver.samples import GUE, OTHER, VIP, VIP6, asked
 

@@ -15,8 +15,8 @@ from kernelbal.plan.classifier import build_table
 from kernelbal.plan.drain import SETTLE_S
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler, owned_state, touched_services
-from kernelbal.testing.fake_kernel import FakeKernel, connections
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_kernel import FakeKernel, connections
+from tests.support.fake_store import MemoryStore
 from tests.unit.plan.samples import held, link, place, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)

@@ -7,8 +7,8 @@ from kernelbal.plan.actions import QuiesceDestination
 from kernelbal.plan.result import PendingDrain
 from kernelbal.reconcile.round import Reconciler
 from kernelbal.reconcile.settle_drains import POLL_S, finish_drains
-from kernelbal.testing.fake_kernel import FakeKernel, connections
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_kernel import FakeKernel, connections
+from tests.support.fake_store import MemoryStore
 from tests.unit.plan.samples import real, service, virtual, weighing
 
 WEB, A = service("192.0.2.10", 80), real("10.0.0.11")

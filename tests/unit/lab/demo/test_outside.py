@@ -12,7 +12,7 @@ from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.outside import run_demo, select_backend
 from kernelbal.lab.errors import BackendUnavailable, GuestFailed
 from kernelbal.lab.names import BackendName
-from tests.fake_backend import FakeBackend
+from tests.support.fake_backend import FakeBackend
 
 WORKING, DONE = Doing(text="working"), Finished(elapsed_s=1.0)
 WAIT_S = 20.0

@@ -10,7 +10,7 @@ import aiohttp
 
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.server import ApiServer
-from kernelbal.testing.fake_control import FakeControl
+from tests.support.fake_control import FakeControl
 
 JSON = {"Content-Type": "application/json"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from kernelbal.testing.fake_control import FakeControl
+from tests.support.fake_control import FakeControl
 from tests.unit.runtime.api.asking import JSON, ask, run
 
 

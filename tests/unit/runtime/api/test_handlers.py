@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from kernelbal.model.standing import Admin
-from kernelbal.testing.fake_control import FakeControl, recorded
+from tests.support.fake_control import FakeControl, recorded
 from tests.unit.runtime.api.asking import ask, run
 
 

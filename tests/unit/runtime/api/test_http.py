@@ -9,7 +9,7 @@ import pytest
 
 from kernelbal.runtime.api import http, server
 from kernelbal.runtime.api.access import Peer
-from kernelbal.testing.fake_control import FakeControl
+from tests.support.fake_control import FakeControl
 from tests.unit.runtime.api.asking import ask, raw, run
 
 

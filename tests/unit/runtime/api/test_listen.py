@@ -17,7 +17,7 @@ from kernelbal.model.node import ApiSettings, ApiTls, ClientCertificate, Token
 from kernelbal.runtime.api.access import GroupRights
 from kernelbal.runtime.api.listen import tls_context, unix_socket
 from kernelbal.runtime.api.server import ApiServer
-from kernelbal.testing.fake_control import FakeControl
+from tests.support.fake_control import FakeControl
 
 
 def openssl(folder: Path, *words: str) -> None:

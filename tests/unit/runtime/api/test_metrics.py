@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kernelbal.runtime.api.metrics import METRICS, MODES, SERVER_STATES, render
-from kernelbal.testing.fake_control import (
+from tests.support.fake_control import (
     check_status,
     director_status,
     down_server_status,

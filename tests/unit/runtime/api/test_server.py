@@ -15,7 +15,7 @@ from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api import server
 from kernelbal.runtime.api.access import Caller, Peer
 from kernelbal.runtime.api.server import ApiServer
-from kernelbal.testing.fake_control import FakeControl
+from tests.support.fake_control import FakeControl
 from tests.unit.runtime.api.asking import ask, run
 
 

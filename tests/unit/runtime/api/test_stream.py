@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from kernelbal.runtime.api.stream import Pace
-from kernelbal.testing.fake_control import FakeControl, recorded
+from tests.support.fake_control import FakeControl, recorded
 from tests.unit.runtime.api.asking import ask, run
 
 

@@ -27,7 +27,7 @@ from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.systemd import Notifier
-from kernelbal.testing.fake_kernel import FakeKernel
+from tests.support.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, service
 
 SITE = """

@@ -6,7 +6,7 @@ from kernelbal.errors import StateError
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.state import Drain, DrainKey, Ownership
 from kernelbal.runtime.director.record import LiveRecord
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_store import MemoryStore
 from tests.unit.runtime.director.bench import WEB, destination
 
 OTHER = ServiceKey(2, 0, WEB.address, 0, 7)

@@ -14,7 +14,7 @@ from kernelbal.model.health import Health, ProbeState
 from kernelbal.plan.actions import Action, AddAddress, AddService
 from kernelbal.runtime.director.documents import Documents, Paths, parse
 from kernelbal.runtime.director.rounds import Inputs, Rounds
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_store import MemoryStore
 from tests.unit.runtime.director.bench import NODE, SITE, WEB, Kernel, destination, new_kernel
 
 DSR = SITE.replace("forwarding: nat", "forwarding: dsr").replace("one_armed: true\n    ", "")

@@ -13,8 +13,8 @@ from kernelbal.model.nft import NftTable
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.plan.actions import AddService, RemoveService, WriteSysctl
 from kernelbal.runtime.verify.paths import Ways
-from kernelbal.testing.fake_kernel import FakeKernel
-from kernelbal.testing.memory_store import MemoryStore
+from tests.support.fake_kernel import FakeKernel
+from tests.support.fake_store import MemoryStore
 from tests.unit.health.scene import site_of
 from tests.unit.plan.samples import by_mark, held, link, node, place, service, virtual
 

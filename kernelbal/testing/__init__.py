@@ -1,1 +1,0 @@
-"""Stand-ins that pass the same contract tests as the real thing."""

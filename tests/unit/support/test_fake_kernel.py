@@ -1,0 +1,42 @@
+"""What only the fake can do; `tests/contract` says what it has in common with a real kernel."""
+
+import errno
+
+import pytest
+
+from kernelbal.errors import KernelError
+from kernelbal.model.nft import EMPTY_TABLE
+from kernelbal.plan.actions import AddService, RemoveService, Result
+from tests.support.fake_kernel import FakeKernel, connections
+from tests.unit.plan.samples import real, service, virtual, weighing
+
+WEB, A, B = service("192.0.2.10", 80), real("10.0.0.11"), real("10.0.0.12")
+ADD = AddService(WEB, virtual().attributes)
+
+
+def test_observation_is_a_copy() -> None:
+    kernel = FakeKernel(services={WEB: virtual((A, weighing(1)))}, counters={WEB: {A: connections(1)}})
+    observed, counters = kernel.observe(), kernel.read_counters([WEB])
+    kernel.perform([RemoveService(WEB)])
+    assert observed.services == {WEB: virtual((A, weighing(1)))}
+    assert counters == {WEB: {A: connections(1)}}
+    assert kernel.read_counters([WEB]) == {}
+
+
+def test_refused_action_changes_nothing_and_keeps_its_errno() -> None:
+    kernel = FakeKernel(refuse=lambda _: errno.EPERM)
+    (outcome,) = kernel.perform([ADD])
+    assert (outcome.result, outcome.errno, kernel.services) == (Result.FAILED, errno.EPERM, {})
+    assert kernel.performed == [ADD]
+
+
+def test_table_is_refused_as_its_action_would_be() -> None:
+    FakeKernel().check_table(EMPTY_TABLE)
+    with pytest.raises(KernelError):
+        FakeKernel(refuse=lambda _: errno.EINVAL).check_table(EMPTY_TABLE)
+
+
+def test_load_gives_every_real_server_of_a_service_connections() -> None:
+    kernel = FakeKernel(services={WEB: virtual((A, weighing(1)), (B, weighing(1)))}, counters={WEB: {}})
+    kernel.load(WEB, 5)
+    assert kernel.read_counters([WEB]) == {WEB: {A: connections(5), B: connections(5)}}
