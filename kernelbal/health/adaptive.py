@@ -13,7 +13,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from kernelbal.health.decision import ServerMemory
-from kernelbal.model.health import Health, ProbeState, Reading
+from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.site.check import Adaptive
 
 MOST_SHARE: Final = 2.56
@@ -53,7 +53,7 @@ def is_fresh(state: ProbeState, interval_s: float, timeout_s: float, now: float)
     return now - state.last_at <= STALE_INTERVALS * interval_s + timeout_s
 
 
-def reading_of(state: ProbeState | None, settings: Adaptive, now: float) -> Reading | None:
+def reading_of(state: ProbeState | None, settings: Adaptive, now: float) -> AgentReading | None:
     """Return what an agent says now; None when it says nothing that still counts."""
     if state is None or not is_fresh(state, settings.interval, settings.timeout, now):
         return None

@@ -10,7 +10,6 @@ from typing import Final
 
 from kernelbal.model.choices import DnsTransport, Encryption, ProtocolName
 from kernelbal.model.site.check import (
-    Asked,
     CheckProtocol,
     DnsCheck,
     FtpCheck,
@@ -22,6 +21,7 @@ from kernelbal.model.site.check import (
     MailCheck,
     NoCheck,
     Pop3Check,
+    ProbeProtocol,
     RdpCheck,
     ScriptCheck,
     SmtpCheck,
@@ -79,7 +79,7 @@ def default_protocol(transport: ProtocolName, port: int) -> CheckProtocol:
     return TCP_DEFAULTS.get(port, OTHER_TCP)
 
 
-def has_port(protocol: Asked) -> bool:
+def has_port(protocol: ProbeProtocol) -> bool:
     """Return whether a check is addressed to a port."""
     return not isinstance(protocol, _PORTLESS)
 

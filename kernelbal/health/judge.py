@@ -10,7 +10,7 @@ from kernelbal.health.decision import Facts, Memory, ServerMemory
 from kernelbal.health.orders import OrderBook
 from kernelbal.health.path_cause import explain_path
 from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, IN_SERVICE, QUIESCED, SERVING, UNKNOWN
-from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, Wish
+from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbePlan, ProbeState
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.standing import Admin, Order
 
@@ -42,7 +42,7 @@ class Judged(NamedTuple):
     order: Order | None = None
     everywhere: bool = False
     cut_at: float = 0.0
-    reading: Reading | None = None
+    reading: AgentReading | None = None
     warning: str = ""
 
     @property
@@ -57,7 +57,7 @@ class Judged(NamedTuple):
 
     @property
     def _away(self) -> bool:
-        return self.reading is not None and self.reading.wish is Wish.MAINT
+        return self.reading is not None and self.reading.request is AgentRequest.MAINT
 
 
 class _Checked(NamedTuple):
@@ -112,7 +112,7 @@ class Judge:
                 worst = worst._replace(warning=worst.warning or state.warning)
         return worst
 
-    def _read(self, service: VirtualService, key: ServerKey) -> Reading | None:
+    def _read(self, service: VirtualService, key: ServerKey) -> AgentReading | None:
         if service.adaptive is None:
             return None
         agent = self.plan.agents.get(key)
@@ -137,12 +137,12 @@ class Judge:
         service: VirtualService,
         server: RealServer,
         checked: _Checked,
-        reading: Reading | None,
+        reading: AgentReading | None,
         before: ServerMemory,
     ) -> tuple[str, str]:
         if checked.health is Health.DOWN:
             return DOWN, self._why_down(service, checked.key)
-        if reading is not None and reading.wish in (Wish.DOWN, Wish.MAINT):
+        if reading is not None and reading.request in (AgentRequest.DOWN, AgentRequest.MAINT):
             return DOWN, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
             if before.state == DOWN:
@@ -151,7 +151,7 @@ class Judge:
                 return UNKNOWN, "not checked yet"
         if server.weight == 0:
             return QUIESCED, "its weight is 0 in the site file"
-        if reading is not None and reading.wish is Wish.DRAIN:
+        if reading is not None and reading.request is AgentRequest.DRAIN:
             return QUIESCED, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
             return SERVING, "not checked since its check changed; it was up before"

@@ -26,7 +26,7 @@ class Symptom(Enum):
 
 
 _WORDS: Final = (
-    (Symptom.ANSWER, ("another datagram came",)),
+    (Symptom.ANSWER, ("another datagram received",)),
     (Symptom.SILENCE, ("waiting for reply", "waiting for dns reply", "waiting for radius reply")),
     (Symptom.ANSWER, ("waiting for",)),
     (Symptom.NO_ROUTE, ("network unreachable", "network is unreachable")),

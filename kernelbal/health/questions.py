@@ -13,11 +13,11 @@ from kernelbal.model.health import Timing
 from kernelbal.model.site.check import (
     DEFAULT_FALL,
     DEFAULT_RISE,
-    Asked,
     Check,
     HttpAgent,
     IcmpCheck,
     NoCheck,
+    ProbeProtocol,
     ScriptCheck,
     TextAgent,
 )
@@ -46,7 +46,7 @@ class Question(NamedTuple):
         agent: `http` or `text`; empty for a check.
     """
 
-    protocol: Asked
+    protocol: ProbeProtocol
     port: int
     own_port: bool
     timing: Timing
@@ -124,7 +124,7 @@ def check_timing(check: Check) -> Timing:
     return Timing(check.interval, check.timeout, check.rise, check.fall, jitter_s)
 
 
-def _question(protocol: Asked, port: int, timing: Timing, *, own_port: bool) -> Question:
+def _question(protocol: ProbeProtocol, port: int, timing: Timing, *, own_port: bool) -> Question:
     agent = _AGENTS.get(protocol.kind, "")
     settings = protocol.model_dump(mode="json")
     for name, field in type(protocol).model_fields.items():

@@ -36,7 +36,7 @@ PAUSE_S: Final = 1.0
 """Lateness from which it was a pause: what was due meanwhile is not caught up."""
 
 T = TypeVar("T")
-E = TypeVar("E", bound="Entry")
+E = TypeVar("E", bound="ScheduleEntry")
 
 
 def tick_length(timings: Iterable[Timing]) -> float:
@@ -55,16 +55,16 @@ def phase_of(key: str) -> float:
 
 
 def spread_s(timing: Timing, others: int) -> float:
-    """Return over how many seconds the first runs of a probe and of so many that begin with it are spread."""
+    """Return over how many seconds the first runs of `others` probes that begin together are spread."""
     return min(timing.interval_s, others * START_S_PER_PROBE)
 
 
-class Entry:
+class ScheduleEntry:
     """When one probe runs. Instants are seconds on the clock of whoever asks.
 
     Attributes:
         start_at: when it runs next.
-        gone: it shall not run any more.
+        gone: it does not run any more.
     """
 
     __slots__ = ("_offset_s", "_slot_at", "gone", "key", "start_at", "timing")
@@ -78,7 +78,7 @@ class Entry:
         self._offset_s = phase_of(key) * timing.interval_s
 
     def begin(self, now: float, others: int) -> None:
-        """Let it run soon, spread over a short time with all others that begin now.
+        """Schedule the first run soon, spread over a short time with all others that begin now.
 
         Args:
             now: the time.
@@ -101,15 +101,15 @@ class Entry:
         self.start_at = self._slot_at + chance * self.timing.jitter_s
 
 
-class Wheel(Generic[T]):
-    """Things that are due, by the number of their tick."""
+class TimingWheel(Generic[T]):
+    """A timing wheel: items by the number of the tick at which they are due."""
 
     def __init__(self) -> None:
         self._slots: dict[int, list[T]] = {}
         self._order: list[int] = []
 
     def add(self, tick: int, item: T) -> None:
-        """Put something in."""
+        """Add an item."""
         slot = self._slots.get(tick)
         if slot is None:
             self._slots[tick] = [item]
@@ -118,7 +118,7 @@ class Wheel(Generic[T]):
             slot.append(item)
 
     def next_tick(self) -> int | None:
-        """Return the number of the first tick that holds something."""
+        """Return the number of the first tick that has items."""
         return self._order[0] if self._order else None
 
     def pop(self, tick: int) -> tuple[int, list[T]] | None:
@@ -129,17 +129,17 @@ class Wheel(Generic[T]):
         return found, self._slots.pop(found)
 
     def clear(self) -> None:
-        """Take everything out."""
+        """Remove all items."""
         self._slots.clear()
         self._order.clear()
 
 
-class Due(NamedTuple, Generic[E]):
-    """What is due at once.
+class DueEntries(NamedTuple, Generic[E]):
+    """Entries that are due.
 
     Attributes:
         late_s: by how much the tick of the most belated is over.
-        entries: those that shall run now.
+        entries: those to run now.
     """
 
     late_s: float
@@ -154,7 +154,7 @@ class Schedule(Generic[E]):
 
     def __init__(self, tick_s: float = MAX_TICK_S) -> None:
         self.tick_s = tick_s
-        self._wheel: Wheel[E] = Wheel()
+        self._wheel: TimingWheel[E] = TimingWheel()
 
     def plan(self, entry: E) -> None:
         """Let an entry be due at the first tick from its start on."""
@@ -165,7 +165,7 @@ class Schedule(Generic[E]):
         tick = self._wheel.next_tick()
         return None if tick is None else tick * self.tick_s
 
-    def due(self, now: float) -> Due[E]:
+    def due(self, now: float) -> DueEntries[E]:
         """Take out what is due; what was missed during a pause is spread anew instead."""
         late_s, entries, missed = 0.0, list[E](), list[E]()
         last = math.floor(now / self.tick_s + _ROUNDING)
@@ -180,4 +180,4 @@ class Schedule(Generic[E]):
         for entry in missed:
             entry.begin(now, len(missed))
             self.plan(entry)
-        return Due(late_s, [entry for entry in entries if not entry.gone])
+        return DueEntries(late_s, [entry for entry in entries if not entry.gone])

@@ -17,8 +17,17 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 from kernelbal.errors import KernelbalError
 from kernelbal.model.address import Address
 from kernelbal.model.event import Topic
-from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates, Reading, Target, Timing, Wish
-from kernelbal.model.site.check import KINDS, Asked, HttpAgent, TextAgent
+from kernelbal.model.health import (
+    AgentReading,
+    AgentRequest,
+    Health,
+    Probe,
+    ProbeState,
+    ProbeStates,
+    Target,
+    Timing,
+)
+from kernelbal.model.site.check import KINDS, HttpAgent, ProbeProtocol, TextAgent
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
 """Longest line that is read."""
@@ -31,7 +40,7 @@ MAX_NOTICES: Final = 100
 MAX_TEXT: Final = 1000
 """Longest reason, warning or message, in characters; the rest is cut off."""
 
-_PROTOCOLS: Final[dict[str, type[Asked]]] = {
+_PROTOCOLS: Final[dict[str, type[ProbeProtocol]]] = {
     **KINDS,
     HttpAgent.kind: HttpAgent,
     TextAgent.kind: TextAgent,
@@ -142,11 +151,11 @@ class _ProtocolTable:
     """Numbers distinct protocols in the order in which they come."""
 
     def __init__(self) -> None:
-        self._by_identity: dict[int, tuple[Asked, int]] = {}
+        self._by_identity: dict[int, tuple[ProbeProtocol, int]] = {}
         self._by_text: dict[str, int] = {}
         self._new: list[Row] = []
 
-    def number(self, protocol: Asked) -> int:
+    def number(self, protocol: ProbeProtocol) -> int:
         known = self._by_identity.get(id(protocol))
         if known is None:
             row = [protocol.kind, protocol.model_dump(mode="json", exclude_defaults=True)]
@@ -170,7 +179,7 @@ class ProbeSetReader:
         self._begin()
 
     def _begin(self) -> None:
-        self._protocols: list[Asked] = []
+        self._protocols: list[ProbeProtocol] = []
         self._set = ProbeSet({}, {})
 
     def feed(self, line: bytes) -> ProbeSet | None:
@@ -258,8 +267,8 @@ def state_row(state: ProbeState) -> Row:
     if streak or warning or reading is not None:
         row += [streak, _cut(warning)]
     if reading is not None:
-        weight, wish, max_connections, text = reading
-        row.append([weight, None if wish is None else wish.value, max_connections, _cut(text)])
+        weight, request, max_connections, text = reading
+        row.append([weight, None if request is None else request.value, max_connections, _cut(text)])
     return row
 
 
@@ -285,11 +294,11 @@ def state_of(row: object) -> ProbeState:
     )
 
 
-def _reading(row: object) -> Reading:
-    weight, wish, max_connections, text = _list(row)
-    return Reading(
+def _reading(row: object) -> AgentReading:
+    weight, request, max_connections, text = _list(row)
+    return AgentReading(
         _optional(_number, weight),
-        None if wish is None else Wish(wish),
+        None if request is None else AgentRequest(request),
         _optional(_whole, max_connections),
         _text(text),
     )
@@ -301,7 +310,7 @@ def _probe_row(probe: Probe, protocol: int) -> Row:
     return [probe.key, protocol, where, list(probe.timing), probe.agent]
 
 
-def _probe(row: object, protocols: list[Asked]) -> Probe:
+def _probe(row: object, protocols: list[ProbeProtocol]) -> Probe:
     key, protocol, where, timing, agent = _list(row)
     address, port, host, server, source, mark, through, hops = _list(where)
     interval_s, timeout_s, rise, fall, jitter_s = _list(timing)
@@ -325,7 +334,7 @@ def _probe(row: object, protocols: list[Asked]) -> Probe:
     )
 
 
-def _protocol(row: object) -> Asked:
+def _protocol(row: object) -> ProbeProtocol:
     kind, settings = _list(row)
     if kind not in _PROTOCOLS:
         raise ValueError(f"there is no protocol `{_cut(str(kind))}`")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
-from kernelbal.model.site.check import Asked
+from kernelbal.model.site.check import ProbeProtocol
 from kernelbal.model.site.services import ServerKey
 
 
@@ -73,13 +73,13 @@ class Probe:
     """
 
     key: str
-    protocol: Asked
+    protocol: ProbeProtocol
     target: Target
     timing: Timing
     agent: str = ""
 
 
-class Wish(Enum):
+class AgentRequest(Enum):
     """What an agent wants for its server."""
 
     READY = "ready"
@@ -89,18 +89,18 @@ class Wish(Enum):
     UP = "up"
 
 
-class Reading(NamedTuple):
+class AgentReading(NamedTuple):
     """What an agent said.
 
     Attributes:
         weight: share of the configured weight, 0.0-2.56 (`75%` is 0.75); None when it did not say.
-        wish: None when it did not say.
+        request: None when it did not say.
         max_connections: upper threshold, or None.
         text: its words, for people.
     """
 
     weight: float | None = None
-    wish: Wish | None = None
+    request: AgentRequest | None = None
     max_connections: int | None = None
     text: str = ""
 
@@ -125,7 +125,7 @@ class ProbeState(NamedTuple):
     response_s: float | None = None
     streak: int = 0
     warning: str = ""
-    reading: Reading | None = None
+    reading: AgentReading | None = None
 
 
 ProbeStates = Mapping[str, ProbeState]

@@ -22,24 +22,32 @@ from dnslib import RR
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSRecord, UDPServer
 
 from kernelbal.health.checks.certificate import certificate_warning
-from kernelbal.health.checks.dialogue import GOOD, Verdict
-from kernelbal.health.checks.icmp import Echo, echo_request, read_echo, without_ipv4_header
-from kernelbal.health.checks.table import ENTROPY_BYTES, Transport, plan_of
+from kernelbal.health.checks.dialogue import GOOD, ProbeResult
+from kernelbal.health.checks.icmp import EchoMessage, echo_request, read_echo, without_ipv4_header
+from kernelbal.health.checks.table import ENTROPY_BYTES, ProbeTransport, method_of
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
 from kernelbal.model.choices import Encryption
-from kernelbal.model.health import Probe, Reading, Target, Timing, Wish
-from kernelbal.model.site.check import Asked, DnsCheck, HttpAgent, HttpCheck, HttpsCheck, SmtpCheck, TlsCheck
+from kernelbal.model.health import AgentReading, AgentRequest, Probe, Target, Timing
+from kernelbal.model.site.check import (
+    DnsCheck,
+    HttpAgent,
+    HttpCheck,
+    HttpsCheck,
+    ProbeProtocol,
+    SmtpCheck,
+    TlsCheck,
+)
 
 TIMEOUT_S = 10.0
 LOOPBACK = parse_address("127.0.0.1")
 
 
-def probed(asked: Asked, port: int) -> Verdict:
+def probed(asked: ProbeProtocol, port: int) -> ProbeResult:
     """What a check finds at this port: a driver as small as can be."""
     probe = Probe("key", asked, Target(LOOPBACK, port, "127.0.0.1", LOOPBACK), Timing(9.0, TIMEOUT_S))
-    means = plan_of(probe)
+    means = method_of(probe)
     assert means.new_dialogue is not None
-    is_stream = means.transport is Transport.STREAM
+    is_stream = means.transport is ProbeTransport.STREAM
     talk = socket.socket(socket.AF_INET, socket.SOCK_STREAM if is_stream else socket.SOCK_DGRAM)
     with ExitStack() as open_sockets:
         open_sockets.enter_context(talk)
@@ -50,7 +58,7 @@ def probed(asked: Asked, port: int) -> Verdict:
         dialogue = means.new_dialogue(bytes(range(ENTROPY_BYTES)))
         step = dialogue.begin()
         talk.send(step.send)
-        while step.verdict is None:
+        while step.result is None:
             if step.start_tls:
                 talk = open_sockets.enter_context(_encrypted(talk, means.server_name))
                 step = dialogue.receive(b"")
@@ -61,7 +69,7 @@ def probed(asked: Asked, port: int) -> Verdict:
                 step = dialogue.receive(data)
             if step.send:
                 talk.send(step.send)
-        return step.verdict
+        return step.result
 
 
 def _encrypted(connection: socket.socket, name: str) -> ssl.SSLSocket:
@@ -137,14 +145,16 @@ def server_tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 
 def test_http(web_port: int) -> None:
-    assert probed(HttpCheck(), web_port) == Verdict(False, "status 404, wanted 200-299, 301, 302, 401")
+    assert probed(HttpCheck(), web_port) == ProbeResult(False, "status 404, expected 200-299, 301, 302, 401")
     assert probed(HttpCheck(path="/health", contains="is well", matches="^all"), web_port) == GOOD
     assert probed(HttpCheck(path="/health", contains="ill"), web_port).reason == 'body without "ill"'
     assert probed(HttpCheck(path="/moved"), web_port) == GOOD
 
 
 def test_http_agent(web_port: int) -> None:
-    assert probed(HttpAgent(path="/load"), web_port).reading == Reading(0.7, Wish.READY, text="30")
+    assert probed(HttpAgent(path="/load"), web_port).reading == AgentReading(
+        0.7, AgentRequest.READY, text="30"
+    )
 
 
 def test_https_and_the_handshake_alone(server_tls: ssl.SSLContext) -> None:
@@ -212,7 +222,7 @@ class ZoneServer(UDPServer):
 def test_dns() -> None:
     with serving(ZoneServer(("127.0.0.1", 0), DNSHandler)) as port:
         assert probed(DnsCheck(query="www.example", type="A", answer="192.0.2.80"), port) == GOOD
-        assert probed(DnsCheck(), port).reason == "REFUSED, wanted any but SERVFAIL and REFUSED"
+        assert probed(DnsCheck(), port).reason == "REFUSED, expected any but SERVFAIL and REFUSED"
 
 
 @pytest.mark.needs_root
@@ -230,4 +240,4 @@ def test_echo_requests_are_what_the_kernel_answers() -> None:
             while echo is None:
                 message = raw.recv(1024)
                 echo = read_echo(family, without_ipv4_header(message) if family == AF_INET else message)
-            assert echo == Echo(4711, 7, b"kernelbal")
+            assert echo == EchoMessage(4711, 7, b"kernelbal")

@@ -1,4 +1,4 @@
-"""Whatever a real server says, and in whatever portions: one verdict, no exception, bounded memory."""
+"""Whatever a real server says, and in whatever portions: one result, no exception, bounded memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.health.checks.agents import read_load, read_text
-from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, Dialogue, Verdict
+from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, Dialogue, ProbeResult
 from kernelbal.health.checks.http_reply import HttpReply
-from kernelbal.health.checks.icmp import Echo, echo_request, read_echo, without_ipv4_header
+from kernelbal.health.checks.icmp import EchoMessage, echo_request, read_echo, without_ipv4_header
 from kernelbal.health.checks.ldap import ber
 from kernelbal.health.checks.lines import LineDialogue
-from kernelbal.health.checks.table import ENTROPY_BYTES, Transport, plan_of
+from kernelbal.health.checks.table import ENTROPY_BYTES, ProbeTransport, method_of
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
 from kernelbal.model.choices import DnsTransport, Encryption
 from kernelbal.model.health import Probe, Target, Timing
 from kernelbal.model.site.check import (
-    Asked,
     DnsCheck,
     FtpCheck,
     HttpAgent,
@@ -29,6 +28,7 @@ from kernelbal.model.site.check import (
     ImapCheck,
     LdapCheck,
     Pop3Check,
+    ProbeProtocol,
     RadiusCheck,
     RdpCheck,
     SmtpCheck,
@@ -55,7 +55,7 @@ def ldap_result(message_id: int, operation: int) -> bytes:
     return ber(0x30, ber(0x02, bytes([message_id])) + ber(operation, result))
 
 
-STREAMS: dict[str, tuple[Asked, bytes]] = {
+STREAMS: dict[str, tuple[ProbeProtocol, bytes]] = {
     "http": (HttpCheck(), b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\nhello"),
     "http body": (
         HttpCheck(contains="alive", matches="a.*e"),
@@ -78,7 +78,7 @@ STREAMS: dict[str, tuple[Asked, bytes]] = {
     "http agent": (HttpAgent(), b"HTTP/1.1 200 OK\r\n\r\n42\r\nmore"),
     "text agent": (TextAgent(port=1), b"up 75%,maxconn:5\r\nmore"),
 }
-DATAGRAMS: dict[str, Asked] = {
+DATAGRAMS: dict[str, ProbeProtocol] = {
     "dns": DnsCheck(answer="x"),
     "udp": UdpCheck(expect="x"),
     "radius": RadiusCheck(secret="s"),
@@ -86,25 +86,25 @@ DATAGRAMS: dict[str, Asked] = {
 }
 
 
-def dialogue_of(asked: Asked, transport: Transport) -> Dialogue:
+def dialogue_of(asked: ProbeProtocol, transport: ProbeTransport) -> Dialogue:
     server = parse_address("192.0.2.1")
-    means = plan_of(Probe("key", asked, Target(server, 80, "192.0.2.1", server), Timing(9.0, 4.0)))
+    means = method_of(Probe("key", asked, Target(server, 80, "192.0.2.1", server), Timing(9.0, 4.0)))
     assert means.transport is transport
     assert means.new_dialogue is not None
     return means.new_dialogue(ENTROPY)
 
 
-def outcome(asked: Asked, portions: Iterable[bytes]) -> tuple[Verdict | None, bytes]:
-    """The verdict and all that is sent; no verdict where the dialogue is about to start TLS."""
-    dialogue = dialogue_of(asked, Transport.STREAM)
+def outcome(asked: ProbeProtocol, portions: Iterable[bytes]) -> tuple[ProbeResult | None, bytes]:
+    """The result and all that is sent; no result where the dialogue is about to start TLS."""
+    dialogue = dialogue_of(asked, ProbeTransport.STREAM)
     step = dialogue.begin()
     sent = step.send
     for portion in portions:
         if portion:
             step = dialogue.receive(portion)
             sent += step.send
-        if step.start_tls or step.verdict is not None:
-            return step.verdict, sent
+        if step.start_tls or step.result is not None:
+            return step.result, sent
     assert dialogue.awaited
     return dialogue.end(), sent
 
@@ -139,7 +139,7 @@ def test_portions_do_not_matter(name: str, data: st.DataObject) -> None:
     whole = outcome(asked, cut(stream, data.draw(CUTS)))
     bytewise = outcome(asked, (bytes([each]) for each in stream))
     if bytewise[0] is None:
-        assert whole[0] is None or "before TLS began" in whole[0].reason
+        assert whole[0] is None or "before TLS started" in whole[0].reason
     else:
         assert whole == bytewise
 
@@ -147,8 +147,8 @@ def test_portions_do_not_matter(name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("name", STREAMS)
 def test_valid_streams_are_good(name: str) -> None:
     asked, valid = STREAMS[name]
-    verdict, _ = outcome(asked, [valid])
-    assert verdict is None or verdict.good, verdict
+    result, _ = outcome(asked, [valid])
+    assert result is None or result.good, result
 
 
 def held_bytes(value: object) -> int:
@@ -189,16 +189,16 @@ def repeated(unit: bytes, start: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("pattern", ENDLESS)
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_without_end_are_held_in_part(name: str, pattern: str) -> None:
-    """After more than is looked at there is a verdict; what is kept meanwhile is bounded."""
+    """After more than is looked at there is a result; what is kept meanwhile is bounded."""
     asked, valid = STREAMS[name]
-    dialogue = dialogue_of(asked, Transport.STREAM)
+    dialogue = dialogue_of(asked, ProbeTransport.STREAM)
     dialogue.begin()
     unit = ENDLESS[pattern](valid)
     start = {"letters": valid[:-3], "chunks": CHUNKED}.get(pattern, b"")
     for portion in repeated(unit, start):
         step = dialogue.receive(portion)
         assert held_bytes(dialogue) <= MAX_REPLY_BYTES + 4 * len(portion)
-        if step.verdict is not None or step.start_tls:
+        if step.result is not None or step.start_tls:
             return
     pytest.fail("it listens for ever")
 
@@ -206,12 +206,12 @@ def test_streams_without_end_are_held_in_part(name: str, pattern: str) -> None:
 @pytest.mark.parametrize("name", DATAGRAMS)
 @given(datagrams=st.lists(st.binary(max_size=80), max_size=4))
 def test_any_datagrams_are_judged_or_passed_over(name: str, datagrams: list[bytes]) -> None:
-    dialogue = dialogue_of(DATAGRAMS[name], Transport.DATAGRAM)
+    dialogue = dialogue_of(DATAGRAMS[name], ProbeTransport.DATAGRAM)
     dialogue.begin()
     for datagram in datagrams:
-        verdict = dialogue.receive(datagram).verdict
-        if verdict is not None:
-            assert verdict.good or verdict.reason
+        result = dialogue.receive(datagram).result
+        if result is not None:
+            assert result.good or result.reason
             return
     assert not dialogue.end().good
 
@@ -220,17 +220,17 @@ def test_any_datagrams_are_judged_or_passed_over(name: str, datagrams: list[byte
 def test_broken_dns_messages_are_judged(tail: bytes, claims: list[int]) -> None:
     """Past the header, where only the parser looks."""
     header = b"\0\0\x80\0" + b"".join(each.to_bytes(2, "big") for each in (0, *claims[1:]))
-    verdict = dialogue_of(DATAGRAMS["dns"], Transport.DATAGRAM).receive(header + tail).verdict
-    assert verdict is not None
-    assert not verdict.good
+    result = dialogue_of(DATAGRAMS["dns"], ProbeTransport.DATAGRAM).receive(header + tail).result
+    assert result is not None
+    assert not result.good
 
 
 @given(line=st.binary(max_size=100))
 def test_any_line_of_an_agent_is_a_reading_or_a_reason(line: bytes) -> None:
-    for verdict in (read_text(line), read_load(line)):
-        assert verdict.good == (verdict.reading is not None) == (not verdict.reason)
-        if verdict.reading and verdict.reading.weight is not None:
-            assert 0.0 <= verdict.reading.weight <= 2.56
+    for result in (read_text(line), read_load(line)):
+        assert result.good == (result.reading is not None) == (not result.reason)
+        if result.reading and result.reading.weight is not None:
+            assert 0.0 <= result.reading.weight <= 2.56
 
 
 @given(
@@ -248,7 +248,7 @@ def test_an_echo_comes_back(family: int, identifier: int, sequence: int, payload
         reply = b"\0\0" + check.to_bytes(2, "big") + request[4:]
     else:
         reply = b"\x81" + request[1:]
-    assert read_echo(family, reply) == Echo(identifier, sequence, payload)
+    assert read_echo(family, reply) == EchoMessage(identifier, sequence, payload)
 
 
 @given(packet=st.binary(max_size=120), family=st.sampled_from((AF_INET, AF_INET6)))

@@ -16,7 +16,7 @@ from kernelbal.kernel.daemon_codec import (
 )
 from kernelbal.kernel.record_codec import Malformed
 from kernelbal.model.address import Address
-from kernelbal.model.health import Health, ProbeState, Reading, Wish
+from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
 
@@ -29,7 +29,9 @@ ORDERS = st.dictionaries(
     st.builds(Order, st.sampled_from(Admin), NUMBER, NUMBER, st.booleans(), TEXT, TEXT),
     max_size=5,
 )
-READING = st.builds(Reading, OPTIONAL, st.none() | st.sampled_from(Wish), st.none() | st.integers(0, 9), TEXT)
+READING = st.builds(
+    AgentReading, OPTIONAL, st.none() | st.sampled_from(AgentRequest), st.none() | st.integers(0, 9), TEXT
+)
 STATE = st.builds(
     ProbeState,
     st.sampled_from(Health),

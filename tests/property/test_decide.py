@@ -11,7 +11,7 @@ from kernelbal.health.decision import Decision, Facts, Memory
 from kernelbal.health.orders import concerns
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
-from kernelbal.model.health import Health, ProbeState, Reading, Wish
+from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
@@ -61,9 +61,9 @@ SITES = st.lists(SERVICES, min_size=1, max_size=2, unique_by=lambda each: each["
 READINGS = st.one_of(
     st.none(),
     st.builds(
-        Reading,
+        AgentReading,
         st.one_of(st.none(), st.floats(0.0, 2.56)),
-        st.one_of(st.none(), st.sampled_from(Wish)),
+        st.one_of(st.none(), st.sampled_from(AgentRequest)),
         st.one_of(st.none(), st.integers(0, 1000)),
         st.just("words"),
     ),
@@ -77,7 +77,7 @@ class Happening:
     after_s: float
     health: tuple[Health, ...]
     took_s: tuple[float, ...]
-    readings: tuple[Reading | None, ...]
+    readings: tuple[AgentReading | None, ...]
     ordered: tuple[str, ...]
     admin: Admin
     hold: bool

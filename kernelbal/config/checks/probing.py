@@ -147,12 +147,12 @@ def usable(subject: Subject, _: Context) -> Iterator[Finding]:
     protocols = subject.service.check.protocols
     if len(protocols) != 1 or not protocols[0].model_fields_set:
         return
-    from kernelbal.health.checks.table import plan_of  # loads every protocol; a site by defaults needs none
+    from kernelbal.health.checks.table import method_of  # loads every protocol; a site by defaults needs none
 
     nowhere = Target(Address(bytes(4)), 1, "", Address(bytes(4)))
     for question in check_questions(subject.service)[:1]:
         try:
-            plan_of(Probe("", question.protocol, nowhere, question.timing))
+            method_of(Probe("", question.protocol, nowhere, question.timing))
         except ValueError as error:
             yield _unusable(subject, protocols[0], str(error))
 

@@ -1,7 +1,7 @@
-"""What every stream check is: a conversation that is told what came in and says what to do next.
+"""Dialogues: the protocol of a check as a state machine, from received bytes to the next step.
 
-A dialogue has no socket and no clock. Whoever drives it connects, sends `Step.send`, starts TLS when asked,
-feeds what arrives to `receive`, and tells the end of the stream by `end`. It is over at the first verdict.
+A dialogue has no socket and no clock. Its driver connects, sends `DialogueStep.send`, starts TLS when asked,
+feeds received bytes to `receive`, and calls `end` at the end of the stream. The first result ends it.
 """
 
 from __future__ import annotations
@@ -9,46 +9,46 @@ from __future__ import annotations
 import re
 from typing import AnyStr, NamedTuple, Protocol
 
-from kernelbal.model.health import Reading
+from kernelbal.model.health import AgentReading
 
 MAX_REPLY_BYTES = 256 * 1024
 """Most of a reply that a dialogue looks at; a longer one is judged by what came so far, or fails."""
 
 
-class Verdict(NamedTuple):
-    """What a probe found.
+class ProbeResult(NamedTuple):
+    """The result of one run of a probe.
 
     Attributes:
-        good: whether the real server is as it should be.
-        reason: why not, in a few words that name what was expected and what came; empty when good.
+        good: whether the real server passed.
+        reason: why not: what was received and what was expected; empty when good.
         warning: good, but not for long.
-        reading: what an agent said.
+        reading: what an agent reported.
     """
 
     good: bool
     reason: str = ""
     warning: str = ""
-    reading: Reading | None = None
+    reading: AgentReading | None = None
 
 
-GOOD = Verdict(True)
+GOOD = ProbeResult(True)
 
 
-class Step(NamedTuple):
-    """What to do next; nothing of all is to wait for more.
+class DialogueStep(NamedTuple):
+    """What the driver does next; an empty step waits for more.
 
     Attributes:
         send: bytes to send first.
-        start_tls: begin a TLS handshake once they are sent; `receive(b"")` tells that it is done.
-        verdict: the end, once `send` is sent as far as the socket takes it at once.
+        start_tls: begin a TLS handshake once they are sent; `receive(b"")` reports its completion.
+        result: the end, once `send` is sent as far as the socket takes it at once.
     """
 
     send: bytes = b""
     start_tls: bool = False
-    verdict: Verdict | None = None
+    result: ProbeResult | None = None
 
 
-WAIT = Step()
+WAIT = DialogueStep()
 
 
 class Dialogue(Protocol):
@@ -56,30 +56,30 @@ class Dialogue(Protocol):
 
     @property
     def awaited(self) -> str:
-        """What it waits for, for the words of a timeout, such as `greeting` or `answer to EHLO`."""
+        """What it waits for, for the reason of a timeout: `greeting`, `answer to EHLO`."""
         ...
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Return the first step, once connected (and encrypted, where TLS comes first).
 
         Of datagrams, what it sends is one even when it is empty.
         """
         ...
 
-    def receive(self, data: bytes) -> Step:
-        """Take what arrived, in any portions; nothing, when a TLS handshake that it asked for is done.
+    def receive(self, data: bytes) -> DialogueStep:
+        """Take received bytes, in any portions; empty once a TLS handshake that it asked for is done.
 
         It never raises, and keeps at most `MAX_REPLY_BYTES` and one portion.
         """
         ...
 
-    def end(self) -> Verdict:
-        """Return the verdict when the other side closes the stream."""
+    def end(self) -> ProbeResult:
+        """Return the result at the end of the stream."""
         ...
 
 
 def shown(data: bytes, limit: int = 60) -> str:
-    """Return what came in, in quotes, short and printable."""
+    """Return received bytes in quotes, shortened and printable."""
     text = data[: limit + 1].decode("utf-8", "replace")
     cut = text if len(text) <= limit else text[:limit] + "..."
     return '"' + "".join(c if c.isprintable() else "." for c in cut.strip()) + '"'
@@ -89,9 +89,9 @@ def compiled(pattern: AnyStr) -> re.Pattern[AnyStr]:
     """Return a regular expression in which `.` matches line ends too.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is invalid.
     """
     try:
         return re.compile(pattern, re.DOTALL)
     except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
+        raise ValueError(f"invalid regular expression: {error}") from error

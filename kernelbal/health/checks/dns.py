@@ -11,7 +11,7 @@ from typing import Final
 import dnslib
 from dnslib.label import DNSLabelError
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult
 from kernelbal.model.site.check import DnsCheck
 
 MAX_MESSAGE_BYTES: Final = 4096
@@ -62,8 +62,8 @@ def _canonical(text: str) -> str:
     return text.strip().strip('"').rstrip(".").lower()
 
 
-class DnsReplies:
-    """What a reply is worth to one query."""
+class DnsReplyMatcher:
+    """Matches replies to one query, and evaluates them."""
 
     def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
         self._check = check
@@ -71,7 +71,7 @@ class DnsReplies:
         self._id = message_id
 
     def is_ours(self, message: bytes) -> bool:
-        """Whether it is a reply to our query: the id, and the question where it is repeated."""
+        """Whether it replies to our query: by id, and by question where repeated."""
         if len(message) < _HEADER.size:
             return False
         message_id, flags, questions, *_ = _HEADER.unpack_from(message)
@@ -80,33 +80,33 @@ class DnsReplies:
         repeated = message[_HEADER.size : _HEADER.size + len(self._question)]
         return questions == 0 or repeated.lower() == self._question.lower()
 
-    def judge(self, message: bytes) -> Verdict:
-        """Judge a reply that is ours."""
+    def evaluate(self, message: bytes) -> ProbeResult:
+        """Evaluate a reply that is ours."""
         flags: int = _HEADER.unpack_from(message)[1]
         rcode = rcode_name(flags & 0xF)
-        wanted = self._check.rcode
-        if rcode != wanted if wanted else rcode in ("SERVFAIL", "REFUSED"):
-            return Verdict(False, f"{rcode}, wanted {wanted or 'any but SERVFAIL and REFUSED'}")
+        expected = self._check.rcode
+        if rcode != expected if expected else rcode in ("SERVFAIL", "REFUSED"):
+            return ProbeResult(False, f"{rcode}, expected {expected or 'any but SERVFAIL and REFUSED'}")
         if self._check.answer is None:
             return GOOD
-        return self._judge_answer(message, truncated=bool(flags & _TC))
+        return self._evaluate_answer(message, truncated=bool(flags & _TC))
 
-    def _judge_answer(self, message: bytes, truncated: bool) -> Verdict:
-        wanted = self._check.answer or ""
+    def _evaluate_answer(self, message: bytes, truncated: bool) -> ProbeResult:
+        expected = self._check.answer or ""
         if len(message) > MAX_MESSAGE_BYTES:
-            return Verdict(False, f"reply of {len(message)} bytes, wanted at most {MAX_MESSAGE_BYTES}")
+            return ProbeResult(False, f"reply of {len(message)} bytes, expected at most {MAX_MESSAGE_BYTES}")
         count = sum(_HEADER.unpack_from(message)[3:])
         if count > MAX_RECORDS:
-            return Verdict(False, f"reply of {count} records, wanted at most {MAX_RECORDS}")
+            return ProbeResult(False, f"reply of {count} records, expected at most {MAX_RECORDS}")
         records = records_of(message)
-        if records is not None and _canonical(wanted) in map(_canonical, records):
+        if records is not None and _canonical(expected) in map(_canonical, records):
             return GOOD
         if truncated:
-            return Verdict(False, f'truncated reply without "{wanted}"; ask by tcp')
+            return ProbeResult(False, f'truncated reply without "{expected}"; use `transport: tcp`')
         if records is None:
-            return Verdict(False, "reply cannot be read")
+            return ProbeResult(False, "reply cannot be read")
         came = f"{len(records)} others" if len(records) > 1 else f'"{records[0]}"' if records else "none"
-        return Verdict(False, f'no answer "{wanted}", but {came}')
+        return ProbeResult(False, f'no answer "{expected}", but {came}')
 
 
 class DnsDatagrams:
@@ -115,22 +115,22 @@ class DnsDatagrams:
     def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
         self.awaited = "DNS reply"
         self._query = query_bytes(message_id, question)
-        self._replies = DnsReplies(check, question, message_id)
+        self._replies = DnsReplyMatcher(check, question, message_id)
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the query."""
-        return Step(self._query)
+        return DialogueStep(self._query)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge a reply."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate a reply."""
         if not self._replies.is_ours(data):
-            self.awaited = "DNS reply to the query (another datagram came)"
+            self.awaited = "DNS reply to the query (another datagram received)"
             return WAIT
-        return Step(verdict=self._replies.judge(data))
+        return DialogueStep(result=self._replies.evaluate(data))
 
-    def end(self) -> Verdict:
+    def end(self) -> ProbeResult:
         """Return the failure."""
-        return Verdict(False, "no DNS reply")
+        return ProbeResult(False, "no DNS reply")
 
 
 class DnsStream:
@@ -141,15 +141,15 @@ class DnsStream:
     def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
         query = query_bytes(message_id, question)
         self._query = len(query).to_bytes(2, "big") + query
-        self._replies = DnsReplies(check, question, message_id)
+        self._replies = DnsReplyMatcher(check, question, message_id)
         self._buffer = bytearray()
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the query."""
-        return Step(self._query)
+        return DialogueStep(self._query)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge the reply once it is whole."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate the reply once it is whole."""
         self._buffer += data
         if len(self._buffer) < 2:
             return WAIT
@@ -158,9 +158,11 @@ class DnsStream:
             return WAIT
         message = bytes(self._buffer[2 : 2 + length])
         if not self._replies.is_ours(message):
-            return Step(verdict=Verdict(False, "something else came, wanted a DNS reply to the query"))
-        return Step(verdict=self._replies.judge(message))
+            return DialogueStep(
+                result=ProbeResult(False, "received another message, expected the DNS reply to the query")
+            )
+        return DialogueStep(result=self._replies.evaluate(message))
 
-    def end(self) -> Verdict:
+    def end(self) -> ProbeResult:
         """Return the failure."""
-        return Verdict(False, f"connection closed after {len(self._buffer)} bytes, wanted a DNS reply")
+        return ProbeResult(False, f"connection closed after {len(self._buffer)} bytes, expected a DNS reply")

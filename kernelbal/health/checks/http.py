@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict, compiled
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult, compiled
 from kernelbal.health.checks.http_reply import HttpReply
 from kernelbal.model.site.check import HttpCheck
 
@@ -42,28 +42,28 @@ def status_set(expect: Iterable[str]) -> frozenset[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpQuestion:
-    """A check made ready: made once, asked in every run.
+class PreparedHttpCheck:
+    """A check with its request encoded once for all runs.
 
     Attributes:
         request: its bytes.
         good: statuses that are good.
-        wanted: the same, in words.
+        expected: the same as text.
         contains: what the body must contain, or empty.
         matches: what the body must match somewhere.
     """
 
     request: bytes
     good: frozenset[int]
-    wanted: str
+    expected: str
     contains: bytes = b""
     matches: re.Pattern[str] | None = None
     head: bool = False
 
 
-def question_of(check: HttpCheck, host: str) -> HttpQuestion:
-    """Return `check` made ready; `host` is used when it names none."""
-    return HttpQuestion(
+def prepare_check(check: HttpCheck, host: str) -> PreparedHttpCheck:
+    """Return `check` with its request encoded; `host` is used when it names none."""
+    return PreparedHttpCheck(
         request_bytes(check.method, check.path, check.host or host, check.headers, check.body),
         status_set(check.expect),
         ", ".join(check.expect),
@@ -76,7 +76,7 @@ def question_of(check: HttpCheck, host: str) -> HttpQuestion:
 class HttpDialogue:
     """One request and its reply, judged as soon as it can be."""
 
-    def __init__(self, question: HttpQuestion) -> None:
+    def __init__(self, question: PreparedHttpCheck) -> None:
         self._question = question
         self._reply = HttpReply(question.head)
         self._searched = 0
@@ -87,45 +87,45 @@ class HttpDialogue:
         """The part of the reply that is missing."""
         return self._reply.awaited
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the request."""
-        return Step(self._question.request)
+        return DialogueStep(self._question.request)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge what came so far."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate what was received so far."""
         self._reply.feed(data)
-        verdict = self._judge()
-        return WAIT if verdict is None else Step(verdict=verdict)
+        result = self._evaluate()
+        return WAIT if result is None else DialogueStep(result=result)
 
-    def end(self) -> Verdict:
-        """Judge what came."""
+    def end(self) -> ProbeResult:
+        """Evaluate what was received."""
         self._reply.close()
-        return self._judge() or Verdict(False, "connection closed")
+        return self._evaluate() or ProbeResult(False, "connection closed")
 
-    def _judge(self) -> Verdict | None:
+    def _evaluate(self) -> ProbeResult | None:
         reply, question = self._reply, self._question
         if reply.status is not None and reply.status not in question.good:
-            return Verdict(False, f"status {reply.status}, wanted {question.wanted}")
+            return ProbeResult(False, f"status {reply.status}, expected {question.expected}")
         if reply.status is not None and self._enough():
             return GOOD
-        if reply.fault:
-            return Verdict(False, reply.fault)
+        if reply.error:
+            return ProbeResult(False, reply.error)
         return self._missing() if reply.complete else None
 
     def _enough(self) -> bool:
-        """Whether the body, as far as it came, already is what is wanted."""
-        wanted, body = self._question.contains, self._reply.body
+        """Whether the body, as far as it came, already is what is expected."""
+        expected, body = self._question.contains, self._reply.body
         if not self._contained:
-            start = max(0, self._searched - len(wanted) + 1)
-            self._contained = body.find(wanted, start) >= 0
+            start = max(0, self._searched - len(expected) + 1)
+            self._contained = body.find(expected, start) >= 0
             self._searched = len(body)
         return self._contained and self._question.matches is None
 
-    def _missing(self) -> Verdict:
-        """Judge a whole body."""
+    def _missing(self) -> ProbeResult:
+        """Evaluate a whole body."""
         if not self._contained:
-            return Verdict(False, f'body without "{self._question.contains.decode()}"')
+            return ProbeResult(False, f'body without "{self._question.contains.decode()}"')
         pattern = self._question.matches
         if pattern is None or pattern.search(self._reply.body.decode("utf-8", "replace")):
             return GOOD
-        return Verdict(False, f'body does not match "{pattern.pattern}"')
+        return ProbeResult(False, f'body does not match "{pattern.pattern}"')

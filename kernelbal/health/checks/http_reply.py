@@ -49,7 +49,7 @@ class HttpReply:
         status: None before the status line; interim statuses (100-199 but 101) are passed over.
         body: at most `MAX_REPLY_BYTES`.
         complete: nothing more is worth waiting for: the body ended, or is longer than is looked at.
-        fault: why the rest cannot be read; what came before it counts.
+        error: why the rest cannot be read; what came before it counts.
     """
 
     def __init__(self, head: bool = False) -> None:
@@ -61,7 +61,7 @@ class HttpReply:
         self.status: int | None = None
         self.body = bytearray()
         self.complete = False
-        self.fault = ""
+        self.error = ""
         self._head = head
         self._buffer = bytearray()
         self._scanned = 0
@@ -79,16 +79,16 @@ class HttpReply:
     def feed(self, data: bytes) -> None:
         """Take what arrived."""
         self._buffer += data
-        while not self.fault and not self.complete and self._step():
+        while not self.error and not self.complete and self._step():
             pass
 
     def close(self) -> None:
         """Take the end of the stream."""
         if self._part is _Part.BODY and self._left is None:
             self.complete = True
-        elif not self.fault and not self.complete:
+        elif not self.error and not self.complete:
             came = f" after {shown(bytes(self._buffer))}" if self.status is None and self._buffer else ""
-            self.fault = f"connection closed{came}, wanted {self.awaited}"
+            self.error = f"connection closed{came}, expected {self.awaited}"
 
     def _step(self) -> bool:
         """Read the next part, if all of it is here; tell whether it was."""
@@ -113,27 +113,27 @@ class HttpReply:
     def _read_status(self) -> bool:
         """The status line; the rest of its block stays in the buffer."""
         if self._interim_count > MAX_INTERIM:
-            self.fault = f"over {MAX_INTERIM} interim replies"
+            self.error = f"over {MAX_INTERIM} interim replies"
             return False
         start = bytes(self._buffer[:_SHOWN_BYTES])
         if len(start) > 1 and is_tls(start):
-            self.fault = "TLS came, wanted HTTP"
+            self.error = "received TLS, expected HTTP"
             return False
         end = self._buffer.find(b"\n", self._scanned, MAX_HEADER_BYTES)
         self._scanned = len(self._buffer)
         if not b"HTTP/1.".startswith(start[:7]):
             if end >= 0 or len(start) == _SHOWN_BYTES:
                 line = start.partition(b"\n")[0]
-                self.fault = f"{shown(line)} came, wanted HTTP/1.1"
+                self.error = f"received {shown(line)}, expected HTTP/1.1"
             return False
         if end < 0:
             if self._scanned >= MAX_HEADER_BYTES:
-                self.fault = f"status line of over {MAX_HEADER_BYTES} bytes"
+                self.error = f"status line of over {MAX_HEADER_BYTES} bytes"
             return False
         line = bytes(self._buffer[:end])
         found = _STATUS_LINE.match(line)
         if found is None:
-            self.fault = f"{shown(line)} came, wanted an HTTP status"
+            self.error = f"received {shown(line)}, expected an HTTP status"
             return False
         status = int(found[1])
         self._interim = 100 <= status < 200 and status != 101
@@ -148,7 +148,7 @@ class HttpReply:
         if found is None:
             self._scanned = max(self._scanned, len(self._buffer) - 2)
             if len(self._buffer) >= MAX_HEADER_BYTES:
-                self.fault = f"headers of over {MAX_HEADER_BYTES} bytes"
+                self.error = f"headers of over {MAX_HEADER_BYTES} bytes"
             return False
         block = self._take(found.end())
         self._scanned = 0
@@ -189,17 +189,17 @@ class HttpReply:
         end = self._buffer.find(b"\n", 0, _MAX_CHUNK_LINE_BYTES)
         if end < 0:
             if len(self._buffer) >= _MAX_CHUNK_LINE_BYTES:
-                self.fault = f"chunk size line of over {_MAX_CHUNK_LINE_BYTES} bytes"
+                self.error = f"chunk size line of over {_MAX_CHUNK_LINE_BYTES} bytes"
             return False
         line = self._take(end + 1)[:-1]
         if self._part is _Part.CHUNK_END:
             if line.strip():
-                self.fault = f"{shown(line)} came, wanted the end of a chunk"
+                self.error = f"received {shown(line)}, expected the end of a chunk"
             self._part = _Part.CHUNK_SIZE
             return True
         size = _CHUNK_SIZE.fullmatch(line)
         if size is None:
-            self.fault = f"{shown(line)} came, wanted a chunk size"
+            self.error = f"received {shown(line)}, expected a chunk size"
             return False
         self._left = int(size[1], 16)
         self._part = _Part.CHUNK

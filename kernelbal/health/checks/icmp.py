@@ -61,7 +61,7 @@ _V6: Final = _Types(
 )  # fmt: skip
 
 
-class Echo(NamedTuple):
+class EchoMessage(NamedTuple):
     """A reply, or an error that quotes our request.
 
     Attributes:
@@ -99,14 +99,14 @@ def without_ipv4_header(packet: bytes) -> bytes:
     return packet[max(_IPV4_HEADER_BYTES, (packet[0] & 0xF) * 4) :]
 
 
-def read_echo(family: int, message: bytes) -> Echo | None:
+def read_echo(family: int, message: bytes) -> EchoMessage | None:
     """Return the reply or error in an ICMP message; None for any other, and for a wrong IPv4 checksum."""
     types = _V4 if family == AF_INET else _V6
     if len(message) < _HEADER.size or (family == AF_INET and checksum(message)):
         return None
     kind, code, _, identifier, sequence = _HEADER.unpack_from(message)
     if kind == types.reply and code == 0:
-        return Echo(identifier, sequence, message[_HEADER.size :])
+        return EchoMessage(identifier, sequence, message[_HEADER.size :])
     if kind not in types.errors:
         return None
     quoted = _quoted_request(family, message[_HEADER.size :])
@@ -120,7 +120,7 @@ def error_text(family: int, kind: int, code: int) -> str:
     return f"{name}: {codes[code] if code < len(codes) else f'code {code}'}"
 
 
-def _quoted_request(family: int, packet: bytes) -> Echo | None:
+def _quoted_request(family: int, packet: bytes) -> EchoMessage | None:
     """Return our echo request out of the packet that an error quotes."""
     types = _V4 if family == AF_INET else _V6
     if family == AF_INET:
@@ -132,4 +132,4 @@ def _quoted_request(family: int, packet: bytes) -> Echo | None:
     if not ours or len(message) < _HEADER.size:
         return None
     kind, _, _, identifier, sequence = _HEADER.unpack_from(message)
-    return Echo(identifier, sequence, message[_HEADER.size :]) if kind == types.request else None
+    return EchoMessage(identifier, sequence, message[_HEADER.size :]) if kind == types.request else None

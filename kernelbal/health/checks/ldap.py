@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict, shown
-from kernelbal.health.checks.lines import bad
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult, shown
+from kernelbal.health.checks.lines import failed
 
 MAX_MESSAGE_BYTES: Final = 16384
 """Longest message that is read; results are far shorter."""
@@ -39,7 +39,7 @@ _RESULTS: Final = {
 }  # fmt: skip
 
 
-class Element(NamedTuple):
+class BerElement(NamedTuple):
     """One BER element.
 
     Attributes:
@@ -74,7 +74,7 @@ def ber(tag: int, value: bytes) -> bytes:
     return bytes([tag, 0x80 | len(length)]) + length + value
 
 
-def read_element(data: bytes | bytearray, start: int = 0) -> Element | None:
+def read_element(data: bytes | bytearray, start: int = 0) -> BerElement | None:
     """Return the element at `start`, or None when it is not whole yet.
 
     Raises:
@@ -86,7 +86,7 @@ def read_element(data: bytes | bytearray, start: int = 0) -> Element | None:
     if length & 0x80:
         size = length & 0x7F
         if not 1 <= size <= 4:
-            raise ValueError("length of no LDAP message")
+            raise ValueError("invalid length of an LDAP message")
         if len(data) < at + size:
             return None
         length, at = int.from_bytes(data[at : at + size], "big"), at + size
@@ -94,15 +94,15 @@ def read_element(data: bytes | bytearray, start: int = 0) -> Element | None:
         raise ValueError(f"message of {length} bytes")
     if len(data) < at + length:
         return None
-    return Element(data[start], bytes(data[at : at + length]), at + length)
+    return BerElement(data[start], bytes(data[at : at + length]), at + length)
 
 
-def _elements(data: bytes) -> Iterator[Element]:
+def _elements(data: bytes) -> Iterator[BerElement]:
     at = 0
     while at < len(data):
         element = read_element(data, at)
         if element is None:
-            raise ValueError("message that ends too early")
+            raise ValueError("truncated message")
         yield element
         at = element.end
 
@@ -111,7 +111,7 @@ def read_result(message: bytes) -> LdapResult:
     """Return the result in the value of an LDAPMessage.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is invalid.
     """
     parts = list(_elements(message))
     if len(parts) < 2 or parts[0].tag != _INTEGER:
@@ -144,46 +144,48 @@ class LdapDialogue:
         self._starttls = starttls
         self._buffer = bytearray()
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the first request."""
-        return Step(starttls_request(_STARTTLS_ID) if self._starttls else self._bind)
+        return DialogueStep(starttls_request(_STARTTLS_ID) if self._starttls else self._bind)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge an answer once it is whole."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate an answer once it is whole."""
         if not data:
             self._starttls = False
             self.awaited = "answer to bind"
-            return Step(self._bind)
+            return DialogueStep(self._bind)
         self._buffer += data
         if self._buffer[0] != _SEQUENCE:
-            return bad(f"byte 0x{self._buffer[0]:02x} came, wanted an LDAP message")
+            return failed(f"received byte 0x{self._buffer[0]:02x}, expected an LDAP message")
         try:
             message = read_element(self._buffer)
             if message is None:
                 return WAIT
             result = read_result(message.value)
         except ValueError as error:
-            return bad(f"{error}, wanted {self.awaited}")
+            return failed(f"{error}, expected {self.awaited}")
         del self._buffer[: message.end]
         return self._answered(result)
 
-    def end(self) -> Verdict:
+    def end(self) -> ProbeResult:
         """Return the failure."""
-        return Verdict(False, f"connection closed, wanted {self.awaited}")
+        return ProbeResult(False, f"connection closed, expected {self.awaited}")
 
-    def _answered(self, result: LdapResult) -> Step:
-        wanted = (_STARTTLS_ID, _EXTENDED_RESPONSE) if self._starttls else (_BIND_ID, _BIND_RESPONSE)
+    def _answered(self, result: LdapResult) -> DialogueStep:
+        expected = (_STARTTLS_ID, _EXTENDED_RESPONSE) if self._starttls else (_BIND_ID, _BIND_RESPONSE)
         name = _RESULTS.get(result.code, f"code {result.code}")
         text = f" {shown(result.text)}" if result.text else ""
         if result.message_id == 0:
-            return bad(f"server disconnects: {name}{text}")
-        if (result.message_id, result.operation) != wanted:
-            return bad(f"message {result.message_id} 0x{result.operation:02x} came, wanted {self.awaited}")
+            return failed(f"server disconnects: {name}{text}")
+        if (result.message_id, result.operation) != expected:
+            return failed(
+                f"received message {result.message_id} 0x{result.operation:02x}, expected {self.awaited}"
+            )
         if result.code:
-            who = " (nobody may bind without `dn`?)" if self._anonymous and not self._starttls else ""
-            return bad(f"{self.awaited} {name}{text}, wanted success{who}")
+            who = " (are anonymous binds allowed?)" if self._anonymous and not self._starttls else ""
+            return failed(f"{self.awaited} {name}{text}, expected success{who}")
         if not self._starttls:
-            return Step(UNBIND, verdict=GOOD)
+            return DialogueStep(UNBIND, result=GOOD)
         if self._buffer:
-            return bad("more came than the answer to StartTLS, before TLS began")
-        return Step(start_tls=True)
+            return failed("data after the answer to StartTLS before TLS started")
+        return DialogueStep(start_tls=True)

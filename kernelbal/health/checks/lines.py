@@ -1,23 +1,23 @@
-"""Conversations in lines, and in numbered replies of several lines (RFC 959 4.2, RFC 5321 4.2.1)."""
+"""Dialogues in lines, and in numbered replies of several lines (RFC 959 4.2, RFC 5321 4.2.1)."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, WAIT, Step, Verdict, shown
+from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, WAIT, DialogueStep, ProbeResult, shown
 
 MAX_LINE_BYTES: Final = 8192
 """Longest line; more than any protocol here allows."""
 MAX_LINES: Final = 4096
-"""Most lines of one conversation: empty ones without end would keep the checker busy."""
+"""Most lines of one dialogue: empty ones without end would keep the checker busy."""
 MAX_REPLY_LINES: Final = 1000
 """Most lines of one reply."""
 
 
-def bad(reason: str) -> Step:
+def failed(reason: str) -> DialogueStep:
     """Return the step that ends a dialogue with a failure."""
-    return Step(verdict=Verdict(False, reason))
+    return DialogueStep(result=ProbeResult(False, reason))
 
 
 def is_tls(data: bytes | bytearray) -> bool:
@@ -26,7 +26,7 @@ def is_tls(data: bytes | bytearray) -> bool:
 
 
 class LineDialogue:
-    """A conversation in which every message is a line; its base class.
+    """Base class of dialogues in which every message is a line.
 
     Attributes:
         awaited: what the next line answers.
@@ -39,20 +39,20 @@ class LineDialogue:
         self._taken_bytes = 0
         self._taken_lines = 0
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Wait: in these protocols the server speaks first."""
         return WAIT
 
-    def line(self, line: bytes) -> Step:
+    def line(self, line: bytes) -> DialogueStep:
         """Take one line, without its end."""
         raise NotImplementedError
 
-    def encrypted(self) -> Step:
+    def encrypted(self) -> DialogueStep:
         """Go on after the TLS handshake that a step asked for."""
         raise NotImplementedError
 
-    def receive(self, data: bytes) -> Step:
-        """Take what arrived, and speak with every line that is complete."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Take received bytes, and handle every complete line."""
         if not data:
             return self.encrypted()
         self._buffer += data
@@ -60,35 +60,35 @@ class LineDialogue:
         while (step := self._next()) is not None:
             send += step.send
             if step.start_tls and self._buffer:
-                return bad(f"more came than the {self.awaited}, before TLS began")
-            if step.verdict is not None or step.start_tls:
+                return failed(f"data after the {self.awaited} before TLS started")
+            if step.result is not None or step.start_tls:
                 return step._replace(send=send)
-        return Step(send) if send else WAIT
+        return DialogueStep(send) if send else WAIT
 
-    def end(self) -> Verdict:
-        """Return the failure to say enough."""
+    def end(self) -> ProbeResult:
+        """Return the failure: the stream ended too early."""
         came = f" after {shown(bytes(self._buffer))}" if self._buffer else ""
-        return Verdict(False, f"connection closed{came}, wanted {self.awaited}")
+        return ProbeResult(False, f"connection closed{came}, expected {self.awaited}")
 
-    def _next(self) -> Step | None:
+    def _next(self) -> DialogueStep | None:
         """Return what follows from the next line; None when it is not complete."""
         if not self._taken_bytes and len(self._buffer) > 1 and is_tls(self._buffer):
-            return bad(f"TLS came, wanted {self.awaited} in clear")
+            return failed(f"received TLS, expected {self.awaited} in clear")
         end = self._buffer.find(b"\n", self._scanned, MAX_LINE_BYTES + 1)
         if end < 0:
             self._scanned = len(self._buffer)
             if self._scanned <= MAX_LINE_BYTES:
                 return None
-            return bad(f"line of over {MAX_LINE_BYTES} bytes, wanted {self.awaited}")
+            return failed(f"line of over {MAX_LINE_BYTES} bytes, expected {self.awaited}")
         line = bytes(self._buffer[:end]).removesuffix(b"\r")
         del self._buffer[: end + 1]
         self._scanned = 0
         self._taken_bytes += end + 1
         self._taken_lines += 1
         if self._taken_bytes > MAX_REPLY_BYTES:
-            return bad(f"over {MAX_REPLY_BYTES} bytes came, wanted {self.awaited}")
+            return failed(f"received over {MAX_REPLY_BYTES} bytes, expected {self.awaited}")
         if self._taken_lines > MAX_LINES:
-            return bad(f"over {MAX_LINES} lines came, wanted {self.awaited}")
+            return failed(f"received over {MAX_LINES} lines, expected {self.awaited}")
         return self.line(line)
 
 
@@ -96,32 +96,32 @@ _REPLY: Final = re.compile(rb"([1-5][0-9]{2})([ -]|$)")
 
 
 class ReplyDialogue(LineDialogue):
-    """A conversation in numbered replies of one or more lines; the base class of SMTP and FTP."""
+    """Base class of dialogues in numbered replies of one or more lines: SMTP and FTP."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[bytes] = []
 
-    def reply(self, code: bytes, lines: list[bytes]) -> Step:
+    def reply(self, code: bytes, lines: list[bytes]) -> DialogueStep:
         """Take one whole reply: its number and its lines."""
         raise NotImplementedError
 
-    def line(self, line: bytes) -> Step:
+    def line(self, line: bytes) -> DialogueStep:
         """Collect lines to replies."""
         parts = _REPLY.match(line)
         if not self._lines and parts is None:
-            return bad(f"{self.awaited} {shown(line)}, wanted three digits")
+            return failed(f"{self.awaited} {shown(line)}, expected three digits")
         self._lines.append(line)
         if len(self._lines) > MAX_REPLY_LINES:
-            return bad(f"{self.awaited} of over {MAX_REPLY_LINES} lines")
+            return failed(f"{self.awaited} of over {MAX_REPLY_LINES} lines")
         code = self._lines[0][:3]
         if parts is None or parts[1] != code or parts[2] == b"-":
             return WAIT
         lines, self._lines = self._lines, []
         return self.reply(code, lines)
 
-    def unless(self, code: bytes, wanted: bytes, lines: list[bytes]) -> Step | None:
-        """Return the failure when a reply's number is not the one wanted."""
-        if code == wanted:
+    def unless(self, code: bytes, expected: bytes, lines: list[bytes]) -> DialogueStep | None:
+        """Return the failure when a reply's number is not the one expected."""
+        if code == expected:
             return None
-        return bad(f"{self.awaited} {shown(lines[0])}, wanted {wanted.decode()}")
+        return failed(f"{self.awaited} {shown(lines[0])}, expected {expected.decode()}")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, shown
-from kernelbal.health.checks.lines import LineDialogue, ReplyDialogue, bad
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, shown
+from kernelbal.health.checks.lines import LineDialogue, ReplyDialogue, failed
 
 _GREETING: Final = "greeting"
 _EHLO: Final = "answer to EHLO"
@@ -24,25 +24,25 @@ class SmtpDialogue(ReplyDialogue):
         self._hello = f"EHLO {hello}\r\n".encode()
         self._starttls = starttls
 
-    def reply(self, code: bytes, lines: list[bytes]) -> Step:
-        """Go on after a reply, if it is the one wanted."""
+    def reply(self, code: bytes, lines: list[bytes]) -> DialogueStep:
+        """Go on after a reply, if it is the one expected."""
         if refusal := self.unless(code, b"250" if self.awaited == _EHLO else b"220", lines):
             return refusal
         if self.awaited == _GREETING:
             self.awaited = _EHLO
-            return Step(self._hello)
+            return DialogueStep(self._hello)
         if self.awaited != _EHLO:
-            return Step(start_tls=True)
+            return DialogueStep(start_tls=True)
         if not self._starttls:
             return self.encrypted()
         if not any(line[4:].strip().upper() == b"STARTTLS" for line in lines):
-            return bad("EHLO does not offer STARTTLS")
+            return failed("EHLO does not offer STARTTLS")
         self.awaited = "answer to STARTTLS"
-        return Step(b"STARTTLS\r\n")
+        return DialogueStep(b"STARTTLS\r\n")
 
-    def encrypted(self) -> Step:
-        """Take leave."""
-        return Step(b"QUIT\r\n", verdict=GOOD)
+    def encrypted(self) -> DialogueStep:
+        """Say goodbye."""
+        return DialogueStep(b"QUIT\r\n", result=GOOD)
 
 
 class ImapDialogue(LineDialogue):
@@ -52,27 +52,27 @@ class ImapDialogue(LineDialogue):
         super().__init__()
         self._starttls = starttls
 
-    def line(self, line: bytes) -> Step:
-        """Judge the greeting or the answer to STARTTLS; skip what the server says unasked."""
+    def line(self, line: bytes) -> DialogueStep:
+        """Evaluate the greeting or the answer to STARTTLS; skip what the server says unasked."""
         words = line.upper().split(maxsplit=2)
         if self.awaited == _GREETING:
             if line.startswith(_DOVECOT_WAITS):
                 return WAIT
             if words[:1] != [b"*"] or words[1:2] not in ([b"OK"], [b"PREAUTH"]):
-                return bad(f"greeting {shown(line)}, wanted * OK")
+                return failed(f"greeting {shown(line)}, expected * OK")
             if not self._starttls:
                 return self.encrypted()
             self.awaited = "answer to STARTTLS"
-            return Step(b"k1 STARTTLS\r\n")
+            return DialogueStep(b"k1 STARTTLS\r\n")
         if words[:1] == [b"*"]:
             return WAIT
         if words[:2] != [b"K1", b"OK"]:
-            return bad(f"answer to STARTTLS {shown(line)}, wanted OK")
-        return Step(start_tls=True)
+            return failed(f"answer to STARTTLS {shown(line)}, expected OK")
+        return DialogueStep(start_tls=True)
 
-    def encrypted(self) -> Step:
-        """Take leave."""
-        return Step(b"k2 LOGOUT\r\n", verdict=GOOD)
+    def encrypted(self) -> DialogueStep:
+        """Say goodbye."""
+        return DialogueStep(b"k2 LOGOUT\r\n", result=GOOD)
 
 
 class Pop3Dialogue(LineDialogue):
@@ -82,17 +82,17 @@ class Pop3Dialogue(LineDialogue):
         super().__init__()
         self._starttls = starttls
 
-    def line(self, line: bytes) -> Step:
-        """Judge the greeting or the answer to STLS."""
+    def line(self, line: bytes) -> DialogueStep:
+        """Evaluate the greeting or the answer to STLS."""
         if line[:3].upper() != b"+OK" or line[3:4].strip():
-            return bad(f"{self.awaited} {shown(line)}, wanted +OK")
+            return failed(f"{self.awaited} {shown(line)}, expected +OK")
         if self.awaited != _GREETING:
-            return Step(start_tls=True)
+            return DialogueStep(start_tls=True)
         if not self._starttls:
             return self.encrypted()
         self.awaited = "answer to STLS"
-        return Step(b"STLS\r\n")
+        return DialogueStep(b"STLS\r\n")
 
-    def encrypted(self) -> Step:
-        """Take leave."""
-        return Step(b"QUIT\r\n", verdict=GOOD)
+    def encrypted(self) -> DialogueStep:
+        """Say goodbye."""
+        return DialogueStep(b"QUIT\r\n", result=GOOD)

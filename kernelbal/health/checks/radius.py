@@ -12,7 +12,7 @@ import struct
 from enum import IntEnum
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult
 from kernelbal.model.site.check import RadiusCheck
 
 _HEADER: Final = struct.Struct(">BBH16s")
@@ -22,7 +22,7 @@ _MAX_VALUE_BYTES: Final = 253
 _ZEROES: Final = bytes(16)
 
 
-class Code(IntEnum):
+class RadiusCode(IntEnum):
     """Codes that matter here (RFC 2865 3, RFC 5997)."""
 
     ACCESS_REQUEST = 1
@@ -33,7 +33,7 @@ class Code(IntEnum):
     STATUS_SERVER = 12
 
 
-class Attribute(IntEnum):
+class RadiusAttribute(IntEnum):
     """Attributes that matter here."""
 
     USER_NAME = 1
@@ -43,10 +43,10 @@ class Attribute(IntEnum):
 
 
 _NAMES: Final = {
-    Code.ACCESS_ACCEPT: "Access-Accept",
-    Code.ACCESS_REJECT: "Access-Reject",
-    Code.ACCOUNTING_RESPONSE: "Accounting-Response",
-    Code.ACCESS_CHALLENGE: "Access-Challenge",
+    RadiusCode.ACCESS_ACCEPT: "Access-Accept",
+    RadiusCode.ACCESS_REJECT: "Access-Reject",
+    RadiusCode.ACCOUNTING_RESPONSE: "Accounting-Response",
+    RadiusCode.ACCESS_CHALLENGE: "Access-Challenge",
 }
 
 
@@ -70,12 +70,12 @@ def hidden_password(password: bytes, secret: bytes, authenticator: bytes) -> byt
     return hidden
 
 
-def packet_bytes(code: Code, identifier: int, authenticator: bytes, attributes: bytes) -> bytes:
+def packet_bytes(code: RadiusCode, identifier: int, authenticator: bytes, attributes: bytes) -> bytes:
     """Return a packet (RFC 2865 3)."""
     return _HEADER.pack(code, identifier, _HEADER.size + len(attributes), authenticator) + attributes
 
 
-def _attribute(kind: Attribute, value: bytes) -> bytes:
+def _attribute(kind: RadiusAttribute, value: bytes) -> bytes:
     if len(value) > _MAX_VALUE_BYTES:
         raise ValueError("a RADIUS attribute has at most 253 bytes")
     return bytes([kind, len(value) + 2]) + value
@@ -93,24 +93,24 @@ def request_bytes(check: RadiusCheck, identifier: int, authenticator: bytes) -> 
         ValueError: a name or the password is too long.
     """
     secret = check.secret.encode()
-    attributes = _attribute(Attribute.NAS_IDENTIFIER, check.nas_identifier.encode())
-    code = Code.STATUS_SERVER
+    attributes = _attribute(RadiusAttribute.NAS_IDENTIFIER, check.nas_identifier.encode())
+    code = RadiusCode.STATUS_SERVER
     if check.user is not None:
-        code = Code.ACCESS_REQUEST
+        code = RadiusCode.ACCESS_REQUEST
         hidden = hidden_password(check.password.encode(), secret, authenticator)
         attributes = (
-            _attribute(Attribute.USER_NAME, check.user.encode())
-            + _attribute(Attribute.USER_PASSWORD, hidden)
+            _attribute(RadiusAttribute.USER_NAME, check.user.encode())
+            + _attribute(RadiusAttribute.USER_PASSWORD, hidden)
             + attributes
         )
-    blank = _attribute(Attribute.MESSAGE_AUTHENTICATOR, _ZEROES)
+    blank = _attribute(RadiusAttribute.MESSAGE_AUTHENTICATOR, _ZEROES)
     unsigned = packet_bytes(code, identifier, authenticator, blank + attributes)
     signature = hmac.new(secret, unsigned, "md5").digest()
-    signed = _attribute(Attribute.MESSAGE_AUTHENTICATOR, signature) + attributes
+    signed = _attribute(RadiusAttribute.MESSAGE_AUTHENTICATOR, signature) + attributes
     return packet_bytes(code, identifier, authenticator, signed)
 
 
-def fault_of(reply: bytes, authenticator: bytes, secret: bytes) -> str:
+def reply_error(reply: bytes, authenticator: bytes, secret: bytes) -> str:
     """Return why a reply is not from a server that knows the secret; empty when it is.
 
     Args:
@@ -125,11 +125,11 @@ def fault_of(reply: bytes, authenticator: bytes, secret: bytes) -> str:
     while at < len(reply):
         kind, length = reply[at], reply[at + 1] if at + 1 < len(reply) else 0
         if length < 2 or at + length > len(reply):
-            return "reply has a broken attribute"
-        if kind == Attribute.MESSAGE_AUTHENTICATOR:
+            return "malformed attribute in the reply"
+        if kind == RadiusAttribute.MESSAGE_AUTHENTICATOR:
             blank = signed[: at + 2] + _ZEROES + signed[at + 18 :]
             if not hmac.compare_digest(hmac.new(secret, blank, "md5").digest(), reply[at + 2 : at + length]):
-                return "reply has a wrong Message-Authenticator"
+                return "wrong Message-Authenticator in the reply"
         at += length
     return ""
 
@@ -145,36 +145,37 @@ class RadiusDialogue:
         self._authenticator = authenticator
         self._request = request_bytes(check, identifier, authenticator)
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the request."""
-        return Step(self._request)
+        return DialogueStep(self._request)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge a reply."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate a reply."""
         if len(data) < _HEADER.size:
             return self._pass_over()
         code, identifier, length, _ = _HEADER.unpack_from(data)
         if identifier != self._identifier or not _HEADER.size <= length <= min(len(data), _MAX_BYTES):
             return self._pass_over()
-        fault = fault_of(data[:length], self._authenticator, self._check.secret.encode())
-        return Step(verdict=Verdict(False, fault) if fault else self._judge(code))
+        error = reply_error(data[:length], self._authenticator, self._check.secret.encode())
+        return DialogueStep(result=ProbeResult(False, error) if error else self._evaluate(code))
 
-    def end(self) -> Verdict:
+    def end(self) -> ProbeResult:
         """Return the failure."""
-        return Verdict(False, "no RADIUS reply")
+        return ProbeResult(False, "no RADIUS reply")
 
-    def _pass_over(self) -> Step:
-        self.awaited = "RADIUS reply to the request (another datagram came)"
+    def _pass_over(self) -> DialogueStep:
+        self.awaited = "RADIUS reply to the request (another datagram received)"
         return WAIT
 
-    def _judge(self, code: int) -> Verdict:
-        good = {Code.ACCESS_ACCEPT}
+    def _evaluate(self, code: int) -> ProbeResult:
+        good = {RadiusCode.ACCESS_ACCEPT}
         if self._check.user is None:
-            good.add(Code.ACCOUNTING_RESPONSE)
+            good.add(RadiusCode.ACCOUNTING_RESPONSE)
         elif self._check.reject_is_good:
-            good |= {Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE}
+            good |= {RadiusCode.ACCESS_REJECT, RadiusCode.ACCESS_CHALLENGE}
         if code in good:
             return GOOD
-        return Verdict(
-            False, f"{_NAMES.get(Code(code)) if code in _NAMES else f'code {code}'}, wanted Access-Accept"
+        return ProbeResult(
+            False,
+            f"{_NAMES.get(RadiusCode(code)) if code in _NAMES else f'code {code}'}, expected Access-Accept",
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, Verdict, shown
-from kernelbal.health.checks.lines import bad
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult, shown
+from kernelbal.health.checks.lines import failed
 
 _SSL_AND_HYBRID: Final = 3
 REQUEST: Final = bytes.fromhex("030000130ee000000000000100080003000000")
@@ -39,37 +39,37 @@ class RdpDialogue:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the request."""
-        return Step(REQUEST)
+        return DialogueStep(REQUEST)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge the confirm once it is whole."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate the confirm once it is whole."""
         self._buffer += data
         if self._buffer[0] != 3:
-            return bad(f"byte 0x{self._buffer[0]:02x} came, wanted TPKT version 3")
+            return failed(f"received byte 0x{self._buffer[0]:02x}, expected TPKT version 3")
         if len(self._buffer) < _TPKT.size:
             return WAIT
         length: int = _TPKT.unpack_from(self._buffer)[2]
         if not _MIN_BYTES <= length <= _MAX_BYTES:
-            return bad(f"TPKT of {length} bytes, wanted {_MIN_BYTES}-{_MAX_BYTES}")
+            return failed(f"TPKT of {length} bytes, expected {_MIN_BYTES}-{_MAX_BYTES}")
         if len(self._buffer) < length:
             return WAIT
-        return Step(verdict=_judge(bytes(self._buffer[:length])))
+        return DialogueStep(result=_evaluate(bytes(self._buffer[:length])))
 
-    def end(self) -> Verdict:
+    def end(self) -> ProbeResult:
         """Return the failure."""
         came = f" after {shown(bytes(self._buffer))}" if self._buffer else ""
-        return Verdict(False, f"connection closed{came}, wanted {self.awaited}")
+        return ProbeResult(False, f"connection closed{came}, expected {self.awaited}")
 
 
-def _judge(packet: bytes) -> Verdict:
+def _evaluate(packet: bytes) -> ProbeResult:
     if packet[5] & 0xF0 != _CONFIRM:
-        return Verdict(False, f"X.224 TPDU 0x{packet[5]:02x}, wanted 0xd0 (connection confirm)")
+        return ProbeResult(False, f"X.224 TPDU 0x{packet[5]:02x}, expected 0xd0 (connection confirm)")
     negotiation = packet[_MIN_BYTES:]
     if len(negotiation) < 8 or negotiation[0] != _FAILURE:
         return GOOD
     code = int.from_bytes(negotiation[4:8], "little")
     if code == _SSL_NOT_ALLOWED:
         return GOOD  # it speaks standard RDP security alone, and clients then ask for that
-    return Verdict(False, f"negotiation failed: {_FAILURES.get(code, f'code {code}')}")
+    return ProbeResult(False, f"negotiation failed: {_FAILURES.get(code, f'code {code}')}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, Step, shown
-from kernelbal.health.checks.lines import LineDialogue, bad
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, shown
+from kernelbal.health.checks.lines import LineDialogue, failed
 
 OURS: Final = b"SSH-2.0-kernelbal\r\n"
 _IDENTIFICATION: Final = re.compile(rb"SSH-(2\.0|1\.99)-.")
@@ -21,10 +21,10 @@ class SshDialogue(LineDialogue):
     def __init__(self) -> None:
         super().__init__("SSH identification")
 
-    def line(self, line: bytes) -> Step:
-        """Judge the identification; pass over lines before it."""
+    def line(self, line: bytes) -> DialogueStep:
+        """Evaluate the identification; pass over lines before it."""
         if not line.startswith(b"SSH-"):
             return WAIT
         if not _IDENTIFICATION.match(line):
-            return bad(f"identification {shown(line)}, wanted SSH-2.0-")
-        return Step(OURS, verdict=GOOD)
+            return failed(f"identification {shown(line)}, expected SSH-2.0-")
+        return DialogueStep(OURS, result=GOOD)

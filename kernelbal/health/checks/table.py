@@ -1,4 +1,4 @@
-"""What each probe needs: a connection alone, a dialogue over one, datagrams, an echo request, a program."""
+"""The method of each check: a connection, a dialogue over a stream or datagrams, an echo, a program."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from kernelbal.health.checks.agents import HttpAgentDialogue, TextAgentDialogue
-from kernelbal.health.checks.dialogue import GOOD, Dialogue, Step, Verdict, compiled
+from kernelbal.health.checks.dialogue import GOOD, Dialogue, DialogueStep, ProbeResult, compiled
 from kernelbal.health.checks.dns import DnsDatagrams, DnsStream, question_bytes
 from kernelbal.health.checks.ftp import FtpDialogue
-from kernelbal.health.checks.http import HttpDialogue, default_host, question_of
+from kernelbal.health.checks.http import HttpDialogue, default_host, prepare_check
 from kernelbal.health.checks.ldap import LdapDialogue
 from kernelbal.health.checks.mail import ImapDialogue, Pop3Dialogue, SmtpDialogue
 from kernelbal.health.checks.radius import RadiusDialogue, request_bytes
@@ -21,7 +21,6 @@ from kernelbal.health.defaults import IMPLICIT_TLS_PORTS
 from kernelbal.model.choices import DnsTransport, Encryption
 from kernelbal.model.health import Probe, Target
 from kernelbal.model.site.check import (
-    Asked,
     DnsCheck,
     FtpCheck,
     HttpAgent,
@@ -33,6 +32,7 @@ from kernelbal.model.site.check import (
     MailCheck,
     NoCheck,
     Pop3Check,
+    ProbeProtocol,
     RadiusCheck,
     RdpCheck,
     ScriptCheck,
@@ -49,13 +49,13 @@ ENTROPY_BYTES: Final = 32
 """Random bytes that a new dialogue takes; no dialogue has randomness of its own."""
 
 
-class Transport(Enum):
+class ProbeTransport(Enum):
     """How a probe travels."""
 
     NONE = "none"
-    """Nothing is asked: always good."""
+    """No probe: always good."""
     CONNECT = "connect"
-    """A TCP connection, closed as soon as it stands; there is no dialogue."""
+    """A TCP connection, closed once established; there is no dialogue."""
     STREAM = "stream"
     """A dialogue over a TCP connection."""
     DATAGRAM = "datagram"
@@ -66,12 +66,12 @@ class Transport(Enum):
     """A program (`script.py`); there is no dialogue."""
 
 
-NewDialogue = Callable[[bytes], Dialogue]
+DialogueFactory = Callable[[bytes], Dialogue]
 """Makes the dialogue of one run from `ENTROPY_BYTES` random bytes."""
 
 
-class ProbeMeans(NamedTuple):
-    """What whoever drives a probe must provide.
+class ProbeMethod(NamedTuple):
+    """What the driver of a probe must provide.
 
     Attributes:
         transport: how it travels.
@@ -83,48 +83,48 @@ class ProbeMeans(NamedTuple):
         silence_is_good: whether a good probe may end by its timeout.
     """
 
-    transport: Transport
-    new_dialogue: NewDialogue | None = None
+    transport: ProbeTransport
+    new_dialogue: DialogueFactory | None = None
     tls: TlsSettings | None = None
     tls_first: bool = False
     server_name: str = ""
     silence_is_good: bool = False
 
 
-class Handshake:
-    """The dialogue of a check that wants nothing but the TLS handshake."""
+class HandshakeDialogue:
+    """The dialogue of a check that ends with the TLS handshake."""
 
     awaited = "TLS handshake"
 
-    def begin(self) -> Step:
-        """Return the verdict: the handshake is behind us."""
-        return Step(verdict=GOOD)
+    def begin(self) -> DialogueStep:
+        """Return the result: the handshake is done."""
+        return DialogueStep(result=GOOD)
 
-    def receive(self, _data: bytes) -> Step:
-        """Return the verdict again."""
-        return Step(verdict=GOOD)
+    def receive(self, _data: bytes) -> DialogueStep:
+        """Return the result again."""
+        return DialogueStep(result=GOOD)
 
-    def end(self) -> Verdict:
-        """Return the verdict again."""
+    def end(self) -> ProbeResult:
+        """Return the result again."""
         return GOOD
 
 
-def _handshake(check: TlsCheck, _target: Target) -> ProbeMeans:
-    return ProbeMeans(
-        Transport.STREAM,
-        lambda _entropy: Handshake(),
+def _handshake(check: TlsCheck, _target: Target) -> ProbeMethod:
+    return ProbeMethod(
+        ProbeTransport.STREAM,
+        lambda _entropy: HandshakeDialogue(),
         check,
         tls_first=True,
         server_name=check.server_name or "",
     )
 
 
-def _http(check: HttpCheck, target: Target) -> ProbeMeans:
-    question = question_of(check, default_host(target.host, target.port, check.port))
-    return ProbeMeans(Transport.STREAM, lambda _entropy: HttpDialogue(question))
+def _http(check: HttpCheck, target: Target) -> ProbeMethod:
+    question = prepare_check(check, default_host(target.host, target.port, check.port))
+    return ProbeMethod(ProbeTransport.STREAM, lambda _entropy: HttpDialogue(question))
 
 
-def _https(check: HttpsCheck, target: Target) -> ProbeMeans:
+def _https(check: HttpsCheck, target: Target) -> ProbeMethod:
     name = check.server_name or _name_only(check.host or target.host)
     return _http(check, target)._replace(tls=check, tls_first=True, server_name=name)
 
@@ -135,35 +135,37 @@ def _name_only(host: str) -> str:
     return "" if ":" in name or name.replace(".", "").isdecimal() else name
 
 
-def _dns(check: DnsCheck, _target: Target) -> ProbeMeans:
+def _dns(check: DnsCheck, _target: Target) -> ProbeMethod:
     question = question_bytes(check)
     if check.transport is DnsTransport.TCP:
-        return ProbeMeans(
-            Transport.STREAM, lambda entropy: DnsStream(check, question, int.from_bytes(entropy[:2], "big"))
+        return ProbeMethod(
+            ProbeTransport.STREAM,
+            lambda entropy: DnsStream(check, question, int.from_bytes(entropy[:2], "big")),
         )
-    return ProbeMeans(
-        Transport.DATAGRAM, lambda entropy: DnsDatagrams(check, question, int.from_bytes(entropy[:2], "big"))
+    return ProbeMethod(
+        ProbeTransport.DATAGRAM,
+        lambda entropy: DnsDatagrams(check, question, int.from_bytes(entropy[:2], "big")),
     )
 
 
-def _udp(check: UdpCheck, _target: Target) -> ProbeMeans:
+def _udp(check: UdpCheck, _target: Target) -> ProbeMethod:
     send = unescaped(check.send)
     expect = None if check.expect is None else compiled(check.expect.encode())
-    return ProbeMeans(
-        Transport.DATAGRAM, lambda _entropy: UdpDialogue(send, expect), silence_is_good=expect is None
+    return ProbeMethod(
+        ProbeTransport.DATAGRAM, lambda _entropy: UdpDialogue(send, expect), silence_is_good=expect is None
     )
 
 
 def _encrypted(
     settings: MailCheck | LdapCheck, target: Target, new_dialogue: Callable[[bool], Dialogue]
-) -> ProbeMeans:
+) -> ProbeMethod:
     """Return the means of a protocol that may speak TLS at once, or after its own request for it."""
     encryption = settings.encryption
     if encryption is None:
         encryption = Encryption.IMPLICIT if target.port in IMPLICIT_TLS_PORTS else Encryption.NONE
     starttls = encryption is Encryption.STARTTLS
-    return ProbeMeans(
-        Transport.STREAM,
+    return ProbeMethod(
+        ProbeTransport.STREAM,
         lambda _entropy: new_dialogue(starttls),
         None if encryption is Encryption.NONE else settings.tls,
         tls_first=encryption is Encryption.IMPLICIT,
@@ -171,51 +173,53 @@ def _encrypted(
     )
 
 
-def _smtp(check: SmtpCheck, target: Target) -> ProbeMeans:
+def _smtp(check: SmtpCheck, target: Target) -> ProbeMethod:
     return _encrypted(check, target, lambda starttls: SmtpDialogue(check.hello, starttls))
 
 
-def _imap(check: ImapCheck, target: Target) -> ProbeMeans:
+def _imap(check: ImapCheck, target: Target) -> ProbeMethod:
     return _encrypted(check, target, ImapDialogue)
 
 
-def _pop3(check: Pop3Check, target: Target) -> ProbeMeans:
+def _pop3(check: Pop3Check, target: Target) -> ProbeMethod:
     return _encrypted(check, target, Pop3Dialogue)
 
 
-def _ldap(check: LdapCheck, target: Target) -> ProbeMeans:
+def _ldap(check: LdapCheck, target: Target) -> ProbeMethod:
     return _encrypted(check, target, lambda starttls: LdapDialogue(check.dn, check.password, starttls))
 
 
-def _radius(check: RadiusCheck, _target: Target) -> ProbeMeans:
+def _radius(check: RadiusCheck, _target: Target) -> ProbeMethod:
     request_bytes(check, 0, bytes(16))  # refuses settings that no packet can hold
-    return ProbeMeans(Transport.DATAGRAM, lambda entropy: RadiusDialogue(check, entropy[0], entropy[1:17]))
+    return ProbeMethod(
+        ProbeTransport.DATAGRAM, lambda entropy: RadiusDialogue(check, entropy[0], entropy[1:17])
+    )
 
 
-def _http_agent(agent: HttpAgent, target: Target) -> ProbeMeans:
+def _http_agent(agent: HttpAgent, target: Target) -> ProbeMethod:
     host = default_host(target.host, target.port, HttpCheck.port)
-    return ProbeMeans(Transport.STREAM, lambda _entropy: HttpAgentDialogue(agent.path, host))
+    return ProbeMethod(ProbeTransport.STREAM, lambda _entropy: HttpAgentDialogue(agent.path, host))
 
 
-def _text_agent(agent: TextAgent, _target: Target) -> ProbeMeans:
-    return ProbeMeans(Transport.STREAM, lambda _entropy: TextAgentDialogue(agent.send))
+def _text_agent(agent: TextAgent, _target: Target) -> ProbeMethod:
+    return ProbeMethod(ProbeTransport.STREAM, lambda _entropy: TextAgentDialogue(agent.send))
 
 
-def _alone(transport: Transport, dialogue: Callable[[], Dialogue] | None = None) -> _Plan:
-    """Return the plan of a protocol without settings."""
-    means = ProbeMeans(transport, (lambda _entropy: dialogue()) if dialogue else None)
-    return lambda _asked, _target: means
+def _constant(transport: ProbeTransport, dialogue: Callable[[], Dialogue] | None = None) -> _MethodOf:
+    """Return the method of a protocol without settings."""
+    method = ProbeMethod(transport, (lambda _entropy: dialogue()) if dialogue else None)
+    return lambda _asked, _target: method
 
 
-_Plan = Callable[..., ProbeMeans]
-_PLANS: Final[dict[type[Asked], _Plan]] = {
-    NoCheck: _alone(Transport.NONE),
-    TcpCheck: _alone(Transport.CONNECT),
-    IcmpCheck: _alone(Transport.ICMP),
-    ScriptCheck: _alone(Transport.SCRIPT),
-    FtpCheck: _alone(Transport.STREAM, FtpDialogue),
-    SshCheck: _alone(Transport.STREAM, SshDialogue),
-    RdpCheck: _alone(Transport.STREAM, RdpDialogue),
+_MethodOf = Callable[..., ProbeMethod]
+_METHODS: Final[dict[type[ProbeProtocol], _MethodOf]] = {
+    NoCheck: _constant(ProbeTransport.NONE),
+    TcpCheck: _constant(ProbeTransport.CONNECT),
+    IcmpCheck: _constant(ProbeTransport.ICMP),
+    ScriptCheck: _constant(ProbeTransport.SCRIPT),
+    FtpCheck: _constant(ProbeTransport.STREAM, FtpDialogue),
+    SshCheck: _constant(ProbeTransport.STREAM, SshDialogue),
+    RdpCheck: _constant(ProbeTransport.STREAM, RdpDialogue),
     TlsCheck: _handshake,
     HttpCheck: _http,
     HttpsCheck: _https,
@@ -231,10 +235,10 @@ _PLANS: Final[dict[type[Asked], _Plan]] = {
 }
 
 
-def plan_of(probe: Probe) -> ProbeMeans:
-    """Return what `probe` needs; made once, its dialogues are made anew for each run.
+def method_of(probe: Probe) -> ProbeMethod:
+    """Return how `probe` is run; each run gets a new dialogue from it.
 
     Raises:
         ValueError: a setting cannot be used, such as a name that no DNS query can hold.
     """
-    return _PLANS[type(probe.protocol)](probe.protocol, probe.target)
+    return _METHODS[type(probe.protocol)](probe.protocol, probe.target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, Step, Verdict, shown
+from kernelbal.health.checks.dialogue import GOOD, DialogueStep, ProbeResult, shown
 
 _ESCAPE: Final = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[0abfnrtv\\])")
 _BYTES: Final = {b"0": b"\0", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t",
@@ -26,17 +26,17 @@ class UdpDialogue:
         self._send = send
         self._expect = expect
 
-    def begin(self) -> Step:
+    def begin(self) -> DialogueStep:
         """Send the datagram, which may be empty."""
-        return Step(self._send)
+        return DialogueStep(self._send)
 
-    def receive(self, data: bytes) -> Step:
-        """Judge the reply."""
+    def receive(self, data: bytes) -> DialogueStep:
+        """Evaluate the reply."""
         if self._expect is None or self._expect.search(data):
-            return Step(verdict=GOOD)
-        wanted = self._expect.pattern.decode("utf-8", "replace")
-        return Step(verdict=Verdict(False, f'reply {shown(data)} does not match "{wanted}"'))
+            return DialogueStep(result=GOOD)
+        expected = self._expect.pattern.decode("utf-8", "replace")
+        return DialogueStep(result=ProbeResult(False, f'reply {shown(data)} does not match "{expected}"'))
 
-    def end(self) -> Verdict:
+    def end(self) -> ProbeResult:
         """Return the failure."""
-        return Verdict(False, "no reply")
+        return ProbeResult(False, "no reply")

@@ -408,7 +408,7 @@ class TextAgent(Model):
     send: Text = Field("", description="Line that is sent first.")
 
 
-Asked = CheckProtocol | HttpAgent | TextAgent
+ProbeProtocol = CheckProtocol | HttpAgent | TextAgent
 """What a probe may ask; each has a `kind` of its own."""
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from kernelbal.health.checks.dialogue import GOOD
-from kernelbal.health.checks.table import Transport
+from kernelbal.health.checks.table import ProbeTransport
 from kernelbal.runtime.checker import datagram, stream
-from kernelbal.runtime.checker.connect import Connects
-from kernelbal.runtime.checker.echo import Echoes
-from kernelbal.runtime.checker.ground import Flight, Ground, Task
-from kernelbal.runtime.checker.program import Programs
-from kernelbal.runtime.checker.tls import Contexts
+from kernelbal.runtime.checker.connect import ConnectDriver
+from kernelbal.runtime.checker.echo import EchoDriver
+from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
+from kernelbal.runtime.checker.script import ScriptDriver
+from kernelbal.runtime.checker.tls import TlsContexts
 
 
 class Drivers:
@@ -24,39 +24,39 @@ class Drivers:
         programs: that of scripts.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
-        self.connects: Final = Connects(ground)
-        self._contexts = Contexts()
-        self.echoes = Echoes(ground)
-        self.programs = Programs(ground)
-        self._starts: dict[Transport, Callable[[Task], None]] = {
-            Transport.NONE: self._pass,
-            Transport.CONNECT: self.connects.start,
-            Transport.STREAM: lambda task: stream.start(ground, self._contexts, task),
-            Transport.DATAGRAM: lambda task: datagram.start(ground, task),
-            Transport.ICMP: self.echoes.start,
-            Transport.SCRIPT: self.programs.start,
+    def __init__(self, reactor: Reactor) -> None:
+        self.reactor = reactor
+        self.connects: Final = ConnectDriver(reactor)
+        self._contexts = TlsContexts()
+        self.echoes = EchoDriver(reactor)
+        self.programs = ScriptDriver(reactor)
+        self._starts: dict[ProbeTransport, Callable[[ProbeTask], None]] = {
+            ProbeTransport.NONE: self._pass,
+            ProbeTransport.CONNECT: self.connects.start,
+            ProbeTransport.STREAM: lambda task: stream.start(reactor, self._contexts, task),
+            ProbeTransport.DATAGRAM: lambda task: datagram.start(reactor, task),
+            ProbeTransport.ICMP: self.echoes.start,
+            ProbeTransport.SCRIPT: self.programs.start,
         }
 
-    def start(self, tasks: Sequence[Task]) -> None:
+    def start(self, tasks: Sequence[ProbeTask]) -> None:
         """Begin runs."""
         for task in tasks:
-            self._starts[task.means.transport](task)
+            self._starts[task.method.transport](task)
 
-    def prepare(self, tasks: Iterable[Task]) -> None:
+    def prepare(self, tasks: Iterable[ProbeTask]) -> None:
         """Get ready for a new set of probes."""
         self._contexts.clear()
-        if any(task.means.tls for task in tasks):
-            # Loaded now, as it takes so long that probes would begin late.
+        if any(task.method.tls for task in tasks):
+            # Loaded now, as it takes long enough to delay probes.
             import cryptography.x509  # noqa: F401 - for its side effect alone
 
     def close(self) -> None:
-        """Close what is shared; no run is under way any more."""
+        """Close what is shared; no run is under way."""
         self.connects.close()
         self.echoes.close()
 
-    def _pass(self, task: Task) -> None:
-        flight = Flight(task, self.ground.now)
-        self.ground.begin(flight)
-        self.ground.finish(flight, GOOD, None)
+    def _pass(self, task: ProbeTask) -> None:
+        run = ProbeRun(task, self.reactor.now)
+        self.reactor.begin(run)
+        self.reactor.finish(run, GOOD, None)

@@ -13,15 +13,15 @@ import struct
 import time
 from typing import Final, NamedTuple
 
-from kernelbal.health.checks.dialogue import GOOD, Verdict
-from kernelbal.health.checks.icmp import Echo, echo_request, read_echo, without_ipv4_header
+from kernelbal.health.checks.dialogue import GOOD, ProbeResult
+from kernelbal.health.checks.icmp import EchoMessage, echo_request, read_echo, without_ipv4_header
 from kernelbal.health.wire import Notice
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Target
-from kernelbal.runtime.checker import words
-from kernelbal.runtime.checker.ground import Flight, Ground, Task
-from kernelbal.runtime.checker.sockets import FLAGS, Obstacle, prepare, socket_address
+from kernelbal.runtime.checker import reasons
+from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
+from kernelbal.runtime.checker.sockets import FLAGS, ProbeSetupError, prepare, socket_address
 
 MAX_MESSAGES: Final = 256
 """Most messages that one round of events takes from a socket."""
@@ -46,28 +46,28 @@ class EchoKey(NamedTuple):
     mark: int
 
 
-class EchoFlight(Flight):
+class EchoRun(ProbeRun):
     """One request that waits for its reply."""
 
     __slots__ = ("_port", "sequence", "token")
 
-    def __init__(self, task: Task, now: float, port: EchoPort) -> None:
+    def __init__(self, task: ProbeTask, now: float, port: EchoSocket) -> None:
         super().__init__(task, now)
         self._port = port
         self.sequence = 0
         self.token = b""
 
     def expire(self, now: float) -> None:
-        """No reply came."""
+        """Fail: no reply in time."""
         self.close()
-        self._port.ground.fail(self, words.timed_out(self.task.timing.timeout_s, "echo reply"))
+        self._port.reactor.fail(self, reasons.timed_out(self.task.timing.timeout_s, "echo reply"))
 
     def close(self) -> None:
         """Wait no longer."""
         self._port.waiting.pop(self.sequence, None)
 
 
-class EchoPort:
+class EchoSocket:
     """A socket for echo requests.
 
     Attributes:
@@ -76,15 +76,15 @@ class EchoPort:
         raw: whether it is a raw socket.
     """
 
-    def __init__(self, ground: Ground, target: Target) -> None:
+    def __init__(self, reactor: Reactor, target: Target) -> None:
         """Open it.
 
         Raises:
             Obstacle: this machine does not allow it.
             OSError: it ran out of something.
         """
-        self.ground = ground
-        self.waiting: dict[int, EchoFlight] = {}
+        self.reactor = reactor
+        self.waiting: dict[int, EchoRun] = {}
         self._family = family_of(target.address)
         self.identifier = int.from_bytes(os.urandom(2))
         self._sequence = int.from_bytes(os.urandom(2))
@@ -92,37 +92,37 @@ class EchoPort:
         try:
             prepare(self._socket, target)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        except (Obstacle, OSError):
+        except (ProbeSetupError, OSError):
             self._socket.close()
             raise
-        ground.watch(self._socket.fileno(), select.EPOLLIN, self._ready)
+        reactor.watch(self._socket.fileno(), select.EPOLLIN, self._ready)
 
     def close(self) -> None:
         """Close it."""
-        self.ground.unwatch(self._socket.fileno())
+        self.reactor.unwatch(self._socket.fileno())
         self._socket.close()
 
-    def send(self, task: Task) -> None:
+    def send(self, task: ProbeTask) -> None:
         """Send one request."""
-        flight = EchoFlight(task, self.ground.now, self)
-        self.ground.begin(flight)
+        run = EchoRun(task, self.reactor.now, self)
+        self.reactor.begin(run)
         if len(self.waiting) > 0xFFFF:
-            self.ground.give_up(flight, Notice(Topic.CHECKER_STARVED, "too many echo requests at once"))
+            self.reactor.discard(run, Notice(Topic.CHECKER_STARVED, "too many echo requests at once"))
             return
-        flight.sequence = self._free_sequence()
-        flight.token = os.urandom(_TOKEN_BYTES)
-        self.waiting[flight.sequence] = flight
+        run.sequence = self._free_sequence()
+        run.token = os.urandom(_TOKEN_BYTES)
+        self.waiting[run.sequence] = run
         address = task.probe.target.address
-        request = echo_request(self._family, self.identifier, flight.sequence, flight.token)
+        request = echo_request(self._family, self.identifier, run.sequence, run.token)
         try:
             self._socket.sendto(request, socket_address(address, 0))
         except OSError as error:
-            flight.close()
+            run.close()
             number = error.errno or 0
-            if number in words.EXHAUSTED:
-                self.ground.give_up(flight, words.starvation(number))
+            if number in reasons.RESOURCE_ERRORS:
+                self.reactor.discard(run, reasons.out_of_resources(number))
             else:
-                self.ground.fail(flight, words.failure(number))
+                self.reactor.fail(run, reasons.failure(number))
 
     def _free_sequence(self) -> int:
         while True:
@@ -144,34 +144,34 @@ class EchoPort:
             if echo is not None and (not self.raw or echo.identifier == self.identifier):
                 self._match(echo, sender[0])
 
-    def _match(self, echo: Echo, sender: str) -> None:
-        flight = self.waiting.get(echo.sequence)
-        if flight is None:
+    def _match(self, echo: EchoMessage, sender: str) -> None:
+        run = self.waiting.get(echo.sequence)
+        if run is None:
             return
-        meant = flight.task.probe.target.address
+        meant = run.task.probe.target.address
         if echo.error:
-            if flight.token.startswith(echo.payload[:_TOKEN_BYTES]):
-                flight.close()
-                self.ground.finish(
-                    flight, Verdict(False, f"{echo.error}, says {sender.partition('%')[0]}"), None
+            if run.token.startswith(echo.payload[:_TOKEN_BYTES]):
+                run.close()
+                self.reactor.finish(
+                    run, ProbeResult(False, f"{echo.error}, reported by {sender.partition('%')[0]}"), None
                 )
-        elif echo.payload == flight.token and sender.partition("%")[0] == format_address(meant):
-            flight.close()
+        elif echo.payload == run.token and sender.partition("%")[0] == format_address(meant):
+            run.close()
             now = time.clock_gettime(time.CLOCK_BOOTTIME)
-            self.ground.finish(flight, GOOD, now - flight.started_at)
+            self.reactor.finish(run, GOOD, now - run.started_at)
 
 
 def _open(family: int) -> tuple[socket.SocketType, bool]:
     protocol = _PROTOCOLS[family]
     for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
         try:
-            made = new_socket(family, kind | FLAGS, protocol)
+            sock = new_socket(family, kind | FLAGS, protocol)
         except PermissionError:
             continue
         if kind == socket.SOCK_RAW:
-            _filter(made, family)
-        return made, kind == socket.SOCK_RAW
-    raise Obstacle(
+            _filter(sock, family)
+        return sock, kind == socket.SOCK_RAW
+    raise ProbeSetupError(
         Notice(
             Topic.CHECKER_UNABLE,
             "echo requests need CAP_NET_RAW",
@@ -180,42 +180,42 @@ def _open(family: int) -> tuple[socket.SocketType, bool]:
     )
 
 
-def _filter(made: socket.SocketType, family: int) -> None:
+def _filter(sock: socket.SocketType, family: int) -> None:
     """Let the kernel drop all messages that are neither replies nor errors."""
     if family == AF_INET:
-        made.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _all_but(_HEARD_V4) & 0xFFFFFFFF))
+        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _all_but(_HEARD_V4) & 0xFFFFFFFF))
     else:
-        made.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _all_but(_HEARD_V6).to_bytes(32, "little"))
+        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _all_but(_HEARD_V6).to_bytes(32, "little"))
 
 
 def _all_but(types: tuple[int, ...]) -> int:
     return ((1 << 256) - 1) & ~sum(1 << number for number in types)
 
 
-class Echoes:
+class EchoDriver:
     """The sockets of all echo requests, opened when they are needed.
 
     Attributes:
         ports: the sockets.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self.ports: dict[EchoKey, EchoPort] = {}
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self.ports: dict[EchoKey, EchoSocket] = {}
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ProbeTask) -> None:
         """Send one request."""
         target = task.probe.target
         key = EchoKey(family_of(target.address), target.source, target.mark)
         port = self.ports.get(key)
         if port is None:
             try:
-                port = self.ports[key] = EchoPort(self._ground, target)
-            except Obstacle as obstacle:
-                self._ground.skip(task, obstacle.notice)
+                port = self.ports[key] = EchoSocket(self._reactor, target)
+            except ProbeSetupError as error:
+                self._reactor.skip(task, error.notice)
                 return
             except OSError as error:
-                self._ground.starve(task, error.errno or 0)
+                self._reactor.starve(task, error.errno or 0)
                 return
         port.send(task)
 

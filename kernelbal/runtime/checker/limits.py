@@ -15,15 +15,15 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def raise_descriptors(probes: int) -> None:
     """Raise the limit of descriptors to what this number of probes may need, as far as that is allowed."""
-    wanted = probes + SPARE_DESCRIPTORS
+    needed = probes + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted:
+    if soft >= needed:
         return
-    if hard < wanted:
+    if hard < needed:
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, needed))
             return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
 
 
 def end_with_parent() -> None:

@@ -10,40 +10,40 @@ from collections import deque
 from random import Random
 from typing import Final
 
-from kernelbal.health.checks.table import plan_of
+from kernelbal.health.checks.table import method_of
 from kernelbal.health.schedule import Schedule, tick_length
 from kernelbal.health.wire import Lines, Notice, ProbeSet, ProbeSetReader
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Probe, ProbeState
 from kernelbal.runtime.checker import limits
 from kernelbal.runtime.checker.drivers import Drivers
-from kernelbal.runtime.checker.ground import Ground, Task
 from kernelbal.runtime.checker.outbox import Outbox
+from kernelbal.runtime.checker.reactor import ProbeTask, Reactor
 
 IDLE_WAIT_S: Final = 1.0
-"""Longest wait; with it the loop also notices that it was stopped for a while."""
+"""Longest wait; bounds how late the loop notices that it was stopped for a while."""
 LATE_WINDOW_S: Final = 10.0
 LATE_S: Final = 0.5
-"""Lateness of 1 in 100 probes from which operators are told."""
+"""Lateness of 1 in 100 probes from which it is reported."""
 GARBAGE_THRESHOLD: Final = 20_000
-"""New objects after which cycles among them are looked for; runs of probes leave hardly any."""
+"""Allocations between garbage collections; runs of probes leave hardly any cycles."""
 _READ_BYTES: Final = 256 * 1024
 
 
 class Lateness:
-    """By how much probes began too late, over the last few seconds."""
+    """How late probes started, over the last few seconds."""
 
     def __init__(self) -> None:
         self._ticks: deque[tuple[float, float, int]] = deque()
 
     def add(self, now: float, late_s: float, probes: int) -> None:
-        """Note that so many probes began so late."""
+        """Record that `probes` runs started `late_s` late."""
         self._ticks.append((now, late_s, probes))
         while self._ticks[0][0] < now - LATE_WINDOW_S:
             self._ticks.popleft()
 
     def p99_s(self) -> float:
-        """Return by how much 99 of 100 probes at most were late."""
+        """Return the 99th percentile of lateness."""
         left = sum(probes for _, _, probes in self._ticks) // 100
         for late_s, probes in sorted(((late, count) for _, late, count in self._ticks), reverse=True):
             left -= probes
@@ -59,16 +59,16 @@ class Checker:
         self._connection = connection
         self._poller = select.epoll()
         self._outbox = Outbox(connection, self._watch_writable)
-        self.ground = Ground(self._outbox, self._poller, random)
-        self.drivers = Drivers(self.ground)
-        self._tasks: dict[str, Task] = {}
+        self.reactor = Reactor(self._outbox, self._poller, random)
+        self.drivers = Drivers(self.reactor)
+        self._tasks: dict[str, ProbeTask] = {}
         self._lines, self._sets = Lines(), ProbeSetReader()
         self._lateness = Lateness()
         self._next_tick_at = 0.0
         self._late_p99_s = 0.0
         self._waits_to_write = False
         self._ended = False
-        self.ground.watch(connection.fileno(), select.EPOLLIN, self._hear)
+        self.reactor.watch(connection.fileno(), select.EPOLLIN, self._receive)
 
     def run(self) -> None:
         """Run until the director is gone.
@@ -79,39 +79,39 @@ class Checker:
         try:
             while not self._ended:
                 events = self._poller.poll(self._wait_s())
-                self.ground.now = time.clock_gettime(time.CLOCK_BOOTTIME)
-                self.ground.dispatch(events)
+                self.reactor.now = time.clock_gettime(time.CLOCK_BOOTTIME)
+                self.reactor.dispatch(events)
                 self._tick()
         except ConnectionError:
             return
         finally:
             for task in self._tasks.values():
-                if task.flight is not None:
-                    self.ground.cancel(task.flight)
+                if task.run is not None:
+                    self.reactor.cancel(task.run)
             self.drivers.close()
             self._poller.close()
 
     def _wait_s(self) -> float:
-        ground = self.ground
-        now = ground.now
+        reactor = self.reactor
+        now = reactor.now
         until = min(now + IDLE_WAIT_S, self._outbox.next_at)
-        for at in (ground.schedule.next_at(), ground.next_deadline_at()):
+        for at in (reactor.schedule.next_at(), reactor.next_deadline_at()):
             if at is not None and at < until:
                 until = at
         if self.drivers.connects.fresh or self.drivers.connects.slow or until < self._next_tick_at:
-            until = self._next_tick_at  # nothing but events of descriptors is dealt with between ticks
+            until = self._next_tick_at  # between ticks only events of descriptors are handled
         return max(until - time.clock_gettime(time.CLOCK_BOOTTIME), 0.0)
 
     def _tick(self) -> None:
-        """Do what is due, unless this tick has had its turn."""
-        ground = self.ground
-        now = ground.now
+        """Do what is due, once per tick."""
+        reactor = self.reactor
+        now = reactor.now
         if now >= self._next_tick_at:
-            tick_s = ground.schedule.tick_s
+            tick_s = reactor.schedule.tick_s
             self._next_tick_at = (now // tick_s + 1) * tick_s
             self.drivers.connects.collect()
-            ground.expire()
-            late_s, tasks = ground.schedule.due(now)
+            reactor.expire()
+            late_s, tasks = reactor.schedule.due(now)
             if tasks:
                 self.drivers.start(tasks)
                 took_s = time.clock_gettime(time.CLOCK_BOOTTIME) - now
@@ -121,19 +121,19 @@ class Checker:
     def _measure_lateness(self) -> float:
         late_s = self._lateness.p99_s()
         if late_s > LATE_S:
-            message = f"probes begin late: 1 in 100 by {late_s:.2f} s or more"
-            hint = "give this machine more processor time, or check less often"
-            self._outbox.tell(Notice(Topic.CHECKER_LATE, message, hint), self.ground.now)
+            message = f"probes start late: 1 in 100 by {late_s:.2f} s or more"
+            hint = "give this machine more processor time, or raise `interval`"
+            self._outbox.tell(Notice(Topic.CHECKER_LATE, message, hint), self.reactor.now)
         return late_s
 
-    def _watch_writable(self, wanted: bool) -> None:
-        if wanted != self._waits_to_write:
-            self._waits_to_write = wanted
-            events = select.EPOLLIN | select.EPOLLOUT if wanted else select.EPOLLIN
-            self.ground.change(self._connection.fileno(), events)
+    def _watch_writable(self, writable: bool) -> None:
+        if writable != self._waits_to_write:
+            self._waits_to_write = writable
+            events = select.EPOLLIN | select.EPOLLOUT if writable else select.EPOLLIN
+            self.reactor.change(self._connection.fileno(), events)
 
-    def _hear(self, mask: int) -> None:
-        """Take what the director sends."""
+    def _receive(self, mask: int) -> None:
+        """Read what the director sends."""
         if mask & select.EPOLLOUT:
             self._outbox.write()
         if not mask & ~select.EPOLLOUT:
@@ -149,44 +149,44 @@ class Checker:
             if found is not None:
                 self.replace(found)
 
-    def replace(self, wanted: ProbeSet) -> None:
-        """Probe another set from now on; known probes keep their state and their slots."""
+    def replace(self, probe_set: ProbeSet) -> None:
+        """Replace the set of probes; known ones keep their state and their slots."""
         known, self._tasks = self._tasks, {}
-        for key, probe in wanted.probes.items():
+        for key, probe in probe_set.probes.items():
             task = known.pop(key, None)
             if task is None:
-                task = self._new_task(probe, wanted.states.get(key, ProbeState()))
+                task = self._new_task(probe, probe_set.states.get(key, ProbeState()))
             if task is not None:
                 self._tasks[key] = task
         for task in known.values():
             task.gone = True
-            if task.flight is not None:
-                self.ground.cancel(task.flight)
+            if task.run is not None:
+                self.reactor.cancel(task.run)
         self.drivers.prepare(self._tasks.values())
         self._plan()
         limits.raise_descriptors(len(self._tasks))
         gc.collect()
-        gc.freeze()  # thousands of probes that stay need not be looked at again and again
+        gc.freeze()  # thousands of probes that stay need not be traversed again
         gc.set_threshold(GARBAGE_THRESHOLD)
 
-    def _new_task(self, probe: Probe, state: ProbeState) -> Task | None:
+    def _new_task(self, probe: Probe, state: ProbeState) -> ProbeTask | None:
         try:
-            return Task(probe, plan_of(probe), state)
+            return ProbeTask(probe, method_of(probe), state)
         except ValueError as error:
-            notice = Notice(Topic.CHECKER_UNABLE, f"a check cannot be used: {error}")
-            self._outbox.tell(notice, self.ground.now)
+            notice = Notice(Topic.CHECKER_UNABLE, f"invalid check: {error}")
+            self._outbox.tell(notice, self.reactor.now)
             self._outbox.usual[probe.key] = state._replace(reason=f"not probed: {notice.message}")
             return None
 
     def _plan(self) -> None:
         """Put all probes that do not run just now into a schedule of the right tick."""
-        now = self.ground.now
-        schedule: Schedule[Task] = Schedule(tick_length(task.timing for task in self._tasks.values()))
-        waiting = [task for task in self._tasks.values() if task.flight is None]
+        now = self.reactor.now
+        schedule: Schedule[ProbeTask] = Schedule(tick_length(task.timing for task in self._tasks.values()))
+        waiting = [task for task in self._tasks.values() if task.run is None]
         new = [task for task in waiting if task.start_at == 0.0]
         for task in new:
             task.begin(now, len(new))
         for task in waiting:
             schedule.plan(task)
-        self.ground.use_schedule(schedule)
+        self.reactor.use_schedule(schedule)
         self._next_tick_at = 0.0

@@ -30,8 +30,8 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """What `connect` takes."""
 
 
-class Obstacle(Exception):
-    """A probe cannot be run as it is meant; the notice says why."""
+class ProbeSetupError(Exception):
+    """A probe cannot be run as configured; the notice says why."""
 
     def __init__(self, notice: Notice) -> None:
         super().__init__(notice.message)
@@ -52,7 +52,7 @@ def _scope() -> int:
     return devices[0] if len(devices) == 1 else 0
 
 
-def prepare(made: socket.SocketType, target: Target) -> None:
+def prepare(sock: socket.SocketType, target: Target) -> None:
     """Give a socket the source address, the firewall mark and the number of hops of a target.
 
     Raises:
@@ -61,27 +61,27 @@ def prepare(made: socket.SocketType, target: Target) -> None:
     """
     if target.mark:
         try:
-            made.setsockopt(socket.SOL_SOCKET, _SO_MARK, target.mark)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, target.mark)
         except PermissionError:
             message = "probes with a firewall mark need CAP_NET_ADMIN"
-            raise Obstacle(_unable(message, "add it to AmbientCapabilities= of the service")) from None
-    if target.through and made.type == socket.SOCK_STREAM:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SMALL_SEGMENT_BYTES)
+            raise ProbeSetupError(_unable(message, "add it to AmbientCapabilities= of the service")) from None
+    if target.through and sock.type == socket.SOCK_STREAM:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SMALL_SEGMENT_BYTES)
     if target.hops:
         level, option = _HOPS[family_of(target.address)]
-        made.setsockopt(level, option, target.hops)
+        sock.setsockopt(level, option, target.hops)
     source = target.source or (_source_through(target) if target.through else None)
     if source:
-        if made.type != socket.SOCK_RAW:
+        if sock.type != socket.SOCK_RAW:
             # Only now a port would be taken; with this option that is left to `connect`, which knows more.
-            made.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
         try:
-            made.bind(socket_address(source, 0))
+            sock.bind(socket_address(source, 0))
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
-            message = f"source address {format_address(source)} of a check is not on this machine"
-            raise Obstacle(_unable(message, "correct `source`, or add the address")) from None
+            message = f"source address {format_address(source)} of a check is not configured on this machine"
+            raise ProbeSetupError(_unable(message, "correct `source`, or add the address")) from None
 
 
 def _source_through(target: Target) -> Address:
@@ -89,7 +89,7 @@ def _source_through(target: Target) -> Address:
     try:
         source = source_towards(target.server, target.address)
     except KernelError as error:
-        raise Obstacle(_unable(error.message, error.hint or "")) from error
+        raise ProbeSetupError(_unable(error.message, error.hint or "")) from error
     if source is None:
         raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
     return source

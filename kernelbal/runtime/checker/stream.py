@@ -10,13 +10,13 @@ import ssl
 import time
 from typing import Final
 
-from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, Dialogue, Step, Verdict
+from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES, Dialogue, DialogueStep, ProbeResult
 from kernelbal.health.checks.table import ENTROPY_BYTES
 from kernelbal.model.address import family_of
-from kernelbal.runtime.checker import words
-from kernelbal.runtime.checker.ground import READ_BYTES, Flight, Ground, Task
-from kernelbal.runtime.checker.sockets import FLAGS, Obstacle
-from kernelbal.runtime.checker.tls import Contexts, Session
+from kernelbal.runtime.checker import reasons
+from kernelbal.runtime.checker.reactor import READ_BYTES, ProbeRun, ProbeTask, Reactor
+from kernelbal.runtime.checker.sockets import FLAGS, ProbeSetupError
+from kernelbal.runtime.checker.tls import TlsContexts, TlsSession
 
 _TYPE: Final = socket.SOCK_STREAM | FLAGS
 _MOST_BYTES: Final = MAX_REPLY_BYTES + 2 * READ_BYTES
@@ -24,20 +24,22 @@ _MOST_BYTES: Final = MAX_REPLY_BYTES + 2 * READ_BYTES
 _LOST: Final = select.EPOLLERR | select.EPOLLHUP
 
 
-class StreamFlight(Flight):
+class StreamRun(ProbeRun):
     """One conversation."""
 
-    __slots__ = ("_contexts", "_dialogue", "_ground", "_left", "_phase", "_session", "_socket", "_unsent")
+    __slots__ = ("_contexts", "_dialogue", "_left", "_phase", "_reactor", "_session", "_socket", "_unsent")
 
-    def __init__(self, ground: Ground, contexts: Contexts, task: Task, made: socket.SocketType) -> None:
-        super().__init__(task, ground.now)
-        if task.means.new_dialogue is None:
-            raise ValueError(f"{task.means} has no dialogue")
-        self._ground = ground
+    def __init__(
+        self, reactor: Reactor, contexts: TlsContexts, task: ProbeTask, sock: socket.SocketType
+    ) -> None:
+        super().__init__(task, reactor.now)
+        if task.method.new_dialogue is None:
+            raise ValueError(f"{task.method} has no dialogue")
+        self._reactor = reactor
         self._contexts = contexts
-        self._socket = made
-        self._dialogue: Dialogue = task.means.new_dialogue(os.urandom(ENTROPY_BYTES))
-        self._session: Session | None = None
+        self._socket = sock
+        self._dialogue: Dialogue = task.method.new_dialogue(os.urandom(ENTROPY_BYTES))
+        self._session: TlsSession | None = None
         self._phase = "connection"
         self._unsent = b""
         self._left = _MOST_BYTES
@@ -46,24 +48,24 @@ class StreamFlight(Flight):
         """Begin to connect."""
         try:
             number = self.task.connect(self._socket)
-        except Obstacle as obstacle:
-            self._give_up(obstacle)
+        except ProbeSetupError as error:
+            self._discard(error)
             return
         if number not in (0, errno.EINPROGRESS):
             self._lost(number)
             return
-        self._ground.watch(self._socket.fileno(), select.EPOLLOUT, self._connected)
+        self._reactor.watch(self._socket.fileno(), select.EPOLLOUT, self._connected)
 
     def expire(self, now: float) -> None:
-        """Whatever it waited for did not come in time."""
+        """Fail: what it waited for did not arrive in time."""
         if self._phase == "connection":
-            self._end(Verdict(False, words.timed_out(self.task.timing.timeout_s)))
+            self._end(ProbeResult(False, reasons.timed_out(self.task.timing.timeout_s)))
         else:
-            self._end(Verdict(False, words.timed_out(self.task.timing.timeout_s, self._awaited())))
+            self._end(ProbeResult(False, reasons.timed_out(self.task.timing.timeout_s, self._awaited())))
 
     def close(self) -> None:
         """Close the connection."""
-        self._ground.unwatch(self._socket.fileno())
+        self._reactor.unwatch(self._socket.fileno())
         self._socket.close()
 
     def _awaited(self) -> str:
@@ -74,8 +76,8 @@ class StreamFlight(Flight):
         if number:
             self._lost(number)
             return
-        self._ground.rewatch(self._socket.fileno(), select.EPOLLIN, self._ready)
-        if self.task.means.tls_first:
+        self._reactor.rewatch(self._socket.fileno(), select.EPOLLIN, self._ready)
+        if self.task.method.tls_first:
             self._start_tls()
         else:
             self._begin_dialogue()
@@ -85,21 +87,21 @@ class StreamFlight(Flight):
         self._perform(self._dialogue.begin())
 
     def _start_tls(self) -> None:
-        means = self.task.means
-        if means.tls is None:
-            self._end(Verdict(False, "the check asks for TLS without settings for it"))
+        method = self.task.method
+        if method.tls is None:
+            self._end(ProbeResult(False, "the check has no TLS settings"))
             return
         try:
-            context = self._contexts.get(means.tls, bool(means.server_name))
-        except Obstacle as obstacle:
-            self._give_up(obstacle)
+            context = self._contexts.get(method.tls, bool(method.server_name))
+        except ProbeSetupError as error:
+            self._discard(error)
             return
         self._phase = "TLS handshake"
-        self._session = Session(context, means.server_name)
+        self._session = TlsSession(context, method.server_name)
         self._take(b"")
 
-    def _perform(self, step: Step) -> None:
-        """Do what the dialogue wants."""
+    def _perform(self, step: DialogueStep) -> None:
+        """Perform a step of the dialogue."""
         if step.send:
             if self._session is None:
                 self._unsent += step.send
@@ -108,8 +110,8 @@ class StreamFlight(Flight):
         self._flush()
         if self.done:
             return
-        if step.verdict is not None:
-            self._end(self._warned(step.verdict))
+        if step.result is not None:
+            self._end(self._with_warning(step.result))
         elif step.start_tls:
             self._start_tls()
 
@@ -126,8 +128,8 @@ class StreamFlight(Flight):
             self._lost(error.errno or 0)
             return
         self._unsent = self._unsent[sent:]
-        wanted = select.EPOLLIN | select.EPOLLOUT if self._unsent else select.EPOLLIN
-        self._ground.change(self._socket.fileno(), wanted)
+        events = select.EPOLLIN | select.EPOLLOUT if self._unsent else select.EPOLLIN
+        self._reactor.change(self._socket.fileno(), events)
 
     def _ready(self, mask: int) -> None:
         if mask & select.EPOLLOUT:
@@ -146,7 +148,9 @@ class StreamFlight(Flight):
             self._closed()
         elif self._left < 0:
             self._end(
-                Verdict(False, f"more than {MAX_REPLY_BYTES // 1024} KiB while {self._awaited()} was due")
+                ProbeResult(
+                    False, f"over {MAX_REPLY_BYTES // 1024} KiB received without a complete {self._awaited()}"
+                )
             )
         else:
             self._take(data)
@@ -163,7 +167,7 @@ class StreamFlight(Flight):
         except ssl.SSLError as error:
             self._flush()
             if not self.done:
-                self._end(Verdict(False, words.tls_failure(error)))
+                self._end(ProbeResult(False, reasons.tls_failure(error)))
             return
         self._flush()
         if fresh and session.established and not self.done:
@@ -171,62 +175,62 @@ class StreamFlight(Flight):
         if clear and not self.done:
             self._perform(self._dialogue.receive(clear))
         if session.ended and not self.done:
-            self._end(self._warned(self._dialogue.end()))
+            self._end(self._with_warning(self._dialogue.end()))
 
     def _secured(self) -> None:
         """The handshake is done."""
         self._phase = "dialogue"
-        first = self.task.means.tls_first
+        first = self.task.method.tls_first
         self._perform(self._dialogue.begin() if first else self._dialogue.receive(b""))
 
     def _closed(self) -> None:
         if self._phase == "dialogue":
-            self._end(self._warned(self._dialogue.end()))
+            self._end(self._with_warning(self._dialogue.end()))
         else:
-            self._end(Verdict(False, f"connection closed, waiting for {self._phase}"))
+            self._end(ProbeResult(False, f"connection closed, waiting for {self._phase}"))
 
     def _lost(self, number: int) -> None:
-        if number in words.EXHAUSTED:
+        if number in reasons.RESOURCE_ERRORS:
             self.close()
-            self._ground.give_up(self, words.starvation(number))
+            self._reactor.discard(self, reasons.out_of_resources(number))
             return
-        reason = words.failure(number)
+        reason = reasons.failure(number)
         if self._phase != "connection":
             reason = f"{reason}, waiting for {self._awaited()}"
-        self._end(Verdict(False, reason))
+        self._end(ProbeResult(False, reason))
 
-    def _give_up(self, obstacle: Obstacle) -> None:
+    def _discard(self, error: ProbeSetupError) -> None:
         self.close()
-        self._ground.give_up(self, obstacle.notice)
+        self._reactor.discard(self, error.notice)
 
-    def _warned(self, verdict: Verdict) -> Verdict:
-        """Add what the certificate is to be warned of."""
-        settings = self.task.means.tls
-        if self._session is None or settings is None or verdict.warning:
-            return verdict
+    def _with_warning(self, result: ProbeResult) -> ProbeResult:
+        """Add the warning about the certificate."""
+        settings = self.task.method.tls
+        if self._session is None or settings is None or result.warning:
+            return result
         wall_clock_s = time.clock_gettime(time.CLOCK_REALTIME)
-        return verdict._replace(warning=self._session.warning(wall_clock_s, settings.warn_days))
+        return result._replace(warning=self._session.warning(wall_clock_s, settings.warn_days))
 
-    def _end(self, verdict: Verdict) -> None:
+    def _end(self, result: ProbeResult) -> None:
         if self._session is not None and self._session.established and not self._unsent:
-            self._session.say_goodbye()
+            self._session.close_notify()
             goodbye = self._session.take_outgoing()
             try:
                 self._socket.send(goodbye)
             except OSError:
-                goodbye = b""  # nobody listens any more
+                goodbye = b""  # the other side is gone
         self.close()
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self._ground.finish(self, verdict, now - self.started_at)
+        self._reactor.finish(self, result, now - self.started_at)
 
 
-def start(ground: Ground, contexts: Contexts, task: Task) -> None:
+def start(reactor: Reactor, contexts: TlsContexts, task: ProbeTask) -> None:
     """Begin a conversation."""
     try:
-        made = socket.SocketType(family_of(task.probe.target.address), _TYPE, 0)
+        sock = socket.SocketType(family_of(task.probe.target.address), _TYPE, 0)
     except OSError as error:
-        ground.starve(task, error.errno or 0)
+        reactor.starve(task, error.errno or 0)
         return
-    flight = StreamFlight(ground, contexts, task, made)
-    ground.begin(flight)
-    flight.connect()
+    run = StreamRun(reactor, contexts, task, sock)
+    reactor.begin(run)
+    run.connect()

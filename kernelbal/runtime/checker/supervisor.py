@@ -33,7 +33,7 @@ class CheckerSupervisor:
         alive: whether a checker runs that has reported.
         restarts: how often a checker was lost.
         last_report_at: when the last report came (boot clock), or None.
-        end_limit_s: how long a checker may take to end by itself before it is made to.
+        end_limit_s: how long a checker may take to end by itself before it is sock to.
     """
 
     def __init__(

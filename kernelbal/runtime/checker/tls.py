@@ -10,13 +10,13 @@ from kernelbal.health.checks.certificate import certificate_warning
 from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
 from kernelbal.model.site.check import TlsSettings
-from kernelbal.runtime.checker.sockets import Obstacle
+from kernelbal.runtime.checker.sockets import ProbeSetupError
 
 _READ_BYTES: Final = 64 * 1024
 
 
-class Contexts:
-    """TLS contexts, made once for each kind of verification."""
+class TlsContexts:
+    """TLS contexts, sock once for each kind of verification."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[bool, str | None, bool], ssl.SSLContext] = {}
@@ -54,12 +54,12 @@ def _context(settings: TlsSettings, named: bool) -> ssl.SSLContext:
             context.load_verify_locations(settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         why = error.strerror or str(error)
-        message = f"CA file {settings.ca_file} of a check cannot be used: {why}"
-        raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "correct `ca_file`")) from error
+        message = f"CA file {settings.ca_file} of invalid check: {why}"
+        raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message, "correct `ca_file`")) from error
     return context
 
 
-class Session:
+class TlsSession:
     """One TLS session.
 
     Attributes:
@@ -97,19 +97,19 @@ class Session:
         return bytes(clear)
 
     def write(self, data: bytes) -> None:
-        """Encrypt what shall be sent."""
+        """Encrypt data to send."""
         self._object.write(data)
 
     def take_outgoing(self) -> bytes:
         """Return the bytes to send."""
         return self._outgoing.read()
 
-    def say_goodbye(self) -> None:
-        """Add the end of the session to what is to be sent, so that servers log no broken one."""
+    def close_notify(self) -> None:
+        """Queue the `close_notify` alert, so that servers log no truncated session."""
         with contextlib.suppress(ssl.SSLError):
             self._object.unwrap()
 
     def warning(self, wall_clock_s: float, warn_days: int) -> str:
-        """Return what is wrong soon with the certificate, or nothing."""
+        """Return a warning about the certificate's expiry, or nothing."""
         certificate = self._object.getpeercert(binary_form=True)
         return certificate_warning(certificate, wall_clock_s, warn_days) if certificate else ""

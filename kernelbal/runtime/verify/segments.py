@@ -13,7 +13,7 @@ from typing import Final
 from kernelbal.kernel.network_errors import error as kernel_error
 from kernelbal.model.address import family_of
 from kernelbal.model.health import Target
-from kernelbal.runtime.checker.sockets import FLAGS, Obstacle, prepare, socket_address
+from kernelbal.runtime.checker.sockets import FLAGS, ProbeSetupError, prepare, socket_address
 
 AT_A_TIME: Final = 128
 """Connections that are made at the same time."""
@@ -75,7 +75,7 @@ def _connect(made: socket.socket, target: Target) -> bool:
         prepare(made, target)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 0)
         number = made.connect_ex(socket_address(target.address, target.port))
-    except (OSError, Obstacle):
+    except (OSError, ProbeSetupError):
         return False
     return number in (0, errno.EINPROGRESS)
 

@@ -9,7 +9,7 @@ from kernelbal.health.decision import Decision, Facts, Memory, ServerView
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
 from kernelbal.model.event import Topic
-from kernelbal.model.health import Health, ProbeState, Reading
+from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Standing
@@ -77,7 +77,7 @@ class Scene:
         """Let real servers be down."""
         self.see(Health.DOWN, *servers, reason="connection refused")
 
-    def say(self, server: str, reading: Reading | None, health: Health = Health.UP) -> None:
+    def say(self, server: str, reading: AgentReading | None, health: Health = Health.UP) -> None:
         """Let the agent of a real server answer."""
         agent = self.plan.agents[key(server)]
         self.states[agent] = ProbeState(health, self.now, "", self.now, 0.01, reading=reading)

@@ -12,7 +12,7 @@ from kernelbal.health.adaptive import (
     response_shares,
 )
 from kernelbal.health.decision import ServerMemory
-from kernelbal.model.health import Health, ProbeState, Reading
+from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.site.check import Adaptive
 
 SETTINGS = Adaptive(interval=5.0, timeout=1.0, smoothing=10.0, step=5, minimum=10)
@@ -69,8 +69,8 @@ def test_a_response_without_duration_divides_nothing_by_zero() -> None:
 
 
 def test_a_reading_counts_for_three_intervals() -> None:
-    state = ProbeState(Health.UP, 0.0, "", 100.0, 0.1, reading=Reading(0.5))
-    assert reading_of(state, SETTINGS, 116.0) == Reading(0.5)
+    state = ProbeState(Health.UP, 0.0, "", 100.0, 0.1, reading=AgentReading(0.5))
+    assert reading_of(state, SETTINGS, 116.0) == AgentReading(0.5)
     assert reading_of(state, SETTINGS, 116.1) is None
     assert reading_of(None, SETTINGS, 0.0) is None
     assert not is_fresh(state._replace(health=Health.DOWN), 5.0, 1.0, 100.0)

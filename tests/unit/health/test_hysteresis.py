@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelbal.health.checks.dialogue import GOOD, Verdict
-from kernelbal.health.hysteresis import judged, stopped
-from kernelbal.model.health import Health, ProbeState, Reading, Timing
+from kernelbal.health.checks.dialogue import GOOD, ProbeResult
+from kernelbal.health.hysteresis import next_state, not_probed
+from kernelbal.model.health import AgentReading, Health, ProbeState, Timing
 
 TIMING = Timing(9.0, 4.0, rise=2, fall=3)
-REFUSED = Verdict(False, "connection refused")
+REFUSED = ProbeResult(False, "connection refused")
 
 
 def after(results: str, state: ProbeState | None = None) -> ProbeState:
     """Return the state after results at 1 s, 2 s ...: `+` is good, `-` is a failure."""
     state = state or ProbeState()
     for number, sign in enumerate(results, 1):
-        state = judged(state, GOOD if sign == "+" else REFUSED, float(number), 0.25, TIMING)
+        state = next_state(state, GOOD if sign == "+" else REFUSED, float(number), 0.25, TIMING)
     return state
 
 
@@ -54,10 +54,10 @@ def test_the_response_time_is_that_of_the_last_good_probe() -> None:
 
 
 def test_what_an_agent_said_and_warnings_are_those_of_the_last_probe() -> None:
-    said = Verdict(True, "", "certificate expires in 3 days", Reading(weight=0.5))
-    state = judged(after("+"), said, 9.0, 0.1, TIMING)
+    said = ProbeResult(True, "", "certificate expires in 3 days", AgentReading(weight=0.5))
+    state = next_state(after("+"), said, 9.0, 0.1, TIMING)
     assert (state.warning, state.reading) == (said.warning, said.reading)
-    assert judged(state, GOOD, 10.0, 0.1, TIMING).warning == ""
+    assert next_state(state, GOOD, 10.0, 0.1, TIMING).warning == ""
 
 
 @given(st.text("+-", max_size=40))
@@ -66,12 +66,12 @@ def test_a_change_takes_as_many_results_as_are_wanted(results: str) -> None:
     for number, sign in enumerate(results, 1):
         before, state = state, after(sign, state)
         if before.health not in (Health.UNKNOWN, state.health):
-            wanted = TIMING.rise if state.health is Health.UP else TIMING.fall
-            assert results[:number].endswith(sign * wanted)
+            expected = TIMING.rise if state.health is Health.UP else TIMING.fall
+            assert results[:number].endswith(sign * expected)
         assert state.streak < max(TIMING.rise, TIMING.fall)
 
 
 def test_a_probe_that_cannot_run_keeps_its_state_and_an_unknown_one_says_why() -> None:
     up = after("+")
-    assert stopped(up, "no permission") is up
-    assert stopped(ProbeState(), "no permission") == ProbeState(reason="no permission")
+    assert not_probed(up, "no permission") is up
+    assert not_probed(ProbeState(), "no permission") == ProbeState(reason="no permission")

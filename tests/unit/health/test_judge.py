@@ -6,7 +6,7 @@ from kernelbal.health.decision import Facts, Memory, ServerMemory
 from kernelbal.health.judge import NEWCOMER, Judge, Judged
 from kernelbal.health.orders import OrderBook
 from kernelbal.health.probes import plan_probes
-from kernelbal.model.health import Health, ProbePlan, ProbeState, Reading, Wish
+from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbePlan, ProbeState
 from kernelbal.model.site import Site
 from tests.unit.health.scene import A, key, site_of
 
@@ -80,10 +80,10 @@ def test_a_path_that_fails_is_explained() -> None:
 def test_maintenance_is_no_candidate_for_being_kept() -> None:
     site = site_of("adaptive: {text_agent: {port: 3333}}", ONE)
     agent = plan_probes(site).agents[key(A)]
-    reading = Reading(wish=Wish.MAINT, text="maint")
+    reading = AgentReading(request=AgentRequest.MAINT, text="maint")
     states = {probe: ProbeState(Health.UP) for probe in probes(site)}
     states[agent] = ProbeState(Health.UP, last_at=10.0, reading=reading)
     said = judged(site, states)
     assert (said.word, said.candidate) == ("down", False)
-    states[agent] = states[agent]._replace(reading=reading._replace(wish=Wish.DOWN))
+    states[agent] = states[agent]._replace(reading=reading._replace(request=AgentRequest.DOWN))
     assert judged(site, states).candidate

@@ -12,7 +12,7 @@ from kernelbal.health.path_cause import Symptom, explain_path, symptom
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.site.check import DnsCheck, RadiusCheck
-from kernelbal.runtime.checker import words
+from kernelbal.runtime.checker import reasons
 
 DSR, TUNNEL = ForwardingName.DSR, ForwardingName.TUNNEL
 GOOD = ProbeState(Health.UP, since_at=10.0, last_at=130.0)
@@ -73,7 +73,7 @@ def test_without_a_word_from_its_own_address_there_is_no_guess(direct: ProbeStat
 
 @pytest.mark.parametrize("direct", [None, GOOD])
 def test_a_director_without_a_route_is_told_so(direct: ProbeState | None) -> None:
-    told = explain_path(bad(words.failure(errno.ENETUNREACH)), direct, DSR)
+    told = explain_path(bad(reasons.failure(errno.ENETUNREACH)), direct, DSR)
     assert "probes need a route to the virtual address on this director" in told
 
 
@@ -94,12 +94,12 @@ def test_a_good_path_needs_no_explanation() -> None:
     ],
 )
 def test_the_checkers_words_for_errors_are_understood(number: int, found: Symptom) -> None:
-    assert symptom(words.failure(number)) is found
+    assert symptom(reasons.failure(number)) is found
 
 
 def test_the_checkers_words_for_timeouts_are_understood() -> None:
-    assert symptom(words.timed_out(4.0)) is Symptom.SILENCE
-    assert symptom(words.timed_out(4.0, "HTTP status")) is Symptom.ANSWER
+    assert symptom(reasons.timed_out(4.0)) is Symptom.SILENCE
+    assert symptom(reasons.timed_out(4.0, "HTTP status")) is Symptom.ANSWER
 
 
 DATAGRAMS = (
@@ -111,10 +111,10 @@ DATAGRAMS = (
 
 @pytest.mark.parametrize("dialogue", DATAGRAMS, ids=lambda dialogue: type(dialogue).__name__)
 def test_without_a_connection_there_is_silence(dialogue: Dialogue) -> None:
-    assert symptom(words.timed_out(4.0, dialogue.awaited)) is Symptom.SILENCE
+    assert symptom(reasons.timed_out(4.0, dialogue.awaited)) is Symptom.SILENCE
 
 
 def test_a_datagram_of_another_kind_is_an_answer() -> None:
     dialogue = DnsDatagrams(DnsCheck(), b"", 1)
     dialogue.receive(b"?")
-    assert symptom(words.timed_out(4.0, dialogue.awaited)) is Symptom.ANSWER
+    assert symptom(reasons.timed_out(4.0, dialogue.awaited)) is Symptom.ANSWER

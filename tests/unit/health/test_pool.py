@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.model.event import Topic
-from kernelbal.model.health import Health, Reading, Wish
+from kernelbal.model.health import AgentReading, AgentRequest, Health
 from kernelbal.model.standing import Admin, Mode
 from tests.unit.health.scene import A, B, C, Scene, site_of
 
@@ -144,8 +144,8 @@ def test_one_that_flaps_goes_on_where_it_was() -> None:
 def test_an_agent_sets_the_share_of_the_weight() -> None:
     scene = Scene(site_of(AGENT))
     scene.up(A, B, C)
-    scene.say(A, Reading(0.5, text="50"))
-    scene.say(B, Reading(1.0, text="0"))
+    scene.say(A, AgentReading(0.5, text="50"))
+    scene.say(B, AgentReading(1.0, text="0"))
     scene.decide(starting=True)
     assert scene.weights() == [50, 100, 100]
     assert scene.view(A).weight_reason == "50% by its agent"
@@ -154,16 +154,16 @@ def test_an_agent_sets_the_share_of_the_weight() -> None:
 def test_readings_are_smoothed_and_small_steps_are_not_written() -> None:
     scene = Scene(site_of(AGENT))
     scene.up(A, B, C)
-    scene.say(A, Reading(1.0))
+    scene.say(A, AgentReading(1.0))
     scene.decide(starting=True)
-    scene.say(A, Reading(0.97))
+    scene.say(A, AgentReading(0.97))
     scene.later(5)
     scene.later(5)
     assert scene.weights()[0] == 100
-    scene.say(A, Reading(0.5))
+    scene.say(A, AgentReading(0.5))
     weights = [100]
     for _ in range(12):
-        scene.say(A, Reading(0.5))
+        scene.say(A, AgentReading(0.5))
         scene.later(5)
         weights.append(scene.weights()[0])
     assert weights == sorted(weights, reverse=True)
@@ -174,7 +174,7 @@ def test_readings_are_smoothed_and_small_steps_are_not_written() -> None:
 def test_a_silent_agent_fades_to_the_configured_weight() -> None:
     scene = Scene(site_of(AGENT))
     scene.up(A, B, C)
-    scene.say(A, Reading(0.2))
+    scene.say(A, AgentReading(0.2))
     scene.decide(starting=True)
     assert scene.weights()[0] == 20
     scene.later(14)
@@ -191,31 +191,31 @@ def test_a_silent_agent_fades_to_the_configured_weight() -> None:
 def test_an_agent_that_fails_says_nothing_any_more() -> None:
     scene = Scene(site_of(AGENT))
     scene.up(A, B, C)
-    scene.say(A, Reading(wish=Wish.DRAIN, text="drain"))
+    scene.say(A, AgentReading(request=AgentRequest.DRAIN, text="drain"))
     scene.decide(starting=True)
     assert scene.words()[0] == "quiesced"
-    scene.say(A, Reading(wish=Wish.DRAIN, text="drain"), Health.DOWN)
+    scene.say(A, AgentReading(request=AgentRequest.DRAIN, text="drain"), Health.DOWN)
     scene.later(1)
     assert scene.words()[0] == "serving"
 
 
 @pytest.mark.parametrize(
-    ("wish", "word", "topic"),
+    ("asked", "word", "topic"),
     [
-        (Wish.DRAIN, "quiesced", Topic.SERVER_DRAINING),
-        (Wish.MAINT, "down", Topic.SERVER_DOWN),
-        (Wish.DOWN, "down", Topic.SERVER_DOWN),
+        (AgentRequest.DRAIN, "quiesced", Topic.SERVER_DRAINING),
+        (AgentRequest.MAINT, "down", Topic.SERVER_DOWN),
+        (AgentRequest.DOWN, "down", Topic.SERVER_DOWN),
     ],
 )
-def test_an_agent_can_send_its_server_away(wish: Wish, word: str, topic: Topic) -> None:
+def test_an_agent_can_send_its_server_away(asked: AgentRequest, word: str, topic: Topic) -> None:
     scene = Scene.started(AGENT)
-    scene.say(B, Reading(wish=wish, text=wish.value))
+    scene.say(B, AgentReading(request=asked, text=asked.value))
     scene.later(1)
     assert scene.words()[1] == word
     assert scene.weights()[1] == 0
-    assert scene.view(B).reason == f"its agent says `{wish.value}`"
+    assert scene.view(B).reason == f"its agent says `{asked.value}`"
     assert scene.topics() == [topic]
-    scene.say(B, Reading(wish=Wish.READY, text="ready"))
+    scene.say(B, AgentReading(request=AgentRequest.READY, text="ready"))
     scene.later(1)
     assert scene.weights() == [100] * 3
 
@@ -224,7 +224,7 @@ def test_an_agent_is_heard_while_its_server_is_not_checked_yet() -> None:
     scene = Scene.started(AGENT)
     scene.states.clear()
     scene.up(A, C)
-    scene.say(B, Reading(wish=Wish.MAINT, text="maint"))
+    scene.say(B, AgentReading(request=AgentRequest.MAINT, text="maint"))
     first = scene.later(1)
     assert scene.view(B).reason == "its agent says `maint`"
     assert scene.decide().servers == first.servers
@@ -232,7 +232,7 @@ def test_an_agent_is_heard_while_its_server_is_not_checked_yet() -> None:
 
 def test_an_agent_can_limit_connections() -> None:
     scene = Scene.started(AGENT)
-    scene.say(B, Reading(max_connections=30, text="maxconn:30"))
+    scene.say(B, AgentReading(max_connections=30, text="maxconn:30"))
     scene.later(1)
     assert scene.standing(B).upper_threshold == 30
     assert scene.standing(A).upper_threshold is None
@@ -241,8 +241,8 @@ def test_an_agent_can_limit_connections() -> None:
 def test_load_stays_within_bounds() -> None:
     scene = Scene(site_of(AGENT, f"{{address: {A}, weight: 60000}}, {{address: {B}, weight: 10}}"))
     scene.up(A, B)
-    scene.say(A, Reading(2.56))
-    scene.say(B, Reading(0.0))
+    scene.say(A, AgentReading(2.56))
+    scene.say(B, AgentReading(0.0))
     scene.decide(starting=True)
     assert scene.weights() == [65535, 1]
 
@@ -260,7 +260,7 @@ def test_slow_start_climbs_to_what_the_load_allows() -> None:
     scene = Scene.started(f"{SLOW}\n    {AGENT}")
     flapped(scene, B)
     for _ in range(6):
-        scene.say(B, Reading(0.5))
+        scene.say(B, AgentReading(0.5))
         scene.later(5)
     assert 20 < scene.weights()[1] < 40
     assert scene.view(B).weight_reason.startswith("slow start, 50% done, 5")

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelbal.health.checks.table import Transport, plan_of
+from kernelbal.health.checks.table import ProbeTransport, method_of
 from kernelbal.health.path_marks import PATH_MARK_BASE
 from kernelbal.health.probes import KEY_DIGITS, plan_probes
 from kernelbal.model.address import AF_INET, Address, parse_address
@@ -261,7 +261,7 @@ def test_probe_of_one_key_is_the_same_in_every_site(first: Site, second: Site) -
 @given(sites())
 def test_every_probe_can_be_driven(of: Site) -> None:
     for probe in plan_probes(of).probes.values():
-        assert plan_of(probe).transport is not Transport.NONE
+        assert method_of(probe).transport is not ProbeTransport.NONE
 
 
 @pytest.mark.parametrize("forwarding", ["nat", "dsr"])

@@ -12,9 +12,9 @@ from kernelbal.health.schedule import (
     MAX_TICK_S,
     MIN_TICK_S,
     PAUSE_S,
-    Entry,
     Schedule,
-    Wheel,
+    ScheduleEntry,
+    TimingWheel,
     phase_of,
     tick_length,
 )
@@ -23,19 +23,21 @@ from kernelbal.model.health import Timing
 EVERY_5_S = Timing(5.0, 4.0)
 
 
-def entries(count: int, timing: Timing = EVERY_5_S) -> list[Entry]:
-    return [Entry(f"probe {number}", timing) for number in range(count)]
+def entries(count: int, timing: Timing = EVERY_5_S) -> list[ScheduleEntry]:
+    return [ScheduleEntry(f"probe {number}", timing) for number in range(count)]
 
 
-def planned(probes: list[Entry], now: float) -> Schedule[Entry]:
-    schedule: Schedule[Entry] = Schedule(tick_length(probe.timing for probe in probes))
+def planned(probes: list[ScheduleEntry], now: float) -> Schedule[ScheduleEntry]:
+    schedule: Schedule[ScheduleEntry] = Schedule(tick_length(probe.timing for probe in probes))
     for probe in probes:
         probe.begin(now, len(probes))
         schedule.plan(probe)
     return schedule
 
 
-def play(schedule: Schedule[Entry], now: float, until: float, chance: float = 0.0) -> list[tuple[float, str]]:
+def play(
+    schedule: Schedule[ScheduleEntry], now: float, until: float, chance: float = 0.0
+) -> list[tuple[float, str]]:
     """Run every probe that is due, each in no time, and return when which one ran."""
     ran = []
     while (at := schedule.next_at()) is not None and at <= until:
@@ -89,7 +91,7 @@ def test_between_two_starts_is_an_interval_and_after_the_first_at_least_half_of_
 
 @given(st.floats(0, 0.999), st.floats(0, 1e7))
 def test_jitter_only_delays_and_does_not_add_up(chance: float, now: float) -> None:
-    probe = Entry("probe", Timing(9.0, 4.0, jitter_s=0.45))
+    probe = ScheduleEntry("probe", Timing(9.0, 4.0, jitter_s=0.45))
     probe.begin(now, 1)
     for _ in range(20):
         probe.advance(probe.start_at, chance)
@@ -99,7 +101,7 @@ def test_jitter_only_delays_and_does_not_add_up(chance: float, now: float) -> No
 
 @given(st.floats(0.1, 1e4), st.floats(0, 1e8), st.floats(0, 100))
 def test_the_next_slot_always_lies_ahead(interval_s: float, now: float, took_s: float) -> None:
-    probe = Entry("probe", Timing(interval_s, 4.0))
+    probe = ScheduleEntry("probe", Timing(interval_s, 4.0))
     probe.begin(now, 1)
     ended_at = probe.start_at + took_s
     probe.advance(ended_at, 0.0)
@@ -167,7 +169,7 @@ def test_ticks_are_short_enough_for_the_hastiest_and_long_enough_to_share(
 
 @given(st.lists(st.integers(-5, 20)), st.integers(-5, 20))
 def test_a_wheel_gives_everything_back_in_order(ticks: list[int], until: int) -> None:
-    wheel: Wheel[int] = Wheel()
+    wheel: TimingWheel[int] = TimingWheel()
     for number, tick in enumerate(ticks):
         wheel.add(tick, number)
     found = []

@@ -7,7 +7,7 @@ from kernelbal.health.judge import Judged
 from kernelbal.health.pool import Stand
 from kernelbal.health.ramp import Ramp
 from kernelbal.health.stand import memory_of, standing_of, view_of
-from kernelbal.model.health import Health, Reading
+from kernelbal.model.health import AgentReading, Health
 from kernelbal.model.site.services import RealServer
 from kernelbal.model.standing import Mode, Standing
 from tests.unit.health.scene import A, key, site_of
@@ -17,7 +17,7 @@ SERVER = site_of().virtual_services[0].real_servers[0]
 
 def stand(word: str, weight: int = 0, server: RealServer = SERVER, **more: object) -> Stand:
     before = ServerMemory("serving", 7.0, up=True)
-    said = Judged(key(A), server, before, Health.UP, word, "because", reading=Reading(max_connections=5))
+    said = Judged(key(A), server, before, Health.UP, word, "because", reading=AgentReading(max_connections=5))
     return Stand(said, word, weight)._replace(**more)
 
 

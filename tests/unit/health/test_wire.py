@@ -26,14 +26,14 @@ from kernelbal.health.wire import (
 from kernelbal.model.address import parse_address
 from kernelbal.model.choices import Encryption
 from kernelbal.model.event import Topic
-from kernelbal.model.health import Health, Probe, ProbeState, Reading, Target, Timing, Wish
-from kernelbal.model.site.check import Asked, HttpCheck, SmtpCheck, TcpCheck, TextAgent, TlsSettings
+from kernelbal.model.health import AgentReading, AgentRequest, Health, Probe, ProbeState, Target, Timing
+from kernelbal.model.site.check import HttpCheck, ProbeProtocol, SmtpCheck, TcpCheck, TextAgent, TlsSettings
 
 V4, V6 = parse_address("10.0.0.11"), parse_address("fe80::1")
 TIMING = Timing(9.0, 4.0, 1, 3, 0.45)
 
 
-def probe(key: str, protocol: Asked | None = None) -> Probe:
+def probe(key: str, protocol: ProbeProtocol | None = None) -> Probe:
     return Probe(key, protocol or TcpCheck(), Target(V4, 80, "web", V4), TIMING)
 
 
@@ -49,9 +49,9 @@ def read_reports(lines: list[bytes]) -> list[Report]:
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 READINGS = st.builds(
-    Reading,
+    AgentReading,
     st.none() | FINITE,
-    st.none() | st.sampled_from(Wish),
+    st.none() | st.sampled_from(AgentRequest),
     st.none() | st.integers(0, 2**31),
     st.text(max_size=20),
 )

@@ -3,7 +3,7 @@
 import dnslib
 import pytest
 
-from kernelbal.health.checks.dialogue import GOOD, Step
+from kernelbal.health.checks.dialogue import GOOD, DialogueStep
 from kernelbal.health.checks.dns import (
     MAX_MESSAGE_BYTES,
     DnsDatagrams,
@@ -13,7 +13,7 @@ from kernelbal.health.checks.dns import (
     rcode_name,
 )
 from kernelbal.model.site.check import DnsCheck
-from tests.unit.health.checks.talk import fault, reply, verdict
+from tests.unit.health.checks.talk import failure, reply, result
 
 ID = 0x1234
 QUERY = bytes.fromhex("12340100000100000000000003777777076578616d706c650000010001")
@@ -50,8 +50,8 @@ A_RECORD = "www.example. 60 IN A 192.0.2.80"
 
 def test_the_query() -> None:
     assert query_bytes(ID, question_bytes(check())) == QUERY
-    assert datagrams().begin() == Step(QUERY)
-    assert stream().begin() == Step(framed(QUERY))
+    assert datagrams().begin() == DialogueStep(QUERY)
+    assert stream().begin() == DialogueStep(framed(QUERY))
     assert question_bytes(DnsCheck()) == bytes.fromhex("0000060001")
 
 
@@ -63,32 +63,33 @@ def test_a_question_that_cannot_be_asked_is_refused(settings: dict[str, str]) ->
 
 @pytest.mark.parametrize("rcode", ["NOERROR", "NXDOMAIN", "NOTIMP"])
 def test_any_answer_is_good_by_default(rcode: str) -> None:
-    assert reply(datagrams(), answer(rcode=rcode)).verdict == GOOD
+    assert reply(datagrams(), answer(rcode=rcode)).result == GOOD
 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED"])
 def test_but_these(rcode: str) -> None:
-    assert fault(datagrams(), answer(rcode=rcode)) == f"{rcode}, wanted any but SERVFAIL and REFUSED"
+    assert failure(datagrams(), answer(rcode=rcode)) == f"{rcode}, expected any but SERVFAIL and REFUSED"
 
 
 def test_the_rcode_may_be_named() -> None:
-    assert reply(datagrams(rcode="REFUSED"), answer(rcode="REFUSED")).verdict == GOOD
-    assert fault(datagrams(rcode="NOERROR"), answer(rcode="NXDOMAIN")) == "NXDOMAIN, wanted NOERROR"
+    assert reply(datagrams(rcode="REFUSED"), answer(rcode="REFUSED")).result == GOOD
+    assert failure(datagrams(rcode="NOERROR"), answer(rcode="NXDOMAIN")) == "NXDOMAIN, expected NOERROR"
     assert rcode_name(12) == "RCODE 12"
 
 
 def test_an_answer_must_be_among_the_records() -> None:
-    assert reply(datagrams(answer="192.0.2.80"), answer(A_RECORD)).verdict == GOOD
+    assert reply(datagrams(answer="192.0.2.80"), answer(A_RECORD)).result == GOOD
     assert (
-        fault(datagrams(answer="192.0.2.81"), answer(A_RECORD)) == 'no answer "192.0.2.81", but "192.0.2.80"'
+        failure(datagrams(answer="192.0.2.81"), answer(A_RECORD))
+        == 'no answer "192.0.2.81", but "192.0.2.80"'
     )
-    assert fault(datagrams(answer="192.0.2.81"), answer()) == 'no answer "192.0.2.81", but none'
+    assert failure(datagrams(answer="192.0.2.81"), answer()) == 'no answer "192.0.2.81", but none'
     two = answer(A_RECORD, "www.example. 60 IN A 192.0.2.82")
-    assert fault(datagrams(answer="192.0.2.81"), two) == 'no answer "192.0.2.81", but 2 others'
+    assert failure(datagrams(answer="192.0.2.81"), two) == 'no answer "192.0.2.81", but 2 others'
 
 
 @pytest.mark.parametrize(
-    ("record", "wanted"),
+    ("record", "expected"),
     [
         ("www.example. 60 IN CNAME Web.Example.", "web.example"),
         ("www.example. 60 IN MX 10 mail.example.", "10 mail.example."),
@@ -96,14 +97,17 @@ def test_an_answer_must_be_among_the_records() -> None:
         ("www.example. 60 IN AAAA 2001:db8::1", "2001:db8::1"),
     ],
 )
-def test_records_of_several_types(record: str, wanted: str) -> None:
-    assert reply(datagrams(answer=wanted), answer(record)).verdict == GOOD
+def test_records_of_several_types(record: str, expected: str) -> None:
+    assert reply(datagrams(answer=expected), answer(record)).result == GOOD
 
 
 def test_a_truncated_reply() -> None:
     cut = answer(truncated=True)
-    assert reply(datagrams(), cut).verdict == GOOD
-    assert fault(datagrams(answer="192.0.2.80"), cut) == 'truncated reply without "192.0.2.80"; ask by tcp'
+    assert reply(datagrams(), cut).result == GOOD
+    assert (
+        failure(datagrams(answer="192.0.2.80"), cut)
+        == 'truncated reply without "192.0.2.80"; use `transport: tcp`'
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,41 +123,43 @@ def test_a_truncated_reply() -> None:
 )
 def test_datagrams_that_are_no_reply_to_the_query_are_passed_over(datagram: bytes) -> None:
     dialogue = datagrams()
-    assert reply(dialogue, datagram) == Step()
-    assert dialogue.awaited == "DNS reply to the query (another datagram came)"
-    assert reply(dialogue, answer()).verdict == GOOD
+    assert reply(dialogue, datagram) == DialogueStep()
+    assert dialogue.awaited == "DNS reply to the query (another datagram received)"
+    assert reply(dialogue, answer()).result == GOOD
 
 
 def test_the_case_of_the_question_does_not_matter() -> None:
-    assert reply(datagrams(), answer(query=QUERY.replace(b"www", b"WwW"))).verdict == GOOD
+    assert reply(datagrams(), answer(query=QUERY.replace(b"www", b"WwW"))).result == GOOD
 
 
 def test_a_stream_in_pieces() -> None:
     message = framed(answer(A_RECORD))
-    assert reply(stream(answer="192.0.2.80"), message[:1], message[1:20], message[20:]).verdict == GOOD
+    assert reply(stream(answer="192.0.2.80"), message[:1], message[1:20], message[20:]).result == GOOD
 
 
 def test_a_stream_that_is_no_dns() -> None:
-    assert fault(stream(), b"\x00\x05hello") == "something else came, wanted a DNS reply to the query"
-    assert fault(stream(), b"HT") == "connection closed after 2 bytes, wanted a DNS reply"
-    assert verdict(datagrams()).reason == "no DNS reply"
+    assert (
+        failure(stream(), b"\x00\x05hello") == "received another message, expected the DNS reply to the query"
+    )
+    assert failure(stream(), b"HT") == "connection closed after 2 bytes, expected a DNS reply"
+    assert result(datagrams()).reason == "no DNS reply"
 
 
 def test_a_reply_that_cannot_be_read() -> None:
     broken = answer(A_RECORD)[:-2]
-    assert reply(datagrams(), broken).verdict == GOOD
-    assert fault(datagrams(answer="192.0.2.80"), broken) == "reply cannot be read"
+    assert reply(datagrams(), broken).result == GOOD
+    assert failure(datagrams(answer="192.0.2.80"), broken) == "reply cannot be read"
 
 
 def test_a_record_that_is_no_text_cannot_be_read() -> None:
     """What the parser makes of a CAA record with a tag in no encoding is no error of its own."""
     broken = bytes.fromhex("1234 8000 0000 0001 0000 000000 0101 0001 00000000 0004 0001c041")
-    assert fault(datagrams(answer="192.0.2.80"), broken) == "reply cannot be read"
+    assert failure(datagrams(answer="192.0.2.80"), broken) == "reply cannot be read"
 
 
 def test_a_reply_that_is_too_much_to_read() -> None:
     long = answer(A_RECORD).ljust(MAX_MESSAGE_BYTES + 1, b"\0")
-    assert fault(stream(answer="192.0.2.80"), framed(long)) == "reply of 4097 bytes, wanted at most 4096"
+    assert failure(stream(answer="192.0.2.80"), framed(long)) == "reply of 4097 bytes, expected at most 4096"
     many = bytearray(answer(A_RECORD))
     many[11] = 99
-    assert fault(datagrams(answer="192.0.2.80"), bytes(many)) == "reply of 100 records, wanted at most 64"
+    assert failure(datagrams(answer="192.0.2.80"), bytes(many)) == "reply of 100 records, expected at most 64"

@@ -31,7 +31,7 @@ def test_forms_of_a_status_line(line: bytes) -> None:
 
 def test_a_body_of_known_length() -> None:
     reply = fed(OK + b"Content-Length: 5\r\n\r\nhel", b"lo, and more")
-    assert (reply.body, reply.complete, reply.fault) == (b"hello", True, "")
+    assert (reply.body, reply.complete, reply.error) == (b"hello", True, "")
 
 
 def test_a_body_without_bytes() -> None:
@@ -47,7 +47,7 @@ def test_a_body_up_to_the_end_of_the_stream() -> None:
 
 def test_a_body_in_chunks() -> None:
     reply = fed(OK + b"Transfer-Encoding: chunked\r\n\r\n4;x=y\r\nWiki\r\n", b"6\r\npedia \r\n", b"0\r\n")
-    assert (reply.body, reply.complete, reply.fault) == (b"Wikipedia ", True, "")
+    assert (reply.body, reply.complete, reply.error) == (b"Wikipedia ", True, "")
 
 
 def test_chunks_count_more_than_a_length() -> None:
@@ -56,17 +56,17 @@ def test_chunks_count_more_than_a_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chunks", "fault"),
+    ("chunks", "failure"),
     [
-        (b"xyz\r\n", '"xyz" came, wanted a chunk size'),
-        (b"-1\r\n", '"-1" came, wanted a chunk size'),
-        (b"\r\n", '"" came, wanted a chunk size'),
-        (b"1\r\nabc\r\n", '"bc" came, wanted the end of a chunk'),
+        (b"xyz\r\n", 'received "xyz", expected a chunk size'),
+        (b"-1\r\n", 'received "-1", expected a chunk size'),
+        (b"\r\n", 'received "", expected a chunk size'),
+        (b"1\r\nabc\r\n", 'received "bc", expected the end of a chunk'),
         (b"1" * 2000, "chunk size line of over 1024 bytes"),
     ],
 )
-def test_broken_chunks(chunks: bytes, fault: str) -> None:
-    assert fed(OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks).fault == fault
+def test_broken_chunks(chunks: bytes, failure: str) -> None:
+    assert fed(OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks).error == failure
 
 
 def test_interim_replies_are_passed_over() -> None:
@@ -91,50 +91,50 @@ def test_a_long_body_is_cut() -> None:
 def test_headers_without_end() -> None:
     line = b"X: " + b"y" * 997 + b"\r\n"
     reply = fed(OK + line * 65)
-    assert reply.fault == ""
+    assert reply.error == ""
     reply.feed(line)
-    assert reply.fault == f"headers of over {MAX_HEADER_BYTES} bytes"
+    assert reply.error == f"headers of over {MAX_HEADER_BYTES} bytes"
 
 
 def test_a_status_line_without_end() -> None:
-    assert fed(b"HTTP/1.1 200 " + b"x" * MAX_HEADER_BYTES).fault == "status line of over 65536 bytes"
+    assert fed(b"HTTP/1.1 200 " + b"x" * MAX_HEADER_BYTES).error == "status line of over 65536 bytes"
 
 
 @pytest.mark.parametrize(
-    ("came", "fault"),
+    ("came", "failure"),
     [
-        (b"SSH-2.0-OpenSSH\r\n", '"SSH-2.0-OpenSSH" came, wanted HTTP/1.1'),
-        (b"\n", '"" came, wanted HTTP/1.1'),
-        (b"z" * 100, f'"{"z" * 60}..." came, wanted HTTP/1.1'),
-        (b"HTTP/2 200\r\n", '"HTTP/2 200" came, wanted HTTP/1.1'),
-        (b"HTTP/1.1 OK\r\n", '"HTTP/1.1 OK" came, wanted an HTTP status'),
-        (b"HTTP/1.1 2000 OK\r\n", '"HTTP/1.1 2000 OK" came, wanted an HTTP status'),
-        (b"\x15\x03\x01\x00\x02\x02F", "TLS came, wanted HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n", 'received "SSH-2.0-OpenSSH", expected HTTP/1.1'),
+        (b"\n", 'received "", expected HTTP/1.1'),
+        (b"z" * 100, f'received "{"z" * 60}...", expected HTTP/1.1'),
+        (b"HTTP/2 200\r\n", 'received "HTTP/2 200", expected HTTP/1.1'),
+        (b"HTTP/1.1 OK\r\n", 'received "HTTP/1.1 OK", expected an HTTP status'),
+        (b"HTTP/1.1 2000 OK\r\n", 'received "HTTP/1.1 2000 OK", expected an HTTP status'),
+        (b"\x15\x03\x01\x00\x02\x02F", "received TLS, expected HTTP"),
     ],
 )
-def test_what_is_no_http(came: bytes, fault: str) -> None:
-    assert fed(came).fault == fault
+def test_what_is_no_http(came: bytes, failure: str) -> None:
+    assert fed(came).error == failure
 
 
 @pytest.mark.parametrize(
-    ("came", "fault"),
+    ("came", "failure"),
     [
-        (b"", "connection closed, wanted HTTP status"),
-        (b"HTT", 'connection closed after "HTT", wanted HTTP status'),
-        (OK, "connection closed, wanted rest of the HTTP reply"),
-        (OK + b"Content-Length: 5\r\n\r\nhell", "connection closed, wanted rest of the HTTP reply"),
+        (b"", "connection closed, expected HTTP status"),
+        (b"HTT", 'connection closed after "HTT", expected HTTP status'),
+        (OK, "connection closed, expected rest of the HTTP reply"),
+        (OK + b"Content-Length: 5\r\n\r\nhell", "connection closed, expected rest of the HTTP reply"),
     ],
 )
-def test_a_stream_that_ends_too_early(came: bytes, fault: str) -> None:
+def test_a_stream_that_ends_too_early(came: bytes, failure: str) -> None:
     reply = fed(came)
     reply.close()
-    assert reply.fault == fault
+    assert reply.error == failure
 
 
 def test_interim_replies_without_end() -> None:
     interim = b"HTTP/1.1 100 Continue\r\n\r\n"
     assert fed(interim * MAX_INTERIM + OK).status == 200
-    assert fed(interim * (MAX_INTERIM + 1) + OK).fault == "over 100 interim replies"
+    assert fed(interim * (MAX_INTERIM + 1) + OK).error == "over 100 interim replies"
 
 
 def test_chunks_without_end_are_judged_by_what_came() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.health.checks.icmp import (
-    Echo,
+    EchoMessage,
     checksum,
     echo_request,
     error_text,
@@ -47,25 +47,25 @@ def test_requests() -> None:
 
 
 def test_replies() -> None:
-    wanted = Echo(0x1234, 7, PAYLOAD)
-    assert read_echo(AF_INET, v4_message(0, 0, IDS + PAYLOAD)) == wanted
-    assert read_echo(AF_INET6, v6_message(129, 0, IDS + PAYLOAD)) == wanted
+    expected = EchoMessage(0x1234, 7, PAYLOAD)
+    assert read_echo(AF_INET, v4_message(0, 0, IDS + PAYLOAD)) == expected
+    assert read_echo(AF_INET6, v6_message(129, 0, IDS + PAYLOAD)) == expected
 
 
 def test_errors_quote_the_request() -> None:
     for_v4 = v4_header() + echo_request(AF_INET, 0x1234, 7, PAYLOAD)
-    assert read_echo(AF_INET, v4_message(3, 10, bytes(4) + for_v4)) == Echo(
+    assert read_echo(AF_INET, v4_message(3, 10, bytes(4) + for_v4)) == EchoMessage(
         0x1234, 7, PAYLOAD, "destination unreachable: host prohibited"
     )
     for_v6 = v6_header() + echo_request(AF_INET6, 0x1234, 7, PAYLOAD)
-    assert read_echo(AF_INET6, v6_message(1, 3, bytes(4) + for_v6)) == Echo(
+    assert read_echo(AF_INET6, v6_message(1, 3, bytes(4) + for_v6)) == EchoMessage(
         0x1234, 7, PAYLOAD, "destination unreachable: address unreachable"
     )
 
 
 def test_errors_quote_as_little_as_eight_bytes_after_options() -> None:
     quoted = v4_header(options=bytes(8)) + echo_request(AF_INET, 0x1234, 7, PAYLOAD)[:8]
-    assert read_echo(AF_INET, v4_message(11, 0, bytes(4) + quoted)) == Echo(
+    assert read_echo(AF_INET, v4_message(11, 0, bytes(4) + quoted)) == EchoMessage(
         0x1234, 7, b"", "time exceeded: hop limit exceeded"
     )
 

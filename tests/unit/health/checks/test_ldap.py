@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.health.checks.dialogue import GOOD, Step
+from kernelbal.health.checks.dialogue import GOOD, DialogueStep
 from kernelbal.health.checks.ldap import (
     UNBIND,
     LdapDialogue,
@@ -13,7 +13,7 @@ from kernelbal.health.checks.ldap import (
     read_result,
     starttls_request,
 )
-from tests.unit.health.checks.talk import fault, reply
+from tests.unit.health.checks.talk import failure, reply
 
 BOUND = bytes.fromhex("300c02010161070a010004000400")
 
@@ -40,8 +40,8 @@ def test_long_elements_have_long_lengths() -> None:
 
 def test_a_bind_is_good_and_is_undone() -> None:
     dialogue = LdapDialogue("", "", starttls=False)
-    assert dialogue.begin() == Step(bind_request(1, "", ""))
-    assert reply(dialogue, BOUND[:1], BOUND[1:5], BOUND[5:]) == Step(UNBIND, verdict=GOOD)
+    assert dialogue.begin() == DialogueStep(bind_request(1, "", ""))
+    assert reply(dialogue, BOUND[:1], BOUND[1:5], BOUND[5:]) == DialogueStep(UNBIND, result=GOOD)
 
 
 def test_a_result_is_read() -> None:
@@ -52,11 +52,11 @@ def test_a_result_is_read() -> None:
 
 def test_starttls_comes_before_the_bind() -> None:
     dialogue = LdapDialogue("cn=x", "pw", starttls=True)
-    assert dialogue.begin() == Step(starttls_request(2))
+    assert dialogue.begin() == DialogueStep(starttls_request(2))
     assert dialogue.awaited == "answer to StartTLS"
-    assert dialogue.receive(STARTTLS_OK) == Step(start_tls=True)
-    assert dialogue.receive(b"") == Step(bind_request(1, "cn=x", "pw"))
-    assert dialogue.receive(BOUND) == Step(UNBIND, verdict=GOOD)
+    assert dialogue.receive(STARTTLS_OK) == DialogueStep(start_tls=True)
+    assert dialogue.receive(b"") == DialogueStep(bind_request(1, "cn=x", "pw"))
+    assert dialogue.receive(BOUND) == DialogueStep(UNBIND, result=GOOD)
 
 
 @pytest.mark.parametrize(
@@ -65,17 +65,17 @@ def test_starttls_comes_before_the_bind() -> None:
         (
             LdapDialogue("cn=x", "bad", starttls=False),
             result(49, b"nope"),
-            'answer to bind invalidCredentials "nope", wanted success',
+            'answer to bind invalidCredentials "nope", expected success',
         ),
         (
             LdapDialogue("", "", starttls=False),
             result(48),
-            "answer to bind inappropriateAuthentication, wanted success (nobody may bind without `dn`?)",
+            "answer to bind inappropriateAuthentication, expected success (are anonymous binds allowed?)",
         ),
         (
             LdapDialogue("", "", starttls=True),
             result(2, message_id=2, operation=0x78),
-            "answer to StartTLS protocolError, wanted success",
+            "answer to StartTLS protocolError, expected success",
         ),
         (
             LdapDialogue("", "", starttls=False),
@@ -85,49 +85,54 @@ def test_starttls_comes_before_the_bind() -> None:
         (
             LdapDialogue("", "", starttls=False),
             result(0, message_id=7),
-            "message 7 0x61 came, wanted answer to bind",
+            "received message 7 0x61, expected answer to bind",
         ),
         (LdapDialogue("", "", starttls=False), result(99)[:-0] or result(99), "code 99"),
-        (LdapDialogue("", "", starttls=False), b"220 ftp\r\n", "byte 0x32 came, wanted an LDAP message"),
+        (
+            LdapDialogue("", "", starttls=False),
+            b"220 ftp\r\n",
+            "received byte 0x32, expected an LDAP message",
+        ),
         (
             LdapDialogue("", "", starttls=False),
             bytes.fromhex("3084ffffffff"),
-            "message of 4294967295 bytes, wanted answer to bind",
+            "message of 4294967295 bytes, expected answer to bind",
         ),
         (
             LdapDialogue("", "", starttls=False),
             bytes.fromhex("30800000"),
-            "length of no LDAP message, wanted answer to bind",
+            "invalid length of an LDAP message, expected answer to bind",
         ),
         (
             LdapDialogue("", "", starttls=False),
             bytes.fromhex("3003020101"),
-            "no message id, wanted answer to bind",
+            "no message id, expected answer to bind",
         ),
         (
             LdapDialogue("", "", starttls=False),
             bytes.fromhex("300c02010161ff0a010004000400"),
-            "length of no LDAP message, wanted answer to bind",
+            "invalid length of an LDAP message, expected answer to bind",
         ),
         (
             LdapDialogue("", "", starttls=False),
             bytes.fromhex("300c020101611f0a010004000400"),
-            "message that ends too early, wanted answer to bind",
+            "truncated message, expected answer to bind",
         ),
     ],
 )
 def test_what_is_bad(dialogue: LdapDialogue, came: bytes, reason: str) -> None:
-    assert reason in fault(dialogue, came)
+    assert reason in failure(dialogue, came)
 
 
 def test_what_comes_in_clear_after_starttls_is_refused() -> None:
     """RFC 4511 6: what an attacker adds in clear must not count as said under TLS."""
-    assert fault(LdapDialogue("", "", starttls=True), STARTTLS_OK + BOUND) == (
-        "more came than the answer to StartTLS, before TLS began"
+    assert failure(LdapDialogue("", "", starttls=True), STARTTLS_OK + BOUND) == (
+        "data after the answer to StartTLS before TLS started"
     )
 
 
 def test_a_stream_that_ends() -> None:
     assert (
-        fault(LdapDialogue("", "", starttls=False), BOUND[:4]) == "connection closed, wanted answer to bind"
+        failure(LdapDialogue("", "", starttls=False), BOUND[:4])
+        == "connection closed, expected answer to bind"
     )

@@ -5,16 +5,16 @@ import hmac
 
 import pytest
 
-from kernelbal.health.checks.dialogue import GOOD, Step
+from kernelbal.health.checks.dialogue import GOOD, DialogueStep
 from kernelbal.health.checks.radius import (
     RadiusDialogue,
-    fault_of,
     hidden_password,
     packet_bytes,
+    reply_error,
     request_bytes,
 )
 from kernelbal.model.site.check import RadiusCheck
-from tests.unit.health.checks.talk import fault, reply
+from tests.unit.health.checks.talk import failure, reply
 
 SECRET = b"xyzzy5461"
 NEMO = bytes.fromhex("0f403f9473978057bd83d5cb98f4227a")
@@ -69,44 +69,47 @@ def test_an_access_request_bears_user_and_hidden_password() -> None:
 
 
 def test_replies_of_the_documents_are_verified() -> None:
-    assert fault_of(ACCEPT, NEMO, SECRET) == ""
-    assert fault_of(STATUS_ACCEPT, STATUS_REQUEST[4:20], SECRET) == ""
-    assert fault_of(ACCEPT, NEMO, b"wrong") == "reply is not signed with the shared secret"
+    assert reply_error(ACCEPT, NEMO, SECRET) == ""
+    assert reply_error(STATUS_ACCEPT, STATUS_REQUEST[4:20], SECRET) == ""
+    assert reply_error(ACCEPT, NEMO, b"wrong") == "reply is not signed with the shared secret"
 
 
 def test_an_accept_is_good() -> None:
-    assert reply(dialogue(user="nemo"), ACCEPT).verdict == GOOD
-    assert reply(dialogue(0xDA, STATUS_REQUEST[4:20]), STATUS_ACCEPT).verdict == GOOD
+    assert reply(dialogue(user="nemo"), ACCEPT).result == GOOD
+    assert reply(dialogue(0xDA, STATUS_REQUEST[4:20]), STATUS_ACCEPT).result == GOOD
 
 
 def test_bytes_after_the_packet_are_padding() -> None:
-    assert reply(dialogue(user="nemo"), ACCEPT + bytes(8)).verdict == GOOD
+    assert reply(dialogue(user="nemo"), ACCEPT + bytes(8)).result == GOOD
 
 
 def test_a_reject_proves_that_it_works_unless_told_otherwise() -> None:
-    assert reply(dialogue(user="nemo"), signed(3)).verdict == GOOD
+    assert reply(dialogue(user="nemo"), signed(3)).result == GOOD
     assert (
-        fault(dialogue(user="nemo", reject_is_good=False), signed(3)) == "Access-Reject, wanted Access-Accept"
+        failure(dialogue(user="nemo", reject_is_good=False), signed(3))
+        == "Access-Reject, expected Access-Accept"
     )
-    assert fault(dialogue(), signed(3)) == "Access-Reject, wanted Access-Accept"
-    assert reply(dialogue(), signed(5)).verdict == GOOD
-    assert fault(dialogue(), signed(99)) == "code 99, wanted Access-Accept"
+    assert failure(dialogue(), signed(3)) == "Access-Reject, expected Access-Accept"
+    assert reply(dialogue(), signed(5)).result == GOOD
+    assert failure(dialogue(), signed(99)) == "code 99, expected Access-Accept"
 
 
 def test_replies_are_verified() -> None:
-    assert fault(dialogue(user="nemo"), ACCEPT[:-1] + b"\x04") == "reply is not signed with the shared secret"
-    assert fault(dialogue(), signed(2, b"\x06\x00")) == "reply has a broken attribute"
-    assert fault(dialogue(), signed(2, b"\x06\x09")) == "reply has a broken attribute"
-    assert fault(dialogue(), signed(2, b"\x06")) == "reply has a broken attribute"
+    assert (
+        failure(dialogue(user="nemo"), ACCEPT[:-1] + b"\x04") == "reply is not signed with the shared secret"
+    )
+    assert failure(dialogue(), signed(2, b"\x06\x00")) == "malformed attribute in the reply"
+    assert failure(dialogue(), signed(2, b"\x06\x09")) == "malformed attribute in the reply"
+    assert failure(dialogue(), signed(2, b"\x06")) == "malformed attribute in the reply"
     wrong = b"\x50\x12" + bytes(16)
-    assert fault(dialogue(), signed(2, wrong)) == "reply has a wrong Message-Authenticator"
-    assert fault(dialogue(), signed(2, b"\x50\x02")) == "reply has a wrong Message-Authenticator"
+    assert failure(dialogue(), signed(2, wrong)) == "wrong Message-Authenticator in the reply"
+    assert failure(dialogue(), signed(2, b"\x50\x02")) == "wrong Message-Authenticator in the reply"
 
 
 def test_a_right_message_authenticator() -> None:
     blank = packet_bytes(2, 0, NEMO, b"\x50\x12" + bytes(16))
     right = b"\x50\x12" + hmac.new(SECRET, blank, "md5").digest()
-    assert reply(dialogue(), signed(2, right)).verdict == GOOD
+    assert reply(dialogue(), signed(2, right)).result == GOOD
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_a_right_message_authenticator() -> None:
 )
 def test_datagrams_that_cannot_be_the_reply_are_passed_over(datagram: bytes) -> None:
     waiting = dialogue(user="nemo")
-    assert reply(waiting, datagram) == Step()
-    assert waiting.awaited == "RADIUS reply to the request (another datagram came)"
-    assert reply(waiting, ACCEPT).verdict == GOOD
-    assert fault(dialogue()) == "no RADIUS reply"
+    assert reply(waiting, datagram) == DialogueStep()
+    assert waiting.awaited == "RADIUS reply to the request (another datagram received)"
+    assert reply(waiting, ACCEPT).result == GOOD
+    assert failure(dialogue()) == "no RADIUS reply"

@@ -3,13 +3,12 @@
 import pytest
 
 from kernelbal.health.checks.dialogue import GOOD
-from kernelbal.health.checks.table import ENTROPY_BYTES, ProbeMeans, Transport, plan_of
+from kernelbal.health.checks.table import ENTROPY_BYTES, ProbeMethod, ProbeTransport, method_of
 from kernelbal.model.address import parse_address
 from kernelbal.model.choices import Encryption
 from kernelbal.model.health import Probe, Target, Timing
 from kernelbal.model.site.check import (
     KINDS,
-    Asked,
     DnsCheck,
     HttpAgent,
     HttpCheck,
@@ -17,6 +16,7 @@ from kernelbal.model.site.check import (
     ImapCheck,
     LdapCheck,
     Pop3Check,
+    ProbeProtocol,
     RadiusCheck,
     ScriptCheck,
     SmtpCheck,
@@ -27,7 +27,7 @@ from kernelbal.model.site.check import (
 )
 
 ENTROPY = bytes(range(ENTROPY_BYTES))
-EVERY_KIND: dict[str, Asked] = {
+EVERY_KIND: dict[str, ProbeProtocol] = {
     **{kind: check() for kind, check in KINDS.items() if check not in (RadiusCheck, ScriptCheck)},
     "radius": RadiusCheck(secret="s"),
     "script": ScriptCheck(argv=("/bin/true",)),
@@ -36,12 +36,12 @@ EVERY_KIND: dict[str, Asked] = {
 }
 
 
-def plan(asked: Asked, port: int = 80, host: str = "192.0.2.1") -> ProbeMeans:
+def plan(asked: ProbeProtocol, port: int = 80, host: str = "192.0.2.1") -> ProbeMethod:
     server = parse_address("192.0.2.2")
-    return plan_of(Probe("key", asked, Target(server, port, host, server), Timing(9.0, 4.0)))
+    return method_of(Probe("key", asked, Target(server, port, host, server), Timing(9.0, 4.0)))
 
 
-def first_bytes(means: ProbeMeans) -> bytes:
+def first_bytes(means: ProbeMethod) -> bytes:
     assert means.new_dialogue is not None
     return means.new_dialogue(ENTROPY).begin().send
 
@@ -49,26 +49,28 @@ def first_bytes(means: ProbeMeans) -> bytes:
 @pytest.mark.parametrize("kind", [*KINDS, "http_agent", "text_agent"])
 def test_every_kind_has_its_means(kind: str) -> None:
     means = plan(EVERY_KIND[kind])
-    assert (means.new_dialogue is not None) == (means.transport in (Transport.STREAM, Transport.DATAGRAM))
+    assert (means.new_dialogue is not None) == (
+        means.transport in (ProbeTransport.STREAM, ProbeTransport.DATAGRAM)
+    )
     assert means.tls is not None or not means.tls_first
 
 
 @pytest.mark.parametrize(
     ("kind", "transport"),
     [
-        ("none", Transport.NONE),
-        ("tcp", Transport.CONNECT),
-        ("tls", Transport.STREAM),
-        ("icmp", Transport.ICMP),
-        ("script", Transport.SCRIPT),
-        ("dns", Transport.DATAGRAM),
-        ("udp", Transport.DATAGRAM),
-        ("radius", Transport.DATAGRAM),
-        ("ssh", Transport.STREAM),
-        ("text_agent", Transport.STREAM),
+        ("none", ProbeTransport.NONE),
+        ("tcp", ProbeTransport.CONNECT),
+        ("tls", ProbeTransport.STREAM),
+        ("icmp", ProbeTransport.ICMP),
+        ("script", ProbeTransport.SCRIPT),
+        ("dns", ProbeTransport.DATAGRAM),
+        ("udp", ProbeTransport.DATAGRAM),
+        ("radius", ProbeTransport.DATAGRAM),
+        ("ssh", ProbeTransport.STREAM),
+        ("text_agent", ProbeTransport.STREAM),
     ],
 )
-def test_transports(kind: str, transport: Transport) -> None:
+def test_transports(kind: str, transport: ProbeTransport) -> None:
     assert plan(EVERY_KIND[kind]).transport is transport
 
 
@@ -84,7 +86,7 @@ def test_the_handshake_alone_is_a_dialogue() -> None:
     assert means.new_dialogue is not None
     handshake = means.new_dialogue(ENTROPY)
     assert handshake.awaited == "TLS handshake"
-    assert handshake.begin().verdict == handshake.receive(b"x").verdict == handshake.end() == GOOD
+    assert handshake.begin().result == handshake.receive(b"x").result == handshake.end() == GOOD
 
 
 def test_entropy_becomes_identifiers() -> None:
@@ -127,7 +129,7 @@ def test_the_name_in_the_handshake_of_https(check: HttpsCheck, name: str) -> Non
 
 @pytest.mark.parametrize("port", [465, 636, 993, 995])
 @pytest.mark.parametrize("check", [SmtpCheck(), ImapCheck(), Pop3Check(), LdapCheck()])
-def test_some_ports_mean_tls_first(check: Asked, port: int) -> None:
+def test_some_ports_mean_tls_first(check: ProbeProtocol, port: int) -> None:
     assert plan(check, port).tls_first
     assert plan(check, 25).tls is None
     assert not plan(check, 25).tls_first
@@ -157,6 +159,6 @@ def test_silence_is_good_where_no_datagram_is_expected() -> None:
         RadiusCheck(secret="s", user="u", password="x" * 200),
     ],
 )
-def test_settings_that_cannot_be_used_are_refused(check: Asked) -> None:
+def test_settings_that_cannot_be_used_are_refused(check: ProbeProtocol) -> None:
     with pytest.raises(ValueError, match=r"."):
         plan(check)

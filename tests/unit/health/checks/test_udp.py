@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from kernelbal.health.checks.dialogue import GOOD, Step
+from kernelbal.health.checks.dialogue import GOOD, DialogueStep
 from kernelbal.health.checks.udp import UdpDialogue, unescaped
-from tests.unit.health.checks.talk import fault, reply
+from tests.unit.health.checks.talk import failure, reply
 
 
 @pytest.mark.parametrize(
@@ -25,15 +25,15 @@ def test_escapes(text: str, data: bytes) -> None:
 
 
 def test_the_datagram_is_sent() -> None:
-    assert UdpDialogue(b"ping", None).begin() == Step(b"ping")
+    assert UdpDialogue(b"ping", None).begin() == DialogueStep(b"ping")
 
 
 def test_any_reply_is_good_where_none_is_expected() -> None:
-    assert reply(UdpDialogue(b"", None), b"whatever").verdict == GOOD
+    assert reply(UdpDialogue(b"", None), b"whatever").result == GOOD
 
 
 def test_a_reply_must_match() -> None:
     expect = re.compile(rb"^po\x6eg")
-    assert reply(UdpDialogue(b"", expect), b"pong 1").verdict == GOOD
-    assert fault(UdpDialogue(b"", expect), b"nope") == r'reply "nope" does not match "^po\x6eg"'
-    assert fault(UdpDialogue(b"", expect)) == "no reply"
+    assert reply(UdpDialogue(b"", expect), b"pong 1").result == GOOD
+    assert failure(UdpDialogue(b"", expect), b"nope") == r'reply "nope" does not match "^po\x6eg"'
+    assert failure(UdpDialogue(b"", expect)) == "no reply"

@@ -1,4 +1,4 @@
-"""A certificate for tests, made anew for each run."""
+"""A certificate for tests, sock anew for each run."""
 
 from __future__ import annotations
 

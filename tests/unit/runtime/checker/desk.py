@@ -14,7 +14,7 @@ from typing import Self
 from kernelbal.health.wire import Lines, Notice, Report, ReportReader, encode_probes
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
-from kernelbal.model.site.check import Asked
+from kernelbal.model.site.check import ProbeProtocol
 from kernelbal.runtime.checker.loop import Checker
 
 HERE = parse_address("127.0.0.1")
@@ -25,7 +25,7 @@ Handler = Callable[[socket.socket], None]
 
 
 def probe(
-    protocol: Asked,
+    protocol: ProbeProtocol,
     port: int = 0,
     *,
     key: str = "probe",
@@ -89,11 +89,11 @@ class Desk:
             assert time.monotonic() < give_up_at, f"still {self.states} {self.notices}"
             self.read()
 
-    def result(self, wanted: Probe) -> ProbeState:
+    def result(self, expected: Probe) -> ProbeState:
         """Have one thing probed and return the state after the first result."""
-        self.send(wanted)
-        self.until(lambda: self.states.get(wanted.key, ProbeState()).health is not Health.UNKNOWN)
-        return self.states[wanted.key]
+        self.send(expected)
+        self.until(lambda: self.states.get(expected.key, ProbeState()).health is not Health.UNKNOWN)
+        return self.states[expected.key]
 
 
 @contextlib.contextmanager

@@ -89,7 +89,7 @@ def test_a_source_address_of_another_machine_is_told_and_does_not_count() -> Non
         desk.until(lambda: bool(desk.notices) and "new" in desk.states)
     (notice,) = desk.notices
     assert notice.topic is Topic.CHECKER_UNABLE
-    assert notice.message == "source address 198.51.100.7 of a check is not on this machine"
+    assert notice.message == "source address 198.51.100.7 of a check is not configured on this machine"
     assert "old" not in desk.states
     assert desk.states["new"] == ProbeState(reason=f"not probed: {notice.message}")
 

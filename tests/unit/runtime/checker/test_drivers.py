@@ -3,7 +3,7 @@
 import os
 import pwd
 
-from kernelbal.health.checks.table import Transport, plan_of
+from kernelbal.health.checks.table import ProbeTransport, method_of
 from kernelbal.model.health import Health
 from kernelbal.model.site.check import NoCheck, ScriptCheck, SshCheck, TcpCheck, UdpCheck
 from tests.unit.runtime.checker.desk import Desk, probe, serving
@@ -19,7 +19,7 @@ def test_different_probes_run_side_by_side() -> None:
             probe(UdpCheck(), port, key="datagram"),
             probe(ScriptCheck(argv=("/bin/true",), user=me), key="script"),
         ]
-        assert {plan_of(each).transport for each in probes} == set(Transport) - {Transport.ICMP}
+        assert {method_of(each).transport for each in probes} == set(ProbeTransport) - {ProbeTransport.ICMP}
         desk.send(*probes)
         desk.until(lambda: len(desk.states) == len(probes))
     down = {"datagram"}  # the kernel says that nobody listens

@@ -32,8 +32,8 @@ def test_this_machine_answers(text: str) -> None:
 @pytest.mark.parametrize(("text", "source"), [("127.0.0.1", "127.0.0.5"), ("::1", "::1")])
 def test_a_source_address(text: str, source: str) -> None:
     with Desk() as desk:
-        wanted = probe(IcmpCheck(), address=parse_address(text), source=parse_address(source))
-        assert desk.result(wanted).health is Health.UP
+        expected = probe(IcmpCheck(), address=parse_address(text), source=parse_address(source))
+        assert desk.result(expected).health is Health.UP
 
 
 def test_many_targets_share_one_socket() -> None:
@@ -70,10 +70,8 @@ def test_a_reply_counts_with_the_bytes_of_its_request_only(genuine: bool) -> Non
         echoes = desk.checker.drivers.echoes
         wait_for(lambda: bool(echoes.ports) and bool(next(iter(echoes.ports.values())).waiting))
         (port,) = echoes.ports.values()
-        (flight,) = port.waiting.values()
-        request = echo_request(
-            AF_INET, port.identifier, flight.sequence, flight.token if genuine else b"?" * 16
-        )
+        (run,) = port.waiting.values()
+        request = echo_request(AF_INET, port.identifier, run.sequence, run.token if genuine else b"?" * 16)
         reply = b"\0" + request[1:2] + bytes(2) + request[4:]
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as forger:
             forger.sendto(reply[:2] + checksum(reply).to_bytes(2) + reply[4:], ("127.0.0.1", 0))

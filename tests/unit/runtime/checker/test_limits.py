@@ -23,14 +23,16 @@ def limits_after(soft: int, hard: int, probes: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "probes", "wanted"),
+    ("soft", "hard", "probes", "expected"),
     [
         (1024, 4096, 10, [1024, 4096]),
         (1024, 4096, 2000, [2000 + SPARE_DESCRIPTORS, 4096]),
     ],
 )
-def test_the_limit_rises_to_what_may_be_needed(soft: int, hard: int, probes: int, wanted: list[int]) -> None:
-    assert limits_after(soft, hard, probes) == wanted
+def test_the_limit_rises_to_what_may_be_needed(
+    soft: int, hard: int, probes: int, expected: list[int]
+) -> None:
+    assert limits_after(soft, hard, probes) == expected
 
 
 def test_beyond_what_is_allowed_it_rises_as_far_as_it_can() -> None:

@@ -159,7 +159,7 @@ def test_out_of_descriptors_nothing_counts_one_notice_is_sent_and_it_resumes_by_
     assert limit[0] > FEW_DESCRIPTORS
     (notice,) = notices
     assert notice.topic is Topic.CHECKER_STARVED
-    assert notice.message == "out of file descriptors: probes are left out, states stay as they are"
+    assert notice.message == "out of file descriptors: probes skipped, states unchanged"
 
 
 def test_after_a_pause_nothing_is_down_and_nothing_bursts(child: Child) -> None:

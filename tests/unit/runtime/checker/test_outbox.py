@@ -43,10 +43,10 @@ class Ends:
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    made = Ends()
-    yield made
-    made.ours.close()
-    made.theirs.close()
+    sock = Ends()
+    yield sock
+    sock.ours.close()
+    sock.theirs.close()
 
 
 def test_changes_go_out_at_once_and_the_rest_when_its_second_is_over(ends: Ends) -> None:

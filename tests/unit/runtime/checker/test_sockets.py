@@ -7,7 +7,7 @@ import pytest
 from kernelbal.model.address import parse_address
 from kernelbal.model.site.check import TcpCheck
 from kernelbal.runtime.checker import sockets
-from kernelbal.runtime.checker.sockets import Obstacle, prepare, socket_address
+from kernelbal.runtime.checker.sockets import ProbeSetupError, prepare, socket_address
 from tests.unit.runtime.checker.desk import probe
 
 
@@ -32,9 +32,9 @@ def test_a_link_local_address_is_on_the_one_device_there_is(
 
 def test_the_source_address_is_bound_without_taking_a_port() -> None:
     target = probe(TcpCheck(), 80, source=parse_address("127.0.0.9")).target
-    with socket.socket() as made:
-        prepare(made, target)
-        assert made.getsockname() == ("127.0.0.9", 0)
+    with socket.socket() as sock:
+        prepare(sock, target)
+        assert sock.getsockname() == ("127.0.0.9", 0)
 
 
 def test_a_mark_without_the_capability_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_a_mark_without_the_capability_is_told(monkeypatch: pytest.MonkeyPatch) 
         def setsockopt(self, *_: object) -> None:
             raise PermissionError(1, "Operation not permitted")
 
-    with Refusing() as made, pytest.raises(Obstacle) as caught:
-        prepare(made, probe(TcpCheck(), 80, mark=7).target)
+    with Refusing() as sock, pytest.raises(ProbeSetupError) as caught:
+        prepare(sock, probe(TcpCheck(), 80, mark=7).target)
     assert caught.value.notice.message == "probes with a firewall mark need CAP_NET_ADMIN"
     assert sockets.FLAGS & socket.SOCK_NONBLOCK

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from kernelbal.health.checks.dialogue import Step, Verdict
-from kernelbal.health.checks.table import ProbeMeans, Transport
-from kernelbal.model.health import Health, Timing, Wish
+from kernelbal.health.checks.dialogue import DialogueStep, ProbeResult
+from kernelbal.health.checks.table import ProbeMethod, ProbeTransport
+from kernelbal.model.health import AgentRequest, Health, Timing
 from kernelbal.model.site.check import HttpCheck, SmtpCheck, SshCheck, TextAgent
 from kernelbal.runtime.checker import loop
 from tests.unit.runtime.checker.desk import Desk, Handler, free_port, probe, serving
@@ -97,22 +97,22 @@ class Patient:
 
     awaited = "end"
 
-    def begin(self) -> Step:
-        return Step(b"?")
+    def begin(self) -> DialogueStep:
+        return DialogueStep(b"?")
 
-    def receive(self, _data: bytes) -> Step:
-        return Step()
+    def receive(self, _data: bytes) -> DialogueStep:
+        return DialogueStep()
 
-    def end(self) -> Verdict:
-        return Verdict(True)
+    def end(self) -> ProbeResult:
+        return ProbeResult(True)
 
 
 def test_also_a_dialogue_that_never_has_enough_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    means = ProbeMeans(Transport.STREAM, lambda _entropy: Patient())
-    monkeypatch.setattr(loop, "plan_of", lambda _probe: means)
+    method = ProbeMethod(ProbeTransport.STREAM, lambda _entropy: Patient())
+    monkeypatch.setattr(loop, "method_of", lambda _probe: method)
     with serving(endless) as port, Desk() as desk:
         state = desk.result(probe(HttpCheck(), port, timing=Timing(5.0, 4.0, 1, 1)))
-    assert state.reason == "more than 256 KiB while end was due"
+    assert state.reason == "over 256 KiB received without a complete end"
 
 
 def test_a_port_that_refuses() -> None:
@@ -149,4 +149,4 @@ def test_what_an_agent_says_is_reported() -> None:
     with serving(lambda connection: connection.sendall(b"drain 50%\n")) as port, Desk() as desk:
         state = desk.result(probe(TextAgent(port=port), port))
     assert state.reading is not None
-    assert (state.reading.weight, state.reading.wish) == (0.5, Wish.DRAIN)
+    assert (state.reading.weight, state.reading.request) == (0.5, AgentRequest.DRAIN)

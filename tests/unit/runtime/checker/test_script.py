@@ -10,7 +10,7 @@ import pytest
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
 from kernelbal.model.site.check import ScriptCheck
-from kernelbal.runtime.checker import program
+from kernelbal.runtime.checker import script
 from tests.unit.runtime.checker.desk import FAST, Desk, probe
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -75,7 +75,7 @@ def test_a_program_that_hangs_is_ended() -> None:
 
 def test_one_that_cannot_be_killed_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that waits for a dead file server; here the signal is lost."""
-    monkeypatch.setattr(program.os, "killpg", lambda *_: None)
+    monkeypatch.setattr(script.os, "killpg", lambda *_: None)
     stuck = probe(shell("exec sleep 2"), 80, key="stuck", timing=Timing(10.0, 0.3, 1, 1))
     other = probe(shell("exit 0"), 81, key="other", timing=FAST)
     with Desk() as desk:
@@ -84,8 +84,8 @@ def test_one_that_cannot_be_killed_holds_up_nobody_else(monkeypatch: pytest.Monk
         failed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         assert failed_at - desk.states["stuck"].since_at < 1.0, "it is told at once"
         running = desk.checker.drivers.programs.running
-        assert any(flight.task.key == "stuck" for flight in list(running)), "it is not forgotten"
-        desk.until(lambda: not any(flight.task.key == "stuck" for flight in list(running)))
+        assert any(run.task.key == "stuck" for run in list(running)), "it is not forgotten"
+        desk.until(lambda: not any(run.task.key == "stuck" for run in list(running)))
         desk.until(lambda: (desk.states["other"].last_at or 0.0) > failed_at + 0.5)
 
 
@@ -128,7 +128,7 @@ def test_it_runs_as_its_user_without_other_groups() -> None:
 def test_it_has_limits() -> None:
     text = "echo $(ulimit -v) $(ulimit -n) $(ulimit -c) $(ulimit -t) >&2; exit 1"
     state = result(shell(text, memory_mib=64))
-    assert f'"{64 * 1024} {program.MAX_DESCRIPTORS} 0 3"' in state.reason
+    assert f'"{64 * 1024} {script.MAX_DESCRIPTORS} 0 3"' in state.reason
 
 
 def test_memory_is_limited() -> None:
@@ -163,7 +163,7 @@ def test_a_program_that_cannot_be_started_is_told_and_does_not_count(
 
 
 def test_only_so_many_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "MAX_PROGRAMS", 1)
+    monkeypatch.setattr(script, "MAX_SCRIPTS", 1)
     with Desk() as desk:
         desk.send(*(probe(shell("sleep 0.2"), key=f"k{number}", timing=SLOW) for number in range(3)))
         desk.until(lambda: bool(desk.notices))

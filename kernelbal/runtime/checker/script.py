@@ -1,4 +1,4 @@
-"""Checks by a program: without a shell, as another user, within limits, and gone when its time is up.
+"""Script checks: a program without a shell, as another user, within limits, killed at its timeout.
 
 The program has a session of its own, so that all it starts can be ended at once. What leaves the session ends
 with the limit on processor time at the latest, and is counted by the limit on processes of its user.
@@ -17,20 +17,20 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from kernelbal.health.checks.script import MAX_OUTPUT_BYTES, environment, timed_out, verdict_of
+from kernelbal.health.checks.script import MAX_OUTPUT_BYTES, environment, result_of, timed_out
 from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
 from kernelbal.model.site.check import ScriptCheck
-from kernelbal.runtime.checker import words
-from kernelbal.runtime.checker.ground import Flight, Ground, Task
-from kernelbal.runtime.checker.sockets import Obstacle
+from kernelbal.runtime.checker import reasons
+from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
+from kernelbal.runtime.checker.sockets import ProbeSetupError
 from kernelbal.runtime.identity import identity_of
 
-MAX_PROGRAMS: Final = 64
-"""Most programs at a time; further ones wait for their next turn."""
+MAX_SCRIPTS: Final = 64
+"""Most programs at a time; further runs are skipped."""
 MAX_DESCRIPTORS: Final = 256
 DEATH_MS: Final = 20
-"""How long all other probes wait for a program that was killed, in milliseconds; after that nobody does."""
+"""How long the loop waits for a killed program, in milliseconds; after that it is reaped when it ends."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_BYTES: Final = 4096
 _PIPE_BYTES: Final = 65536
@@ -38,47 +38,47 @@ _PIPE_BYTES: Final = 65536
 _MIB: Final = 1024 * 1024
 
 
-class ProgramFlight(Flight):
-    """One program that runs."""
+class ScriptRun(ProbeRun):
+    """One running program."""
 
-    __slots__ = ("_descriptor", "_ground", "_output", "_process", "_programs", "_reading")
+    __slots__ = ("_descriptor", "_output", "_process", "_programs", "_reactor", "_reading")
 
-    def __init__(self, programs: Programs, task: Task, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(task, programs.ground.now)
+    def __init__(self, programs: ScriptDriver, task: ProbeTask, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(task, programs.reactor.now)
         self._programs = programs
-        self._ground = programs.ground
+        self._reactor = programs.reactor
         self._process = process
         self._output = b""
         self._descriptor = os.pidfd_open(process.pid)
         self._reading = -1 if process.stderr is None else process.stderr.fileno()
         os.set_blocking(self._reading, False)
-        self._ground.watch(self._descriptor, select.EPOLLIN, self._ended)
-        self._ground.watch(self._reading, select.EPOLLIN, lambda _mask: self._read(_READ_BYTES))
+        self._reactor.watch(self._descriptor, select.EPOLLIN, self._ended)
+        self._reactor.watch(self._reading, select.EPOLLIN, lambda _mask: self._read(_READ_BYTES))
 
     def expire(self, now: float) -> None:
-        """It took too long: end it and all that it started."""
+        """Fail at the timeout, and kill the session."""
         self.close()
-        self._ground.finish(self, timed_out(self.task.timing.timeout_s), None)
+        self._reactor.finish(self, timed_out(self.task.timing.timeout_s), None)
 
     def close(self) -> None:
-        """End it and all that it started."""
+        """Kill the program and everything in its session."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._stop_reading()
         if _has_ended(self._descriptor):
             self._forget(0)
         else:
-            self._ground.rewatch(self._descriptor, select.EPOLLIN, self._forget)
+            self._reactor.rewatch(self._descriptor, select.EPOLLIN, self._forget)
 
     def _forget(self, _mask: int) -> None:
-        """Give back what the program had, now that it has ended."""
+        """Reap the program."""
         self._process.wait()
-        self._ground.unwatch(self._descriptor)
+        self._reactor.unwatch(self._descriptor)
         os.close(self._descriptor)
         self._programs.running.discard(self)
 
     def _read(self, limit: int) -> None:
-        """Keep the end of what it prints, a little at a time, so that it can neither block nor flood."""
+        """Keep the end of its output, in small reads, so that it can neither block nor flood the loop."""
         try:
             data = os.read(self._reading, limit)
         except BlockingIOError:
@@ -89,7 +89,7 @@ class ProgramFlight(Flight):
 
     def _stop_reading(self) -> None:
         if self._reading >= 0 and self._process.stderr is not None:
-            self._ground.unwatch(self._reading)
+            self._reactor.unwatch(self._reading)
             self._process.stderr.close()
             self._reading = -1
 
@@ -99,58 +99,58 @@ class ProgramFlight(Flight):
         status = self._process.wait()
         self.close()
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self._ground.finish(self, verdict_of(status, self._output), now - self.started_at)
+        self._reactor.finish(self, result_of(status, self._output), now - self.started_at)
 
 
-class Programs:
+class ScriptDriver:
     """Starts programs.
 
     Attributes:
         running: those that run, and those that were killed but hang, as on a dead file server.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
-        self.running: set[ProgramFlight] = set()
+    def __init__(self, reactor: Reactor) -> None:
+        self.reactor = reactor
+        self.running: set[ScriptRun] = set()
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ProbeTask) -> None:
         """Start the program of a probe."""
-        if len(self.running) >= MAX_PROGRAMS:
-            message = f"{MAX_PROGRAMS} check scripts run already: others are left out"
-            self.ground.skip(task, Notice(Topic.CHECKER_STARVED, message, "check less often"))
+        if len(self.running) >= MAX_SCRIPTS:
+            message = f"{MAX_SCRIPTS} check scripts running: further ones skipped"
+            self.reactor.skip(task, Notice(Topic.CHECKER_STARVED, message, "check less often"))
             return
         check = task.probe.protocol
         if not isinstance(check, ScriptCheck):
             raise TypeError(f"{check} has no program")
         try:
             process = _spawn(check, task)
-        except Obstacle as obstacle:
-            self.ground.skip(task, obstacle.notice)
+        except ProbeSetupError as error:
+            self.reactor.skip(task, error.notice)
             return
         except OSError as error:
             self._not_started(task, check, error)
             return
-        flight = ProgramFlight(self, task, process)
-        self.running.add(flight)
-        self.ground.begin(flight)
+        run = ScriptRun(self, task, process)
+        self.running.add(run)
+        self.reactor.begin(run)
 
-    def _not_started(self, task: Task, check: ScriptCheck, error: OSError) -> None:
+    def _not_started(self, task: ProbeTask, check: ScriptCheck, error: OSError) -> None:
         number = error.errno or 0
-        if number in words.EXHAUSTED:
-            self.ground.starve(task, number)
+        if number in reasons.RESOURCE_ERRORS:
+            self.reactor.starve(task, number)
             return
         message = f"check script {check.argv[0]} cannot be run: {error.strerror}"
-        self.ground.skip(task, Notice(Topic.CHECKER_UNABLE, message, "it must be an executable file"))
+        self.reactor.skip(task, Notice(Topic.CHECKER_UNABLE, message, "it must be an executable file"))
 
 
 def _has_ended(descriptor: int) -> bool:
-    """Return whether a program that was killed ends soon; one that hangs in the kernel does not."""
+    """Return whether a killed program ends soon; one that hangs in the kernel does not."""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     return bool(waiting.poll(DEATH_MS))
 
 
-def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
+def _spawn(check: ScriptCheck, task: ProbeTask) -> subprocess.Popen[bytes]:
     """Start a program as its user.
 
     Raises:
@@ -160,8 +160,8 @@ def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
     try:
         identity = identity_of(check.user)
     except KeyError:
-        message = f"there is no user `{check.user}` to run a check script"
-        raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "correct `user`")) from None
+        message = f"there is no user `{check.user}` to run a check script as"
+        raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message, "correct `user`")) from None
     try:
         return subprocess.Popen(  # noqa: S603 - the site's own program and arguments, without a shell
             check.argv,
@@ -178,20 +178,22 @@ def _spawn(check: ScriptCheck, task: Task) -> subprocess.Popen[bytes]:
             preexec_fn=_limiter(check, task.timing.timeout_s),
         )
     except subprocess.SubprocessError as error:
-        raise Obstacle(Notice(Topic.CHECKER_UNABLE, f"limits of a check script: {error}")) from error
+        raise ProbeSetupError(
+            Notice(Topic.CHECKER_UNABLE, f"cannot set the limits of a check script: {error}")
+        ) from error
     except PermissionError as error:
         # A file that may not be executed is EACCES; EPERM comes from becoming another user.
         if identity.user is not None and error.errno == errno.EPERM:
             message = f"running a check script as `{check.user}` needs CAP_SETUID and CAP_SETGID"
-            raise Obstacle(Notice(Topic.CHECKER_UNABLE, message, "add them to the service")) from error
+            raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message, "add them to the service")) from error
         raise
 
 
 def _limiter(check: ScriptCheck, timeout_s: float) -> Callable[[], None]:
-    """Return what the child does to itself before it becomes the program."""
+    """Return a function that sets the limits in the child, before the program replaces it."""
     seconds = int(timeout_s) + 1
     memory = check.memory_mib * _MIB
-    wanted = (
+    limits = (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, memory),
@@ -200,7 +202,7 @@ def _limiter(check: ScriptCheck, timeout_s: float) -> Callable[[], None]:
     )
 
     def limit() -> None:
-        for kind, most in wanted:
+        for kind, most in limits:
             hard = resource.getrlimit(kind)[1]
             value = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (value, value))

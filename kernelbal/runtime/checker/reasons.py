@@ -1,4 +1,4 @@
-"""Errors of probes in words for people, and which of them are no fault of the real server."""
+"""Reasons of failed probes as text, and which errors are not those of the real server."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Final
 from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
 
-EXHAUSTED: Final = frozenset(
+RESOURCE_ERRORS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
 )
-"""This machine has run out of something: the probe says nothing of the real server."""
+"""This machine is out of a resource: the probe says nothing about the real server."""
 
-_WORDS: Final = {
+_REASONS: Final = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
     errno.EPIPE: "connection reset",
@@ -23,21 +23,21 @@ _WORDS: Final = {
     errno.EHOSTUNREACH: "no route to host, or it does not answer ARP or neighbour discovery",
     errno.ENETUNREACH: "network unreachable: this machine has no route",
     errno.ETIMEDOUT: "no answer",
-    errno.EACCES: "refused by a packet filter, or a route on this machine that prohibits it",
+    errno.EACCES: "refused by a packet filter or a prohibit route on this machine",
     errno.EPERM: "refused by a packet filter on this machine",
     errno.EPROTO: "protocol error",
     errno.ENOPROTOOPT: "protocol unreachable",
     errno.EHOSTDOWN: "no answer to ARP or neighbour discovery",
-    errno.EINVAL: "invalid address: a link-local one needs the one device that it is on",
+    errno.EINVAL: "invalid address: a link-local one needs exactly one network device",
     errno.EMSGSIZE: "packet too big for the path",
 }
-_EXHAUSTED_OF: Final = {
+_RESOURCES: Final = {
     errno.EMFILE: "file descriptors",
     errno.ENFILE: "file descriptors in the whole system",
     errno.EADDRNOTAVAIL: "local ports",
     errno.EAGAIN: "local ports, processes or memory",
 }
-_EXHAUSTED_HINT: Final = {
+_RESOURCE_HINTS: Final = {
     errno.EMFILE: "raise LimitNOFILE of the service",
     errno.ENFILE: "raise the sysctl fs.file-max",
     errno.EADDRNOTAVAIL: "widen the sysctl net.ipv4.ip_local_port_range, or probe less often",
@@ -45,24 +45,24 @@ _EXHAUSTED_HINT: Final = {
 
 
 def failure(number: int) -> str:
-    """Return what a socket's error says of the real server."""
-    return _WORDS.get(number) or os.strerror(number).lower()
+    """Return a socket's error as the reason of a failure."""
+    return _REASONS.get(number) or os.strerror(number).lower()
 
 
 def datagram_failure(number: int) -> str:
-    """Return what a UDP socket's error says: there a refusal is an ICMP error that came back."""
+    """Return a UDP socket's error as a reason: there a refusal is an ICMP error."""
     return "port unreachable" if number == errno.ECONNREFUSED else failure(number)
 
 
-def starvation(number: int) -> Notice:
-    """Return the notice of an error that says that this machine ran out of something."""
-    what = _EXHAUSTED_OF.get(number, "memory")
-    message = f"out of {what}: probes are left out, states stay as they are"
-    return Notice(Topic.CHECKER_STARVED, message, _EXHAUSTED_HINT.get(number, ""))
+def out_of_resources(number: int) -> Notice:
+    """Return the notice for an error in `RESOURCE_ERRORS`."""
+    what = _RESOURCES.get(number, "memory")
+    message = f"out of {what}: probes skipped, states unchanged"
+    return Notice(Topic.CHECKER_STARVED, message, _RESOURCE_HINTS.get(number, ""))
 
 
 def timed_out(timeout_s: float, awaited: str = "") -> str:
-    """Return the failure of a probe that took too long."""
+    """Return the reason of a timeout."""
     return f"timeout after {timeout_s:g} s" + (f", waiting for {awaited}" if awaited else ": no answer")
 
 

@@ -1,0 +1,228 @@
+"""The reactor of the probe loop: descriptors, deadlines, and results of runs."""
+
+from __future__ import annotations
+
+import errno
+import math
+import select
+import socket
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from kernelbal.health.checks.dialogue import ProbeResult
+from kernelbal.health.checks.table import ProbeMethod
+from kernelbal.health.hysteresis import next_state, not_probed
+from kernelbal.health.schedule import PAUSE_S, Schedule, ScheduleEntry, TimingWheel
+from kernelbal.health.wire import Notice
+from kernelbal.model.health import Probe, ProbeState
+from kernelbal.runtime.checker import reasons
+from kernelbal.runtime.checker.outbox import Outbox
+from kernelbal.runtime.checker.sockets import SocketAddress, prepare, socket_address
+
+EventHandler = Callable[[int], None]
+"""Handles the events of a descriptor."""
+
+READ_BYTES: Final = 64 * 1024
+"""Most that is read from one socket before others are served."""
+
+
+class ProbeTask(ScheduleEntry):
+    """A probe with its state and its place in the schedule.
+
+    Attributes:
+        run: the run under way, or None.
+    """
+
+    __slots__ = ("_socket_address", "method", "probe", "run", "state")
+
+    def __init__(self, probe: Probe, method: ProbeMethod, state: ProbeState) -> None:
+        super().__init__(probe.key, probe.timing)
+        self.probe = probe
+        self.method = method
+        self.state = state
+        self.run: ProbeRun | None = None
+        self._socket_address: SocketAddress | None = None
+
+    def connect(self, sock: socket.SocketType) -> int:
+        """Begin to connect a new socket to the target, and return the error number, 0 once connected.
+
+        Raises:
+            Obstacle: this machine does not allow it.
+        """
+        target = self.probe.target
+        address = self._socket_address
+        if address is None:
+            address = self._socket_address = socket_address(target.address, target.port)
+        try:
+            if target.mark or target.source:
+                prepare(sock, target)
+            return sock.connect_ex(address)
+        except OSError as error:
+            return error.errno or errno.EINVAL
+
+
+class ProbeRun:
+    """One run of a probe."""
+
+    __slots__ = ("deadline_at", "done", "extended", "started_at", "task")
+
+    def __init__(self, task: ProbeTask, now: float) -> None:
+        self.task = task
+        self.started_at = now
+        self.deadline_at = now + task.timing.timeout_s
+        self.done = False
+        self.extended = False
+
+    def expire(self, now: float) -> None:
+        """Take the deadline."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release its resources; the run is over or cancelled."""
+        raise NotImplementedError
+
+
+class Reactor:
+    """What every driver of probes works with.
+
+    Attributes:
+        now: when the current round of events began, in seconds on the boot clock.
+        running: number of runs under way.
+    """
+
+    def __init__(self, outbox: Outbox, poller: select.epoll, random: Random) -> None:
+        self.outbox = outbox
+        self.schedule: Schedule[ProbeTask] = Schedule()
+        self.now = 0.0
+        self.running = 0
+        self._random = random.random
+        self._poller = poller
+        self._handlers: dict[int, EventHandler] = {}
+        self._deadlines: TimingWheel[ProbeRun] = TimingWheel()
+
+    def watch(self, descriptor: int, events: int, handler: EventHandler) -> None:
+        """Register a handler for events of a descriptor."""
+        self._handlers[descriptor] = handler
+        self._poller.register(descriptor, events)
+
+    def change(self, descriptor: int, events: int) -> None:
+        """Wait for other events."""
+        self._poller.modify(descriptor, events)
+
+    def rewatch(self, descriptor: int, events: int, handler: EventHandler) -> None:
+        """Wait for other events of a descriptor, with another handler."""
+        self._handlers[descriptor] = handler
+        self._poller.modify(descriptor, events)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Forget a descriptor that is about to be closed; closing removes it from the poller."""
+        self._handlers.pop(descriptor, None)
+
+    def dispatch(self, events: list[tuple[int, int]]) -> None:
+        """Call the handlers, except those that an earlier one has removed."""
+        for descriptor, mask in events:
+            handler = self._handlers.get(descriptor)
+            if handler is not None:
+                handler(mask)
+
+    def begin(self, run: ProbeRun) -> None:
+        """Register a run with its deadline."""
+        self.begin_untimed(run)
+        self.set_deadline(run)
+
+    def begin_untimed(self, run: ProbeRun) -> None:
+        """Register a run that is collected in the next tick, and so needs no deadline yet."""
+        self.running += 1
+        run.task.run = run
+
+    def set_deadline(self, run: ProbeRun) -> None:
+        """Expire a run at its deadline."""
+        self._deadlines.add(math.ceil(run.deadline_at / self.schedule.tick_s), run)
+
+    def finish(self, run: ProbeRun, result: ProbeResult, took_s: float | None) -> None:
+        """Take the result of a run."""
+        self._end(run)
+        task = run.task
+        if task.gone:
+            return
+        old = task.state
+        new = task.state = next_state(old, result, self.now, took_s, task.timing)
+        if new.health is not old.health or new.reading != old.reading:
+            self.outbox.urgent[task.key] = new
+        else:
+            self.outbox.usual[task.key] = new
+        self.reschedule(task)
+
+    def fail(self, run: ProbeRun, reason: str) -> None:
+        """Take the failure of a run."""
+        self.finish(run, ProbeResult(False, reason), None)
+
+    def discard(self, run: ProbeRun, notice: Notice) -> None:
+        """End a run that says nothing about the real server; the state does not change."""
+        self._end(run)
+        self.skip(run.task, notice)
+
+    def cancel(self, run: ProbeRun) -> None:
+        """End a run whose result is not needed any more."""
+        self._end(run)
+        run.close()
+
+    def skip(self, task: ProbeTask, notice: Notice) -> None:
+        """Skip a run that cannot be made; the state stays, and the next run is scheduled."""
+        if task.gone:
+            return
+        self.outbox.tell(notice, self.now)
+        state = not_probed(task.state, f"not probed: {notice.message}")
+        if state != task.state:
+            task.state = self.outbox.usual[task.key] = state
+        self.reschedule(task)
+
+    def starve(self, task: ProbeTask, number: int) -> None:
+        """Skip a run because this machine is out of a resource."""
+        self.skip(task, reasons.out_of_resources(number))
+
+    def reschedule(self, task: ProbeTask) -> None:
+        """Schedule the next run of a probe."""
+        task.advance(self.now, self._random())
+        self.schedule.plan(task)
+
+    def _end(self, run: ProbeRun) -> None:
+        run.done = True
+        run.task.run = None
+        self.running -= 1
+
+    def expire(self) -> None:
+        """Expire runs; after a pause they get their timeout once more, as answers may lie unread."""
+        if not self.running:
+            self._deadlines.clear()
+            return
+        tick_s = self.schedule.tick_s
+        late = []
+        while slot := self._deadlines.pop(math.floor(self.now / tick_s)):
+            tick, runs = slot
+            for run in runs:
+                if run.done:
+                    continue
+                if self.now - tick * tick_s > PAUSE_S and not run.extended:
+                    late.append(run)
+                else:
+                    run.expire(self.now)
+        for run in late:
+            run.extended = True
+            run.deadline_at = self.now + run.task.timing.timeout_s
+            self._deadlines.add(math.ceil(run.deadline_at / tick_s), run)
+
+    def next_deadline_at(self) -> float | None:
+        """Return the earliest deadline, or None."""
+        tick = self._deadlines.next_tick() if self.running else None
+        return None if tick is None else tick * self.schedule.tick_s
+
+    def use_schedule(self, schedule: Schedule[ProbeTask]) -> None:
+        """Replace the schedule, which may have another tick."""
+        runs = []
+        while slot := self._deadlines.pop(2**62):
+            runs += [run for run in slot[1] if not run.done]
+        self.schedule = schedule
+        for run in runs:
+            self._deadlines.add(math.ceil(run.deadline_at / schedule.tick_s), run)
