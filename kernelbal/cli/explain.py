@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kernelbal.model.node import Node
     from kernelbal.model.site import Site
     from kernelbal.model.state import DesiredState
-    from kernelbal.plan.explain.question import Question, View
+    from kernelbal.plan.explain.query import ExplainQuery, KernelView
 
 EPILOG = """Examples:
 
@@ -62,7 +62,7 @@ def explain(
     from kernelbal.cli.explain_view import explanation_document, print_explanation
     from kernelbal.cli.output import put_json
     from kernelbal.plan.explain.engine import explain as explained
-    from kernelbal.plan.explain.question import Question
+    from kernelbal.plan.explain.query import ExplainQuery
 
     source = _parsed_address(client, "CLIENT-IP")
     address, port = parse_endpoint(virtual)
@@ -70,12 +70,12 @@ def explain(
         raise typer.BadParameter(
             f"`{client}` and `{virtual}` are of different address families", param_hint="CLIENT-IP"
         )
-    question = Question(source, address, port or 0, protocol.number, client_port)
+    query = ExplainQuery(source, address, port or 0, protocol.number, client_port)
     if file is not None:
-        question, view = _offline(question, file, node)
+        query, view = _offline(query, file, node)
     else:
-        question, view = _live(question, node or NODE_FILE)
-    explanation = explained(question, view)
+        query, view = _live(query, node or NODE_FILE)
+    explanation = explained(query, view)
     if as_json:
         put_json(explanation_document(explanation))
     else:
@@ -113,8 +113,8 @@ def _parsed_address(text: str, argument: str) -> Address:
         raise typer.BadParameter(f"{error}; hint: {hint}", param_hint=argument) from error
 
 
-def _with_port(question: Question, view: View) -> Question:
-    """Return the question with a port: that of the one service of its address where none was given.
+def _with_port(query: ExplainQuery, view: KernelView) -> ExplainQuery:
+    """Return the query with a port: that of the one service of its address where none was given.
 
     Of an address that leads to one inside machine, ports do not matter.
 
@@ -123,22 +123,22 @@ def _with_port(question: Question, view: View) -> Question:
     """
     from kernelbal.plan.explain.translate import whole_address
 
-    if question.port or whole_address(view.nft, question.virtual):
-        return question
+    if query.port or whole_address(view.nft, query.virtual):
+        return query
     ports = sorted(
         {
             key.port
             for key in view.services
-            if key.address == question.virtual and key.protocol == question.protocol and key.port
+            if key.address == query.virtual and key.protocol == query.protocol and key.port
         }
     )
     if len(ports) == 1:
-        return question._replace(port=ports[0])
+        return query._replace(port=ports[0])
     known = f"its services are on ports {', '.join(map(str, ports))}" if ports else "no service names one"
     raise typer.BadParameter(f"which port? {known}; hint: add it, as in `VIP:80`", param_hint="VIP:PORT")
 
 
-def _offline(question: Question, file: Path, node_file: Path | None) -> tuple[Question, View]:
+def _offline(query: ExplainQuery, file: Path, node_file: Path | None) -> tuple[ExplainQuery, KernelView]:
     from kernelbal.cli.documents import read_node, read_site
     from kernelbal.plan.desire import desired_state
     from kernelbal.plan.explain.views import site_view
@@ -146,7 +146,7 @@ def _offline(question: Question, file: Path, node_file: Path | None) -> tuple[Qu
     site = read_site(file)
     node = read_node(node_file) if node_file is not None else _nameless_node(site)
     view = site_view(site, desired_state(site, node))
-    return _with_port(question, view), view
+    return _with_port(query, view), view
 
 
 def _nameless_node(site: Site) -> Node:
@@ -161,7 +161,7 @@ def _nameless_node(site: Site) -> Node:
     return Node(name="any", interfaces={name: name for name in networks})
 
 
-def _live(question: Question, node_file: Path) -> tuple[Question, View]:
+def _live(query: ExplainQuery, node_file: Path) -> tuple[ExplainQuery, KernelView]:
     from kernelbal.kernel.ipvs import ConnectionFilter, read_connections
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.plan.explain.engine import service_of
@@ -172,14 +172,14 @@ def _live(question: Question, node_file: Path) -> tuple[Question, View]:
     with LinuxKernel() as kernel:
         observed = kernel.observe(SYSCTLS)
         view = kernel_view(observed, None, documents)
-        question = _with_port(question, view)
-        key = service_of(question, view)
+        query = _with_port(query, view)
+        key = service_of(query, view)
         if key is None:
-            return question, view
-        clients = masked_clients({key: view.services[key]}, question.client)
+            return query, view
+        clients = masked_clients({key: view.services[key]}, query.client)
         found = [entry for one in clients for entry in read_connections(ConnectionFilter(client=one))]
         counters = kernel.read_counters([key])
-    return question, replace(view, counters=counters, connections=tuple(found))
+    return query, replace(view, counters=counters, connections=tuple(found))
 
 
 def _documents(site_file: Path, node_file: Path) -> tuple[Site, DesiredState] | None:

@@ -8,23 +8,23 @@ from kernelbal.cli.output import coloured, put
 from kernelbal.cli.table import print_table
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.ipvs import Forwarding
-from kernelbal.plan.explain.question import Source
-from kernelbal.plan.explain.result import Candidate, Explanation, Outcome, Step, Topic
+from kernelbal.plan.explain.query import FactSource
+from kernelbal.plan.explain.result import ExplainOutcome, Explanation, ServerCandidate, StepTopic, TraceStep
 
 SHOWN_CANDIDATES = 40
 """Real servers that the table lists; --json lists all."""
 
 _HEADER = ("", "real server", "name", "weight", "active", "inactive", "method", "out of", "state")
 _TITLES = {
-    Source.KERNEL: "in the kernel as it is now",
-    Source.SITE_FILE: "as a first apply of the site file would make it",
+    FactSource.KERNEL: "in the running kernel",
+    FactSource.SITE_FILE: "after a first apply of the site file",
 }
-_COLOURS = {Outcome.FORWARDED: "ok", Outcome.ONE_OF: "ok", Outcome.TRANSLATED: "ok"}
+_COLOURS = {ExplainOutcome.FORWARDED: "ok", ExplainOutcome.ONE_OF: "ok", ExplainOutcome.TRANSLATED: "ok"}
 
 
 def print_explanation(explanation: Explanation, service: str) -> None:
     """Print the steps, the candidates and the answer; `service` is the title of the one that matched."""
-    put(f"{explanation.question}, {_TITLES[explanation.source]}")
+    put(f"{explanation.query}, {_TITLES[explanation.source]}")
     for number, step in enumerate(explanation.steps, 1):
         _print_step(number, step, explanation)
     if explanation.candidates:
@@ -33,11 +33,11 @@ def print_explanation(explanation: Explanation, service: str) -> None:
     put(f"\n=> {coloured(word, explanation.outcome.value)}: {explanation.answer}")
 
 
-def _print_step(number: int, step: Step, explanation: Explanation) -> None:
+def _print_step(number: int, step: TraceStep, explanation: Explanation) -> None:
     read = "" if step.source is explanation.source else f" (from the {step.source.value})"
     put(f"\n{number}. {step.topic.value}: {step.verdict.value}{read}")
     put(f"   {step.reason}")
-    if step.topic is Topic.RETURN:
+    if step.topic is StepTopic.RETURN:
         for condition in _conditions(explanation):
             put(f"   - needs: {condition}")
 
@@ -50,7 +50,7 @@ def _conditions(explanation: Explanation) -> tuple[str, ...]:
 
 def _print_candidates(explanation: Explanation, service: str) -> None:
     shown = sorted(explanation.candidates, key=_rank)[:SHOWN_CANDIDATES]
-    rows = [_row(one, live=explanation.source is Source.KERNEL) for one in shown]
+    rows = [_row(one, live=explanation.source is FactSource.KERNEL) for one in shown]
     columns = [i for i, name in enumerate(_HEADER) if any(row[i] for row in rows)]
     put("")
     print_table(
@@ -63,11 +63,11 @@ def _print_candidates(explanation: Explanation, service: str) -> None:
         put(f"... and {hidden} more (--json lists them)")
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, Address]:
+def _rank(candidate: ServerCandidate) -> tuple[bool, bool, Address]:
     return (not candidate.chosen, bool(candidate.why), candidate.key.address)
 
 
-def _row(candidate: Candidate, *, live: bool) -> tuple[str, ...]:
+def _row(candidate: ServerCandidate, *, live: bool) -> tuple[str, ...]:
     problems = (*candidate.path.problems, *candidate.reply.problems)
     return (
         "=>" if candidate.chosen else "",
@@ -84,14 +84,14 @@ def _row(candidate: Candidate, *, live: bool) -> tuple[str, ...]:
 
 def explanation_document(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as plain data; the names of its fields are stable."""
-    question, key = explanation.question, explanation.real_server
+    query, key = explanation.query, explanation.real_server
     return {
         "source": explanation.source.value,
-        "client": format_address(question.client),
-        "client_port": question.client_port,
-        "virtual_address": format_address(question.virtual),
-        "port": question.port,
-        "protocol": question.protocol.name.lower(),
+        "client": format_address(query.client),
+        "client_port": query.client_port,
+        "virtual_address": format_address(query.virtual),
+        "port": query.port,
+        "protocol": query.protocol.name.lower(),
         "outcome": explanation.outcome.value,
         "answer": explanation.answer,
         "service": str(explanation.service) if explanation.service else None,
@@ -114,7 +114,7 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _candidate_document(candidate: Candidate) -> dict[str, Any]:
+def _candidate_document(candidate: ServerCandidate) -> dict[str, Any]:
     attributes, path, reply = candidate.attributes, candidate.path, candidate.reply
     return {
         "real_server": str(candidate.key),
@@ -138,7 +138,7 @@ def _candidate_document(candidate: Candidate) -> dict[str, Any]:
             "problems": list(path.problems),
         },
         "return": {
-            "way": reply.way.value,
+            "way": reply.method.value,
             "text": reply.text,
             "conditions": list(reply.conditions),
             "problems": list(reply.problems),

@@ -116,13 +116,13 @@ def judge(documents: Documents, observed: ObservedState, *, force: bool) -> None
     Raises:
         PlanRefused: a virtual service would not get answers back to its clients.
     """
-    from kernelbal.plan.reachability import faults, unroutable
+    from kernelbal.plan.reachability import reachability_problems, unroutable_servers
 
     if documents.desired.services and not observed.ipvs_available:
         warn("this kernel has no IPVS, or did not load its module", "modprobe ip_vs")
-    for fault in unroutable(documents.site, observed):
+    for fault in unroutable_servers(documents.site, observed):
         warn(f"virtual service `{fault.service}`: {fault.message}", fault.hint)
-    found = faults(documents.site, documents.node, observed)
+    found = reachability_problems(documents.site, documents.node, observed)
     if force:
         for fault in found:
             warn(f"virtual service `{fault.service}`: {fault.message}", fault.hint)

@@ -16,7 +16,7 @@ from kernelbal.health.decision import ServerMemory
 from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.site.check import Adaptive
 
-MOST_SHARE: Final = 2.56
+MAX_SHARE: Final = 2.56
 """Most that load makes of a weight."""
 STALE_INTERVALS: Final = 3
 """A reading counts for so many intervals."""
@@ -28,7 +28,7 @@ _PACE: Final = 8
 """So many times per time constant is the average looked at."""
 
 
-class Share(NamedTuple):
+class WeightShare(NamedTuple):
     """A real server's share of its configured weight.
 
     Attributes:
@@ -42,7 +42,7 @@ class Share(NamedTuple):
     settled: bool = True
 
 
-NO_SHARE: Final = Share()
+NO_SHARE: Final = WeightShare()
 """Nothing is known of its load."""
 
 
@@ -80,7 +80,7 @@ def response_shares(times_s: list[float | None], exponent: float) -> list[float 
     ]
 
 
-def next_share(before: ServerMemory, target: float | None, settings: Adaptive, now: float) -> Share:
+def next_share(before: ServerMemory, target: float | None, settings: Adaptive, now: float) -> WeightShare:
     """Return the share after a decision.
 
     Args:
@@ -90,9 +90,9 @@ def next_share(before: ServerMemory, target: float | None, settings: Adaptive, n
         now: seconds on the boot clock.
     """
     least = settings.minimum / 100
-    goal = 1.0 if target is None else min(MOST_SHARE, max(least, target))
+    goal = 1.0 if target is None else min(MAX_SHARE, max(least, target))
     if before.share is None:
-        return NO_SHARE if target is None else Share(goal, goal)
+        return NO_SHARE if target is None else WeightShare(goal, goal)
     average = goal
     if settings.smoothing > 0:
         kept = exp(-max(0.0, now - before.share_at) / settings.smoothing)
@@ -106,7 +106,7 @@ def next_share(before: ServerMemory, target: float | None, settings: Adaptive, n
         applied = average
     if settled and target is None:
         return NO_SHARE
-    return Share(average, applied, settled)
+    return WeightShare(average, applied, settled)
 
 
 def look_again_s(settings: Adaptive) -> float:

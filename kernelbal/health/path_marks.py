@@ -26,7 +26,7 @@ _WEIGHT: Final = 1
 _DSR_HOPS: Final = 2
 
 
-class Path(NamedTuple):
+class ProbePath(NamedTuple):
     """One way from a virtual address to one real server; services that agree on all of it share it."""
 
     virtual: Address
@@ -65,7 +65,9 @@ def path_hops(service: VirtualService) -> int:
     return _DSR_HOPS if service.forwarding is ForwardingName.DSR else 0
 
 
-def assign_path_marks(site: Site, paths: Iterable[Path], base: int = PATH_MARK_BASE) -> dict[Path, int]:
+def assign_path_marks(
+    site: Site, paths: Iterable[ProbePath], base: int = PATH_MARK_BASE
+) -> dict[ProbePath, int]:
     """Return the mark of each path.
 
     A derived mark that is taken, by another path or by a setting of the site, moves on to the next free one,
@@ -78,7 +80,7 @@ def assign_path_marks(site: Site, paths: Iterable[Path], base: int = PATH_MARK_B
     """
     taken = {service.mark for service in site.virtual_services}
     taken |= {service.check.mark for service in site.virtual_services}
-    marks: dict[Path, int] = {}
+    marks: dict[ProbePath, int] = {}
     for path in sorted(set(paths)):
         offset = path.offset
         while base + offset in taken:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from kernelbal.health.adaptive import (
     NO_SHARE,
     STALE_INTERVALS,
-    Share,
+    WeightShare,
     is_fresh,
     look_again_s,
     next_share,
@@ -47,7 +47,7 @@ class Stand(NamedTuple):
     in_service: bool = False
     ramp: Ramp = FULL
     progress: float = 1.0
-    share: Share = NO_SHARE
+    share: WeightShare = NO_SHARE
 
 
 class Pool:
@@ -106,7 +106,7 @@ class Pool:
             return Stand(judged, judged.word)
         return Stand(judged, judged.word, judged.server.weight, in_service=judged.usable)
 
-    def _stand(self, judged: Judged, share: Share, ramp: Ramp, progress: float) -> Stand:
+    def _stand(self, judged: Judged, share: WeightShare, ramp: Ramp, progress: float) -> Stand:
         if not judged.usable:
             return Stand(judged, judged.word, ramp=ramp)
         weight = judged.server.weight
@@ -147,7 +147,7 @@ class Pool:
 
     # --- load ---
 
-    def _shares(self, pool: Sequence[Judged], settings: Adaptive) -> list[Share]:
+    def _shares(self, pool: Sequence[Judged], settings: Adaptive) -> list[WeightShare]:
         now = self._facts.now
         targets = self._targets(pool, settings)
         shares = [

@@ -19,12 +19,18 @@ from typing import Final, NamedTuple
 
 from kernelbal.health.path_marks import (
     PATH_MARK_BASE,
-    Path,
+    ProbePath,
     assign_path_marks,
     path_attributes,
     path_hops,
 )
-from kernelbal.health.questions import Question, agent_question, check_questions, goes_through, slower
+from kernelbal.health.probe_templates import (
+    ProbeTemplate,
+    agent_template,
+    cause_template,
+    check_templates,
+    uses_virtual_address,
+)
 from kernelbal.model.address import Address, family_of, format_address
 from kernelbal.model.health import PathCheck, Probe, ProbePlan, Target
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
@@ -38,19 +44,19 @@ KEY_DIGITS: Final = 16
 _NOWHERE: Final = Address(b"")
 
 
-class _Asking(NamedTuple):
-    """One question of a service.
+class _CheckTemplate(NamedTuple):
+    """One template of a service.
 
     Attributes:
-        beside: the slower question to the real server's own address, where this one goes through the virtual
+        beside: the slower template to the real server's own address, where this one goes through the virtual
             address; else None.
     """
 
-    question: Question
-    beside: Question | None
+    template: ProbeTemplate
+    beside: ProbeTemplate | None
 
 
-class _Asker(NamedTuple):
+class _ServiceTemplates(NamedTuple):
     """One virtual service and all that it asks.
 
     Attributes:
@@ -58,12 +64,12 @@ class _Asker(NamedTuple):
     """
 
     service: VirtualService
-    checks: tuple[_Asking, ...]
-    agent: Question | None
+    checks: tuple[_CheckTemplate, ...]
+    agent: ProbeTemplate | None
     way: DestinationAttributes
 
-    def path(self, server: RealServer) -> Path:
-        return Path(Address(self.service.address), Address(server.address), self.way)
+    def path(self, server: RealServer) -> ProbePath:
+        return ProbePath(Address(self.service.address), Address(server.address), self.way)
 
 
 def plan_probes(site: Site, mark_base: int = PATH_MARK_BASE) -> ProbePlan:
@@ -73,102 +79,104 @@ def plan_probes(site: Site, mark_base: int = PATH_MARK_BASE) -> ProbePlan:
         site: whose real servers are probed.
         mark_base: first mark of the range for probes through virtual addresses.
     """
-    askers = [_asker(service) for service in site.virtual_services]
-    marks = assign_path_marks(site, _paths(askers), mark_base)
+    services = [_service_templates(service) for service in site.virtual_services]
+    marks = assign_path_marks(site, _paths(services), mark_base)
     paths = tuple(
         PathCheck(family_of(path.virtual), mark, DestinationKey(path.server, 0), path.attributes)
         for path, mark in marks.items()
     )
-    planner = _Planner(ProbePlan(paths=paths), marks)
-    for asker in askers:
-        planner.add(asker)
+    planner = _ProbePlanner(ProbePlan(paths=paths), marks)
+    for templates in services:
+        planner.add(templates)
     return planner.plan
 
 
-def _asker(service: VirtualService) -> _Asker:
+def _service_templates(service: VirtualService) -> _ServiceTemplates:
     checks = (
-        _Asking(question, slower(question) if goes_through(service, question) else None)
-        for question in check_questions(service)
+        _CheckTemplate(
+            template, cause_template(template) if uses_virtual_address(service, template) else None
+        )
+        for template in check_templates(service)
     )
-    return _Asker(service, tuple(checks), agent_question(service), path_attributes(service))
+    return _ServiceTemplates(service, tuple(checks), agent_template(service), path_attributes(service))
 
 
-def _paths(askers: list[_Asker]) -> Iterator[Path]:
-    for asker in askers:
-        if any(asking.beside for asking in asker.checks):
-            yield from map(asker.path, asker.service.real_servers)
+def _paths(services: list[_ServiceTemplates]) -> Iterator[ProbePath]:
+    for templates in services:
+        if any(pair.beside for pair in templates.checks):
+            yield from map(templates.path, templates.service.real_servers)
 
 
 @dataclass(frozen=True, slots=True)
-class _Planner:
+class _ProbePlanner:
     """Fills a plan."""
 
     plan: ProbePlan
-    marks: dict[Path, int]
+    marks: dict[ProbePath, int]
 
-    def add(self, asker: _Asker) -> None:
+    def add(self, templates: _ServiceTemplates) -> None:
         """Add the probes of one virtual service."""
-        for server in asker.service.real_servers:
-            key = asker.service.server_key(server)
-            self.plan.checks[key] = tuple(self._check(asker, server, asking) for asking in asker.checks)
-            if asker.agent is not None:
-                self.plan.agents[key] = self._probe(asker.agent, _agent_target(asker, server))
+        for server in templates.service.real_servers:
+            key = templates.service.server_key(server)
+            self.plan.checks[key] = tuple(self._check(templates, server, pair) for pair in templates.checks)
+            if templates.agent is not None:
+                self.plan.agents[key] = self._probe(templates.agent, _agent_target(templates, server))
 
-    def _check(self, asker: _Asker, server: RealServer, asking: _Asking) -> str:
-        question, beside = asking
+    def _check(self, templates: _ServiceTemplates, server: RealServer, pair: _CheckTemplate) -> str:
+        template, beside = pair
         if beside is None:
-            return self._probe(question, _check_target(asker.service, server, question))
-        mark = self.marks[asker.path(server)]
-        key = self._probe(question, _path_target(asker.service, server, question, mark))
+            return self._probe(template, _check_target(templates.service, server, template))
+        mark = self.marks[templates.path(server)]
+        key = self._probe(template, _path_target(templates.service, server, template, mark))
         if key not in self.plan.causes:
-            self.plan.causes[key] = self._probe(beside, _check_target(asker.service, server, beside))
+            self.plan.causes[key] = self._probe(beside, _check_target(templates.service, server, beside))
         return key
 
-    def _probe(self, question: Question, target: Target) -> str:
-        key = _key(question, target)
+    def _probe(self, template: ProbeTemplate, target: Target) -> str:
+        key = _key(template, target)
         if key not in self.plan.probes:
-            self.plan.probes[key] = Probe(key, question.protocol, target, question.timing, question.agent)
+            self.plan.probes[key] = Probe(key, template.protocol, target, template.timing, template.agent)
         return key
 
 
-def _check_target(service: VirtualService, server: RealServer, question: Question) -> Target:
+def _check_target(service: VirtualService, server: RealServer, template: ProbeTemplate) -> Target:
     """Return where a check goes that does not go through the virtual address."""
     check = service.check
     own = Address(server.address)
     address = own if check.address is None else Address(check.address)
-    is_script = isinstance(question.protocol, ScriptCheck)
+    is_script = isinstance(template.protocol, ScriptCheck)
     return Target(
         address,
-        _port(server, question),
-        _host(service, question, address),
+        _port(server, template),
+        _host(service, template, address),
         own if is_script else address,  # only scripts tell apart whom a shared `check.address` is meant for
         _source(service, address),
         check.mark or 0,
     )
 
 
-def _path_target(service: VirtualService, server: RealServer, question: Question, mark: int) -> Target:
+def _path_target(service: VirtualService, server: RealServer, template: ProbeTemplate, mark: int) -> Target:
     virtual = Address(service.address)
-    host = _host(service, question, virtual)
+    host = _host(service, template, virtual)
     source = _source(service, virtual)
-    own, port = Address(server.address), _port(server, question)
+    own, port = Address(server.address), _port(server, template)
     return Target(virtual, port, host, own, source, mark, through=True, hops=path_hops(service))
 
 
-def _agent_target(asker: _Asker, server: RealServer) -> Target:
+def _agent_target(templates: _ServiceTemplates, server: RealServer) -> Target:
     address = Address(server.address)
-    port = asker.agent.port if asker.agent else 0
-    source = _source(asker.service, address)
-    return Target(address, port, format_address(address), address, source, asker.service.check.mark or 0)
+    port = templates.agent.port if templates.agent else 0
+    source = _source(templates.service, address)
+    return Target(address, port, format_address(address), address, source, templates.service.check.mark or 0)
 
 
-def _port(server: RealServer, question: Question) -> int:
-    return (question.own_port and server.port) or question.port
+def _port(server: RealServer, template: ProbeTemplate) -> int:
+    return (template.own_port and server.port) or template.port
 
 
-def _host(service: VirtualService, question: Question, address: Address) -> str:
+def _host(service: VirtualService, template: ProbeTemplate, address: Address) -> str:
     """Return the name for `Host`: clients' where it matters, so that it keeps no others from sharing."""
-    matters = isinstance(question.protocol, HttpCheck | ScriptCheck)
+    matters = isinstance(template.protocol, HttpCheck | ScriptCheck)
     return format_address(Address(service.address) if matters else address)
 
 
@@ -178,7 +186,7 @@ def _source(service: VirtualService, address: Address) -> Address:
     return Address(source) if source is not None and len(source) == len(address) else _NOWHERE
 
 
-def _key(question: Question, target: Target) -> str:
+def _key(template: ProbeTemplate, target: Target) -> str:
     parts = (part.hex() if isinstance(part, bytes) else str(part) for part in target)
-    where = " ".join((*parts, question.definition))
+    where = " ".join((*parts, template.definition))
     return sha256(where.encode()).hexdigest()[:KEY_DIGITS]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from kernelbal.health.path_marks import VERIFY_MARK_BASE
+from kernelbal.health.probe_templates import check_templates, uses_virtual_address
 from kernelbal.health.probes import plan_probes
-from kernelbal.health.questions import check_questions, goes_through
 from kernelbal.model.choices import ForwardingName, ProtocolName, Through
 from kernelbal.model.health import Probe, ProbePlan, Timing
 from kernelbal.model.site import Site
@@ -41,10 +41,12 @@ def verify_site(site: Site, names: Collection[str]) -> Site:
 
 def _verifiable(service: VirtualService) -> VirtualService:
     """Return a service whose check asks something, and can go to its virtual address unless by nat."""
-    questions = check_questions(service)
-    through = service.forwarding is ForwardingName.NAT or all(goes_through(service, q) for q in questions)
+    templates = check_templates(service)
+    through = service.forwarding is ForwardingName.NAT or all(
+        uses_virtual_address(service, q) for q in templates
+    )
     protocol = _STAND_INS.get(service.protocol)
-    if (questions and through) or protocol is None or not _has_port(service):
+    if (templates and through) or protocol is None or not _has_port(service):
         return service
     virtual = None if service.forwarding is ForwardingName.NAT else Through.VIRTUAL
     instead: dict[str, object] = {each.kind: None for each in service.check.protocols}

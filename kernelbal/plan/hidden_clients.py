@@ -21,7 +21,8 @@ NEARLY_ALL: Final = 0.95
 """The share of connections that these addresses have when clients are hidden."""
 
 HINT: Final = (
-    "let what stands before the director translate destinations only, unless there are no other clients"
+    "let the device in front of the director translate destinations only, "
+    "unless these are all clients there are"
 )
 
 
@@ -44,7 +45,7 @@ def hidden_clients(connections: Mapping[Address, int]) -> str:
             noun = "address" if len(shown) == 1 else "addresses"
             from_few = f"from {len(shown)} {noun} ({', '.join(shown)})"
             return (
-                f"{seen} of {total} connections come {from_few}: source NAT before this director seems to"
-                " hide the clients, and persistence, hashes and GEO take them for one"
+                f"{seen} of {total} connections come {from_few}: source NAT in front of this director seems"
+                " to hide the clients; persistence, hashes and GEO see them as one"
             )
     return ""

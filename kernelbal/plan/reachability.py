@@ -1,6 +1,6 @@
 """Whether real servers can work with the forwarding method that the site gives them.
 
-Judged from the director's own addresses and routes. A fault means that clients would get no answers; it
+Judged from the director's own addresses and routes. A problem means that clients would get no answers; it
 is a refusal unless the operator insists.
 """
 
@@ -24,7 +24,7 @@ SHOWN = 3
 """How many real servers a message names."""
 
 
-class Fault(NamedTuple):
+class ReachabilityProblem(NamedTuple):
     """Why a virtual service would not work.
 
     Attributes:
@@ -62,7 +62,7 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True)
-class _Site:
+class _Topology:
     """What every check needs."""
 
     routes: RouteTable
@@ -70,22 +70,22 @@ class _Site:
     devices: frozenset[str]
 
 
-def faults(site: Site, node: Node, observed: ObservedState) -> tuple[Fault, ...]:
+def reachability_problems(site: Site, node: Node, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
     """Return every reason for which a virtual service of the site would not work on this node."""
-    facts = _Site(
+    topology = _Topology(
         RouteTable(observed.routes + _routes_to_come(site, node)),
         frozenset(address.key.address for address in observed.addresses),
         frozenset(link.name for link in observed.links),
     )
-    found: list[Fault] = []
+    found: list[ReachabilityProblem] = []
     for service in site.virtual_services:
         device = device_of(node, network_of(site, service), f"virtual service `{service.name}`")
-        if device not in facts.devices:
+        if device not in topology.devices:
             found.append(_no_device(service, node, device))
         elif service.forwarding is ForwardingName.NAT:
-            found.extend(_nat(service, device, facts))
+            found.extend(_nat(service, device, topology))
         elif service.forwarding is ForwardingName.DSR:
-            found.extend(_dsr(service, facts))
+            found.extend(_dsr(service, topology))
     return tuple(found)
 
 
@@ -99,23 +99,23 @@ def _routes_to_come(site: Site, node: Node) -> tuple[Route, ...]:
     )
 
 
-def _no_device(service: VirtualService, node: Node, device: str) -> Fault:
-    return Fault(
+def _no_device(service: VirtualService, node: Node, device: str) -> ReachabilityProblem:
+    return ReachabilityProblem(
         service.name,
         f"its network is on device `{device}`, which node `{node.name}` does not have",
         "correct `interfaces` in node.yaml; `ip -br link` lists the devices",
     )
 
 
-def _nat(service: VirtualService, device: str, facts: _Site) -> Iterator[Fault]:
+def _nat(service: VirtualService, device: str, topology: _Topology) -> Iterator[ReachabilityProblem]:
     if service.one_armed:
         return
     remote: list[Address] = []
     same_side: list[Address] = []
     for server in service.real_servers:
         address = Address(server.address)
-        route = facts.routes.lookup(address)
-        if address in facts.local or route is None:
+        route = topology.routes.lookup(address)
+        if address in topology.local or route is None:
             continue
         if route.gateway is not None:
             remote.append(address)
@@ -123,13 +123,13 @@ def _nat(service: VirtualService, device: str, facts: _Site) -> Iterator[Fault]:
             same_side.append(address)
     hint = "set `one_armed: true` on the service, or make the director their default gateway and use --force"
     if remote:
-        yield Fault(
+        yield ReachabilityProblem(
             service.name,
             f"{_names(remote)}: reached through a gateway, so replies do not come back through the director",
             hint,
         )
     if same_side:
-        yield Fault(
+        yield ReachabilityProblem(
             service.name,
             f"{_names(same_side)}: on `{device}`, the side of the clients, so replies go straight to the"
             " clients or their router instead of back through the director",
@@ -137,16 +137,16 @@ def _nat(service: VirtualService, device: str, facts: _Site) -> Iterator[Fault]:
         )
 
 
-def _dsr(service: VirtualService, facts: _Site) -> Iterator[Fault]:
+def _dsr(service: VirtualService, topology: _Topology) -> Iterator[ReachabilityProblem]:
     off_link = [
         Address(server.address)
         for server in service.real_servers
-        if Address(server.address) not in facts.local
-        and (route := facts.routes.lookup(Address(server.address))) is not None
+        if Address(server.address) not in topology.local
+        and (route := topology.routes.lookup(Address(server.address))) is not None
         and route.gateway is not None
     ]
     if off_link:
-        yield Fault(
+        yield ReachabilityProblem(
             service.name,
             f"{_names(off_link)}: behind a gateway; direct server return rewrites only the MAC address, so"
             " real servers must be on a segment of the director",
@@ -161,10 +161,10 @@ def _names(addresses: list[Address]) -> str:
     return f"{noun} {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def unroutable(site: Site, observed: ObservedState) -> tuple[Fault, ...]:
+def unroutable_servers(site: Site, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
     """Return the real servers to which the director has no route: a warning, routes may come later."""
     routes = RouteTable(observed.routes)
-    found: list[Fault] = []
+    found: list[ReachabilityProblem] = []
     for service in site.virtual_services:
         lost = [
             Address(server.address)
@@ -173,7 +173,9 @@ def unroutable(site: Site, observed: ObservedState) -> tuple[Fault, ...]:
         ]
         if lost:
             found.append(
-                Fault(service.name, f"{_names(lost)}: no route", "add a route, or correct the address")
+                ReachabilityProblem(
+                    service.name, f"{_names(lost)}: no route", "add a route, or correct the address"
+                )
             )
     return tuple(found)
 

@@ -34,8 +34,8 @@ from kernelbal.plan.desire import desired_state
 from kernelbal.plan.diff import make_plan
 from kernelbal.plan.explain.engine import explain
 from kernelbal.plan.explain.persistence import masked_clients
-from kernelbal.plan.explain.question import Question
-from kernelbal.plan.explain.result import Certainty, Explanation, Outcome, Verdict
+from kernelbal.plan.explain.query import ExplainQuery
+from kernelbal.plan.explain.result import Certainty, ExplainOutcome, Explanation, StepVerdict
 from kernelbal.plan.explain.views import kernel_view
 from tests.lab.commands import run_here
 
@@ -113,8 +113,8 @@ class Bench:
         address = ObservedAddress(AddressKey("eth0", self.virtual, 24), AddressAttributes(), ours=False)
         sysctls: dict[str, str | None] = {"net/ipv4/vs/expire_quiescent_template": str(self.expire_quiescent)}
         observed = ObservedState(services, counters, (address,), sysctls=sysctls)
-        question = Question(source, self.virtual, PORT, Protocol.TCP, client_port)
-        return explain(question, kernel_view(observed, tuple(found)))
+        query = ExplainQuery(source, self.virtual, PORT, Protocol.TCP, client_port)
+        return explain(query, kernel_view(observed, tuple(found)))
 
     def open(self, client: str, client_port: int = 0) -> socket.socket:
         """Connect for real."""
@@ -254,7 +254,7 @@ def test_leader_by_counters(bench: Bench, scheduler: str) -> None:
             try:
                 connection = held.enter_context(bench.open(client))
             except OSError:
-                assert explanation.outcome is Outcome.REFUSED, explanation.answer
+                assert explanation.outcome is ExplainOutcome.REFUSED, explanation.answer
                 continue
             answer = ask_connection(connection)
             assert (answer, explanation.certainty) == (bench.named(explanation), Certainty.NOW)
@@ -273,12 +273,12 @@ def test_persistence_template(lab: LabFactory, version: int) -> None:
         if version == 4
         else ("2001:db8:99::7:1", "2001:db8:99::7:200", "2001:db8:99::8:1")
     )
-    assert bench.predict(one).steps[3].verdict is Verdict.NEW_CLIENT
+    assert bench.predict(one).steps[3].verdict is StepVerdict.NEW_CLIENT
     given = bench.actual(one)
     explanation = bench.predict(neighbour)
-    assert explanation.steps[3].verdict is Verdict.TEMPLATE
+    assert explanation.steps[3].verdict is StepVerdict.TEMPLATE
     assert bench.named(explanation) == bench.actual(neighbour) == given
-    assert bench.predict(stranger).outcome is Outcome.ONE_OF
+    assert bench.predict(stranger).outcome is ExplainOutcome.ONE_OF
 
 
 @pytest.mark.parametrize("expire", [0, 1])
@@ -299,19 +299,19 @@ def test_connection_that_is_there(bench: Bench) -> None:
     with bench.open("198.18.7.1", 20001) as connection:
         serving = ask_connection(connection)
         explanation = bench.predict("198.18.7.1", 20001)
-        assert explanation.steps[3].verdict is Verdict.CONNECTION
+        assert explanation.steps[3].verdict is StepVerdict.CONNECTION
         assert bench.named(explanation) == ask_connection(connection) == serving
-    assert bench.predict("198.18.7.1", 20002).outcome is Outcome.ONE_OF
+    assert bench.predict("198.18.7.1", 20002).outcome is ExplainOutcome.ONE_OF
 
 
 def test_nobody_left(bench: Bench) -> None:
     bench.program("wlc", (0, 0))
-    assert bench.predict("198.18.0.1").outcome is Outcome.REFUSED
+    assert bench.predict("198.18.0.1").outcome is ExplainOutcome.REFUSED
     assert bench.actual("198.18.0.1") == "refused"
 
 
 def test_no_service(bench: Bench) -> None:
-    assert bench.predict("198.18.0.1").outcome is Outcome.OWN_STACK
+    assert bench.predict("198.18.0.1").outcome is ExplainOutcome.OWN_STACK
     with pytest.raises(ConnectionRefusedError):
         bench.open("198.18.0.1")
 

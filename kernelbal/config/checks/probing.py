@@ -9,7 +9,7 @@ from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding, Path, one_line, shown
 from kernelbal.health.defaults import default_protocol, has_port
 from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
-from kernelbal.health.questions import check_questions, checked_ports
+from kernelbal.health.probe_templates import check_templates, checked_ports
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.choices import ForwardingName, Through
 from kernelbal.model.health import Probe, Target
@@ -150,7 +150,7 @@ def usable(subject: Subject, _: Context) -> Iterator[Finding]:
     from kernelbal.health.checks.table import method_of  # loads every protocol; a site by defaults needs none
 
     nowhere = Target(Address(bytes(4)), 1, "", Address(bytes(4)))
-    for question in check_questions(subject.service)[:1]:
+    for question in check_templates(subject.service)[:1]:
         try:
             method_of(Probe("", question.protocol, nowhere, question.timing))
         except ValueError as error:

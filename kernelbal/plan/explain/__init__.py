@@ -1,5 +1,5 @@
 """The way of one packet through a director, decision by decision, as the kernel takes it.
 
-`engine.explain` answers a `question.Question` from a `question.View`: the live kernel, or what a site file
+`engine.explain` answers a `query.ExplainQuery` from a `query.View`: the live kernel, or what a site file
 would make of one.
 """

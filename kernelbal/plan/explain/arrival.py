@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import Route
-from kernelbal.plan.explain.question import Question, Source, View
-from kernelbal.plan.explain.result import Step, Topic, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, FactSource, KernelView
+from kernelbal.plan.explain.result import StepTopic, StepVerdict, TraceStep
 from kernelbal.plan.explain.translate import route_of
 from kernelbal.plan.reachability import RouteTable
 
 
-def arrival(question: Question, view: View, routes: RouteTable) -> Step:
+def arrival(query: ExplainQuery, view: KernelView, routes: RouteTable) -> TraceStep:
     """Return whether the virtual address is local, and who has it where it is not.
 
     IPVS looks at packets in the input hook alone (`ip_vs_core.c`), which only local addresses reach.
     """
-    shown = format_address(question.virtual)
-    held = view.local(question.virtual)
+    shown = format_address(query.virtual)
+    held = view.local(query.virtual)
     if held is not None:
         verb = "is" if view.live else "will be"
         reason = f"{shown} {verb} an address of this director, on {held.device}"
-        return Step(Topic.ADDRESS, Verdict.LOCAL, reason, view.source)
-    wanted = next((key for key in view.wanted_addresses if key.address == question.virtual), None)
+        return TraceStep(StepTopic.ADDRESS, StepVerdict.LOCAL, reason, view.source)
+    wanted = next((key for key in view.wanted_addresses if key.address == query.virtual), None)
     if wanted is not None:
         reason = (
             f"this director does not hold {shown} now; the site file puts it on {wanted.device}, which"
             " `kernelbal apply` does"
         )
-        return Step(Topic.ADDRESS, Verdict.ELSEWHERE, reason, Source.SITE_FILE)
-    way = route_of(view, routes, question.client, question.virtual)
-    holder = _holder(question.virtual, way)
+        return TraceStep(StepTopic.ADDRESS, StepVerdict.ELSEWHERE, reason, FactSource.SITE_FILE)
+    way = route_of(view, routes, query.client, query.virtual)
+    holder = _holder(query.virtual, way)
     reason = f"this director does not hold {shown}: {holder}"
-    return Step(Topic.ADDRESS, Verdict.ELSEWHERE, reason, view.source)
+    return TraceStep(StepTopic.ADDRESS, StepVerdict.ELSEWHERE, reason, view.source)
 
 
 def _holder(address: Address, route: Route | None) -> str:
     if route is None:
         return "it has no route to it either, so it would answer `network unreachable`"
     if route.gateway is not None:
-        return f"it routes it on through {format_address(route.gateway)} on {route.device}"
+        return f"it forwards the packet through {format_address(route.gateway)} on {route.device}"
     protocol = "ARP" if len(address) == 4 else "neighbour discovery"
-    return f"whoever answers {protocol} for it on the segment of {route.device} gets the packets"
+    return f"the host that answers {protocol} for it on the segment of {route.device} gets the packets"

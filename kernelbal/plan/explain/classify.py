@@ -11,13 +11,13 @@ from typing import NamedTuple
 from kernelbal.model.address import Address, format_address, parse_address
 from kernelbal.model.ipvs import Protocol
 from kernelbal.model.nft import Element, NftSet, NftTable
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Step, Topic, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import StepTopic, StepVerdict, TraceStep
 
 _ADDRESS_TYPES = ("ipv4_addr", "ipv6_addr")
 
 
-class Classified(NamedTuple):
+class Classification(NamedTuple):
     """A packet after our table.
 
     Attributes:
@@ -31,11 +31,11 @@ class Classified(NamedTuple):
     set_name: str = ""
 
 
-UNMARKED = Classified()
+UNMARKED = Classification()
 """A packet that our table does not touch."""
 
 
-def classify(table: NftTable | None, virtual: Address, protocol: Protocol, port: int) -> Classified:
+def classify(table: NftTable | None, virtual: Address, protocol: Protocol, port: int) -> Classification:
     """Return what the table makes of a packet to `virtual`:`port`."""
     if table is None:
         return UNMARKED
@@ -44,26 +44,26 @@ def classify(table: NftTable | None, virtual: Address, protocol: Protocol, port:
             continue
         mark = _lookup(candidate, virtual, protocol, port)
         if mark is not None:
-            return Classified(mark, mark in _masqueraded(table), candidate.name)
+            return Classification(mark, mark in _masqueraded(table), candidate.name)
     return UNMARKED
 
 
-def classifier_step(question: Question, view: View) -> tuple[Classified, Step]:
+def classifier_step(query: ExplainQuery, view: KernelView) -> tuple[Classification, TraceStep]:
     """Return the classification of the packet with its reason."""
-    found = classify(view.nft, question.virtual, question.protocol, question.port)
+    found = classify(view.nft, query.virtual, query.protocol, query.port)
     if found.mark:
         reason = f"map `{found.set_name}` of nftables table `inet kernelbal` sets mark {found.mark:#x}"
         if found.masquerade:
             reason += "; packets with it are masqueraded on their way out"
-        return found, Step(Topic.CLASSIFIER, Verdict.MARKED, reason, view.source)
+        return found, TraceStep(StepTopic.CLASSIFIER, StepVerdict.MARKED, reason, view.source)
     if view.nft is None or view.nft.empty:
-        reason = "there is no nftables table `inet kernelbal`, so the packet has no mark of ours"
+        reason = "no nftables table `inet kernelbal`, so the packet has no mark of ours"
     else:
-        reason = f"nftables table `inet kernelbal` does not name {format_address(question.virtual)}"
-        reason += f" port {question.port}/{question.protocol.name.lower()}, so the packet has no mark"
+        reason = f"nftables table `inet kernelbal` has no entry for {format_address(query.virtual)}"
+        reason += f" port {query.port}/{query.protocol.name.lower()}, so the packet has no mark"
     if view.foreign_nft:
-        reason += f"; not looked into: {', '.join(view.foreign_nft)}"
-    return found, Step(Topic.CLASSIFIER, Verdict.UNMARKED, reason, view.source)
+        reason += f"; not evaluated: {', '.join(view.foreign_nft)}"
+    return found, TraceStep(StepTopic.CLASSIFIER, StepVerdict.UNMARKED, reason, view.source)
 
 
 def _lookup(candidate: NftSet, virtual: Address, protocol: Protocol, port: int) -> int | None:

@@ -1,4 +1,4 @@
-"""From a question and a view to an explanation, step by step in the order of the packet."""
+"""From a query and a view to an explanation, step by step in the order of the packet."""
 
 from __future__ import annotations
 
@@ -8,88 +8,88 @@ from dataclasses import dataclass, replace
 from kernelbal.model.ipvs import DestinationKey, ServiceFlag, ServiceKey, VirtualServer
 from kernelbal.plan.explain.arrival import arrival
 from kernelbal.plan.explain.availability import availability
-from kernelbal.plan.explain.classify import Classified, classifier_step
-from kernelbal.plan.explain.match import Match, own_stack, service_step
+from kernelbal.plan.explain.classify import Classification, classifier_step
+from kernelbal.plan.explain.match import ServiceMatch, own_stack, service_step
 from kernelbal.plan.explain.path import path_to
-from kernelbal.plan.explain.persistence import Memory, recall
-from kernelbal.plan.explain.question import Question, View
+from kernelbal.plan.explain.persistence import PersistenceLookup, recall
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
 from kernelbal.plan.explain.reply import reply_from
 from kernelbal.plan.explain.result import (
-    Candidate,
     Certainty,
-    Choice,
+    ExplainOutcome,
     Explanation,
-    Outcome,
-    Path,
-    Reply,
-    Step,
-    Topic,
-    Verdict,
+    ForwardPath,
+    ReturnPath,
+    SchedulerChoice,
+    ServerCandidate,
+    StepTopic,
+    StepVerdict,
+    TraceStep,
 )
-from kernelbal.plan.explain.schedule import Pool, Server, schedule
-from kernelbal.plan.explain.translate import inbound, outbound, target_of
+from kernelbal.plan.explain.schedule import SchedulerInput, SchedulerServer, schedule
+from kernelbal.plan.explain.translate import inbound, outbound, translation_target
 from kernelbal.plan.reachability import RouteTable
 
-_CHOICE_VERDICTS = {Certainty.CERTAIN: Verdict.CHOSEN, Certainty.NOW: Verdict.LEADING}
+_CHOICE_VERDICTS = {Certainty.CERTAIN: StepVerdict.CHOSEN, Certainty.NOW: StepVerdict.LEADING}
 
 
-def explain(question: Question, view: View) -> Explanation:
+def explain(query: ExplainQuery, view: KernelView) -> Explanation:
     """Return the way of a new connection through the kernel that `view` shows."""
     routes = RouteTable(view.routes)
-    first = arrival(question, view, routes)
-    local = first.verdict is Verdict.LOCAL
-    target = target_of(view.nft, question)
+    first = arrival(query, view, routes)
+    local = first.verdict is StepVerdict.LOCAL
+    target = translation_target(view.nft, query)
     if target is not None:
-        return inbound(question, view, routes, target, first)
-    classified, second = classifier_step(question, view)
-    match, third = service_step(question, view, classified.mark, local=local)
-    steps: tuple[Step, ...] = (first, second, third)
+        return inbound(query, view, routes, target, first)
+    classified, second = classifier_step(query, view)
+    match, third = service_step(query, view, classified.mark, local=local)
+    steps: tuple[TraceStep, ...] = (first, second, third)
     if match is None:
-        leaving = None if local else outbound(question, view, routes)
+        leaving = None if local else outbound(query, view, routes)
         if leaving is not None:
             steps = (first, leaving)
             first = first._replace(reason=f"routed on: {leaving.reason}")
-        outcome = Outcome.OWN_STACK if local else Outcome.ELSEWHERE
-        answer = own_stack(question) if local else first.reason
-        return Explanation(question, view.source, outcome, answer, steps, mark=classified.mark)
-    found = _Found(question, view, routes, classified, match).explanation(steps)
+        outcome = ExplainOutcome.OWN_STACK if local else ExplainOutcome.ELSEWHERE
+        answer = own_stack(query) if local else first.reason
+        return Explanation(query, view.source, outcome, answer, steps, mark=classified.mark)
+    found = _MatchedPacket(query, view, routes, classified, match).explanation(steps)
     if local:
         return found
     answer = f"{first.reason}; a director that holds the address would decide: {found.answer}"
-    return replace(found, outcome=Outcome.ELSEWHERE, answer=answer)
+    return replace(found, outcome=ExplainOutcome.ELSEWHERE, answer=answer)
 
 
-def service_of(question: Question, view: View) -> ServiceKey | None:
+def service_of(query: ExplainQuery, view: KernelView) -> ServiceKey | None:
     """Return the IPVS service of a packet: the one whose counters and templates an explanation needs."""
-    classified, _ = classifier_step(question, view)
-    match, _ = service_step(question, view, classified.mark, local=False)
+    classified, _ = classifier_step(query, view)
+    match, _ = service_step(query, view, classified.mark, local=False)
     return match.key if match is not None else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _MatchedPacket:
     """A packet whose service is known."""
 
-    question: Question
-    view: View
+    query: ExplainQuery
+    view: KernelView
     routes: RouteTable
-    classified: Classified
-    match: Match
+    classified: Classification
+    match: ServiceMatch
 
     @property
     def server(self) -> VirtualServer:
         return self.view.services[self.match.key]
 
-    def explanation(self, steps: tuple[Step, ...]) -> Explanation:
-        memory = recall(self.question, self.view, self.match.key, self.server)
+    def explanation(self, steps: tuple[TraceStep, ...]) -> Explanation:
+        memory = recall(self.query, self.view, self.match.key, self.server)
         choice, scheduled = self._choose(memory)
         candidates = tuple(self._candidates(choice.destination))
         outcome, answer = self._outcome(memory, choice)
         steps = (*steps, memory.step, scheduled)
-        if outcome in (Outcome.FORWARDED, Outcome.ONE_OF):
-            steps = (*steps, *self._ways(candidates))
+        if outcome in (ExplainOutcome.FORWARDED, ExplainOutcome.ONE_OF):
+            steps = (*steps, *self._path_steps(candidates))
         return Explanation(
-            self.question,
+            self.query,
             self.view.source,
             outcome,
             answer,
@@ -103,86 +103,98 @@ class _Found:
             candidates=candidates,
         )
 
-    def _choose(self, memory: Memory) -> tuple[Choice, Step]:
+    def _choose(self, memory: PersistenceLookup) -> tuple[SchedulerChoice, TraceStep]:
         scheduler = self.server.attributes.scheduler
         if memory.destination is not None or memory.dropped:
-            choice = Choice(memory.destination, Certainty.CERTAIN, memory.step.reason)
-            reason = f"{scheduler} is not asked"
-            return choice, Step(Topic.SCHEDULER, Verdict.NOT_ASKED, reason, self.view.source)
+            choice = SchedulerChoice(memory.destination, Certainty.CERTAIN, memory.step.reason)
+            reason = f"{scheduler} is not consulted"
+            return choice, TraceStep(StepTopic.SCHEDULER, StepVerdict.NOT_ASKED, reason, self.view.source)
         choice = self._schedule(scheduler)
         if choice.destination is not None:
             verdict = _CHOICE_VERDICTS[choice.certainty]
             reason = f"{scheduler} -> {choice.destination}: {choice.reason}"
         else:
-            verdict = Verdict.UNDETERMINED if choice.certainty is Certainty.OPEN else Verdict.NOBODY
+            verdict = StepVerdict.UNDETERMINED if choice.certainty is Certainty.OPEN else StepVerdict.NOBODY
             reason = f"{scheduler}: {choice.reason}"
-        if memory.step.verdict is Verdict.UNKNOWN:
-            reason += " (for a client that the kernel does not remember)"
+        if memory.step.verdict is StepVerdict.UNKNOWN:
+            reason += " (for a client without a persistence template)"
             if choice.certainty is Certainty.CERTAIN:
                 choice = choice._replace(certainty=Certainty.NOW)
-        return choice, Step(Topic.SCHEDULER, verdict, reason, self.view.source)
+        return choice, TraceStep(StepTopic.SCHEDULER, verdict, reason, self.view.source)
 
-    def _schedule(self, scheduler: str) -> Choice:
+    def _schedule(self, scheduler: str) -> SchedulerChoice:
         key, attributes = self.match.key, self.server.attributes
         persistent = attributes.flags & ServiceFlag.PERSISTENT
-        if not key.mark and not persistent and key.port != self.question.port:
+        if not key.mark and not persistent and key.port != self.query.port:
             reason = "a service for any port takes connections only when it is persistent"
-            return Choice(None, Certainty.CERTAIN, reason)
+            return SchedulerChoice(None, Certainty.CERTAIN, reason)
         servers = []
         for destination, values in self.server.destinations.items():
             counters = self.view.counters_of(key, destination)
             state, _ = availability(values, counters)
-            servers.append(Server(destination, values.weight, counters.active, counters.inactive, state))
-        return schedule(scheduler, Pool(self.question, attributes.flags, tuple(servers), self.view.live))
+            servers.append(
+                SchedulerServer(destination, values.weight, counters.active, counters.inactive, state)
+            )
+        return schedule(
+            scheduler, SchedulerInput(self.query, attributes.flags, tuple(servers), self.view.live)
+        )
 
-    def _candidates(self, chosen: DestinationKey | None) -> Iterable[Candidate]:
+    def _candidates(self, chosen: DestinationKey | None) -> Iterable[ServerCandidate]:
         service = self.match.key
         for key, attributes in self.server.destinations.items():
             counters = self.view.counters_of(service, key)
             state, why = availability(attributes, counters)
-            path = path_to(self.question, self.view, self.routes, key, attributes)
+            path = path_to(self.query, self.view, self.routes, key, attributes)
             reply = reply_from(
-                *(self.question, self.view, self.routes, key, attributes, path),
+                *(self.query, self.view, self.routes, key, attributes, path),
                 masquerade=self.classified.masquerade,
             )
             name = self.view.server_names.get((service, key), "")
-            yield Candidate(key, name, attributes, counters, state, why, key == chosen, path, reply)
+            yield ServerCandidate(key, name, attributes, counters, state, why, key == chosen, path, reply)
 
-    def _outcome(self, memory: Memory, choice: Choice) -> tuple[Outcome, str]:
+    def _outcome(self, memory: PersistenceLookup, choice: SchedulerChoice) -> tuple[ExplainOutcome, str]:
         if memory.dropped:
-            return Outcome.DROPPED, "dropped: its connection belongs to a real server that has been removed"
+            return (
+                ExplainOutcome.DROPPED,
+                "dropped: its connection belongs to a real server that has been removed",
+            )
         if choice.destination is not None:
-            worth = "" if choice.certainty is Certainty.CERTAIN else ", as things are now"
-            return Outcome.FORWARDED, f"goes to real server {choice.destination}{worth}"
+            worth = "" if choice.certainty is Certainty.CERTAIN else ", as of now"
+            return ExplainOutcome.FORWARDED, f"goes to real server {choice.destination}{worth}"
         if choice.certainty is Certainty.OPEN:
-            return Outcome.ONE_OF, "goes to an available real server; which one is not determined"
-        return Outcome.REFUSED, f"refused: {choice.reason}; the client gets an ICMP port unreachable"
+            return (
+                ExplainOutcome.ONE_OF,
+                "goes to one of the available real servers; which one cannot be determined",
+            )
+        return ExplainOutcome.REFUSED, f"refused: {choice.reason}; the client gets an ICMP port unreachable"
 
-    def _ways(self, candidates: tuple[Candidate, ...]) -> tuple[Step, Step]:
+    def _path_steps(self, candidates: tuple[ServerCandidate, ...]) -> tuple[TraceStep, TraceStep]:
         chosen = [candidate for candidate in candidates if candidate.chosen]
         shown = chosen or [candidate for candidate in candidates if not candidate.why]
-        forwarding = _summed(shown, lambda one: one.path.method, lambda one: _told(one.path))
-        replies = _summed(shown, lambda one: one.reply.way, lambda one: _told(one.reply))
+        forwarding = _summed(shown, lambda one: one.path.method, lambda one: _described(one.path))
+        replies = _summed(shown, lambda one: one.reply.method, lambda one: _described(one.reply))
         return (
-            Step(Topic.FORWARDING, *forwarding, self.view.source),
-            Step(Topic.RETURN, *replies, self.view.source),
+            TraceStep(StepTopic.FORWARDING, *forwarding, self.view.source),
+            TraceStep(StepTopic.RETURN, *replies, self.view.source),
         )
 
 
 def _summed(
-    candidates: list[Candidate], way: Callable[[Candidate], Verdict], told: Callable[[Candidate], str]
-) -> tuple[Verdict, str]:
-    """Return what holds for all of the candidates, with an example of each way."""
-    ways: dict[Verdict, Candidate] = {}
+    candidates: list[ServerCandidate],
+    verdict_of: Callable[[ServerCandidate], StepVerdict],
+    describe: Callable[[ServerCandidate], str],
+) -> tuple[StepVerdict, str]:
+    """Return what holds for all of the candidates, with an example of each verdict."""
+    by_verdict: dict[StepVerdict, ServerCandidate] = {}
     for candidate in candidates:
-        ways.setdefault(way(candidate), candidate)
+        by_verdict.setdefault(verdict_of(candidate), candidate)
     examples = [
-        told(one) if len(candidates) == 1 else f"{verdict.value}, such as {one.key}: {told(one)}"
-        for verdict, one in ways.items()
+        describe(one) if len(candidates) == 1 else f"{verdict.value}, such as {one.key}: {describe(one)}"
+        for verdict, one in by_verdict.items()
     ]
-    verdict = next(iter(ways)) if len(ways) == 1 else Verdict.VARIES
+    verdict = next(iter(by_verdict)) if len(by_verdict) == 1 else StepVerdict.VARIES
     return verdict, "; ".join(examples)
 
 
-def _told(part: Path | Reply) -> str:
+def _described(part: ForwardPath | ReturnPath) -> str:
     return part.text + "".join(f"; PROBLEM: {problem}" for problem in part.problems)

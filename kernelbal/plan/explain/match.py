@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_endpoint
 from kernelbal.model.ipvs import Protocol, ServiceKey, ServiceTable
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Step, Topic, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import StepTopic, StepVerdict, TraceStep
 
 FTP_DATA_PORT = 20
 """Source of active FTP data connections."""
@@ -20,53 +20,55 @@ SHOWN_NEIGHBOURS = 5
 """Other services of the same address that a reason names."""
 
 
-class Match(NamedTuple):
+class ServiceMatch(NamedTuple):
     """A service and the rule by which it was found."""
 
     key: ServiceKey
     rule: str
 
 
-def find_service(services: ServiceTable, question: Question, mark: int) -> Match | None:
+def find_service(services: ServiceTable, query: ExplainQuery, mark: int) -> ServiceMatch | None:
     """Return the service that the kernel finds for a packet: by mark first, by address and any port last."""
-    return next((match for match in _tries(question, mark) if match.key in services), None)
+    return next((match for match in _tries(query, mark) if match.key in services), None)
 
 
-def _tries(question: Question, mark: int) -> Iterator[Match]:
-    family, port = question.family, question.port
+def _tries(query: ExplainQuery, mark: int) -> Iterator[ServiceMatch]:
+    family, port = query.family, query.port
     if mark:
-        yield Match(ServiceKey(family, 0, Address(b""), 0, mark), f"by firewall mark {mark:#x}")
-    exact = ServiceKey(family, question.protocol.value, question.virtual, port)
-    yield Match(exact, "by address and port")
+        yield ServiceMatch(ServiceKey(family, 0, Address(b""), 0, mark), f"by firewall mark {mark:#x}")
+    exact = ServiceKey(family, query.protocol.value, query.virtual, port)
+    yield ServiceMatch(exact, "by address and port")
     ftp_data = port == FTP_DATA_PORT or port >= FIRST_UNPRIVILEGED_PORT
-    if question.protocol is Protocol.TCP and ftp_data:
-        yield Match(exact._replace(port=FTP_PORT), "as a data connection of FTP")
-    yield Match(exact._replace(port=0), "by address, whatever the port")
+    if query.protocol is Protocol.TCP and ftp_data:
+        yield ServiceMatch(exact._replace(port=FTP_PORT), "as a data connection of FTP")
+    yield ServiceMatch(exact._replace(port=0), "by address, any port")
 
 
-def service_step(question: Question, view: View, mark: int, *, local: bool) -> tuple[Match | None, Step]:
+def service_step(
+    query: ExplainQuery, view: KernelView, mark: int, *, local: bool
+) -> tuple[ServiceMatch | None, TraceStep]:
     """Return the service of the packet with its reason, or what the client sees without one."""
-    match = find_service(view.services, question, mark) if view.ipvs_available else None
+    match = find_service(view.services, query, mark) if view.ipvs_available else None
     if match is not None:
         reason = f"service {view.title(match.key)} matches {match.rule}"
-        return match, Step(Topic.SERVICE, Verdict.MATCHED, reason, view.source)
-    wanted = f"{format_endpoint(question.virtual, question.port)}/{question.protocol.name.lower()}"
+        return match, TraceStep(StepTopic.SERVICE, StepVerdict.MATCHED, reason, view.source)
+    wanted = f"{format_endpoint(query.virtual, query.port)}/{query.protocol.name.lower()}"
     if view.ipvs_available:
-        reason = f"no service for {wanted}{_mark_text(mark)}{_neighbours(question, view)}"
+        reason = f"no service for {wanted}{_mark_text(mark)}{_neighbours(query, view)}"
     else:
         reason = "this kernel has no IPVS loaded (`modprobe ip_vs`)"
     if local:
-        reason += f"; {own_stack(question)}"
-    return None, Step(Topic.SERVICE, Verdict.NO_SERVICE, reason, view.source)
+        reason += f"; {own_stack(query)}"
+    return None, TraceStep(StepTopic.SERVICE, StepVerdict.NO_SERVICE, reason, view.source)
 
 
-def own_stack(question: Question) -> str:
+def own_stack(query: ExplainQuery) -> str:
     """Return what a client sees when its packet reaches the director's own sockets."""
     answer = {
         Protocol.TCP: "a reset (connection refused)",
         Protocol.UDP: "an ICMP port unreachable",
         Protocol.SCTP: "an ABORT",
-    }[question.protocol]
+    }[query.protocol]
     return f"the director's own stack answers: {answer}, unless a program listens on that port"
 
 
@@ -74,8 +76,8 @@ def _mark_text(mark: int) -> str:
     return f", nor for mark {mark:#x}" if mark else ""
 
 
-def _neighbours(question: Question, view: View) -> str:
-    there = [str(key) for key in view.services if key.address == question.virtual]
+def _neighbours(query: ExplainQuery, view: KernelView) -> str:
+    there = [str(key) for key in view.services if key.address == query.virtual]
     if not there:
         return ""
     more = f" and {len(there) - SHOWN_NEIGHBOURS} more" if len(there) > SHOWN_NEIGHBOURS else ""

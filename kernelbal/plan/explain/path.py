@@ -14,44 +14,44 @@ from kernelbal.model.ipvs import (
     TunnelType,
 )
 from kernelbal.model.network import Route
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Path, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import ForwardPath, StepVerdict
 from kernelbal.plan.reachability import RouteTable
 
-METHODS: Mapping[Forwarding, Verdict] = {
-    Forwarding.NAT: Verdict.NAT,
-    Forwarding.LOCAL: Verdict.OWN_STACK,
-    Forwarding.TUNNEL: Verdict.TUNNEL,
-    Forwarding.DSR: Verdict.DSR,
-    Forwarding.BYPASS: Verdict.BYPASS,
+METHODS: Mapping[Forwarding, StepVerdict] = {
+    Forwarding.NAT: StepVerdict.NAT,
+    Forwarding.LOCAL: StepVerdict.OWN_STACK,
+    Forwarding.TUNNEL: StepVerdict.TUNNEL,
+    Forwarding.DSR: StepVerdict.DSR,
+    Forwarding.BYPASS: StepVerdict.BYPASS,
 }
 """The verdict of each forwarding method."""
 
 
 def path_to(
-    question: Question,
-    view: View,
+    query: ExplainQuery,
+    view: KernelView,
     routes: RouteTable,
     key: DestinationKey,
     attributes: DestinationAttributes,
-) -> Path:
+) -> ForwardPath:
     """Return how a packet goes to a real server."""
     method = METHODS[Forwarding(attributes.forwarding)]
-    if method is Verdict.OWN_STACK or view.local(key.address) is not None:
-        port = key.port if method is Verdict.NAT and key.port else question.port
+    if method is StepVerdict.OWN_STACK or view.local(key.address) is not None:
+        port = key.port if method is StepVerdict.NAT and key.port else query.port
         text = f"the real server is this director: its own stack gets the packet at port {port}"
-        return Path(Verdict.OWN_STACK, port, None, None, 0, 0, text)
-    port = (key.port or question.port) if method is Verdict.NAT else question.port
+        return ForwardPath(StepVerdict.OWN_STACK, port, None, None, 0, 0, text)
+    port = (key.port or query.port) if method is StepVerdict.NAT else query.port
     route = routes.lookup(key.address)
-    overhead_bytes = _overhead(key.address, attributes) if method is Verdict.TUNNEL else 0
+    overhead_bytes = _overhead(key.address, attributes) if method is StepVerdict.TUNNEL else 0
     mtu_bytes = _mtu(view, route)
-    text = f"{_change(question, key.address, port, attributes)}; {_way_out(route)}"
+    text = f"{_change(query, key.address, port, attributes)}; {_way_out(route)}"
     if overhead_bytes and mtu_bytes:
         text += (
-            f"; {overhead_bytes} of the device's {mtu_bytes} bytes go to the encapsulation,"
+            f"; encapsulation takes {overhead_bytes} of the device's {mtu_bytes} bytes,"
             f" {mtu_bytes - overhead_bytes} are left"
         )
-    return Path(
+    return ForwardPath(
         method,
         port,
         route.device if route else None,
@@ -68,13 +68,13 @@ def _overhead(address: Address, attributes: DestinationAttributes) -> int:
     return encapsulation_bytes(family_of(address), kind, flag)
 
 
-def _mtu(view: View, route: Route | None) -> int:
+def _mtu(view: KernelView, route: Route | None) -> int:
     if route is None:
         return 0
     return next((link.mtu_bytes for link in view.links if link.name == route.device), 0)
 
 
-def _change(question: Question, address: Address, port: int, attributes: DestinationAttributes) -> str:
+def _change(query: ExplainQuery, address: Address, port: int, attributes: DestinationAttributes) -> str:
     match Forwarding(attributes.forwarding):
         case Forwarding.NAT:
             return f"destination rewritten to {format_endpoint(address, port)}"
@@ -85,7 +85,7 @@ def _change(question: Question, address: Address, port: int, attributes: Destina
             at = f" port {attributes.tunnel_port}" if attributes.tunnel_port else ""
             return f"destination kept, wrapped in {kind} to {format_address(address)}{at}"
         case _:
-            return "passed on to where the packet was addressed"
+            return "forwarded to the packet's own destination"
 
 
 def _way_out(route: Route | None) -> str:
@@ -96,11 +96,13 @@ def _way_out(route: Route | None) -> str:
     return f"out of {route.device} through gateway {format_address(route.gateway)}"
 
 
-def _problems(method: Verdict, address: Address, route: Route | None, view: View) -> tuple[str, ...]:
+def _problems(
+    method: StepVerdict, address: Address, route: Route | None, view: KernelView
+) -> tuple[str, ...]:
     if route is None:
         return (f"no route to {format_address(address)}: the packet is dropped",) if view.live else ()
     problems = []
-    if method is Verdict.DSR and route.gateway is not None:
+    if method is StepVerdict.DSR and route.gateway is not None:
         gateway = format_address(route.gateway)
         problems.append(
             f"{format_address(address)} is behind a gateway: dsr would send the packet to {gateway}"

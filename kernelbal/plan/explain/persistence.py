@@ -17,8 +17,8 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.units import format_duration
 from kernelbal.plan.explain.match import FTP_PORT
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Step, Topic, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import StepTopic, StepVerdict, TraceStep
 
 EXPIRE_QUIESCENT = "net/ipv4/vs/expire_quiescent_template"
 """Whether a template of a real server of weight 0 is ignored."""
@@ -34,7 +34,7 @@ _HALF_CLOSED = "FIN_WAIT"
 _REUSE_HALF_CLOSED = 2
 
 
-class Memory(NamedTuple):
+class PersistenceLookup(NamedTuple):
     """What is remembered.
 
     Attributes:
@@ -42,28 +42,30 @@ class Memory(NamedTuple):
         dropped: whether the entry points to a real server that is gone, so that the packet is dropped.
     """
 
-    step: Step
+    step: TraceStep
     destination: DestinationKey | None = None
     dropped: bool = False
 
 
-def recall(question: Question, view: View, key: ServiceKey, server: VirtualServer) -> Memory:
+def recall(
+    query: ExplainQuery, view: KernelView, key: ServiceKey, server: VirtualServer
+) -> PersistenceLookup:
     """Return what the kernel does by memory alone, before any scheduler is asked."""
-    connection = _connection(question, view.connections or ())
+    connection = _connection(query, view.connections or ())
     if connection is not None and not _reused(connection, view, server):
         return _follow(connection, view, server)
     if not server.attributes.flags & ServiceFlag.PERSISTENT:
-        return _ask(Verdict.OFF, "not persistent: each connection is scheduled by itself", view)
-    grouping = _grouping(question, server)
+        return _ask(StepVerdict.OFF, "not persistent: each connection is scheduled on its own", view)
+    grouping = _grouping(query, server)
     if server.attributes.engine:
-        reason = f"persistence engine `{server.attributes.engine}` goes by the packet's contents"
-        return _ask(Verdict.UNKNOWN, f"{reason}, such as its Call-ID: not determined", view)
+        reason = f"persistence engine `{server.attributes.engine}` depends on the packet's contents"
+        return _ask(StepVerdict.UNKNOWN, f"{reason}, such as its Call-ID: not determined", view)
     if view.connections is None:
-        return _ask(Verdict.UNKNOWN, f"{grouping}; what the kernel remembers was not read", view)
-    template = _template(question, view.connections, key, server)
+        return _ask(StepVerdict.UNKNOWN, f"{grouping}; the connection table was not read", view)
+    template = _template(query, view.connections, key, server)
     if template is None:
-        reason = f"{grouping}; the kernel remembers nothing of it, so the choice is made now and kept"
-        return _ask(Verdict.NEW_CLIENT, reason, view)
+        reason = f"{grouping}; no template for this client yet, so it keeps the choice made now"
+        return _ask(StepVerdict.NEW_CLIENT, reason, view)
     return _by_template(template, view, server, grouping)
 
 
@@ -84,18 +86,18 @@ def mask(address: Address, prefix: int) -> Address:
     return Address((int.from_bytes(address) >> shift << shift).to_bytes(len(address)))
 
 
-def _ask(verdict: Verdict, reason: str, view: View) -> Memory:
-    return Memory(Step(Topic.PERSISTENCE, verdict, reason, view.source))
+def _ask(verdict: StepVerdict, reason: str, view: KernelView) -> PersistenceLookup:
+    return PersistenceLookup(TraceStep(StepTopic.PERSISTENCE, verdict, reason, view.source))
 
 
-def _connection(question: Question, connections: Iterable[Connection]) -> Connection | None:
-    if not question.client_port:
+def _connection(query: ExplainQuery, connections: Iterable[Connection]) -> Connection | None:
+    if not query.client_port:
         return None
-    wanted = (question.protocol, question.client, question.client_port, question.virtual, question.port)
+    wanted = (query.protocol, query.client, query.client_port, query.virtual, query.port)
     return next((found for found in connections if found[:5] == wanted), None)
 
 
-def _reused(connection: Connection, view: View, server: VirtualServer) -> bool:
+def _reused(connection: Connection, view: KernelView, server: VirtualServer) -> bool:
     """Return whether a new connection may take the place of this one (`is_new_conn_expected`)."""
     mode = int(view.sysctls.get(CONN_REUSE_MODE) or 1)
     if not mode or server.attributes.flags & ServiceFlag.PERSISTENT:
@@ -104,35 +106,39 @@ def _reused(connection: Connection, view: View, server: VirtualServer) -> bool:
     return connection.state in _CLOSED_STATES or half_closed
 
 
-def _follow(connection: Connection, view: View, server: VirtualServer) -> Memory:
+def _follow(connection: Connection, view: KernelView, server: VirtualServer) -> PersistenceLookup:
     where = _destination_of(connection.destination, server.destinations)
     entry = f"the connection table has this connection in state {connection.state}"
     if where is None:
         end = "which ends it" if view.sysctls.get(EXPIRE_NODEST) == "1" else "in silence"
         reason = f"{entry}, to {connection.destination}, which is no longer in the service: dropped, {end}"
-        return Memory(Step(Topic.PERSISTENCE, Verdict.CONNECTION, reason, view.source), None, dropped=True)
-    reason = f"{entry}: its packets go on to {where}, and no scheduler is asked"
-    return Memory(Step(Topic.PERSISTENCE, Verdict.CONNECTION, reason, view.source), where)
+        return PersistenceLookup(
+            TraceStep(StepTopic.PERSISTENCE, StepVerdict.CONNECTION, reason, view.source), None, dropped=True
+        )
+    reason = f"{entry}: its packets go to {where} without scheduling"
+    return PersistenceLookup(
+        TraceStep(StepTopic.PERSISTENCE, StepVerdict.CONNECTION, reason, view.source), where
+    )
 
 
-def _grouping(question: Question, server: VirtualServer) -> str:
+def _grouping(query: ExplainQuery, server: VirtualServer) -> str:
     prefix, timeout_s = server.attributes.prefix, server.attributes.timeout_s
     kept = f"persistent for {format_duration(timeout_s)}"
-    if prefix >= host_prefix(question.client):
+    if prefix >= host_prefix(query.client):
         return f"{kept} by client address"
-    network = format_address(mask(question.client, prefix))
+    network = format_address(mask(query.client, prefix))
     return f"{kept}: all of {network}/{prefix} counts as one client"
 
 
 def _template(
-    question: Question, connections: Iterable[Connection], key: ServiceKey, server: VirtualServer
+    query: ExplainQuery, connections: Iterable[Connection], key: ServiceKey, server: VirtualServer
 ) -> Connection | None:
-    client = mask(question.client, server.attributes.prefix)
+    client = mask(query.client, server.attributes.prefix)
     if key.mark:
         wanted = (0, client, 0, _mark_address(key), 0)
     else:
-        port = question.port if key.port == question.port != FTP_PORT else 0
-        wanted = (int(question.protocol), client, 0, question.virtual, port)
+        port = query.port if key.port == query.port != FTP_PORT else 0
+        wanted = (int(query.protocol), client, 0, query.virtual, port)
     return next((found for found in connections if found[:5] == wanted), None)
 
 
@@ -141,19 +147,27 @@ def _mark_address(key: ServiceKey) -> Address:
     return Address(key.mark.to_bytes(4) + (b"" if key.family == AF_INET else bytes(12)))
 
 
-def _by_template(template: Connection, view: View, server: VirtualServer, grouping: str) -> Memory:
+def _by_template(
+    template: Connection, view: KernelView, server: VirtualServer, grouping: str
+) -> PersistenceLookup:
     where = _destination_of(template.destination, server.destinations)
-    remembered = f"{grouping}; it was given {template.destination}, for {template.expires_s} s more"
+    remembered = f"{grouping}; template to {template.destination}, expires in {template.expires_s} s"
     if where is None:
-        reason = f"{remembered}, which is no longer in the service: it is scheduled anew"
-        return _ask(Verdict.NEW_CLIENT, reason, view)
+        reason = f"{remembered}, which is no longer in the service: it is scheduled again"
+        return _ask(StepVerdict.NEW_CLIENT, reason, view)
     if server.destinations[where].weight:
-        return Memory(Step(Topic.PERSISTENCE, Verdict.TEMPLATE, remembered, view.source), where)
+        return PersistenceLookup(
+            TraceStep(StepTopic.PERSISTENCE, StepVerdict.TEMPLATE, remembered, view.source), where
+        )
     if view.sysctls.get(EXPIRE_QUIESCENT) == "1":
-        reason = f"{remembered}, but its weight is 0 and expire_quiescent_template is 1: it is scheduled anew"
-        return _ask(Verdict.NEW_CLIENT, reason, view)
+        reason = (
+            f"{remembered}, but its weight is 0 and expire_quiescent_template is 1: it is scheduled again"
+        )
+        return _ask(StepVerdict.NEW_CLIENT, reason, view)
     reason = f"{remembered}, although its weight is 0, because expire_quiescent_template is 0"
-    return Memory(Step(Topic.PERSISTENCE, Verdict.TEMPLATE, reason, view.source), where)
+    return PersistenceLookup(
+        TraceStep(StepTopic.PERSISTENCE, StepVerdict.TEMPLATE, reason, view.source), where
+    )
 
 
 def _destination_of(found: DestinationKey, destinations: Destinations) -> DestinationKey | None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from kernelbal.model.address import Address, format_address, host_prefix, in_network
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, TunnelType
 from kernelbal.model.network import Route
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Path, Reply, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import ForwardPath, ReturnPath, StepVerdict
 from kernelbal.plan.reachability import RouteTable
 
 CONNTRACK = "net/ipv4/vs/conntrack"
@@ -31,28 +31,28 @@ _TUNNEL_DEVICES: Mapping[tuple[TunnelType, int, int], str] = {
 
 
 def reply_from(
-    question: Question,
-    view: View,
+    query: ExplainQuery,
+    view: KernelView,
     routes: RouteTable,
     key: DestinationKey,
     attributes: DestinationAttributes,
-    path: Path,
+    path: ForwardPath,
     *,
     masquerade: bool,
-) -> Reply:
+) -> ReturnPath:
     """Return how the answer of one real server comes back."""
     match path.method:
-        case Verdict.OWN_STACK:
-            return Reply(Verdict.OWN_STACK, "the director's own stack answers the client itself")
-        case Verdict.NAT if masquerade:
+        case StepVerdict.OWN_STACK:
+            return ReturnPath(StepVerdict.OWN_STACK, "the director's own stack answers the client itself")
+        case StepVerdict.NAT if masquerade:
             return _masqueraded(view, path)
-        case Verdict.NAT:
-            return _via_director(question, view, routes, key.address, path)
+        case StepVerdict.NAT:
+            return _via_director(query, view, routes, key.address, path)
         case _:
-            return _straight(question, view, key.address, attributes, path)
+            return _straight(query, view, key.address, attributes, path)
 
 
-def _masqueraded(view: View, path: Path) -> Reply:
+def _masqueraded(view: KernelView, path: ForwardPath) -> ReturnPath:
     device = path.device or "the device towards the real server"
     text = f"back to this director, whose address on {device} the real server sees as the client"
     conditions = ("nothing on the real server; it does not see the client's address",)
@@ -60,24 +60,26 @@ def _masqueraded(view: View, path: Path) -> Reply:
     problems = (
         (f"{_dotted(CONNTRACK)} is {setting}: masquerading needs 1",) if setting not in (None, "1") else ()
     )
-    return Reply(Verdict.MASQUERADED, text, conditions, problems)
+    return ReturnPath(StepVerdict.MASQUERADED, text, conditions, problems)
 
 
-def _via_director(question: Question, view: View, routes: RouteTable, server: Address, path: Path) -> Reply:
-    client = format_address(question.client)
+def _via_director(
+    query: ExplainQuery, view: KernelView, routes: RouteTable, server: Address, path: ForwardPath
+) -> ReturnPath:
+    client = format_address(query.client)
     gateways = _addresses_beside(view, server, path)
     at = f", which is {' or '.join(gateways)} there" if gateways else ""
     conditions = [f"the real server's route to {client} leads through this director{at}"]
     setting = FORWARDING[len(server)]
     conditions.append(f"{_dotted(setting)} is 1 on this director")
-    problems = _bypasses(question, view, routes.lookup(question.client), server, path)
+    problems = _bypasses(query, view, routes.lookup(query.client), server, path)
     if view.sysctls.get(setting) == "0":
         problems.append(f"{_dotted(setting)} is 0: replies are not routed")
-    text = "back through this director, which puts the virtual address back"
-    return Reply(Verdict.VIA_DIRECTOR, text, tuple(conditions), tuple(problems))
+    text = "back through this director, which restores the virtual address"
+    return ReturnPath(StepVerdict.VIA_DIRECTOR, text, tuple(conditions), tuple(problems))
 
 
-def _addresses_beside(view: View, server: Address, path: Path) -> list[str]:
+def _addresses_beside(view: KernelView, server: Address, path: ForwardPath) -> list[str]:
     """Return the director's addresses on the real server's segment: those that may be its gateway."""
     return [
         format_address(key.address)
@@ -89,47 +91,51 @@ def _addresses_beside(view: View, server: Address, path: Path) -> list[str]:
 
 
 def _bypasses(
-    question: Question, view: View, to_client: Route | None, server: Address, path: Path
+    query: ExplainQuery, view: KernelView, to_client: Route | None, server: Address, path: ForwardPath
 ) -> list[str]:
     shown = format_address(server)
     if path.gateway is not None:
-        return [f"{shown} is behind a gateway, so replies do not come back this way by themselves"]
+        return [f"{shown} is behind a gateway, so replies do not return through this director by themselves"]
     on_same_link = to_client is not None and to_client.gateway is None and to_client.device == path.device
-    if on_same_link and view.local(question.client) is None:
+    if on_same_link and view.local(query.client) is None:
         return [
-            f"the client is on the segment of {shown}: the reply goes to it straight, from an address that it"
-            " did not ask (`one_armed: true` helps)"
+            f"the client is on the segment of {shown}: the reply goes to it directly, from an address that it"
+            " did not connect to (`one_armed: true` helps)"
         ]
     return []
 
 
 def _straight(
-    question: Question, view: View, server: Address, attributes: DestinationAttributes, path: Path
-) -> Reply:
-    virtual = format_address(question.virtual)
+    query: ExplainQuery,
+    view: KernelView,
+    server: Address,
+    attributes: DestinationAttributes,
+    path: ForwardPath,
+) -> ReturnPath:
+    virtual = format_address(query.virtual)
     conditions = [f"the real server holds {virtual} on `lo`, a dummy or a tunnel device"]
-    if len(question.virtual) == 4:
-        conditions.append("it keeps silent about it in ARP (`arp_ignore` 1, `arp_announce` 2)")
-    if path.method is Verdict.TUNNEL:
-        conditions.extend(_tunnel_conditions(question, server, attributes, path))
-    conditions.append(f"its program listens on {virtual} port {question.port} or on all addresses")
+    if len(query.virtual) == 4:
+        conditions.append("it does not answer ARP for it (`arp_ignore` 1, `arp_announce` 2)")
+    if path.method is StepVerdict.TUNNEL:
+        conditions.extend(_tunnel_conditions(query, server, attributes, path))
+    conditions.append(f"its program listens on {virtual} port {query.port} or on all addresses")
     problems = []
-    if view.local(question.client) is not None:
+    if view.local(query.client) is not None:
         problems.append("the client is this director: the reply comes from its own address and is dropped")
-    text = "straight from the real server to the client, past this director"
-    return Reply(Verdict.STRAIGHT, text, tuple(conditions), tuple(problems))
+    text = "directly from the real server to the client, not through this director"
+    return ReturnPath(StepVerdict.STRAIGHT, text, tuple(conditions), tuple(problems))
 
 
 def _tunnel_conditions(
-    question: Question, server: Address, attributes: DestinationAttributes, path: Path
+    query: ExplainQuery, server: Address, attributes: DestinationAttributes, path: ForwardPath
 ) -> list[str]:
     kind = TunnelType(attributes.tunnel_type)
     if kind is TunnelType.GUE:
         device = f"it listens for gue on UDP port {attributes.tunnel_port}"
     else:
-        device = _TUNNEL_DEVICES[kind, len(server), len(question.virtual)]
+        device = _TUNNEL_DEVICES[kind, len(server), len(query.virtual)]
     conditions = [device]
-    if len(question.virtual) == 4:
+    if len(query.virtual) == 4:
         conditions.append(
             "`rp_filter` of the tunnel device is 2 with an address on it, else 0 there and on `all`"
         )

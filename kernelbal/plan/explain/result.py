@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationAttributes, DestinationCounters, DestinationKey, ServiceKey
-from kernelbal.plan.explain.question import Question, Source
+from kernelbal.plan.explain.query import ExplainQuery, FactSource
 
 
-class Topic(Enum):
+class StepTopic(Enum):
     """What a step decides; the order is that of the packet."""
 
     ADDRESS = "address"
@@ -24,7 +24,7 @@ class Topic(Enum):
     RETURN = "return"
 
 
-class Verdict(Enum):
+class StepVerdict(Enum):
     """How a step was decided; each topic has its own few."""
 
     LOCAL = "local"
@@ -55,7 +55,7 @@ class Verdict(Enum):
     STRAIGHT = "straight"
 
 
-class Step(NamedTuple):
+class TraceStep(NamedTuple):
     """One decision.
 
     Attributes:
@@ -63,10 +63,10 @@ class Step(NamedTuple):
         source: where the deciding fact was read.
     """
 
-    topic: Topic
-    verdict: Verdict
+    topic: StepTopic
+    verdict: StepVerdict
     reason: str
-    source: Source
+    source: FactSource
 
 
 class Certainty(Enum):
@@ -80,7 +80,7 @@ class Certainty(Enum):
     """The kernel decides by something that cannot be read."""
 
 
-class Choice(NamedTuple):
+class SchedulerChoice(NamedTuple):
     """A real server, or None: nobody takes the connection unless the certainty is OPEN."""
 
     destination: DestinationKey | None
@@ -98,7 +98,7 @@ class Availability(Enum):
     """In if it has not reached its upper threshold since it was last below the lower one."""
 
 
-class Path(NamedTuple):
+class ForwardPath(NamedTuple):
     """How a packet goes on to a real server.
 
     Attributes:
@@ -111,7 +111,7 @@ class Path(NamedTuple):
         problems: why it would not arrive.
     """
 
-    method: Verdict
+    method: StepVerdict
     port: int
     device: str | None
     gateway: Address | None
@@ -121,7 +121,7 @@ class Path(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-class Reply(NamedTuple):
+class ReturnPath(NamedTuple):
     """How the answer comes back.
 
     Attributes:
@@ -129,13 +129,13 @@ class Reply(NamedTuple):
         problems: why it would not come back.
     """
 
-    way: Verdict
+    method: StepVerdict
     text: str
     conditions: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
-class Candidate(NamedTuple):
+class ServerCandidate(NamedTuple):
     """A real server of the service that matched.
 
     Attributes:
@@ -151,11 +151,11 @@ class Candidate(NamedTuple):
     availability: Availability
     why: str
     chosen: bool
-    path: Path
-    reply: Reply
+    path: ForwardPath
+    reply: ReturnPath
 
 
-class Outcome(Enum):
+class ExplainOutcome(Enum):
     """What becomes of the connection."""
 
     FORWARDED = "forwarded"
@@ -176,7 +176,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer to a question.
+    """The answer to a query.
 
     Attributes:
         mark: firewall mark of the packet; 0 without one.
@@ -185,16 +185,16 @@ class Explanation:
         translated_to: inside machine, and port, that address translation leads to; empty without.
     """
 
-    question: Question
-    source: Source
-    outcome: Outcome
+    query: ExplainQuery
+    source: FactSource
+    outcome: ExplainOutcome
     answer: str
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     mark: int = 0
     masquerade: bool = False
     service: ServiceKey | None = None
     service_name: str = ""
     real_server: DestinationKey | None = None
     certainty: Certainty | None = None
-    candidates: tuple[Candidate, ...] = field(default=())
+    candidates: tuple[ServerCandidate, ...] = field(default=())
     translated_to: str = ""

@@ -13,14 +13,14 @@ from typing import NamedTuple
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationKey, ServiceFlag
 from kernelbal.plan.explain import hashing
-from kernelbal.plan.explain.question import Question
-from kernelbal.plan.explain.result import Availability, Certainty, Choice
+from kernelbal.plan.explain.query import ExplainQuery
+from kernelbal.plan.explain.result import Availability, Certainty, SchedulerChoice
 
 INACTIVE_PER_ACTIVE = 256
 """An active connection weighs as much as this many inactive ones (`ip_vs_dest_conn_overhead`)."""
 
 
-class Server(NamedTuple):
+class SchedulerServer(NamedTuple):
     """A real server as a scheduler sees it; `PERHAPS` counts as usable."""
 
     key: DestinationKey
@@ -35,7 +35,7 @@ class Server(NamedTuple):
         return self.availability in (Availability.AVAILABLE, Availability.PERHAPS)
 
 
-class Pool(NamedTuple):
+class SchedulerInput(NamedTuple):
     """What a scheduler decides from.
 
     Attributes:
@@ -43,83 +43,83 @@ class Pool(NamedTuple):
         live: whether the counters are those of a running kernel.
     """
 
-    question: Question
+    query: ExplainQuery
     flags: int
-    servers: tuple[Server, ...]
+    servers: tuple[SchedulerServer, ...]
     live: bool
 
     @property
-    def usable(self) -> tuple[Server, ...]:
+    def usable(self) -> tuple[SchedulerServer, ...]:
         """The servers that may get the connection."""
         return tuple(server for server in self.servers if server.usable)
 
 
-Rule = Callable[[Pool], Choice]
+SchedulerRule = Callable[[SchedulerInput], SchedulerChoice]
 """What a scheduler does with a pool that has at least one usable server."""
 
 
-def schedule(scheduler: str, pool: Pool) -> Choice:
+def schedule(scheduler: str, pool: SchedulerInput) -> SchedulerChoice:
     """Return what the scheduler does with the connection.
 
     A choice of a real server that may be out for its thresholds is worth less: it holds for now.
     """
     if not pool.servers:
-        return Choice(None, Certainty.CERTAIN, "the service has no real servers")
+        return SchedulerChoice(None, Certainty.CERTAIN, "the service has no real servers")
     if not pool.usable:
-        return Choice(None, Certainty.CERTAIN, "no real server takes new connections")
+        return SchedulerChoice(None, Certainty.CERTAIN, "no real server takes new connections")
     choice = _RULES.get(scheduler, _unknown)(pool)
     if choice.destination is None and choice.certainty is Certainty.OPEN and len(pool.usable) == 1:
         only = pool.usable[0].key
-        choice = Choice(only, Certainty.CERTAIN, "the only real server that takes new connections")
+        choice = SchedulerChoice(only, Certainty.CERTAIN, "the only real server that takes new connections")
     return _weakened(choice, pool)
 
 
-def _weakened(choice: Choice, pool: Pool) -> Choice:
+def _weakened(choice: SchedulerChoice, pool: SchedulerInput) -> SchedulerChoice:
     chosen = next((server for server in pool.servers if server.key == choice.destination), None)
     if chosen is None or chosen.availability is not Availability.PERHAPS:
         return choice
-    reason = f"{choice.reason}; unless it is still out for having reached its upper threshold"
-    return Choice(choice.destination, Certainty.NOW, reason)
+    reason = f"{choice.reason}; unless it still counts as overloaded for having reached its upper threshold"
+    return SchedulerChoice(choice.destination, Certainty.NOW, reason)
 
 
-def _hashed(pool: Pool, index: int | None, what: str) -> Choice:
+def _hashed(pool: SchedulerInput, index: int | None, what: str) -> SchedulerChoice:
     if index is not None:
-        return Choice(pool.servers[index].key, Certainty.CERTAIN, what)
-    return Choice(
-        None, Certainty.CERTAIN, f"{what}, but that real server is out, and without a fallback nobody is in"
+        return SchedulerChoice(pool.servers[index].key, Certainty.CERTAIN, what)
+    return SchedulerChoice(
+        None, Certainty.CERTAIN, f"{what}, but that real server is unavailable, and there is no fallback"
     )
 
 
-def _hash_port(pool: Pool) -> int | None:
+def _hash_port(pool: SchedulerInput) -> int | None:
     """Return the port that is hashed, or None when it is needed and not known."""
-    return pool.question.client_port if pool.flags & ServiceFlag.SCHED2 else 0
+    return pool.query.client_port if pool.flags & ServiceFlag.SCHED2 else 0
 
 
-def _source_hash(pool: Pool) -> Choice:
+def _source_hash(pool: SchedulerInput) -> SchedulerChoice:
     port = _hash_port(pool)
     if port is None:
         return _needs_port("sh")
-    client = pool.question.client
+    client = pool.query.client
     fallback = bool(pool.flags & ServiceFlag.SCHED1)
     weights = [server.weight for server in pool.servers]
     index = hashing.source_hash(weights, client, port, lambda i: pool.servers[i].usable, fallback=fallback)
     return _hashed(pool, index, f"the client's hash is bucket {hashing.bucket_of(client, port)} of 256")
 
 
-def _maglev(pool: Pool) -> Choice:
+def _maglev(pool: SchedulerInput) -> SchedulerChoice:
     port = _hash_port(pool)
     if port is None:
         return _needs_port("mh")
     weights = [server.weight for server in pool.servers]
     if pool.live and 0 in weights:
         reason = "mh keeps the former weight of a quiesced real server in its table, and does not show it"
-        return Choice(None, Certainty.OPEN, reason)
+        return SchedulerChoice(None, Certainty.OPEN, reason)
     # The kernel reads a real server's address in the service's family (mixed families are tunnels).
-    bytes_read = len(pool.question.virtual)
+    bytes_read = len(pool.query.virtual)
     index = hashing.maglev_hash(
         [(Address(server.key.address[:bytes_read]), server.key.port) for server in pool.servers],
         weights,
-        pool.question.client,
+        pool.query.client,
         port,
         lambda i: pool.servers[i].usable,
         fallback=bool(pool.flags & ServiceFlag.SCHED1),
@@ -127,43 +127,49 @@ def _maglev(pool: Pool) -> Choice:
     return _hashed(pool, index, f"the client's place in a table of {hashing.MAGLEV_BUCKETS} buckets")
 
 
-def _needs_port(scheduler: str) -> Choice:
-    reason = f"{scheduler}-port hashes the client's port too; name it with --client-port"
-    return Choice(None, Certainty.OPEN, reason)
+def _needs_port(scheduler: str) -> SchedulerChoice:
+    reason = f"{scheduler}-port hashes the client's port too; give it with --client-port"
+    return SchedulerChoice(None, Certainty.OPEN, reason)
 
 
-def _destination_hash(pool: Pool) -> Choice:
-    virtual = pool.question.virtual
+def _destination_hash(pool: SchedulerInput) -> SchedulerChoice:
+    virtual = pool.query.virtual
     index = hashing.destination_hash(len(pool.servers), virtual, lambda i: pool.servers[i].usable)
     reason = f"the virtual address's hash is bucket {hashing.bucket_of(virtual)} of 256, for all clients"
     return _hashed(pool, index, reason)
 
 
-def _fail_over(pool: Pool) -> Choice:
+def _fail_over(pool: SchedulerInput) -> SchedulerChoice:
     best = _highest_weight(pool.usable)
-    return Choice(best.key, Certainty.CERTAIN, f"the highest weight ({best.weight}) that is available")
+    return SchedulerChoice(
+        best.key, Certainty.CERTAIN, f"the highest weight ({best.weight}) that is available"
+    )
 
 
-def _overflow(pool: Pool) -> Choice:
+def _overflow(pool: SchedulerInput) -> SchedulerChoice:
     with_room = [server for server in pool.usable if server.active <= server.weight]
     if not pool.live:
         return _from_counters("the highest weight that has no more active connections than its weight")
     if not with_room:
-        return Choice(None, Certainty.NOW, "every real server has more active connections than its weight")
+        return SchedulerChoice(
+            None, Certainty.NOW, "every real server has more active connections than its weight"
+        )
     best = _highest_weight(with_room)
     reason = f"the highest weight ({best.weight}) with active connections ({best.active}) not above it"
-    return Choice(best.key, Certainty.NOW, reason)
+    return SchedulerChoice(best.key, Certainty.NOW, reason)
 
 
-def _highest_weight(servers: Iterable[Server]) -> Server:
+def _highest_weight(servers: Iterable[SchedulerServer]) -> SchedulerServer:
     return max(servers, key=lambda server: server.weight)
 
 
-def _overhead(server: Server) -> int:
+def _overhead(server: SchedulerServer) -> int:
     return server.active * INACTIVE_PER_ACTIVE + server.inactive
 
 
-def _least(pool: Pool, rule: str, cost: Callable[[Server], int], *, weighted: bool) -> Choice:
+def _least(
+    pool: SchedulerInput, rule: str, cost: Callable[[SchedulerServer], int], *, weighted: bool
+) -> SchedulerChoice:
     """Return the first real server of the least cost per weight, compared as the kernel does, in integers."""
     if not pool.live:
         return _from_counters(rule)
@@ -173,52 +179,52 @@ def _least(pool: Pool, rule: str, cost: Callable[[Server], int], *, weighted: bo
         if cost(best) * ours > cost(server) * theirs:
             best = server
     divided = f" / weight {best.weight}" if weighted else ""
-    return Choice(best.key, Certainty.NOW, f"{rule}; now {cost(best)}{divided}")
+    return SchedulerChoice(best.key, Certainty.NOW, f"{rule}; now {cost(best)}{divided}")
 
 
-def _from_counters(rule: str) -> Choice:
-    return Choice(None, Certainty.OPEN, f"{rule}; needs the counters of a running kernel")
+def _from_counters(rule: str) -> SchedulerChoice:
+    return SchedulerChoice(None, Certainty.OPEN, f"{rule}; needs the counters of a running kernel")
 
 
-def _least_connection(pool: Pool) -> Choice:
+def _least_connection(pool: SchedulerInput) -> SchedulerChoice:
     return _least(pool, "the least active connections * 256 + inactive ones", _overhead, weighted=False)
 
 
-def _weighted_least_connection(pool: Pool) -> Choice:
+def _weighted_least_connection(pool: SchedulerInput) -> SchedulerChoice:
     rule = "the least (active connections * 256 + inactive ones) / weight"
     return _least(pool, rule, _overhead, weighted=True)
 
 
-def _shortest_delay(pool: Pool) -> Choice:
+def _shortest_delay(pool: SchedulerInput) -> SchedulerChoice:
     rule = "the least (active connections + 1) / weight"
     return _least(pool, rule, lambda server: server.active + 1, weighted=True)
 
 
-def _never_queue(pool: Pool) -> Choice:
+def _never_queue(pool: SchedulerInput) -> SchedulerChoice:
     idle = next((server for server in pool.usable if server.active == 0), None)
     if idle is None or not pool.live:
         return _shortest_delay(pool)
-    return Choice(idle.key, Certainty.NOW, "the first real server without an active connection")
+    return SchedulerChoice(idle.key, Certainty.NOW, "the first real server without an active connection")
 
 
 _HIDDEN_RULES: Mapping[str, str] = {
     "rr": "the next in turn after the last connection's; the kernel does not show whose turn it is",
     "wrr": "the next in turn, as often as the weights say; the kernel does not show whose turn it is",
-    "lblc": "the one that this virtual address was given before, the least loaded for a new one",
-    "lblcr": "the least loaded of the set that this virtual address was given before",
-    "twos": "the less loaded of two that are drawn at random",
+    "lblc": "the one assigned to this virtual address before, or the least loaded",
+    "lblcr": "the least loaded of the set assigned to this virtual address before",
+    "twos": "the less loaded of two chosen at random",
 }
 
 
-def _hidden(scheduler: str) -> Rule:
-    return lambda _: Choice(None, Certainty.OPEN, _HIDDEN_RULES[scheduler])
+def _hidden(scheduler: str) -> SchedulerRule:
+    return lambda _: SchedulerChoice(None, Certainty.OPEN, _HIDDEN_RULES[scheduler])
 
 
-def _unknown(_: Pool) -> Choice:
-    return Choice(None, Certainty.OPEN, "kernelbal does not know this scheduler")
+def _unknown(_: SchedulerInput) -> SchedulerChoice:
+    return SchedulerChoice(None, Certainty.OPEN, "kernelbal does not know this scheduler")
 
 
-_RULES: Mapping[str, Rule] = {
+_RULES: Mapping[str, SchedulerRule] = {
     "sh": _source_hash,
     "mh": _maglev,
     "dh": _destination_hash,

@@ -24,12 +24,12 @@ from kernelbal.plan.edge_rules import (
     ONE_TO_ONE_OUT,
     SOURCE_NAT,
 )
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Explanation, Outcome, Step, Topic, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import ExplainOutcome, Explanation, StepTopic, StepVerdict, TraceStep
 from kernelbal.plan.reachability import RouteTable
 
 
-class Target(NamedTuple):
+class TranslationTarget(NamedTuple):
     """Where a translated packet goes.
 
     Attributes:
@@ -41,7 +41,7 @@ class Target(NamedTuple):
     name: str
 
 
-class Leaving(NamedTuple):
+class SourceTranslation(NamedTuple):
     """How a packet of an inside machine leaves.
 
     Attributes:
@@ -53,18 +53,18 @@ class Leaving(NamedTuple):
     name: str
 
 
-def target_of(table: NftTable | None, question: Question) -> Target | None:
+def translation_target(table: NftTable | None, query: ExplainQuery) -> TranslationTarget | None:
     """Return where the destination of a packet is translated to, or None."""
-    suffix = _suffix(question.virtual)
-    key = (question.virtual, protocol_text(question.protocol.value), question.port)
+    suffix = _suffix(query.virtual)
+    key = (query.virtual, protocol_text(query.protocol.value), query.port)
     found = _find(table, f"{FORWARD}{suffix}", key)
     if found is not None:
         port = _find(table, f"{FORWARD_PORT}{suffix}", key)
-        kept = question.port if port is None else int(port[-1])
-        return Target(parse_address(found[-1]), kept, f"{FORWARD}{suffix}")
-    found = _find(table, f"{ONE_TO_ONE_IN}{suffix}", (question.virtual,))
+        kept = query.port if port is None else int(port[-1])
+        return TranslationTarget(parse_address(found[-1]), kept, f"{FORWARD}{suffix}")
+    found = _find(table, f"{ONE_TO_ONE_IN}{suffix}", (query.virtual,))
     if found is not None:
-        return Target(parse_address(found[-1]), question.port, f"{ONE_TO_ONE_IN}{suffix}")
+        return TranslationTarget(parse_address(found[-1]), query.port, f"{ONE_TO_ONE_IN}{suffix}")
     return None
 
 
@@ -73,78 +73,81 @@ def whole_address(table: NftTable | None, address: Address) -> bool:
     return _find(table, f"{ONE_TO_ONE_IN}{_suffix(address)}", (address,)) is not None
 
 
-def leaving_of(table: NftTable | None, source: Address, device: str) -> Leaving | None:
+def source_translation(table: NftTable | None, source: Address, device: str) -> SourceTranslation | None:
     """Return how a packet from an inside machine leaves by a device; None: as it is."""
     suffix, key = _suffix(source), (device, source)
     for name in (ONE_TO_ONE_OUT, SOURCE_NAT):
         found = _find(table, f"{name}{suffix}", key)
         if found is not None:
-            return Leaving(parse_address(found[-1]), f"{name}{suffix}")
+            return SourceTranslation(parse_address(found[-1]), f"{name}{suffix}")
     found = _find(table, f"{MASQUERADE}{suffix}", key)
-    return None if found is None else Leaving(None, f"{MASQUERADE}{suffix}")
+    return None if found is None else SourceTranslation(None, f"{MASQUERADE}{suffix}")
 
 
-def inbound(question: Question, view: View, routes: RouteTable, target: Target, first: Step) -> Explanation:
+def inbound(
+    query: ExplainQuery, view: KernelView, routes: RouteTable, target: TranslationTarget, first: TraceStep
+) -> Explanation:
     """Return the explanation of a packet whose destination is translated."""
     shown = format_endpoint(target.address, target.port) if target.port else format_address(target.address)
     reason = f"map `{target.name}` of nftables table `inet kernelbal` rewrites the destination to {shown}"
-    way = route_of(view, routes, question.client, target.address)
+    way = route_of(view, routes, query.client, target.address)
     steps = (
         first,
-        Step(Topic.TRANSLATION, Verdict.TRANSLATED, reason, view.source),
-        Step(Topic.FORWARDING, Verdict.NAT, f"{shown} is reached {_way_out(way)}", view.source),
-        _way_back(question, view, target),
+        TraceStep(StepTopic.TRANSLATION, StepVerdict.TRANSLATED, reason, view.source),
+        TraceStep(StepTopic.FORWARDING, StepVerdict.NAT, f"{shown} is reached {_way_out(way)}", view.source),
+        _way_back(query, view, target),
     )
-    local = first.verdict is Verdict.LOCAL
+    local = first.verdict is StepVerdict.LOCAL
     answer = f"goes to inside machine {shown}"
     if not local:
         answer = f"{first.reason}; a director that holds the address would translate it: {answer}"
-    outcome = Outcome.TRANSLATED if local else Outcome.ELSEWHERE
-    return Explanation(question, view.source, outcome, answer, steps, translated_to=shown)
+    outcome = ExplainOutcome.TRANSLATED if local else ExplainOutcome.ELSEWHERE
+    return Explanation(query, view.source, outcome, answer, steps, translated_to=shown)
 
 
-def _way_back(question: Question, view: View, target: Target) -> Step:
-    pair = (question.client, target.address)
-    back = f"the answer comes back here, and {format_address(question.virtual)} is put back"
-    from_here = view.local(question.client) is not None
+def _way_back(query: ExplainQuery, view: KernelView, target: TranslationTarget) -> TraceStep:
+    pair = (query.client, target.address)
+    back = f"the reply comes back here, where {format_address(query.virtual)} is restored"
+    from_here = view.local(query.client) is not None
     if from_here or _find(view.nft, f"{HAIRPIN}{_suffix(target.address)}", pair) is not None:
-        why = "asks itself" if from_here else "and the client are of one subnet"
-        who = "this director" if from_here else "the inside machine"
-        reason = f"{who} {why}, so the inside machine sees an address of this director as the client; {back}"
-        return Step(Topic.RETURN, Verdict.MASQUERADED, reason, view.source)
+        why = "is this director" if from_here else "and the inside machine are in one subnet"
+        reason = (
+            f"the client {why}, so the inside machine sees an address of this director as the client; {back}"
+        )
+        return TraceStep(StepTopic.RETURN, StepVerdict.MASQUERADED, reason, view.source)
     subnet = next((key for key in view.addresses if _holds_both(key.address, key.prefix, pair)), None)
     if subnet is not None:
         reason = (
-            "the client is in the inside machine's own subnet, so the answer goes straight to it, from an"
-            " address that it did not ask (`hairpin: true` helps)"
+            "the client is in the inside machine's own subnet, so the reply goes to it directly, from an"
+            " address that it did not connect to (`hairpin: true` helps)"
         )
-        return Step(Topic.RETURN, Verdict.STRAIGHT, reason, view.source)
+        return TraceStep(StepTopic.RETURN, StepVerdict.STRAIGHT, reason, view.source)
     reason = f"where the inside machine's route to the client leads through this director, {back}"
-    return Step(Topic.RETURN, Verdict.VIA_DIRECTOR, reason, view.source)
+    return TraceStep(StepTopic.RETURN, StepVerdict.VIA_DIRECTOR, reason, view.source)
 
 
 def _holds_both(network: Address, prefix: int, pair: tuple[Address, Address]) -> bool:
     return prefix < len(network) * 8 and all(in_network(address, network, prefix) for address in pair)
 
 
-def outbound(question: Question, view: View, routes: RouteTable) -> Step | None:
+def outbound(query: ExplainQuery, view: KernelView, routes: RouteTable) -> TraceStep | None:
     """Return what becomes of the source of a packet that is only routed; None when it stays as it is."""
-    way = route_of(view, routes, question.client, question.virtual)
-    if way is None or view.local(question.client) is not None:
+    way = route_of(view, routes, query.client, query.virtual)
+    if way is None or view.local(query.client) is not None:
         return None
-    leaving = leaving_of(view.nft, question.client, way.device)
+    leaving = source_translation(view.nft, query.client, way.device)
     if leaving is None:
         return None
     kind = "set" if leaving.source is None else "map"
-    told = f"{kind} `{leaving.name}` of nftables table `inet kernelbal`"
+    named = f"{kind} `{leaving.name}` of nftables table `inet kernelbal`"
     if leaving.source is None:
-        reason = f"{told}: it leaves {_way_out(way)} with an address of this director as its source"
-        return Step(Topic.TRANSLATION, Verdict.MASQUERADED, reason, view.source)
-    reason = f"{told}: it leaves {_way_out(way)} with source {format_address(leaving.source)}"
-    return Step(Topic.TRANSLATION, Verdict.TRANSLATED, reason, view.source)
+        reason = f"{named}: it leaves {_way_out(way)} with an address of this director as its source"
+        return TraceStep(StepTopic.TRANSLATION, StepVerdict.MASQUERADED, reason, view.source)
+    reason = f"{named}: it leaves {_way_out(way)} with source {format_address(leaving.source)}"
+    return TraceStep(StepTopic.TRANSLATION, StepVerdict.TRANSLATED, reason, view.source)
 
 
-def route_of(view: View, routes: RouteTable, source: Address, destination: Address) -> Route | None:
+def route_of(view: KernelView, routes: RouteTable, source: Address, destination: Address) -> Route | None:
     """Return the route of a packet: by a policy route of ours, else by the main table."""
     for rule in sorted(view.rules, key=lambda rule: rule.priority):
         from_there = in_network(source, rule.source, rule.source_prefix)

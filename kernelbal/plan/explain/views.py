@@ -11,7 +11,7 @@ from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.explain import persistence, reply
 from kernelbal.plan.explain.persistence import mask
-from kernelbal.plan.explain.question import Source, View
+from kernelbal.plan.explain.query import FactSource, KernelView
 
 SYSCTLS = (*persistence.SYSCTLS, *reply.SYSCTLS)
 """The sysctls that an observation has to ask for."""
@@ -26,7 +26,7 @@ def kernel_view(
     observed: ObservedState,
     connections: tuple[Connection, ...] | None,
     documents: tuple[Site, DesiredState] | None = None,
-) -> View:
+) -> KernelView:
     """Return the view of a live kernel.
 
     Args:
@@ -35,8 +35,8 @@ def kernel_view(
         documents: the site and what it wants of this director, for names; None without.
     """
     site, desired = documents if documents is not None else (Site(), DesiredState())
-    return View(
-        source=Source.KERNEL,
+    return KernelView(
+        source=FactSource.KERNEL,
         services=observed.services,
         counters=observed.counters,
         nft=observed.nft,
@@ -55,7 +55,7 @@ def kernel_view(
     )
 
 
-def site_view(site: Site, desired: DesiredState) -> View:
+def site_view(site: Site, desired: DesiredState) -> KernelView:
     """Return the view of a kernel after a first apply of the site, without any connection.
 
     The kernel puts each new destination at the head of its list (`ip_vs_add_dest`), so the list is the
@@ -65,8 +65,8 @@ def site_view(site: Site, desired: DesiredState) -> View:
         key: VirtualServer(server.attributes, dict(reversed(server.destinations.items())))
         for key, server in desired.services.items()
     }
-    return View(
-        source=Source.SITE_FILE,
+    return KernelView(
+        source=FactSource.SITE_FILE,
         services=services,
         nft=None if desired.nft.empty else desired.nft,
         addresses=tuple(desired.addresses),

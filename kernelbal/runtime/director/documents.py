@@ -18,7 +18,7 @@ from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.desire import desired_state
-from kernelbal.plan.reachability import Fault, faults, unroutable
+from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +69,23 @@ def parse(text: GoodDocuments, paths: Paths) -> Documents:
     return Documents(site, node, probes, text, hashlib.sha256(text.site).hexdigest())
 
 
-def new_faults(new: Documents, old: Documents | None, observed: ObservedState) -> tuple[Fault, ...]:
+def new_faults(
+    new: Documents, old: Documents | None, observed: ObservedState
+) -> tuple[ReachabilityProblem, ...]:
     """Return why virtual services of new documents would not work, but for what holds of the old ones too."""
-    found = faults(new.site, new.node, observed)
+    found = reachability_problems(new.site, new.node, observed)
     if old is None:
         return found
-    known = set(faults(old.site, old.node, observed))
+    known = set(reachability_problems(old.site, old.node, observed))
     return tuple(fault for fault in found if fault not in known)
 
 
-def warnings_of(documents: Documents, observed: ObservedState) -> tuple[Fault, ...]:
+def warnings_of(documents: Documents, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
     """Return what may not work, such as a real server without a route."""
-    return unroutable(documents.site, observed)
+    return unroutable_servers(documents.site, observed)
 
 
-def refusal_of(found: Iterable[Fault]) -> PlanRefused:
+def refusal_of(found: Iterable[ReachabilityProblem]) -> PlanRefused:
     """Return the error for faults."""
     faults_found = tuple(found)
     lines = [f"virtual service `{fault.service}`: {fault.message}" for fault in faults_found]

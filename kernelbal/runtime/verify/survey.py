@@ -24,7 +24,7 @@ from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.networks import device_of, network_of
-from kernelbal.plan.reachability import faults
+from kernelbal.plan.reachability import reachability_problems
 from kernelbal.realserver.from_site import options_of
 from kernelbal.runtime.verify.neighbourhood import Segment, neighbours_on
 from kernelbal.runtime.verify.paths import Ways
@@ -171,13 +171,13 @@ def _segments(
 
 def _unreachable(scene: Scene) -> dict[ServerKey, Remark]:
     """Return why real servers cannot work, by the addresses and routes of this director."""
-    broken = {fault.service for fault in faults(scene.site, scene.node, scene.observed)}
+    broken = {fault.service for fault in reachability_problems(scene.site, scene.node, scene.observed)}
     found = {}
     for service, server in scene.pairs():
         if service.name in broken:
             alone = service.model_copy(update={"real_servers": (server,)})
             site = scene.site.model_copy(update={"virtual_services": (alone,)})
-            for fault in faults(site, scene.node, scene.observed):
+            for fault in reachability_problems(site, scene.node, scene.observed):
                 found[service.server_key(server)] = Remark(fault.message, fault.hint)
     return found
 

@@ -149,9 +149,7 @@ def test_usage_errors_exit_64(arguments: tuple[str, ...], site: Path) -> None:
 
 def test_site_file_needs_neither_kernel_nor_node(capsys: pytest.CaptureFixture[str], site: Path) -> None:
     text = printed(capsys, CLIENT, WEB, "--file", site)
-    assert text.startswith(
-        "198.51.100.7 -> 192.0.2.10:80/tcp, as a first apply of the site file would make it"
-    )
+    assert text.startswith("198.51.100.7 -> 192.0.2.10:80/tcp, after a first apply of the site file")
     assert "192.0.2.10 will be an address of this director, on outside" in text
     assert "=>  10.0.0.11:80  alpha" in text
     assert "weight 0: no new connections" in text

@@ -7,9 +7,9 @@ import pytest
 
 from kernelbal.cli.explain_view import SHOWN_CANDIDATES, explanation_document, print_explanation
 from kernelbal.plan.explain.engine import explain
-from kernelbal.plan.explain.question import Source, View
-from kernelbal.plan.explain.result import Explanation, Outcome
-from tests.unit.plan.explain.scene import address, question, service, view
+from kernelbal.plan.explain.query import FactSource, KernelView
+from kernelbal.plan.explain.result import ExplainOutcome, Explanation
+from tests.unit.plan.explain.scene import address, query, service, view
 
 FIELDS = {
     "source",
@@ -32,8 +32,8 @@ FIELDS = {
 }
 
 
-def explained(seen: View | None = None) -> Explanation:
-    return explain(question(), seen or view(service("wlc", 1, 1, 0)))
+def explained(seen: KernelView | None = None) -> Explanation:
+    return explain(query(), seen or view(service("wlc", 1, 1, 0)))
 
 
 def shown(explanation: Explanation, capsys: pytest.CaptureFixture[str]) -> str:
@@ -64,7 +64,7 @@ def test_conditions_of_the_way_back_are_listed(capsys: pytest.CaptureFixture[str
 
 
 def test_problem_is_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    local = explain(question(80, address("10.0.0.99")), view(service("wlc", 1)))
+    local = explain(query(80, address("10.0.0.99")), view(service("wlc", 1)))
     table = shown(local, capsys).split("real servers of")[1]
     assert "the client is on the segment of 10.0.0.11" in table
 
@@ -80,7 +80,7 @@ def test_columns_that_say_nothing_are_left_out(capsys: pytest.CaptureFixture[str
     live = shown(explained(), capsys)
     assert "active  inactive" in live
     assert " name " not in live
-    from_file = shown(explained(view(service("fo", 1), source=Source.SITE_FILE)), capsys)
+    from_file = shown(explained(view(service("fo", 1), source=FactSource.SITE_FILE)), capsys)
     assert "inactive" not in from_file
 
 
@@ -90,7 +90,7 @@ def test_long_list_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_answer_ends_the_text(capsys: pytest.CaptureFixture[str]) -> None:
-    for outcome in Outcome:
+    for outcome in ExplainOutcome:
         text = shown(replace(explained(), outcome=outcome, answer="as it is"), capsys)
         assert text.endswith(f"=> {outcome.value}: as it is\n")
 

@@ -141,7 +141,7 @@ def test_clients_that_something_in_front_hides(desk: Desk) -> None:
     desk.kernel.clients = {parse_address("192.0.2.254"): 300, parse_address("192.0.2.10"): 5000}
     said = desk.say("status", "--kernel")
     assert "300 of 300 connections come from 1 address (192.0.2.254)" in said.err
-    assert "hint: let what stands before the director translate destinations only" in said.err
+    assert "hint: let the device in front of the director translate destinations only" in said.err
     table = json.loads(desk.say("status", "--kernel", "--json").out)["connection_table"]
     assert table["hidden_clients"].startswith("300 of 300 connections")
 

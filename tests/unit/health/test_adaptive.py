@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.health.adaptive import (
     NO_SHARE,
-    Share,
+    WeightShare,
     is_fresh,
     look_again_s,
     next_share,
@@ -20,7 +20,7 @@ STARTED = ServerMemory("serving", up=True, share=1.0, share_at=0.0, applied=1.0)
 
 
 def test_the_first_reading_counts_at_once() -> None:
-    assert next_share(ServerMemory(), 0.4, SETTINGS, 0.0) == Share(0.4, 0.4)
+    assert next_share(ServerMemory(), 0.4, SETTINGS, 0.0) == WeightShare(0.4, 0.4)
 
 
 def test_without_readings_there_is_no_share() -> None:
@@ -35,23 +35,23 @@ def test_after_its_time_constant_two_thirds_of_a_change_are_in_force() -> None:
 
 
 def test_no_time_no_change() -> None:
-    assert next_share(STARTED, 0.5, SETTINGS, 0.0) == Share(1.0, 1.0, False)
+    assert next_share(STARTED, 0.5, SETTINGS, 0.0) == WeightShare(1.0, 1.0, False)
 
 
 def test_a_step_that_does_not_matter_is_not_written() -> None:
     share = next_share(STARTED, 0.96, SETTINGS, 1000.0)
-    assert share == Share(0.96, 1.0)
+    assert share == WeightShare(0.96, 1.0)
 
 
 def test_the_bounds_are_reached_exactly() -> None:
     near = ServerMemory("serving", up=True, share=0.12, applied=0.12)
-    assert next_share(near, 0.0, SETTINGS, 1000.0) == Share(0.1, 0.1)
-    assert next_share(STARTED, 9.0, SETTINGS, 1000.0) == Share(2.56, 2.56)
+    assert next_share(near, 0.0, SETTINGS, 1000.0) == WeightShare(0.1, 0.1)
+    assert next_share(STARTED, 9.0, SETTINGS, 1000.0) == WeightShare(2.56, 2.56)
 
 
 def test_without_smoothing_each_reading_counts() -> None:
     quick = SETTINGS.model_copy(update={"smoothing": 0.0})
-    assert next_share(STARTED, 0.5, quick, 0.1) == Share(0.5, 0.5)
+    assert next_share(STARTED, 0.5, quick, 0.1) == WeightShare(0.5, 0.5)
     assert look_again_s(quick) == 1.0
 
 

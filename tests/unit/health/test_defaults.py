@@ -14,7 +14,7 @@ from kernelbal.health.defaults import (
     has_port,
     settled,
 )
-from kernelbal.health.questions import MAX_PORTS, check_timing
+from kernelbal.health.probe_templates import MAX_PORTS, check_timing
 from kernelbal.model.choices import DnsTransport, Encryption, ProtocolName
 from kernelbal.model.site.check import (
     KINDS,

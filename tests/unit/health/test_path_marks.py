@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kernelbal.health.path_marks import (
     PATH_MARK_BASE,
     PATH_MARK_MASK,
-    Path,
+    ProbePath,
     assign_path_marks,
     path_attributes,
     path_hops,
@@ -25,9 +25,9 @@ DSR = DestinationAttributes(int(Forwarding.DSR), 1)
 NO_SITE = Site()
 
 
-def way(number: int) -> Path:
+def way(number: int) -> ProbePath:
     """A path to one of many real servers."""
-    return Path(VIRTUAL, Address(bytes([10, *number.to_bytes(3, "big")])), DSR)
+    return ProbePath(VIRTUAL, Address(bytes([10, *number.to_bytes(3, "big")])), DSR)
 
 
 def service(**more: object) -> VirtualService:
@@ -36,9 +36,9 @@ def service(**more: object) -> VirtualService:
     return VirtualService.model_validate({**base, **more})
 
 
-def colliding() -> tuple[Path, Path]:
+def colliding() -> tuple[ProbePath, ProbePath]:
     """Two paths whose marks derive to the same number."""
-    seen: dict[int, Path] = {}
+    seen: dict[int, ProbePath] = {}
     for number in range(1 << 24):
         path = way(number)
         if path.offset in seen:

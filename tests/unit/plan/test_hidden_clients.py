@@ -11,8 +11,8 @@ SUBSCRIBERS = {parse_address(f"198.51.100.{number}"): 1 for number in range(1, 2
 
 def test_one_firewall() -> None:
     assert hidden_clients({FIREWALL: 990, **dict(list(SUBSCRIBERS.items())[:10])}) == (
-        "990 of 1000 connections come from 1 address (192.0.2.254): source NAT before this director seems to"
-        " hide the clients, and persistence, hashes and GEO take them for one"
+        "990 of 1000 connections come from 1 address (192.0.2.254): source NAT in front of this director"
+        " seems to hide the clients; persistence, hashes and GEO see them as one"
     )
 
 

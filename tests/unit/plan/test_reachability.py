@@ -5,7 +5,7 @@ import pytest
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import Route
 from kernelbal.model.state import ObservedState
-from kernelbal.plan.reachability import RouteTable, faults, unroutable
+from kernelbal.plan.reachability import RouteTable, reachability_problems, unroutable_servers
 from tests.unit.plan.samples import held, link, node, place, route, site
 
 ROUTES = (
@@ -51,34 +51,36 @@ def _web(forwarding: str, *servers: str, more: str = "") -> str:
     ],
 )
 def test_fault(text: str, message: str | None) -> None:
-    found = faults(site(text), node(), OBSERVED)
+    found = reachability_problems(site(text), node(), OBSERVED)
     if message is None:
         assert found == ()
     else:
-        assert [fault.service for fault in found] == ["web"]
+        assert [problem.service for problem in found] == ["web"]
         assert found[0].message.startswith(message)
 
 
 def test_fault_names_a_few_real_servers_and_counts_the_others() -> None:
-    (fault,) = faults(site(_web("nat", *(f"203.0.113.{n}" for n in range(1, 6)))), node(), OBSERVED)
-    assert fault.message.startswith("real servers 203.0.113.1, 203.0.113.2, 203.0.113.3 and 2 more: ")
+    (problem,) = reachability_problems(
+        site(_web("nat", *(f"203.0.113.{n}" for n in range(1, 6)))), node(), OBSERVED
+    )
+    assert problem.message.startswith("real servers 203.0.113.1, 203.0.113.2, 203.0.113.3 and 2 more: ")
 
 
 def test_both_faults_of_one_service_are_told() -> None:
-    assert len(faults(site(_web("nat", "203.0.113.5", "192.0.2.77")), node(), OBSERVED)) == 2
+    assert len(reachability_problems(site(_web("nat", "203.0.113.5", "192.0.2.77")), node(), OBSERVED)) == 2
 
 
 def test_missing_device_is_the_fault_that_is_told() -> None:
-    (fault,) = faults(site(_web("nat", "203.0.113.5")), node(outside="eth7"), OBSERVED)
-    assert fault.message == "its network is on device `eth7`, which node `d1` does not have"
+    (problem,) = reachability_problems(site(_web("nat", "203.0.113.5")), node(outside="eth7"), OBSERVED)
+    assert problem.message == "its network is on device `eth7`, which node `d1` does not have"
 
 
 def test_shared_address_of_the_plan_makes_its_subnet_on_link() -> None:
     """A director without an address of its own beside the real servers."""
     text = "networks: {inside: {shared_addresses: [10.0.0.1/24]}}\n" + _web("nat", "10.0.0.11")
     fresh = ObservedState(routes=ROUTES[:1] + ROUTES[2:3], links=OBSERVED.links)
-    assert faults(site(text), node(), fresh) == ()
-    assert len(faults(site(_web("nat", "10.0.0.11")), node(), fresh)) == 1
+    assert reachability_problems(site(text), node(), fresh) == ()
+    assert len(reachability_problems(site(_web("nat", "10.0.0.11")), node(), fresh)) == 1
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_real_server_without_a_route_is_named(
     networks: str, routes: tuple[Route, ...], lost: list[str]
 ) -> None:
     document = site(f"networks: {networks}\n" + _web("nat", "10.0.0.11"))
-    assert [fault.message for fault in unroutable(document, ObservedState(routes=routes))] == lost
+    assert [problem.message for problem in unroutable_servers(document, ObservedState(routes=routes))] == lost
 
 
 @pytest.mark.parametrize(

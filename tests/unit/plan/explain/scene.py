@@ -13,7 +13,7 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressKey, Link, Route
-from kernelbal.plan.explain.question import Question, Source, View
+from kernelbal.plan.explain.query import ExplainQuery, FactSource, KernelView
 
 PERSISTENT = ServiceFlag.PERSISTENT
 CLIENT = parse_address("198.51.100.7")
@@ -26,8 +26,8 @@ def address(text: str) -> Address:
     return parse_address(text)
 
 
-def question(port: int = 80, client: Address = CLIENT, **changes: object) -> Question:
-    return Question(client, VIRTUAL, port)._replace(**changes)
+def query(port: int = 80, client: Address = CLIENT, **changes: object) -> ExplainQuery:
+    return ExplainQuery(client, VIRTUAL, port)._replace(**changes)
 
 
 def service_key(port: int = 80, protocol: Protocol = Protocol.TCP, virtual: Address = VIRTUAL) -> ServiceKey:
@@ -70,10 +70,10 @@ def counters(active: int = 0, inactive: int = 0) -> DestinationCounters:
     return DestinationCounters(active, inactive, 0)
 
 
-def view(server: VirtualServer | None = None, key: ServiceKey | None = None, **changes: object) -> View:
+def view(server: VirtualServer | None = None, key: ServiceKey | None = None, **changes: object) -> KernelView:
     """A live director: outside on eth0, inside on eth1."""
     facts: dict[str, object] = {
-        "source": Source.KERNEL,
+        "source": FactSource.KERNEL,
         "services": {} if server is None else {key or service_key(): server},
         "addresses": (
             AddressKey("eth0", VIRTUAL, 24),
@@ -87,4 +87,4 @@ def view(server: VirtualServer | None = None, key: ServiceKey | None = None, **c
         "links": (Link("eth0", 2, True, "", 1500, ""), Link("eth1", 3, True, "", 1500, "")),
         "connections": (),
     }
-    return View(**{**facts, **changes})  # type: ignore[arg-type]  # each test names the fields it changes
+    return KernelView(**{**facts, **changes})  # type: ignore[arg-type]  # each test names the fields it changes

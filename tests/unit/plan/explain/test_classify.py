@@ -3,9 +3,9 @@ import pytest
 from kernelbal.model.ipvs import Protocol
 from kernelbal.model.nft import EMPTY_TABLE, NftSet, NftTable
 from kernelbal.plan.classifier import ALL_PORTS, MARKS6, build_table
-from kernelbal.plan.explain.classify import UNMARKED, Classified, classifier_step, classify
-from kernelbal.plan.explain.result import Verdict
-from tests.unit.plan.explain.scene import VIRTUAL, address, question, view
+from kernelbal.plan.explain.classify import UNMARKED, Classification, classifier_step, classify
+from kernelbal.plan.explain.result import StepVerdict
+from tests.unit.plan.explain.scene import VIRTUAL, address, query, view
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 IPV6 = address("2001:db8::10")
@@ -37,7 +37,7 @@ def test_map_gives_the_mark(protocol: Protocol, port: int, mark: int, masquerade
 
 
 def test_ipv6_has_its_own_map() -> None:
-    assert classify(TABLE, IPV6, TCP, 12345) == Classified(0x4B000004, False, MARKS6)
+    assert classify(TABLE, IPV6, TCP, 12345) == Classification(0x4B000004, False, MARKS6)
     assert classify(TABLE, address("2001:db8::11"), TCP, 12345) == UNMARKED
 
 
@@ -52,21 +52,21 @@ def test_map_with_a_key_of_another_kind_is_passed_over() -> None:
 
 
 def test_mark_in_words() -> None:
-    found, step = classifier_step(question(8000), view(nft=TABLE))
+    found, step = classifier_step(query(8000), view(nft=TABLE))
     assert found.masquerade
-    assert step.verdict is Verdict.MARKED
+    assert step.verdict is StepVerdict.MARKED
     assert "map `marks4` of nftables table `inet kernelbal` sets mark 0x4b000002" in step.reason
     assert "masqueraded" in step.reason
 
 
 def test_no_mark_in_words() -> None:
-    _, step = classifier_step(question(81), view(nft=TABLE))
-    assert step.verdict is Verdict.UNMARKED
-    assert "does not name 192.0.2.10 port 81/tcp" in step.reason
-    _, without = classifier_step(question(81), view())
-    assert "there is no nftables table" in without.reason
+    _, step = classifier_step(query(81), view(nft=TABLE))
+    assert step.verdict is StepVerdict.UNMARKED
+    assert "has no entry for 192.0.2.10 port 81/tcp" in step.reason
+    _, without = classifier_step(query(81), view())
+    assert "no nftables table" in without.reason
 
 
 def test_foreign_tables_are_named() -> None:
-    _, step = classifier_step(question(), view(foreign_nft=("ip filter",)))
-    assert "not looked into: ip filter" in step.reason
+    _, step = classifier_step(query(), view(foreign_nft=("ip filter",)))
+    assert "not evaluated: ip filter" in step.reason

@@ -7,8 +7,15 @@ import pytest
 from kernelbal.model.ipvs import Connection, Forwarding, Protocol
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.explain.engine import explain, service_of
-from kernelbal.plan.explain.question import Source, View
-from kernelbal.plan.explain.result import Availability, Certainty, Explanation, Outcome, Topic, Verdict
+from kernelbal.plan.explain.query import FactSource, KernelView
+from kernelbal.plan.explain.result import (
+    Availability,
+    Certainty,
+    ExplainOutcome,
+    Explanation,
+    StepTopic,
+    StepVerdict,
+)
 from tests.unit.plan.explain.scene import (
     CLIENT,
     PERSISTENT,
@@ -16,7 +23,7 @@ from tests.unit.plan.explain.scene import (
     attributes,
     counters,
     mark_key,
-    question,
+    query,
     real_server,
     service,
     service_key,
@@ -28,41 +35,43 @@ ONE_ARMED = build_table({(VIRTUAL, Protocol.TCP, 80, 80): MARK}, frozenset({MARK
 LOADED = {service_key(): {real_server(11): counters(9), real_server(12): counters(1)}}
 
 
-def verdicts(explanation: Explanation) -> list[Verdict]:
+def verdicts(explanation: Explanation) -> list[StepVerdict]:
     return [step.verdict for step in explanation.steps]
 
 
-def wlc(**changes: object) -> View:
+def wlc(**changes: object) -> KernelView:
     return view(service("wlc", 1, 1, 0), counters=LOADED, **changes)
 
 
 def test_steps_come_in_the_order_of_the_packet() -> None:
-    topics = [topic for topic in Topic if topic is not Topic.TRANSLATION]  # nothing is translated here
-    assert [step.topic for step in explain(question(), wlc()).steps] == topics
+    topics = [
+        topic for topic in StepTopic if topic is not StepTopic.TRANSLATION
+    ]  # nothing is translated here
+    assert [step.topic for step in explain(query(), wlc()).steps] == topics
 
 
 def test_forwarded_by_nat() -> None:
-    found = explain(question(), wlc(service_names={service_key(): "web"}))
+    found = explain(query(), wlc(service_names={service_key(): "web"}))
     assert (found.outcome, found.real_server, found.certainty) == (
-        Outcome.FORWARDED,
+        ExplainOutcome.FORWARDED,
         real_server(12),
         Certainty.NOW,
     )
     assert verdicts(found) == [
-        Verdict.LOCAL,
-        Verdict.UNMARKED,
-        Verdict.MATCHED,
-        Verdict.OFF,
-        Verdict.LEADING,
-        Verdict.NAT,
-        Verdict.VIA_DIRECTOR,
+        StepVerdict.LOCAL,
+        StepVerdict.UNMARKED,
+        StepVerdict.MATCHED,
+        StepVerdict.OFF,
+        StepVerdict.LEADING,
+        StepVerdict.NAT,
+        StepVerdict.VIA_DIRECTOR,
     ]
     assert (found.service, found.service_name) == (service_key(), "web")
-    assert found.answer == "goes to real server 10.0.0.12:80, as things are now"
+    assert found.answer == "goes to real server 10.0.0.12:80, as of now"
 
 
 def test_candidates_tell_who_is_out_and_why() -> None:
-    candidates = {one.key: one for one in explain(question(), wlc()).candidates}
+    candidates = {one.key: one for one in explain(query(), wlc()).candidates}
     assert candidates[real_server(12)].chosen
     assert not candidates[real_server(11)].chosen
     assert candidates[real_server(11)].counters.active == 9
@@ -71,93 +80,97 @@ def test_candidates_tell_who_is_out_and_why() -> None:
 
 
 def test_real_servers_have_the_names_of_the_site_file() -> None:
-    found = explain(question(), wlc(server_names={(service_key(), real_server(11)): "alpha"}))
+    found = explain(query(), wlc(server_names={(service_key(), real_server(11)): "alpha"}))
     assert [one.name for one in found.candidates] == ["alpha", "", ""]
 
 
 def test_one_armed_service_is_marked_masqueraded_and_found_by_address() -> None:
-    found = explain(question(), wlc(nft=ONE_ARMED))
+    found = explain(query(), wlc(nft=ONE_ARMED))
     assert (found.mark, found.masquerade, found.service) == (MARK, True, service_key())
-    assert found.steps[-1].verdict is Verdict.MASQUERADED
+    assert found.steps[-1].verdict is StepVerdict.MASQUERADED
 
 
 def test_mark_wins_over_address_and_port() -> None:
     services = {service_key(): service("wlc", 1), mark_key(MARK): service("fo", 1, 5, port=0)}
-    found = explain(question(), view(services=services, nft=ONE_ARMED))
+    found = explain(query(), view(services=services, nft=ONE_ARMED))
     assert (found.service, found.real_server) == (mark_key(MARK), real_server(12, 0))
-    assert service_of(question(), view(services=services, nft=ONE_ARMED)) == mark_key(MARK)
+    assert service_of(query(), view(services=services, nft=ONE_ARMED)) == mark_key(MARK)
 
 
 def test_turn_that_is_hidden_leaves_it_open() -> None:
-    found = explain(question(), view(service("rr", 1, 1, 0)))
-    assert (found.outcome, found.real_server, found.certainty) == (Outcome.ONE_OF, None, Certainty.OPEN)
-    assert found.steps[4].verdict is Verdict.UNDETERMINED
+    found = explain(query(), view(service("rr", 1, 1, 0)))
+    assert (found.outcome, found.real_server, found.certainty) == (
+        ExplainOutcome.ONE_OF,
+        None,
+        Certainty.OPEN,
+    )
+    assert found.steps[4].verdict is StepVerdict.UNDETERMINED
     assert found.steps[5].reason.startswith("nat, such as 10.0.0.11:80")
 
 
 def test_mixed_ways_are_told_one_by_one() -> None:
     server = service("rr", 1, 1)
     server.destinations[real_server(12)] = attributes(1, Forwarding.DSR)
-    found = explain(question(), view(server))
-    assert verdicts(found)[-2:] == [Verdict.VARIES, Verdict.VARIES]
+    found = explain(query(), view(server))
+    assert verdicts(found)[-2:] == [StepVerdict.VARIES, StepVerdict.VARIES]
     assert "nat, such as 10.0.0.11:80" in found.steps[5].reason
     assert "dsr, such as 10.0.0.12:80" in found.steps[5].reason
 
 
 @pytest.mark.parametrize("scheduler", ["rr", "wlc", "sh"])
 def test_nobody_left_is_refused(scheduler: str) -> None:
-    found = explain(question(), view(service(scheduler, 0, 0)))
-    assert (found.outcome, found.certainty) == (Outcome.REFUSED, Certainty.CERTAIN)
+    found = explain(query(), view(service(scheduler, 0, 0)))
+    assert (found.outcome, found.certainty) == (ExplainOutcome.REFUSED, Certainty.CERTAIN)
     assert "ICMP port unreachable" in found.answer
-    assert [step.topic for step in found.steps][-1] is Topic.SCHEDULER
+    assert [step.topic for step in found.steps][-1] is StepTopic.SCHEDULER
 
 
 def test_any_port_service_must_be_persistent() -> None:
-    found = explain(question(8080), view(service("rr", 1, port=0), service_key(0)))
-    assert found.outcome is Outcome.REFUSED
-    persistent = explain(question(8080), view(service("rr", 1, port=0, flags=PERSISTENT), service_key(0)))
-    assert persistent.outcome is Outcome.FORWARDED
+    found = explain(query(8080), view(service("rr", 1, port=0), service_key(0)))
+    assert found.outcome is ExplainOutcome.REFUSED
+    persistent = explain(query(8080), view(service("rr", 1, port=0, flags=PERSISTENT), service_key(0)))
+    assert persistent.outcome is ExplainOutcome.FORWARDED
 
 
 def test_template_goes_before_the_scheduler() -> None:
     entry = Connection(Protocol.TCP, CLIENT, 0, VIRTUAL, 80, real_server(11), "NONE", 100)
-    found = explain(question(), view(service("rr", 1, 1, flags=PERSISTENT), connections=(entry,)))
+    found = explain(query(), view(service("rr", 1, 1, flags=PERSISTENT), connections=(entry,)))
     assert (found.real_server, found.certainty) == (real_server(11), Certainty.CERTAIN)
-    assert verdicts(found)[3:5] == [Verdict.TEMPLATE, Verdict.NOT_ASKED]
+    assert verdicts(found)[3:5] == [StepVerdict.TEMPLATE, StepVerdict.NOT_ASKED]
 
 
 def test_connection_to_a_removed_real_server_is_dropped() -> None:
     entry = Connection(Protocol.TCP, CLIENT, 4711, VIRTUAL, 80, real_server(99), "ESTABLISHED", 100)
-    found = explain(question(client_port=4711), view(service("rr", 1), connections=(entry,)))
-    assert (found.outcome, found.real_server) == (Outcome.DROPPED, None)
+    found = explain(query(client_port=4711), view(service("rr", 1), connections=(entry,)))
+    assert (found.outcome, found.real_server) == (ExplainOutcome.DROPPED, None)
 
 
 def test_memory_that_was_not_read_lowers_the_certainty() -> None:
     server = service("fo", 1, 5, flags=PERSISTENT)
-    assert explain(question(), view(server)).certainty is Certainty.CERTAIN
-    found = explain(question(), view(server, connections=None))
+    assert explain(query(), view(server)).certainty is Certainty.CERTAIN
+    found = explain(query(), view(server, connections=None))
     assert (found.real_server, found.certainty) == (real_server(12), Certainty.NOW)
 
 
 def test_no_service_goes_to_the_own_stack() -> None:
-    found = explain(question(81), wlc())
-    assert (found.outcome, len(found.steps), found.candidates) == (Outcome.OWN_STACK, 3, ())
-    assert service_of(question(81), wlc()) is None
+    found = explain(query(81), wlc())
+    assert (found.outcome, len(found.steps), found.candidates) == (ExplainOutcome.OWN_STACK, 3, ())
+    assert service_of(query(81), wlc()) is None
 
 
 def test_elsewhere_still_tells_what_a_holder_would_do() -> None:
-    found = explain(question(), wlc(addresses=()))
-    assert found.outcome is Outcome.ELSEWHERE
+    found = explain(query(), wlc(addresses=()))
+    assert found.outcome is ExplainOutcome.ELSEWHERE
     assert "does not hold 192.0.2.10" in found.answer
     assert "goes to real server 10.0.0.12:80" in found.answer
 
 
 def test_elsewhere_without_a_service() -> None:
-    found = explain(question(), view(addresses=()))
-    assert (found.outcome, found.service) == (Outcome.ELSEWHERE, None)
+    found = explain(query(), view(addresses=()))
+    assert (found.outcome, found.service) == (ExplainOutcome.ELSEWHERE, None)
 
 
 def test_site_file_is_named_as_the_source() -> None:
-    found = explain(question(), replace(wlc(), source=Source.SITE_FILE))
-    assert {step.source for step in found.steps} == {Source.SITE_FILE}
-    assert found.outcome is Outcome.ONE_OF
+    found = explain(query(), replace(wlc(), source=FactSource.SITE_FILE))
+    assert {step.source for step in found.steps} == {FactSource.SITE_FILE}
+    assert found.outcome is ExplainOutcome.ONE_OF

@@ -2,8 +2,8 @@ import pytest
 
 from kernelbal.model.ipvs import Protocol, ServiceKey
 from kernelbal.plan.explain.match import find_service, service_step
-from kernelbal.plan.explain.result import Verdict
-from tests.unit.plan.explain.scene import address, mark_key, question, service, service_key, view
+from kernelbal.plan.explain.result import StepVerdict
+from tests.unit.plan.explain.scene import address, mark_key, query, service, service_key, view
 
 OTHER_ADDRESS = address("192.0.2.11")
 EXACT, ANY_PORT, FTP = service_key(80), service_key(0), service_key(21)
@@ -32,41 +32,41 @@ MARK_OF_IPV6 = MARK._replace(family=10)
 def test_order_of_the_kernels_search(
     there: list[ServiceKey], port: int, mark: int, expected: ServiceKey | None
 ) -> None:
-    match = find_service({key: service() for key in there}, question(port), mark)
+    match = find_service({key: service() for key in there}, query(port), mark)
     assert (match.key if match else None) == expected
 
 
 def test_ftp_is_tcp_alone() -> None:
     services = {service_key(21, Protocol.UDP): service()}
-    assert find_service(services, question(40000, protocol=Protocol.UDP), 0) is None
+    assert find_service(services, query(40000, protocol=Protocol.UDP), 0) is None
 
 
 def test_match_in_words() -> None:
-    match, step = service_step(question(), view(service(), service_names={EXACT: "web"}), 0, local=True)
+    match, step = service_step(query(), view(service(), service_names={EXACT: "web"}), 0, local=True)
     assert match is not None
-    assert step.verdict is Verdict.MATCHED
+    assert step.verdict is StepVerdict.MATCHED
     assert step.reason == "service `web` 192.0.2.10:80/tcp matches by address and port"
 
 
 def test_without_a_service_the_directors_own_stack_answers() -> None:
-    match, step = service_step(question(81), view(service()), 0, local=True)
-    assert (match, step.verdict) == (None, Verdict.NO_SERVICE)
+    match, step = service_step(query(81), view(service()), 0, local=True)
+    assert (match, step.verdict) == (None, StepVerdict.NO_SERVICE)
     assert "no service for 192.0.2.10:81/tcp (on this address: 192.0.2.10:80/tcp)" in step.reason
     assert "reset (connection refused)" in step.reason
 
 
 def test_without_a_service_elsewhere_nothing_is_said_about_answers() -> None:
-    _, step = service_step(question(81), view(), 0, local=False)
+    _, step = service_step(query(81), view(), 0, local=False)
     assert "own stack" not in step.reason
 
 
 def test_kernel_without_ipvs() -> None:
-    match, step = service_step(question(), view(service(), ipvs_available=False), 0, local=True)
+    match, step = service_step(query(), view(service(), ipvs_available=False), 0, local=True)
     assert match is None
     assert "modprobe ip_vs" in step.reason
 
 
 def test_many_neighbours_are_counted() -> None:
     services = {service_key(port): service() for port in range(1000, 1009)}
-    _, step = service_step(question(), view(services=services), 0, local=True)
+    _, step = service_step(query(), view(services=services), 0, local=True)
     assert "and 4 more)" in step.reason

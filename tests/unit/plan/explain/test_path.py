@@ -3,10 +3,10 @@ import pytest
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, Forwarding, TunnelFlag, TunnelType
 from kernelbal.model.network import Link, Route
 from kernelbal.plan.explain.path import path_to
-from kernelbal.plan.explain.question import Question, Source, View
-from kernelbal.plan.explain.result import Path, Verdict
+from kernelbal.plan.explain.query import ExplainQuery, FactSource, KernelView
+from kernelbal.plan.explain.result import ForwardPath, StepVerdict
 from kernelbal.plan.reachability import RouteTable
-from tests.unit.plan.explain.scene import address, attributes, question, real_server, view
+from tests.unit.plan.explain.scene import address, attributes, query, real_server, view
 
 SERVER = real_server(11, 8080)
 NAT, DSR, TUNNEL = Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL
@@ -15,11 +15,11 @@ NAT, DSR, TUNNEL = Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL
 def path(
     values: DestinationAttributes,
     key: DestinationKey = SERVER,
-    seen: View | None = None,
-    asked: Question | None = None,
-) -> Path:
+    seen: KernelView | None = None,
+    asked: ExplainQuery | None = None,
+) -> ForwardPath:
     seen = seen or view()
-    return path_to(asked or question(), seen, RouteTable(seen.routes), key, values)
+    return path_to(asked or query(), seen, RouteTable(seen.routes), key, values)
 
 
 def tunnel(
@@ -30,7 +30,7 @@ def tunnel(
 
 def test_nat_rewrites_address_and_port() -> None:
     found = path(attributes(1, NAT))
-    assert (found.method, found.port, found.device, found.gateway) == (Verdict.NAT, 8080, "eth1", None)
+    assert (found.method, found.port, found.device, found.gateway) == (StepVerdict.NAT, 8080, "eth1", None)
     assert found.text == "destination rewritten to 10.0.0.11:8080; out of eth1, on-link"
     assert (found.overhead_bytes, found.mtu_bytes, found.problems) == (0, 1500, ())
 
@@ -93,13 +93,13 @@ def test_mtu_that_is_not_known_is_not_made_up() -> None:
 @pytest.mark.parametrize("forwarding", [NAT, DSR, TUNNEL, Forwarding.LOCAL])
 def test_real_server_that_is_this_director(forwarding: Forwarding) -> None:
     found = path(attributes(1, forwarding), DestinationKey(address("10.0.0.1"), 8080))
-    assert (found.method, found.device) == (Verdict.OWN_STACK, None)
+    assert (found.method, found.device) == (StepVerdict.OWN_STACK, None)
     assert found.port == (8080 if forwarding is NAT else 80)
 
 
 def test_no_route_is_a_problem_of_a_live_kernel() -> None:
     assert "dropped" in path(attributes(), seen=view(routes=())).problems[0]
-    assert path(attributes(), seen=view(routes=(), source=Source.SITE_FILE)).problems == ()
+    assert path(attributes(), seen=view(routes=(), source=FactSource.SITE_FILE)).problems == ()
 
 
 def test_device_that_is_down() -> None:

@@ -6,20 +6,20 @@ from kernelbal.plan.explain.persistence import (
     CONN_REUSE_MODE,
     EXPIRE_NODEST,
     EXPIRE_QUIESCENT,
-    Memory,
+    PersistenceLookup,
     mask,
     masked_clients,
     recall,
 )
-from kernelbal.plan.explain.question import Question
-from kernelbal.plan.explain.result import Verdict
+from kernelbal.plan.explain.query import ExplainQuery
+from kernelbal.plan.explain.result import StepVerdict
 from tests.unit.plan.explain.scene import (
     CLIENT,
     PERSISTENT,
     VIRTUAL,
     address,
     mark_key,
-    question,
+    query,
     real_server,
     service,
     service_key,
@@ -49,23 +49,23 @@ def remembered(
     server: VirtualServer,
     *entries: Connection,
     key: ServiceKey | None = None,
-    asked: Question | None = None,
+    asked: ExplainQuery | None = None,
     **sysctls: str,
-) -> Memory:
+) -> PersistenceLookup:
     seen = view(server, key, connections=entries, sysctls=sysctls)
-    return recall(asked or question(), seen, key or service_key(), server)
+    return recall(asked or query(), seen, key or service_key(), server)
 
 
 def test_not_persistent() -> None:
     memory = remembered(service("rr", 1, 1), template())
-    assert (memory.destination, memory.step.verdict) == (None, Verdict.OFF)
+    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.OFF)
 
 
 def test_template_of_the_client() -> None:
     memory = remembered(service("rr", 1, 1, flags=PERSISTENT), template())
-    assert (memory.destination, memory.step.verdict) == (real_server(12), Verdict.TEMPLATE)
+    assert (memory.destination, memory.step.verdict) == (real_server(12), StepVerdict.TEMPLATE)
     assert "persistent for 5m by client address" in memory.step.reason
-    assert "for 250 s more" in memory.step.reason
+    assert "expires in 250 s" in memory.step.reason
 
 
 def test_prefix_makes_one_client_of_a_network() -> None:
@@ -73,7 +73,7 @@ def test_prefix_makes_one_client_of_a_network() -> None:
     memory = remembered(server, template(NETWORK))
     assert memory.destination == real_server(12)
     assert "all of 198.51.100.0/24 counts as one client" in memory.step.reason
-    assert remembered(server, template(CLIENT)).step.verdict is Verdict.NEW_CLIENT
+    assert remembered(server, template(CLIENT)).step.verdict is StepVerdict.NEW_CLIENT
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_prefix_makes_one_client_of_a_network() -> None:
 )
 def test_entry_of_somebody_else(other: Connection) -> None:
     memory = remembered(service("rr", 1, 1, flags=PERSISTENT), other)
-    assert (memory.destination, memory.step.verdict) == (None, Verdict.NEW_CLIENT)
+    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.NEW_CLIENT)
 
 
 def test_template_of_a_mark_service_has_the_mark_for_an_address() -> None:
@@ -102,7 +102,7 @@ def test_template_of_a_mark_service_over_ipv6_is_padded() -> None:
     server = service("rr", 1, 1, flags=PERSISTENT, port=0, prefix=64)
     client = address("2001:db8:1:2::7")
     entry = template(address("2001:db8:1:2::"), real_server(12, 0), 0, Address(b"\x4b\0\0\1" + bytes(12)), 0)
-    asked = question(443, client, virtual=address("2001:db8::10"))
+    asked = query(443, client, virtual=address("2001:db8::10"))
     memory = remembered(server, entry, key=mark_key(0x4B000001)._replace(family=10), asked=asked)
     assert memory.destination == real_server(12, 0)
 
@@ -115,13 +115,13 @@ def test_any_port_and_ftp_keep_templates_without_a_port(
 ) -> None:
     server = service("rr", 1, 1, flags=PERSISTENT, port=service_port)
     entry = template(to=real_server(12, 0), port=kept_port)
-    memory = remembered(server, entry, key=service_key(service_port), asked=question(asked_port))
+    memory = remembered(server, entry, key=service_key(service_port), asked=query(asked_port))
     assert memory.destination == real_server(12, service_port)
 
 
 def test_template_to_a_removed_real_server_is_ignored() -> None:
     memory = remembered(service("rr", 1, 1, flags=PERSISTENT), template(to=GONE))
-    assert (memory.destination, memory.step.verdict) == (None, Verdict.NEW_CLIENT)
+    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.NEW_CLIENT)
     assert "no longer in the service" in memory.step.reason
 
 
@@ -136,12 +136,12 @@ def test_template_of_a_quiesced_real_server(sysctls: dict[str, str], expected: D
 
 
 def test_connection_that_is_there() -> None:
-    memory = remembered(service("rr", 1, 1), connection(), asked=question(client_port=4711))
-    assert (memory.destination, memory.step.verdict) == (real_server(12), Verdict.CONNECTION)
+    memory = remembered(service("rr", 1, 1), connection(), asked=query(client_port=4711))
+    assert (memory.destination, memory.step.verdict) == (real_server(12), StepVerdict.CONNECTION)
 
 
 def test_connection_from_another_port() -> None:
-    assert remembered(service("rr", 1), connection(), asked=question(client_port=4712)).destination is None
+    assert remembered(service("rr", 1), connection(), asked=query(client_port=4712)).destination is None
     assert remembered(service("rr", 1), connection()).destination is None
 
 
@@ -157,21 +157,21 @@ def test_connection_from_another_port() -> None:
     ],
 )
 def test_port_that_a_closed_connection_had(state: str, mode: str, followed: bool) -> None:
-    asked = question(client_port=4711)
+    asked = query(client_port=4711)
     memory = remembered(service("rr", 1, 1), connection(state), asked=asked, **{CONN_REUSE_MODE: mode})
     assert (memory.destination is not None) is followed
 
 
 def test_closed_connection_of_a_persistent_service_is_followed() -> None:
     server = service("rr", 1, 1, flags=PERSISTENT)
-    memory = remembered(server, connection("TIME_WAIT"), asked=question(client_port=4711))
-    assert memory.step.verdict is Verdict.CONNECTION
+    memory = remembered(server, connection("TIME_WAIT"), asked=query(client_port=4711))
+    assert memory.step.verdict is StepVerdict.CONNECTION
 
 
 @pytest.mark.parametrize(("expire", "word"), [("0", "in silence"), ("1", "which ends it")])
 def test_connection_to_a_removed_real_server_is_dropped(expire: str, word: str) -> None:
     memory = remembered(
-        service("rr", 1), connection(to=GONE), asked=question(client_port=4711), **{EXPIRE_NODEST: expire}
+        service("rr", 1), connection(to=GONE), asked=query(client_port=4711), **{EXPIRE_NODEST: expire}
     )
     assert (memory.destination, memory.dropped) == (None, True)
     assert word in memory.step.reason
@@ -179,14 +179,14 @@ def test_connection_to_a_removed_real_server_is_dropped(expire: str, word: str) 
 
 def test_persistence_engine_is_not_guessed() -> None:
     memory = remembered(service("rr", 1, flags=PERSISTENT, engine="sip"), template())
-    assert (memory.destination, memory.step.verdict) == (None, Verdict.UNKNOWN)
+    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.UNKNOWN)
     assert "`sip`" in memory.step.reason
 
 
 def test_connection_table_that_was_not_read() -> None:
     server = service("rr", 1, flags=PERSISTENT)
-    memory = recall(question(), view(server, connections=None), service_key(), server)
-    assert memory.step.verdict is Verdict.UNKNOWN
+    memory = recall(query(), view(server, connections=None), service_key(), server)
+    assert memory.step.verdict is StepVerdict.UNKNOWN
 
 
 def test_addresses_under_which_a_client_may_be_kept() -> None:

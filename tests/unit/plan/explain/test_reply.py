@@ -3,11 +3,11 @@ import pytest
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, Forwarding, TunnelType
 from kernelbal.model.network import Route
 from kernelbal.plan.explain.path import path_to
-from kernelbal.plan.explain.question import Question, View
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
 from kernelbal.plan.explain.reply import CONNTRACK, reply_from
-from kernelbal.plan.explain.result import Reply, Verdict
+from kernelbal.plan.explain.result import ReturnPath, StepVerdict
 from kernelbal.plan.reachability import RouteTable
-from tests.unit.plan.explain.scene import address, attributes, question, real_server, view
+from tests.unit.plan.explain.scene import address, attributes, query, real_server, view
 
 SERVER = real_server(11)
 NAT, DSR, TUNNEL = Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL
@@ -16,25 +16,25 @@ DSR_SERVER = attributes(1, DSR)
 
 def reply(
     values: DestinationAttributes,
-    seen: View | None = None,
-    asked: Question | None = None,
+    seen: KernelView | None = None,
+    asked: ExplainQuery | None = None,
     key: DestinationKey = SERVER,
     *,
     masquerade: bool = False,
-) -> Reply:
-    seen, asked = seen or view(), asked or question()
+) -> ReturnPath:
+    seen, asked = seen or view(), asked or query()
     routes = RouteTable(seen.routes)
     path = path_to(asked, seen, routes, key, values)
     return reply_from(asked, seen, routes, key, values, path, masquerade=masquerade)
 
 
-def text_of(found: Reply) -> str:
+def text_of(found: ReturnPath) -> str:
     return " | ".join(found.conditions)
 
 
 def test_nat_comes_back_through_the_director() -> None:
     found = reply(attributes(1, NAT))
-    assert found.way is Verdict.VIA_DIRECTOR
+    assert found.method is StepVerdict.VIA_DIRECTOR
     assert "route to 198.51.100.7 leads through this director, which is 10.0.0.1 there" in text_of(found)
     assert "net.ipv4.ip_forward is 1" in text_of(found)
     assert found.problems == ()
@@ -46,13 +46,13 @@ def test_nat_needs_forwarding() -> None:
 
 
 def test_nat_for_a_client_on_the_real_servers_segment_is_bypassed() -> None:
-    found = reply(attributes(1, NAT), asked=question(80, address("10.0.0.99")))
+    found = reply(attributes(1, NAT), asked=query(80, address("10.0.0.99")))
     assert "on the segment of 10.0.0.11" in found.problems[0]
     assert "one_armed" in found.problems[0]
 
 
 def test_nat_for_the_director_itself_is_not_bypassed() -> None:
-    assert reply(attributes(1, NAT), asked=question(80, address("10.0.0.1"))).problems == ()
+    assert reply(attributes(1, NAT), asked=query(80, address("10.0.0.1"))).problems == ()
 
 
 def test_nat_behind_a_gateway_does_not_come_back() -> None:
@@ -62,7 +62,7 @@ def test_nat_behind_a_gateway_does_not_come_back() -> None:
 
 def test_masquerade_needs_nothing_of_the_real_server() -> None:
     found = reply(attributes(1, NAT), masquerade=True)
-    assert found.way is Verdict.MASQUERADED
+    assert found.method is StepVerdict.MASQUERADED
     assert "nothing on the real server" in text_of(found)
     assert found.problems == ()
 
@@ -75,7 +75,7 @@ def test_masquerade_needs_connection_tracking(setting: str | None, works: bool) 
 
 def test_dsr_goes_straight() -> None:
     found = reply(DSR_SERVER)
-    assert found.way is Verdict.STRAIGHT
+    assert found.method is StepVerdict.STRAIGHT
     assert "holds 192.0.2.10 on `lo`, a dummy or a tunnel device" in text_of(found)
     assert "`arp_ignore` 1, `arp_announce` 2" in text_of(found)
     assert "listens on 192.0.2.10 port 80" in text_of(found)
@@ -83,17 +83,17 @@ def test_dsr_goes_straight() -> None:
 
 
 def test_dsr_is_not_masqueraded() -> None:
-    assert reply(DSR_SERVER, masquerade=True).way is Verdict.STRAIGHT
+    assert reply(DSR_SERVER, masquerade=True).method is StepVerdict.STRAIGHT
 
 
 def test_ipv6_has_no_arp() -> None:
     seen = view(routes=(Route(address("fd00::"), 64, None, "eth1", 0),))
-    asked = question(80, address("2001:db8::7"), virtual=address("2001:db8::10"))
+    asked = query(80, address("2001:db8::7"), virtual=address("2001:db8::10"))
     assert "arp" not in text_of(reply(DSR_SERVER, seen, asked, DestinationKey(address("fd00::11"), 80)))
 
 
 def test_director_as_a_client_of_dsr() -> None:
-    assert "dropped" in reply(DSR_SERVER, asked=question(80, address("10.0.0.1"))).problems[0]
+    assert "dropped" in reply(DSR_SERVER, asked=query(80, address("10.0.0.1"))).problems[0]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_director_as_a_client_of_dsr() -> None:
 def test_tunnel_needs_a_device_that_unwraps(kind: TunnelType, server: str, virtual: str, device: str) -> None:
     routes = (*view().routes, Route(address("fd00::"), 64, None, "eth1", 0))
     client = address("198.51.100.7" if "." in virtual else "2001:db8::7")
-    asked = question(80, client, virtual=address(virtual))
+    asked = query(80, client, virtual=address(virtual))
     values = DestinationAttributes(TUNNEL, 1, 0, 0, kind, 6080 if kind is TunnelType.GUE else 0)
     found = reply(values, view(routes=routes), asked, DestinationKey(address(server), 80))
     assert device in text_of(found)
@@ -124,4 +124,4 @@ def test_tunnel_tells_the_largest_packet() -> None:
 
 def test_real_server_that_is_this_director() -> None:
     key = DestinationKey(address("10.0.0.1"), 80)
-    assert reply(attributes(1, NAT), key=key, masquerade=True).way is Verdict.OWN_STACK
+    assert reply(attributes(1, NAT), key=key, masquerade=True).method is StepVerdict.OWN_STACK

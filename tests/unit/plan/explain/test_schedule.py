@@ -2,20 +2,22 @@ import pytest
 
 from kernelbal.model.ipvs import ServiceFlag
 from kernelbal.plan.explain.result import Availability, Certainty
-from kernelbal.plan.explain.schedule import Pool, Server, schedule
-from tests.unit.plan.explain.scene import question, real_server
+from kernelbal.plan.explain.schedule import SchedulerInput, SchedulerServer, schedule
+from tests.unit.plan.explain.scene import query, real_server
 
 IN, PERHAPS, OUT = Availability.AVAILABLE, Availability.PERHAPS, Availability.QUIESCED
 
 
 def server(
     number: int, weight: int = 1, active: int = 0, inactive: int = 0, state: Availability | None = None
-) -> Server:
-    return Server(real_server(number), weight, active, inactive, state or (IN if weight else OUT))
+) -> SchedulerServer:
+    return SchedulerServer(real_server(number), weight, active, inactive, state or (IN if weight else OUT))
 
 
-def pool(*servers: Server, flags: int = 0, live: bool = True, client_port: int | None = None) -> Pool:
-    return Pool(question(client_port=client_port), flags, servers, live)
+def pool(
+    *servers: SchedulerServer, flags: int = 0, live: bool = True, client_port: int | None = None
+) -> SchedulerInput:
+    return SchedulerInput(query(client_port=client_port), flags, servers, live)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def pool(*servers: Server, flags: int = 0, live: bool = True, client_port: int |
         ("ovf", [server(1, 5, 6, 0), server(2, 4, 0, 0)], 2),
     ],
 )
-def test_leader_by_counters(scheduler: str, servers: list[Server], expected: int) -> None:
+def test_leader_by_counters(scheduler: str, servers: list[SchedulerServer], expected: int) -> None:
     choice = schedule(scheduler, pool(*servers))
     assert (choice.destination, choice.certainty) == (real_server(expected), Certainty.NOW)
 

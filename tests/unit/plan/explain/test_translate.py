@@ -5,9 +5,9 @@ import pytest
 from kernelbal.model.address import parse_address
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.explain.engine import explain
-from kernelbal.plan.explain.question import Question, View
-from kernelbal.plan.explain.result import Explanation, Outcome, Topic, Verdict
-from kernelbal.plan.explain.translate import leaving_of, route_of, whole_address
+from kernelbal.plan.explain.query import ExplainQuery, KernelView
+from kernelbal.plan.explain.result import ExplainOutcome, Explanation, StepTopic, StepVerdict
+from kernelbal.plan.explain.translate import route_of, source_translation, whole_address
 from kernelbal.plan.explain.views import site_view
 from kernelbal.plan.reachability import RouteTable
 from tests.unit.plan.samples import node, site
@@ -33,16 +33,16 @@ edge:
 """
 
 
-def seen(text: str = SITE) -> View:
+def seen(text: str = SITE) -> KernelView:
     wanted = site(text)
     return site_view(wanted, desired_state(wanted, node()))
 
 
 def ask(client: str, there: str, port: int = 80, text: str = SITE) -> Explanation:
-    return explain(Question(parse_address(client), parse_address(there), port), seen(text))
+    return explain(ExplainQuery(parse_address(client), parse_address(there), port), seen(text))
 
 
-def step(found: Explanation, topic: Topic) -> tuple[Verdict, str]:
+def step(found: Explanation, topic: StepTopic) -> tuple[StepVerdict, str]:
     return next((each.verdict, each.reason) for each in found.steps if each.topic is topic)
 
 
@@ -56,11 +56,11 @@ def step(found: Explanation, topic: Topic) -> tuple[Verdict, str]:
 )
 def test_translated_destination(there: str, port: int, to: str) -> None:
     found = ask("198.51.100.7", there, port)
-    assert (found.outcome, found.translated_to) == (Outcome.TRANSLATED, to)
+    assert (found.outcome, found.translated_to) == (ExplainOutcome.TRANSLATED, to)
     assert found.answer == f"goes to inside machine {to}"
-    assert f"rewrites the destination to {to}" in step(found, Topic.TRANSLATION)[1]
-    assert "by eth1, on-link" in step(found, Topic.FORWARDING)[1]
-    assert step(found, Topic.RETURN)[0] is Verdict.VIA_DIRECTOR
+    assert f"rewrites the destination to {to}" in step(found, StepTopic.TRANSLATION)[1]
+    assert "by eth1, on-link" in step(found, StepTopic.FORWARDING)[1]
+    assert step(found, StepTopic.RETURN)[0] is StepVerdict.VIA_DIRECTOR
 
 
 def test_ipv6() -> None:
@@ -70,61 +70,61 @@ def test_ipv6() -> None:
 @pytest.mark.parametrize(("there", "port"), [("192.0.2.10", 80), ("192.0.2.10", 8011)])
 def test_other_ports_of_the_address_are_no_affair_of_translation(there: str, port: int) -> None:
     found = ask("198.51.100.7", there, port)
-    assert found.outcome is not Outcome.TRANSLATED
-    assert Topic.TRANSLATION not in [each.topic for each in found.steps]
+    assert found.outcome is not ExplainOutcome.TRANSLATED
+    assert StepTopic.TRANSLATION not in [each.topic for each in found.steps]
 
 
 def test_hairpin_hides_the_client_and_says_so() -> None:
-    verdict, reason = step(ask("10.0.0.13", "192.0.2.51"), Topic.RETURN)
-    assert verdict is Verdict.MASQUERADED
+    verdict, reason = step(ask("10.0.0.13", "192.0.2.51"), StepTopic.RETURN)
+    assert verdict is StepVerdict.MASQUERADED
     assert "sees an address of this director as the client" in reason
 
 
 def test_without_hairpin_the_answer_goes_astray() -> None:
     found = ask("10.0.0.13", "192.0.2.51", text=SITE + "  hairpin: false\n")
-    verdict, reason = step(found, Topic.RETURN)
-    assert verdict is Verdict.STRAIGHT
+    verdict, reason = step(found, StepTopic.RETURN)
+    assert verdict is StepVerdict.STRAIGHT
     assert "`hairpin: true` helps" in reason
 
 
 def test_director_that_asks_for_its_own_public_address() -> None:
-    assert step(ask("192.0.2.10", "192.0.2.51"), Topic.RETURN)[0] is Verdict.MASQUERADED
+    assert step(ask("192.0.2.10", "192.0.2.51"), StepTopic.RETURN)[0] is StepVerdict.MASQUERADED
 
 
 def test_director_that_does_not_hold_the_address() -> None:
     view = seen()
-    question = Question(parse_address("198.51.100.7"), parse_address("192.0.2.51"), 80)
-    found = explain(question, View(view.source, nft=view.nft, routes=view.routes))
-    assert found.outcome is Outcome.ELSEWHERE
+    query = ExplainQuery(parse_address("198.51.100.7"), parse_address("192.0.2.51"), 80)
+    found = explain(query, KernelView(view.source, nft=view.nft, routes=view.routes))
+    assert found.outcome is ExplainOutcome.ELSEWHERE
     assert "a director that holds the address would translate it" in found.answer
 
 
 @pytest.mark.parametrize(
     ("client", "verdict", "words"),
     [
-        ("10.0.0.11", Verdict.TRANSLATED, "leaves by eth0, on-link with source 192.0.2.51"),
-        ("10.0.0.12", Verdict.TRANSLATED, "leaves by eth0, on-link with source 192.0.2.10"),
-        ("10.0.0.13", Verdict.MASQUERADED, "with an address of this director as its source"),
+        ("10.0.0.11", StepVerdict.TRANSLATED, "leaves by eth0, on-link with source 192.0.2.51"),
+        ("10.0.0.12", StepVerdict.TRANSLATED, "leaves by eth0, on-link with source 192.0.2.10"),
+        ("10.0.0.13", StepVerdict.MASQUERADED, "with an address of this director as its source"),
     ],
 )
-def test_way_out(client: str, verdict: Verdict, words: str) -> None:
+def test_way_out(client: str, verdict: StepVerdict, words: str) -> None:
     found = ask(client, "192.0.2.200", 443)
-    assert found.outcome is Outcome.ELSEWHERE
+    assert found.outcome is ExplainOutcome.ELSEWHERE
     assert found.answer.startswith("routed on: ")
-    assert step(found, Topic.TRANSLATION)[0] is verdict
-    assert words in step(found, Topic.TRANSLATION)[1]
+    assert step(found, StepTopic.TRANSLATION)[0] is verdict
+    assert words in step(found, StepTopic.TRANSLATION)[1]
 
 
 def test_packets_that_stay_inside_keep_their_source() -> None:
     found = ask("10.0.0.12", "10.0.0.99")
-    assert Topic.TRANSLATION not in [each.topic for each in found.steps]
+    assert StepTopic.TRANSLATION not in [each.topic for each in found.steps]
 
 
 @pytest.mark.parametrize(("client", "gateway"), [("10.0.0.11", "192.0.2.254"), ("10.0.0.12", "192.0.2.253")])
 def test_policy_route_of_the_lowest_priority_that_fits(client: str, gateway: str) -> None:
     found = ask(client, "198.51.100.9")
-    assert f"through gateway {gateway}" in step(found, Topic.TRANSLATION)[1]
-    assert f"through {gateway} on eth0" in step(found, Topic.ADDRESS)[1]
+    assert f"through gateway {gateway}" in step(found, StepTopic.TRANSLATION)[1]
+    assert f"through {gateway} on eth0" in step(found, StepTopic.ADDRESS)[1]
 
 
 def test_nobody_else_takes_it() -> None:
@@ -141,4 +141,4 @@ def test_whole_addresses_have_no_ports() -> None:
 
 
 def test_source_stays_on_another_device() -> None:
-    assert leaving_of(seen().nft, parse_address("10.0.0.11"), "eth1") is None
+    assert source_translation(seen().nft, parse_address("10.0.0.11"), "eth1") is None

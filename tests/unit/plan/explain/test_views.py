@@ -6,7 +6,7 @@ from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.desire import desired_state
-from kernelbal.plan.explain.question import Source
+from kernelbal.plan.explain.query import FactSource
 from kernelbal.plan.explain.views import SYSCTLS, kernel_view, site_view
 from tests.unit.plan.explain.scene import (
     VIRTUAL,
@@ -54,7 +54,7 @@ def desired() -> DesiredState:
 
 def test_site_is_seen_as_a_first_apply_leaves_it() -> None:
     seen = site_view(SITE, desired())
-    assert seen.source is Source.SITE_FILE
+    assert seen.source is FactSource.SITE_FILE
     newest_first = [real_server(13), real_server(12, 8080), real_server(11)]
     assert list(seen.services[service_key()].destinations) == newest_first
     assert seen.connections == ()
@@ -94,7 +94,7 @@ def test_live_kernel() -> None:
         ipvs_available=True,
     )
     seen = kernel_view(observed, None, (SITE, desired()))
-    assert seen.source is Source.KERNEL
+    assert seen.source is FactSource.KERNEL
     assert seen.counters_of(service_key(), real_server(11)).active == 3
     assert (seen.addresses, seen.routes, seen.connections) == ((key,), observed.routes, None)
     assert (seen.foreign_nft, seen.service_names[service_key()]) == (("ip filter",), "web")

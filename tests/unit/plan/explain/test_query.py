@@ -1,14 +1,14 @@
 from kernelbal.model.address import AF_INET6
 from kernelbal.model.ipvs import Protocol
-from kernelbal.plan.explain.question import NO_CONNECTIONS
-from tests.unit.plan.explain.scene import address, question, real_server, service, service_key, view
+from kernelbal.plan.explain.query import NO_CONNECTIONS
+from tests.unit.plan.explain.scene import address, query, real_server, service, service_key, view
 
 
 def test_question_in_words() -> None:
-    assert str(question()) == "198.51.100.7 -> 192.0.2.10:80/tcp"
-    asked = question(53, protocol=Protocol.UDP, client_port=4711)
+    assert str(query()) == "198.51.100.7 -> 192.0.2.10:80/tcp"
+    asked = query(53, protocol=Protocol.UDP, client_port=4711)
     assert str(asked) == "198.51.100.7:4711 -> 192.0.2.10:53/udp"
-    ipv6 = question(80, address("2001:db8::7"), virtual=address("2001:db8::10"))
+    ipv6 = query(80, address("2001:db8::7"), virtual=address("2001:db8::10"))
     assert (str(ipv6), ipv6.family) == ("2001:db8::7 -> [2001:db8::10]:80/tcp", AF_INET6)
 
 

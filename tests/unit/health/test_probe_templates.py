@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelbal.health.questions import (
+from kernelbal.health.probe_templates import (
     MAX_PORTS,
-    agent_question,
-    check_questions,
+    agent_template,
+    cause_template,
+    check_templates,
     checked_ports,
-    goes_through,
-    slower,
+    uses_virtual_address,
 )
 from kernelbal.model.health import Timing
 from kernelbal.model.site.services import VirtualService
@@ -23,12 +23,12 @@ def service(ports: object = 80, **more: object) -> VirtualService:
 
 
 def asked(ports: object = 80, **more: object) -> list[tuple[str, int]]:
-    """Protocol and port of each question."""
-    return [(question.protocol.kind, question.port) for question in check_questions(service(ports, **more))]
+    """Protocol and port of each template."""
+    return [(template.protocol.kind, template.port) for template in check_templates(service(ports, **more))]
 
 
 @pytest.mark.parametrize(
-    ("ports", "more", "questions"),
+    ("ports", "more", "templates"),
     [
         (80, {}, [("http", 80)]),
         ([80, 443], {}, [("http", 80), ("https", 443)]),
@@ -53,9 +53,9 @@ def asked(ports: object = 80, **more: object) -> list[tuple[str, int]]:
     ],
 )
 def test_ports_and_protocols(
-    ports: object, more: dict[str, object], questions: list[tuple[str, int]]
+    ports: object, more: dict[str, object], templates: list[tuple[str, int]]
 ) -> None:
-    assert asked(ports, **more) == questions
+    assert asked(ports, **more) == templates
 
 
 @given(st.lists(st.integers(1, 65535), min_size=1, max_size=40, unique=True))
@@ -65,24 +65,24 @@ def test_number_of_ports_is_bounded(ports: list[int]) -> None:
 
 def test_timing_in_seconds() -> None:
     check = {"interval": "10s", "timeout": "2s", "rise": 2, "fall": 4, "jitter": 20}
-    (question,) = check_questions(service(check=check))
-    assert question.timing == Timing(10.0, 2.0, 2, 4, 2.0)
+    (template,) = check_templates(service(check=check))
+    assert template.timing == Timing(10.0, 2.0, 2, 4, 2.0)
 
 
 def test_definition_tells_questions_apart_and_nothing_else() -> None:
     checks: list[object] = ["http", {"http": {"path": "/x"}}, {"http": {}}, {"http": {}, "interval": "5s"}]
-    asked = [check_questions(service(check=check))[0].definition for check in checks]
+    asked = [check_templates(service(check=check))[0].definition for check in checks]
     plain, with_path, again, later = asked
     assert plain == again
     assert len({plain, with_path, later}) == 3
 
 
 def test_slower_question_counts_each_answer() -> None:
-    (question,) = check_questions(service(check={"interval": "5s", "jitter": 10, "timeout": "3s"}))
-    beside = slower(question)
+    (template,) = check_templates(service(check={"interval": "5s", "jitter": 10, "timeout": "3s"}))
+    beside = cause_template(template)
     assert beside.timing == Timing(15.0, 3.0, 1, 1, 1.5)
-    assert (beside.protocol, beside.port) == (question.protocol, question.port)
-    assert beside.definition != question.definition
+    assert (beside.protocol, beside.port) == (template.protocol, template.port)
+    assert beside.definition != template.definition
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_slower_question_counts_each_answer() -> None:
     ],
 )
 def test_which_checks_go_through_the_virtual_address(forwarding: str, check: object, through: bool) -> None:
-    asking = service(forwarding=forwarding, check=check)
-    assert [goes_through(asking, question) for question in check_questions(asking)] == [through]
+    pair = service(forwarding=forwarding, check=check)
+    assert [uses_virtual_address(pair, template) for template in check_templates(pair)] == [through]
 
 
 @pytest.mark.parametrize(
@@ -110,22 +110,22 @@ def test_which_checks_go_through_the_virtual_address(forwarding: str, check: obj
     [({"http_agent": {}}, "http", 80), ({"text_agent": {"port": 9999}}, "text", 9999)],
 )
 def test_agent_is_asked_in_its_own_rhythm(adaptive: dict[str, object], agent: str, port: int) -> None:
-    question = agent_question(service(adaptive={**adaptive, "interval": "10s", "timeout": "1s"}))
-    assert question is not None
-    assert (question.agent, question.port, question.own_port) == (agent, port, False)
-    assert question.timing == Timing(10.0, 1.0, 1, 3, 0.5)
+    template = agent_template(service(adaptive={**adaptive, "interval": "10s", "timeout": "1s"}))
+    assert template is not None
+    assert (template.agent, template.port, template.own_port) == (agent, port, False)
+    assert template.timing == Timing(10.0, 1.0, 1, 3, 0.5)
 
 
 @pytest.mark.parametrize("adaptive", [None, {"response_time": {}}])
 def test_no_agent_no_question(adaptive: dict[str, object] | None) -> None:
-    assert agent_question(service(adaptive=adaptive)) is None
+    assert agent_template(service(adaptive=adaptive)) is None
 
 
 def test_a_definition_tells_nothing_of_a_secret_and_is_another_one_with_another_secret() -> None:
     def defined(secret: str) -> str:
         check = {"radius": {"secret": secret, "password": "pass-1"}}
-        (question,) = check_questions(service(1812, protocol="udp", check=check))
-        return question.definition
+        (template,) = check_templates(service(1812, protocol="udp", check=check))
+        return template.definition
 
     assert defined("secret-1") == defined("secret-1") != defined("secret-2")
     assert "secret-1" not in defined("secret-1")

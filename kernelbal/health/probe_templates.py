@@ -36,7 +36,7 @@ SECRET_ROUNDS: Final = 50_000
 _AGENTS: Final = {HttpAgent.kind: "http", TextAgent.kind: "text"}
 
 
-class Question(NamedTuple):
+class ProbeTemplate(NamedTuple):
     """What is asked of each real server at one port.
 
     Attributes:
@@ -54,24 +54,24 @@ class Question(NamedTuple):
     agent: str = ""
 
 
-def check_questions(service: VirtualService) -> list[Question]:
+def check_templates(service: VirtualService) -> list[ProbeTemplate]:
     """Return what must be answered well for a real server of this service to be up; none: all are up."""
     check, transport = service.check, service.protocol
     timing = check_timing(check)
-    questions: list[Question] = []
+    templates: list[ProbeTemplate] = []
     for port in checked_ports(service):
         named = check.protocols[0] if check.protocols else default_protocol(transport, port)
         if isinstance(named, NoCheck):
             return []
         protocol = settled(named, transport, port)
         at = 0 if isinstance(protocol, IcmpCheck) else port or protocol.port
-        question = _question(protocol, at, timing, own_port=at > 0 and check.port is None)
-        if question not in questions:
-            questions.append(question)
-    return questions
+        template = _template(protocol, at, timing, own_port=at > 0 and check.port is None)
+        if template not in templates:
+            templates.append(template)
+    return templates
 
 
-def agent_question(service: VirtualService) -> Question | None:
+def agent_template(service: VirtualService) -> ProbeTemplate | None:
     """Return what is asked of the agents of this service's real servers, or None."""
     adaptive = service.adaptive
     agent = (adaptive.http_agent or adaptive.text_agent) if adaptive else None
@@ -79,20 +79,20 @@ def agent_question(service: VirtualService) -> Question | None:
         return None
     jitter_s = adaptive.interval * AGENT_JITTER
     timing = Timing(adaptive.interval, adaptive.timeout, DEFAULT_RISE, DEFAULT_FALL, jitter_s)
-    return _question(agent, agent.port, timing, own_port=False)
+    return _template(agent, agent.port, timing, own_port=False)
 
 
-def slower(question: Question) -> Question:
-    """Return the question beside one through the virtual address: seldom, and each answer counts."""
-    interval_s, timeout_s, _, _, jitter_s = question.timing
+def cause_template(template: ProbeTemplate) -> ProbeTemplate:
+    """Return the template beside one through the virtual address: seldom, and each answer counts."""
+    interval_s, timeout_s, _, _, jitter_s = template.timing
     timing = Timing(interval_s * CAUSE_SLOWNESS, timeout_s, 1, 1, jitter_s * CAUSE_SLOWNESS)
-    return _question(question.protocol, question.port, timing, own_port=question.own_port)
+    return _template(template.protocol, template.port, timing, own_port=template.own_port)
 
 
-def goes_through(service: VirtualService, question: Question) -> bool:
+def uses_virtual_address(service: VirtualService, template: ProbeTemplate) -> bool:
     """Return whether a check goes to the virtual address: where the document does not lead it elsewhere."""
     check = service.check
-    if service.forwarding is ForwardingName.NAT or not has_port(question.protocol):
+    if service.forwarding is ForwardingName.NAT or not has_port(template.protocol):
         return False
     if check.through is not None:
         return check.through is Through.VIRTUAL
@@ -124,21 +124,21 @@ def check_timing(check: Check) -> Timing:
     return Timing(check.interval, check.timeout, check.rise, check.fall, jitter_s)
 
 
-def _question(protocol: ProbeProtocol, port: int, timing: Timing, *, own_port: bool) -> Question:
+def _template(protocol: ProbeProtocol, port: int, timing: Timing, *, own_port: bool) -> ProbeTemplate:
     agent = _AGENTS.get(protocol.kind, "")
     settings = protocol.model_dump(mode="json")
     for name, field in type(protocol).model_fields.items():
         if not field.repr and settings[name]:
             secret = settings[name]
-            settings[name] = _stand_in(
+            settings[name] = _secret_digest(
                 secret if isinstance(secret, str) else json.dumps(secret, sort_keys=True)
             )
     asked = [protocol.kind, settings, timing, agent]
-    return Question(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
+    return ProbeTemplate(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
 
 
 @cache
-def _stand_in(secret: str) -> str:
+def _secret_digest(secret: str) -> str:
     """Return what stands for a secret in a definition.
 
     A probe's key is a digest of its definition, and shown in the status. It must not help to guess secrets.

@@ -25,14 +25,14 @@ NO_CONNECTIONS = DestinationCounters(0, 0, 0)
 """Counters of a real server that nothing is known to be connected to."""
 
 
-class Source(Enum):
+class FactSource(Enum):
     """Where a fact was read."""
 
     KERNEL = "kernel"
     SITE_FILE = "site file"
 
 
-class Question(NamedTuple):
+class ExplainQuery(NamedTuple):
     """A new connection from a client to a virtual address.
 
     Attributes:
@@ -60,7 +60,7 @@ class Question(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class KernelView:
     """A kernel as far as it decides over a packet.
 
     Attributes:
@@ -77,7 +77,7 @@ class View:
         rules, table_routes: policy routes of ours.
     """
 
-    source: Source
+    source: FactSource
     services: ServiceTable = field(default_factory=dict)
     counters: CounterTable = field(default_factory=dict)
     nft: NftTable | None = None
@@ -97,7 +97,7 @@ class View:
     @property
     def live(self) -> bool:
         """Whether counters and connections are those of a running kernel."""
-        return self.source is Source.KERNEL
+        return self.source is FactSource.KERNEL
 
     def counters_of(self, service: ServiceKey, key: DestinationKey) -> DestinationCounters:
         """Return the counters of a real server; zeros when there are none."""
