@@ -11,7 +11,7 @@ from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kernelbal.kernel.placed_files import PlacedFile, Standing
-    from kernelbal.kernel.prerequisites import Finding
+    from kernelbal.kernel.prerequisites import PrerequisiteFinding
 
 RUNNING = Path("/")
 ROOT_OPTION = typer.Option(RUNNING, "--root", help="Write below this directory, such as an image's.")
@@ -142,11 +142,11 @@ def _devices() -> tuple[str, str]:
     return outside, inside
 
 
-def _check_machine(program: Path) -> tuple[Finding, ...]:
-    from kernelbal.kernel.machine import read_facts
-    from kernelbal.kernel.prerequisites import judge
+def _check_machine(program: Path) -> tuple[PrerequisiteFinding, ...]:
+    from kernelbal.kernel.machine import read_machine_facts
+    from kernelbal.kernel.prerequisites import check_prerequisites
 
-    return judge(read_facts(program))
+    return check_prerequisites(read_machine_facts(program))
 
 
 def _sign(file: PlacedFile, found: Standing, *, force: bool) -> str:
@@ -173,7 +173,7 @@ def _place(files: list[tuple[PlacedFile, Standing]], *, force: bool) -> dict[Pat
 def _print(
     files: list[tuple[PlacedFile, Standing]],
     kept: dict[Path, Path],
-    findings: tuple[Finding, ...],
+    findings: tuple[PrerequisiteFinding, ...],
     *,
     force: bool,
 ) -> None:
@@ -189,13 +189,13 @@ def _print(
             remark = "  (exists and differs; left alone)"
         put(f"{sign} {file.path}{remark}")
     for finding in findings:
-        note_finding(finding.weight.value, finding.message, finding.hint)
+        note_finding(finding.level.value, finding.message, finding.hint)
 
 
 def _print_json(
     files: list[tuple[PlacedFile, Standing]],
     kept: dict[Path, Path],
-    findings: tuple[Finding, ...],
+    findings: tuple[PrerequisiteFinding, ...],
     *,
     force: bool,
 ) -> None:
@@ -214,7 +214,7 @@ def _print_json(
             ],
             "findings": [
                 {
-                    "weight": finding.weight.value,
+                    "weight": finding.level.value,
                     "subject": finding.subject,
                     "message": finding.message,
                     "hint": finding.hint,
@@ -225,7 +225,7 @@ def _print_json(
     )
 
 
-def _enable(findings: tuple[Finding, ...]) -> None:
+def _enable(findings: tuple[PrerequisiteFinding, ...]) -> None:
     """Start the daemon, unless it could only fail.
 
     Raises:
@@ -238,11 +238,11 @@ def _enable(findings: tuple[Finding, ...]) -> None:
     from kernelbal.cli.output import say
     from kernelbal.errors import PlanRefused
     from kernelbal.kernel.document_files import read_document
-    from kernelbal.kernel.prerequisites import Weight
+    from kernelbal.kernel.prerequisites import FindingLevel
     from kernelbal.kernel.systemctl import UNIT, enable_now
     from kernelbal.render import render
 
-    if any(finding.weight is Weight.ERROR for finding in findings):
+    if any(finding.level is FindingLevel.ERROR for finding in findings):
         raise PlanRefused("the daemon was not started, since it could not work", "see the errors above")
     if read_document(SITE_FILE, "site") == render("director/site.yaml.j2").encode():
         raise PlanRefused("the daemon was not started: the site is still the example", f"edit {SITE_FILE}")
@@ -260,8 +260,8 @@ def _say_what_is_next(root: Path) -> None:
     say("      (`kernelbal setup director --enable` does both, and checks first)")
 
 
-def _exit_code(findings: tuple[Finding, ...]) -> ExitCode:
-    from kernelbal.kernel.prerequisites import Weight
+def _exit_code(findings: tuple[PrerequisiteFinding, ...]) -> ExitCode:
+    from kernelbal.kernel.prerequisites import FindingLevel
 
-    missing = any(finding.weight is Weight.ERROR for finding in findings)
+    missing = any(finding.level is FindingLevel.ERROR for finding in findings)
     return ExitCode.FAILED if missing else ExitCode.OK

@@ -1,4 +1,4 @@
-"""Ways from virtual addresses to single real servers, and the firewall mark of each.
+"""Probe paths: from a virtual address to one real server, each by a firewall mark of its own.
 
 A mark derives from what it stands for, so that a path keeps its mark, and the probe on it its state, whatever
 else changes in the site.
@@ -10,9 +10,10 @@ import zlib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from kernelbal.model.address import Address
+from kernelbal.model.address import Address, family_of
 from kernelbal.model.choices import ForwardingName
-from kernelbal.model.ipvs import DestinationAttributes
+from kernelbal.model.headers import encapsulation_bytes
+from kernelbal.model.ipvs import DestinationAttributes, TunnelType
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
 
@@ -27,7 +28,7 @@ _DSR_HOPS: Final = 2
 
 
 class ProbePath(NamedTuple):
-    """One way from a virtual address to one real server; services that agree on all of it share it."""
+    """A path from a virtual address to one real server; services with equal paths share it."""
 
     virtual: Address
     server: Address
@@ -63,6 +64,21 @@ def path_hops(service: VirtualService) -> int:
     header, and may lead far.
     """
     return _DSR_HOPS if service.forwarding is ForwardingName.DSR else 0
+
+
+def overhead_bytes(service: VirtualService, server: Address) -> int:
+    """Return how many bytes longer a client's packet is on its way to a real server; 0 without a tunnel.
+
+    Args:
+        service: how it forwards.
+        server: the real server; its family is that of the outer header.
+    """
+    if service.forwarding is not ForwardingName.TUNNEL:
+        return 0
+    tunnel = service.tunnel
+    if tunnel is None:
+        return encapsulation_bytes(family_of(server), TunnelType.IPIP)
+    return encapsulation_bytes(family_of(server), tunnel.type.number, tunnel.checksum.flag)
 
 
 def assign_path_marks(

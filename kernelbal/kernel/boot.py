@@ -45,7 +45,7 @@ def total_memory_bytes(proc: Path = PROC) -> int:
         name, _, rest = line.partition(":")
         if name == "MemTotal":
             return int(rest.split()[0]) * 1024
-    raise StateError("/proc/meminfo does not say how much memory there is")
+    raise StateError("/proc/meminfo has no MemTotal")
 
 
 def _read(path: Path) -> str:

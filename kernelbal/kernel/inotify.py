@@ -59,14 +59,14 @@ class DirectoryWatch:
 
     def read(self) -> bool:
         """Take what has arrived without a wait; return whether anything happened."""
-        heard = False
+        seen = False
         while True:
             try:
-                heard = bool(os.read(self._descriptor, _READ_BYTES)) or heard
+                seen = bool(os.read(self._descriptor, _READ_BYTES)) or seen
             except OSError as error:
                 if error.errno != errno.EAGAIN:
                     raise
-                return heard
+                return seen
 
     def close(self) -> None:
         """Close it."""

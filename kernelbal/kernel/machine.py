@@ -14,7 +14,7 @@ from kernelbal.errors import KernelError, StateError
 from kernelbal.kernel.boot import total_memory_bytes
 from kernelbal.kernel.modules import IPVS, ModuleIndex
 from kernelbal.kernel.nftables import LIBRARY, Nftables
-from kernelbal.kernel.prerequisites import Facts
+from kernelbal.kernel.prerequisites import MachineFacts
 
 _SYSCTL_PLACES: Final = ("etc/sysctl.conf", "etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d")
 _FORWARDING_OFF: Final = re.compile(r"^\s*-?net[./]ipv4[./]ip_forward\s*=\s*0\s*$", re.MULTILINE)
@@ -22,7 +22,7 @@ _TABLE_SIZE: Final = re.compile(r"size=(\d+)")
 _BOUNDING_SET: Final = re.compile(r"^CapBnd:\s*([0-9a-f]+)$", re.MULTILINE)
 
 
-def read_facts(program: Path, root: Path = Path("/")) -> Facts:
+def read_machine_facts(program: Path, root: Path = Path("/")) -> MachineFacts:
     """Return what there is on this machine; what cannot be read counts as not there.
 
     Args:
@@ -30,7 +30,7 @@ def read_facts(program: Path, root: Path = Path("/")) -> Facts:
         root: where the file system is.
     """
     modules = ModuleIndex.read(root)
-    return Facts(
+    return MachineFacts(
         ipvs=modules.presence(IPVS),
         nf_tables=modules.presence("nf_tables"),
         libnftables=_library_loads(),

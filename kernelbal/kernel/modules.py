@@ -61,7 +61,7 @@ class Presence(Enum):
         return self is not Presence.ABSENT
 
 
-class Loading(NamedTuple):
+class ModuleLoad(NamedTuple):
     """How loading a module went; `message` and `hint` are empty unless it failed."""
 
     name: str
@@ -133,18 +133,18 @@ def can_load(name: str, command: Sequence[str] = ("modprobe",)) -> bool:
     return _modprobe((*command, "--dry-run", "--quiet", name)) == ""
 
 
-def load_module(name: str, root: Path = Path("/"), command: Sequence[str] = ("modprobe",)) -> Loading:
+def load_module(name: str, root: Path = Path("/"), command: Sequence[str] = ("modprobe",)) -> ModuleLoad:
     """Load a module unless its feature is there already.
 
     A kernel that has it built in may not know its name; what counts is that the feature is there.
     """
     if ModuleIndex.read(root).presence(name) in (Presence.LOADED, Presence.BUILT_IN):
-        return Loading(name, loaded=True)
+        return ModuleLoad(name, loaded=True)
     fault = _modprobe((*command, name))
     if fault and ModuleIndex.read(root).presence(name) not in (Presence.LOADED, Presence.BUILT_IN):
         hint = f"modprobe {name}" if os.geteuid() else f"install the kernel package that holds {name}"
-        return Loading(name, loaded=False, message=f"cannot load module {name}: {fault}", hint=hint)
-    return Loading(name, loaded=True)
+        return ModuleLoad(name, loaded=False, message=f"cannot load module {name}: {fault}", hint=hint)
+    return ModuleLoad(name, loaded=True)
 
 
 def _modprobe(command: Sequence[str]) -> str:
@@ -154,9 +154,9 @@ def _modprobe(command: Sequence[str]) -> str:
             command, capture_output=True, text=True, timeout=_MODPROBE_TIMEOUT_S, check=False
         )
     except FileNotFoundError:
-        return "there is no modprobe (package kmod)"
+        return "modprobe is missing (package kmod)"
     except subprocess.TimeoutExpired:
-        return f"modprobe did not end within {_MODPROBE_TIMEOUT_S} s"
+        return f"modprobe timed out after {_MODPROBE_TIMEOUT_S} s"
     if done.returncode == 0:
         return ""
     return done.stderr.strip().removeprefix("modprobe: ") or f"modprobe exited with {done.returncode}"
@@ -188,7 +188,7 @@ def table_too_small(size_buckets: int, connections: int, memory_bytes: int) -> s
     return (
         f"the IPVS connection table has {size_buckets} buckets for {connections} connections, which makes "
         f"each new flow two to three times as expensive: set conn_tab_bits={bits} in {MODPROBE_FILE} and "
-        "load ip_vs anew (restart the director)"
+        "reload ip_vs (restart the director)"
     )
 
 
@@ -204,10 +204,7 @@ def modprobe_text(bits: int) -> str:
 def modules_load_text(modules: Iterable[str]) -> str:
     """Return the text of `/etc/modules-load.d/kernelbal.conf`."""
     lines = "".join(f"{name}\n" for name in modules)
-    return (
-        "# Loaded at boot, so that sysctls below net.ipv4.vs exist before anything wants to set them.\n"
-        + lines
-    )
+    return "# Loaded at boot, so that sysctls below net.ipv4.vs exist before anything sets them.\n" + lines
 
 
 def _lines(path: Path) -> list[str]:

@@ -83,15 +83,15 @@ def icmpv6_checksum(source: bytes, destination: bytes, message: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def arp_request(hardware: bytes, wanted: Address, sender: Address = UNSPECIFIED) -> bytes:
+def arp_request(hardware: bytes, address: Address, sender: Address = UNSPECIFIED) -> bytes:
     """Return the Ethernet frame that asks all neighbours for the holder of an IPv4 address.
 
     Args:
         hardware: the 6 bytes of the device's MAC address; answers go there.
-        wanted: 4 bytes.
+        address: 4 bytes.
         sender: 4 bytes; `0.0.0.0` makes it a probe (RFC 5227 section 1.1), from which nobody learns anything.
     """
-    arp = _ARP.pack(1, 0x0800, 6, 4, ArpForm.REQUEST, hardware, sender, bytes(6), wanted)
+    arp = _ARP.pack(1, 0x0800, 6, 4, ArpForm.REQUEST, hardware, sender, bytes(6), address)
     return _ethernet(_BROADCAST, hardware, ETH_P_ARP) + arp
 
 
@@ -105,15 +105,15 @@ def read_arp_reply(frame: bytes) -> tuple[Address, bytes] | None:
     return Address(address), hardware
 
 
-def solicitation(hardware: bytes, wanted: Address) -> bytes:
+def solicitation(hardware: bytes, address: Address) -> bytes:
     """Return the ICMPv6 message that asks for the holder of an IPv6 address; the kernel adds the checksum.
 
     Args:
         hardware: the 6 bytes of the device's MAC address.
-        wanted: 16 bytes.
+        address: 16 bytes.
     """
     option = (_SOURCE_LINK_LAYER_ADDRESS, 1, hardware)
-    return _ADVERTISEMENT.pack(NEIGHBOUR_SOLICITATION, 0, 0, 0, wanted, *option)
+    return _ADVERTISEMENT.pack(NEIGHBOUR_SOLICITATION, 0, 0, 0, address, *option)
 
 
 def solicited_node(address: Address) -> Address:

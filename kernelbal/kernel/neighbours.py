@@ -46,24 +46,24 @@ Claims = dict[Address, tuple[str, ...]]
 """MAC addresses by the address that they claim, in the order of their answers."""
 
 
-def who_holds(
-    device: LinkDetail, wanted: Collection[Address], *, rounds: int = ROUNDS, round_s: float = ROUND_S
+def address_holders(
+    device: LinkDetail, addresses: Collection[Address], *, rounds: int = ROUNDS, round_s: float = ROUND_S
 ) -> Claims:
     """Return all MAC addresses that answer for addresses on the segment behind a device.
 
     Args:
         device: an Ethernet device that is up.
-        wanted: of either family; those that nobody answers for are missing in the result.
+        addresses: of either family; those that nobody answers for are missing in the result.
         rounds: how often to ask.
         round_s: how long to listen after each time, in seconds.
 
     Raises:
         KernelError: packet sockets are not allowed here, or the device is gone.
     """
-    if not wanted or not device.announces:
+    if not addresses or not device.announces:
         return {}
     try:
-        with _Segment(device, wanted) as segment:
+        with _Segment(device, addresses) as segment:
             for _ in range(rounds):
                 segment.ask()
                 segment.listen(round_s)
@@ -73,17 +73,17 @@ def who_holds(
 
 
 def _refused(device: LinkDetail, fault: OSError) -> KernelError:
-    return kernel_error(None, "ask neighbours", device.link.name, fault.errno or errno.EIO)
+    return kernel_error(None, "query neighbours", device.link.name, fault.errno or errno.EIO)
 
 
 class _Segment:
     """Sockets to one segment, and what was heard."""
 
-    def __init__(self, device: LinkDetail, wanted: Collection[Address]) -> None:
+    def __init__(self, device: LinkDetail, addresses: Collection[Address]) -> None:
         self._device = device.link
         self._hardware = bytes.fromhex(device.link.hardware_address.replace(":", ""))
-        self._wanted = tuple(wanted)
-        self.claims: dict[Address, dict[str, None]] = {address: {} for address in wanted}
+        self._addresses = tuple(addresses)
+        self.claims: dict[Address, dict[str, None]] = {address: {} for address in addresses}
         self._stack = ExitStack()
         self._arp: socket.socket | None = None
         self._discovery: socket.socket | None = None
@@ -91,9 +91,9 @@ class _Segment:
 
     def __enter__(self) -> _Segment:
         with self._stack:
-            if any(family_of(address) == AF_INET for address in self._wanted):
+            if any(family_of(address) == AF_INET for address in self._addresses):
                 self._arp = self._open(_arp_socket(self._device.name))
-            if any(family_of(address) != AF_INET for address in self._wanted):
+            if any(family_of(address) != AF_INET for address in self._addresses):
                 self._discovery = self._open(_discovery_socket(self._device.ifindex))
             self._stack = self._stack.pop_all()
         return self
@@ -101,16 +101,16 @@ class _Segment:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _open(self, made: socket.socket) -> socket.socket:
-        self._stack.enter_context(made)
-        made.setblocking(False)
-        self._poller.register(made, select.POLLIN)
-        return made
+    def _open(self, sock: socket.socket) -> socket.socket:
+        self._stack.enter_context(sock)
+        sock.setblocking(False)
+        self._poller.register(sock, select.POLLIN)
+        return sock
 
     def ask(self) -> None:
         """Ask for every address once; answers are read meanwhile, so that none is dropped."""
-        for start in range(0, len(self._wanted), _BATCH):
-            for address in self._wanted[start : start + _BATCH]:
+        for start in range(0, len(self._addresses), _BATCH):
+            for address in self._addresses[start : start + _BATCH]:
                 self._ask(address)
             self.listen(0.0)
 
@@ -152,10 +152,10 @@ def _known(claim: tuple[Address, bytes] | None) -> Iterator[tuple[Address, bytes
         yield claim
 
 
-def _receive(made: socket.socket) -> tuple[bytes, int] | None:
+def _receive(sock: socket.socket) -> tuple[bytes, int] | None:
     """Return a message with its hop limit (0 where there is none); None when there is no message."""
     try:
-        data, ancillary, _, _ = made.recvmsg(_READ_BYTES, socket.CMSG_SPACE(_INT.size))
+        data, ancillary, _, _ = sock.recvmsg(_READ_BYTES, socket.CMSG_SPACE(_INT.size))
     except BlockingIOError:
         return None
     limits = [
@@ -167,18 +167,18 @@ def _receive(made: socket.socket) -> tuple[bytes, int] | None:
 
 
 def _arp_socket(device: str) -> socket.socket:
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-    made.bind((device, ETH_P_ARP))
-    return made
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    sock.bind((device, ETH_P_ARP))
+    return sock
 
 
 def _discovery_socket(index: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, IPPROTO_ICMPV6)
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, IPPROTO_ICMPV6)
     heard = [0xFFFFFFFF] * 8
     heard[NEIGHBOUR_ADVERTISEMENT // 32] &= ~(1 << NEIGHBOUR_ADVERTISEMENT % 32)
-    made.setsockopt(IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *heard))
-    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, HOP_LIMIT)
-    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
-    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
-    return made
+    sock.setsockopt(IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *heard))
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, HOP_LIMIT)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+    return sock

@@ -1,8 +1,8 @@
-"""How large packets may be on the way to hosts: echo requests that may not be fragmented.
+"""Path MTU of hosts, by echo requests that may not be fragmented.
 
-The kernel does not fragment them (`IP_PMTUDISC_PROBE`, ip(7)). What it believes of a path, by a route or by
-ICMP errors of the last minutes, bounds the search, as it bounds what IPVS sends. All hosts are asked at a
-time, each by a socket that is connected to it and so hears of it alone.
+The kernel does not fragment them (`IP_PMTUDISC_PROBE`, ip(7)). What it knows of a path, by a route or by
+ICMP errors of the last minutes, bounds the search, as it bounds what IPVS sends. All hosts are probed at a
+time, each by a socket that is connected to it and so receives from it alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ANSWER_S: Final = 0.5
 TRIES: Final = 2
 """How often one size is tried before it counts as too large."""
 AT_A_TIME: Final = 128
-"""Hosts that are asked at the same time."""
+"""Hosts probed at the same time."""
 MAX_BYTES: Final = 65535
 _ECHO_HEADER_BYTES: Final = 8
 _PROBE: Final = 3
@@ -44,13 +44,13 @@ _PROTOCOLS: Final = {AF_INET: socket.IPPROTO_ICMP, AF_INET6: socket.IPPROTO_ICMP
 _REPLIES: Final = {AF_INET: 0, AF_INET6: 129}
 
 
-class Destination(NamedTuple):
-    """A host to ask.
+class MtuTarget(NamedTuple):
+    """A host to probe.
 
     Attributes:
         address: of the host.
         ceiling_bytes: MTU of the device that leads to it.
-        source: to ask from; None leaves it to the kernel.
+        source: source address; None leaves it to the kernel.
     """
 
     address: Address
@@ -59,12 +59,12 @@ class Destination(NamedTuple):
 
 
 def path_mtus(
-    destinations: Sequence[Destination], progress: Callable[[int], None] | None = None
+    destinations: Sequence[MtuTarget], progress: Callable[[int], None] | None = None
 ) -> dict[Address, int]:
     """Return the path MTU in bytes by host; those that do not answer are missing.
 
     Args:
-        destinations: whom to ask.
+        destinations: the hosts.
         progress: called with the number of hosts that are done.
 
     Raises:
@@ -78,51 +78,51 @@ def path_mtus(
     return found
 
 
-def _batch(destinations: Sequence[Destination]) -> dict[Address, int]:
+def _batch(destinations: Sequence[MtuTarget]) -> dict[Address, int]:
     poller = select.poll()
-    asked: dict[int, _Asked] = {}
+    probes: dict[int, _MtuProbe] = {}
     try:
         for destination in destinations:
-            one = _open(destination)
-            if one is not None:
-                asked[one.socket.fileno()] = one
-                poller.register(one.socket, select.POLLIN)
-                one.send()
-        while any(one.search.size is not None for one in asked.values()):
-            _wait(poller, asked)
+            probe = _open(destination)
+            if probe is not None:
+                probes[probe.socket.fileno()] = probe
+                poller.register(probe.socket, select.POLLIN)
+                probe.send()
+        while any(probe.search.size is not None for probe in probes.values()):
+            _wait(poller, probes)
     finally:
-        for one in asked.values():
-            one.socket.close()
-    return {one.address: one.search.found_bytes for one in asked.values() if one.search.found_bytes}
+        for probe in probes.values():
+            probe.socket.close()
+    return {probe.address: probe.search.found_bytes for probe in probes.values() if probe.search.found_bytes}
 
 
-def _wait(poller: select.poll, asked: dict[int, _Asked]) -> None:
-    """Take answers until the first deadline, and deal with what is over."""
-    next_at = min(one.deadline_at for one in asked.values() if one.search.size is not None)
+def _wait(poller: select.poll, probes: dict[int, _MtuProbe]) -> None:
+    """Take answers until the first deadline, and expire what is due."""
+    next_at = min(probe.deadline_at for probe in probes.values() if probe.search.size is not None)
     for descriptor, mask in poller.poll(max(next_at - time.monotonic(), 0.0) * 1000):
-        asked[descriptor].hear(mask)
+        probes[descriptor].receive(mask)
     now = time.monotonic()
-    for one in asked.values():
-        if one.search.size is not None and now >= one.deadline_at:
-            one.miss()
+    for probe in probes.values():
+        if probe.search.size is not None and now >= probe.deadline_at:
+            probe.expire()
 
 
-class _Asked:
-    """One host, and how far its search is."""
+class _MtuProbe:
+    """The search towards one host."""
 
-    def __init__(self, destination: Destination, made: socket.socket) -> None:
+    def __init__(self, destination: MtuTarget, sock: socket.socket) -> None:
         self.address = destination.address
-        self.socket = made
+        self.socket = sock
         self._family = family_of(destination.address)
-        believed = made.getsockopt(*_MTU[self._family])
-        self.search = MtuSearch(self._family, min(destination.ceiling_bytes, believed, MAX_BYTES))
+        known = sock.getsockopt(*_MTU[self._family])
+        self.search = MtuSearch(self._family, min(destination.ceiling_bytes, known, MAX_BYTES))
         self.deadline_at = 0.0
         self._tries = 0
         self._sequence = 0
         self._identifier, *_ = struct.unpack("=H", os.urandom(2))
 
     def send(self) -> None:
-        """Send a packet of the size that is due."""
+        """Send a packet of the next size."""
         size = self.search.size
         if size is None:
             return
@@ -132,14 +132,14 @@ class _Asked:
         payload = bytes(size - IP_HEADER_BYTES[self._family] - _ECHO_HEADER_BYTES)
         try:
             self.socket.send(echo_request(self._family, self._identifier, self._sequence, payload))
-        except BlockingIOError:  # the queue is full: tried again
+        except BlockingIOError:  # the queue is full: repeated after the timeout
             return
-        except OSError:  # too long for the device, or no way at all
+        except OSError:  # too long for the device, or no route
             self._tries = TRIES
             self.deadline_at = 0.0
 
-    def hear(self, mask: int) -> None:
-        """Take what came: a reply, or an error that quotes the request."""
+    def receive(self, mask: int) -> None:
+        """Take a reply, or an error that quotes the request."""
         if mask & select.POLLERR and (quoted := self._receive(socket.MSG_ERRQUEUE)):
             if quoted[4:8] == self._label:
                 self._next(False)
@@ -158,11 +158,11 @@ class _Asked:
     def _receive(self, flags: int) -> bytes:
         try:
             return self.socket.recv(MAX_BYTES, flags)
-        except OSError:  # nothing there, or an error that the error queue has told
+        except OSError:  # nothing there, or an error that the error queue has reported
             return b""
 
-    def miss(self) -> None:
-        """No answer came in time."""
+    def expire(self) -> None:
+        """Take a timeout."""
         if self._tries < TRIES:
             self.send()
         else:
@@ -174,43 +174,43 @@ class _Asked:
         self.send()
 
 
-def _open(destination: Destination) -> _Asked | None:
-    """Return a socket to a host; None when this machine has no way there.
+def _open(destination: MtuTarget) -> _MtuProbe | None:
+    """Return a socket to a host; None when this machine has no route to it.
 
     Raises:
         KernelError: raw sockets are not allowed here.
     """
     family = family_of(destination.address)
     try:
-        made = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _PROTOCOLS[family])
+        sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _PROTOCOLS[family])
     except OSError as fault:
         raise _refused(destination, fault) from fault
     try:
-        _prepare(made, family)
+        _prepare(sock, family)
         if destination.source is not None:
-            made.bind((format_address(destination.source), 0))
-        made.connect((format_address(destination.address), 0))
-        return _Asked(destination, made)
+            sock.bind((format_address(destination.source), 0))
+        sock.connect((format_address(destination.address), 0))
+        return _MtuProbe(destination, sock)
     except OSError:
-        made.close()
+        sock.close()
         return None
 
 
-def _refused(destination: Destination, fault: OSError) -> KernelError:
+def _refused(destination: MtuTarget, fault: OSError) -> KernelError:
     return kernel_error(None, "open raw sockets", format_address(destination.address), fault.errno or 5)
 
 
-def _prepare(made: socket.socket, family: int) -> None:
-    made.setblocking(False)
+def _prepare(sock: socket.socket, family: int) -> None:
+    sock.setblocking(False)
     level, option = _MTU_DISCOVER[family]
-    made.setsockopt(level, option, _PROBE)
+    sock.setsockopt(level, option, _PROBE)
     reply = _REPLIES[family]
     if family == AF_INET:
-        made.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~(1 << reply)))
-        made.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~(1 << reply)))
+        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         return
     heard = [0xFFFFFFFF] * 8
     heard[reply // 32] &= ~(1 << reply % 32)
-    made.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *heard))
-    made.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, 1)
-    made.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+    sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *heard))
+    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, 1)
+    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)

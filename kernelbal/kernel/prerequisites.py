@@ -30,7 +30,7 @@ KUBE_DEVICE: Final = "kube-ipvs0"
 """A device that kube-proxy makes in its IPVS mode alone."""
 
 
-class Weight(Enum):
+class FindingLevel(Enum):
     """How much a finding matters."""
 
     ERROR = "error"
@@ -39,17 +39,17 @@ class Weight(Enum):
     """It works, and something may surprise."""
 
 
-class Finding(NamedTuple):
+class PrerequisiteFinding(NamedTuple):
     """Something about the machine that an operator should know."""
 
-    weight: Weight
+    level: FindingLevel
     subject: str
     message: str
     hint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class MachineFacts:
     """What was found on a machine.
 
     Attributes:
@@ -84,62 +84,62 @@ class Facts:
     dropping_chains: tuple[str, ...] | None = ()
 
 
-def judge(facts: Facts) -> tuple[Finding, ...]:
+def check_prerequisites(facts: MachineFacts) -> tuple[PrerequisiteFinding, ...]:
     """Return what is missing or may surprise, errors first."""
-    found = [finding for judge_one in _JUDGES for finding in judge_one(facts)]
-    return tuple(sorted(found, key=lambda finding: finding.weight is not Weight.ERROR))
+    found = [finding for check in _PREREQUISITES for finding in check(facts)]
+    return tuple(sorted(found, key=lambda finding: finding.level is not FindingLevel.ERROR))
 
 
-def _ipvs(facts: Facts) -> Iterator[Finding]:
+def _ipvs(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     if not facts.ipvs.usable:
-        yield Finding(
-            Weight.ERROR,
+        yield PrerequisiteFinding(
+            FindingLevel.ERROR,
             "ipvs",
             "this kernel has no IPVS (module ip_vs)",
             "Ubuntu: apt install linux-modules-extra-$(uname -r); Debian: boot linux-image-amd64 or -arm64; "
             "Red Hat: dnf install kernel-modules",
         )
     elif facts.ipvs is Presence.UNKNOWN:
-        yield Finding(
-            Weight.WARNING,
+        yield PrerequisiteFinding(
+            FindingLevel.WARNING,
             "ipvs",
-            "this kernel does not say whether it has IPVS (module ip_vs)",
-            "see whether `modprobe ip_vs && cat /proc/net/ip_vs` works",
+            "cannot tell whether this kernel has IPVS (module ip_vs)",
+            "check that `modprobe ip_vs && cat /proc/net/ip_vs` works",
         )
 
 
-def _nftables(facts: Facts) -> Iterator[Finding]:
+def _nftables(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     if not facts.nf_tables.usable:
-        yield Finding(
-            Weight.ERROR,
+        yield PrerequisiteFinding(
+            FindingLevel.ERROR,
             "nftables",
             "this kernel has no nftables (module nf_tables)",
-            "boot the kernel of the distribution; marks, one-armed NAT and port following need it",
+            "boot the distribution's kernel; firewall marks, one-armed NAT and port following need it",
         )
     if not facts.libnftables:
-        yield Finding(
-            Weight.ERROR,
+        yield PrerequisiteFinding(
+            FindingLevel.ERROR,
             "nftables",
             "the library libnftables.so.1 cannot be loaded",
             "Debian, Ubuntu: apt install libnftables1; Red Hat: dnf install nftables",
         )
 
 
-def _systemd(facts: Facts) -> Iterator[Finding]:
+def _systemd(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     if not facts.systemd:
-        yield Finding(
-            Weight.WARNING,
+        yield PrerequisiteFinding(
+            FindingLevel.WARNING,
             "systemd",
-            "systemd does not run this machine, so the unit starts nothing here",
-            "start `kernelbal run` by what starts services here",
+            "systemd is not running on this machine, so the unit has no effect",
+            "start `kernelbal run` with the init system of this machine",
         )
 
 
-def _program(facts: Facts) -> Iterator[Finding]:
+def _program(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     for path in facts.program_paths:
         if any(PurePath(path).is_relative_to(hidden) for hidden in HIDDEN_FROM_UNITS):
-            yield Finding(
-                Weight.ERROR,
+            yield PrerequisiteFinding(
+                FindingLevel.ERROR,
                 "program",
                 f"the unit cannot see {path}: it runs without home directories and /tmp",
                 "install it elsewhere: python3 -m venv /opt/kernelbal && /opt/kernelbal/bin/pip install "
@@ -148,97 +148,97 @@ def _program(facts: Facts) -> Iterator[Finding]:
             return
 
 
-def _capabilities(facts: Facts) -> Iterator[Finding]:
+def _capabilities(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     lost = [name for name, bit in NEEDED_CAPABILITIES.items() if not facts.capabilities >> bit & 1]
     if lost:
-        yield Finding(
-            Weight.ERROR,
+        yield PrerequisiteFinding(
+            FindingLevel.ERROR,
             "capabilities",
-            f"no process here can have {', '.join(lost)}",
-            "in a container, add them to it; a director needs the network of its host",
+            f"missing from the capability bounding set: {', '.join(lost)}",
+            "in a container, add them; a director needs the network of its host",
         )
 
 
-def _table(facts: Facts) -> Iterator[Finding]:
+def _table(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     wanted = 1 << recommended_bits(facts.memory_bytes)
     if 0 < facts.table_buckets < wanted:
-        yield Finding(
-            Weight.WARNING,
+        yield PrerequisiteFinding(
+            FindingLevel.WARNING,
             "table",
-            f"the IPVS connection table has {facts.table_buckets} buckets; {wanted} suit this machine",
-            f"{MODPROBE_FILE} has effect when ip_vs is loaded anew: reboot, or, without IPVS services, "
+            f"the IPVS connection table has {facts.table_buckets} buckets; {wanted} fit this machine",
+            f"{MODPROBE_FILE} takes effect when ip_vs is reloaded: reboot, or, without IPVS services, "
             "modprobe --remove ip_vs && modprobe ip_vs",
         )
 
 
-def _writers(facts: Facts) -> Iterator[Finding]:
+def _writers(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     for name in WRITERS_OF_IPVS:
         state = _runs(name, facts)
         if state:
-            yield Finding(
-                Weight.WARNING,
+            yield PrerequisiteFinding(
+                FindingLevel.WARNING,
                 "others",
                 f"{name} {state}, and may write to IPVS too",
-                f"systemctl disable --now {name}, or leave it no virtual servers; kernelbal touches only "
-                "what it made, and never removes what others made",
+                f"systemctl disable --now {name}, or configure no virtual servers in it; kernelbal touches "
+                "only what it created",
             )
     if KUBE_DEVICE in facts.devices:
-        yield Finding(
-            Weight.ERROR,
+        yield PrerequisiteFinding(
+            FindingLevel.ERROR,
             "others",
-            f"kube-proxy runs in its IPVS mode here ({KUBE_DEVICE} is there), and removes services of others",
-            "use a machine of its own for the director, or start kube-proxy with --proxy-mode=nftables",
+            f"kube-proxy runs in IPVS mode here ({KUBE_DEVICE} exists), and removes services of others",
+            "use a dedicated machine for the director, or start kube-proxy with --proxy-mode=nftables",
         )
 
 
-def _forwarding(facts: Facts) -> Iterator[Finding]:
+def _forwarding(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     for path in facts.forwarding_off_in:
-        yield Finding(
-            Weight.WARNING,
+        yield PrerequisiteFinding(
+            FindingLevel.WARNING,
             "forwarding",
-            f"{path} switches net.ipv4.ip_forward off; kernelbal switches it on where NAT needs it",
+            f"{path} disables net.ipv4.ip_forward; kernelbal enables it where NAT needs it",
             "remove that line: each `sysctl --system` interrupts NAT for a moment",
         )
 
 
-def _firewall(facts: Facts) -> Iterator[Finding]:
+def _firewall(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     for name in FIREWALLS:
         state = _runs(name, facts)
         if state:
-            yield Finding(
-                Weight.WARNING,
+            yield PrerequisiteFinding(
+                FindingLevel.WARNING,
                 "firewall",
                 f"{name} {state}",
-                "let it accept the ports of every virtual service, and forwarding for NAT",
+                "make it accept the ports of every virtual service, and forwarding for NAT",
             )
     if facts.dropping_chains:
         chains = ", ".join(f"`{chain}`" for chain in facts.dropping_chains)
-        yield Finding(
-            Weight.WARNING,
+        yield PrerequisiteFinding(
+            FindingLevel.WARNING,
             "firewall",
-            f"what is not accepted is dropped by {chains}",
-            "accept the ports of every virtual service where packets come in, and the replies of NAT "
-            "real servers where they are forwarded",
+            f"default policy drop in {chains}",
+            "accept the ports of every virtual service on input, and the replies of NAT "
+            "real servers on forward",
         )
 
 
-def _clock(facts: Facts) -> Iterator[Finding]:
+def _clock(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
     if not facts.processes & CLOCK_PROGRAMS:
-        yield Finding(
-            Weight.WARNING,
+        yield PrerequisiteFinding(
+            FindingLevel.WARNING,
             "clock",
-            "nothing sets the clock of this machine; times in events and expiry of certificates need it",
+            "no time synchronization is running; times of events and expiry of certificates depend on it",
             "apt install systemd-timesyncd, or chrony",
         )
 
 
-def _runs(name: str, facts: Facts) -> str:
+def _runs(name: str, facts: MachineFacts) -> str:
     if name in facts.processes:
         return "is running"
     return "starts at boot" if name in facts.enabled else ""
 
 
-_JUDGES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
+_PREREQUISITES: Final[tuple[Callable[[MachineFacts], Iterator[PrerequisiteFinding]], ...]] = (
     _ipvs,
     _nftables,
     _systemd,

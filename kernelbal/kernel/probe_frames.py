@@ -48,7 +48,7 @@ _INNER_PROTOCOL: Final = {4: 4, 16: 41}
 _ETHER_TYPE: Final = {4: ETH_P_IP, 16: ETH_P_IPV6}
 
 
-class ArpSeen(NamedTuple):
+class ArpPacket(NamedTuple):
     """An ARP packet: who (MAC and address) asks or answers, and about whom."""
 
     operation: int
@@ -57,14 +57,14 @@ class ArpSeen(NamedTuple):
     target: Address
 
 
-class AdvertisementSeen(NamedTuple):
+class NeighbourAdvertisement(NamedTuple):
     """A neighbour advertisement: the MAC address that is claimed for an IPv6 address."""
 
     target: Address
     hardware: bytes
 
 
-class TcpSeen(NamedTuple):
+class TcpSegment(NamedTuple):
     """A TCP segment; `mss_bytes` is 0 where it names none."""
 
     source: Address
@@ -75,7 +75,7 @@ class TcpSeen(NamedTuple):
     mss_bytes: int = 0
 
 
-class UnreachableSeen(NamedTuple):
+class UnreachableError(NamedTuple):
     """An ICMP message that a packet did not arrive, with the beginning of that packet."""
 
     code: int
@@ -85,10 +85,10 @@ class UnreachableSeen(NamedTuple):
     destination_port: int
 
 
-Seen = ArpSeen | AdvertisementSeen | TcpSeen | UnreachableSeen
+ProbeAnswer = ArpPacket | NeighbourAdvertisement | TcpSegment | UnreachableError
 
 
-class Ends(NamedTuple):
+class FlowEnds(NamedTuple):
     """Both ends of a flow, as its first packet names them."""
 
     source: Address
@@ -100,18 +100,18 @@ class Ends(NamedTuple):
 # --- packing ---
 
 
-def tcp_syn(ends: Ends, sequence: int, mss_bytes: int) -> bytes:
+def tcp_syn(ends: FlowEnds, sequence: int, mss_bytes: int) -> bytes:
     """Return the IP packet that asks for a connection."""
     option = struct.pack("!BBH", _MSS_OPTION, 4, mss_bytes)
     return _ip(ends, IPPROTO_TCP, _tcp(ends, sequence, TCP_SYN, option))
 
 
-def tcp_reset(ends: Ends, sequence: int) -> bytes:
+def tcp_reset(ends: FlowEnds, sequence: int) -> bytes:
     """Return the IP packet that ends a connection which was asked for."""
     return _ip(ends, IPPROTO_TCP, _tcp(ends, sequence, TCP_RST, b""))
 
 
-def datagram(ends: Ends, data: bytes = b"") -> bytes:
+def datagram(ends: FlowEnds, data: bytes = b"") -> bytes:
     """Return the IP packet of a UDP datagram."""
     return _ip(ends, IPPROTO_UDP, _udp(ends, data))
 
@@ -127,7 +127,7 @@ def wrap(packet: bytes, kind: TunnelType, port: int, source: Address, destinatio
         destination: outer destination address.
     """
     inner = 4 if packet[0] >> 4 == 4 else 16
-    ends = Ends(source, destination, port, port)
+    ends = FlowEnds(source, destination, port, port)
     match kind:
         case TunnelType.GRE:
             return _ip(ends, IPPROTO_GRE, struct.pack("!HH", 0, _ETHER_TYPE[inner]) + packet)
@@ -144,17 +144,17 @@ def frame(destination: bytes, source: bytes, packet: bytes) -> bytes:
     return ETHERNET.pack(destination, source, kind) + packet
 
 
-def solicitation_frame(hardware: bytes, source: Address, wanted: Address) -> bytes:
+def solicitation_frame(hardware: bytes, source: Address, address: Address) -> bytes:
     """Return the Ethernet frame that asks for the holder of an IPv6 address; answers go to `source`."""
-    group = solicited_node(wanted)
-    message = solicitation(hardware, wanted)
+    group = solicited_node(address)
+    message = solicitation(hardware, address)
     checksum = icmpv6_checksum(source, group, message)
     message = message[:2] + struct.pack("!H", checksum) + message[4:]
     packet = _IPV6.pack(6 << 28, len(message), IPPROTO_ICMPV6, HOP_LIMIT, source, group) + message
     return frame(b"\x33\x33" + group[-4:], hardware, packet)
 
 
-def _ip(ends: Ends, protocol: int, payload: bytes) -> bytes:
+def _ip(ends: FlowEnds, protocol: int, payload: bytes) -> bytes:
     if len(ends.source) == 16:
         head = _IPV6.pack(6 << 28, len(payload), protocol, _HOPS, ends.source, ends.destination)
         return head + payload
@@ -163,20 +163,20 @@ def _ip(ends: Ends, protocol: int, payload: bytes) -> bytes:
     return _IPV4.pack(*fields) + payload
 
 
-def _tcp(ends: Ends, sequence: int, flags: int, options: bytes) -> bytes:
+def _tcp(ends: FlowEnds, sequence: int, flags: int, options: bytes) -> bytes:
     offset = (_TCP.size + len(options)) << 2
     fields = [ends.source_port, ends.destination_port, sequence, 0, offset, flags, _WINDOW_BYTES, 0, 0]
     fields[7] = _transport_checksum(ends, IPPROTO_TCP, _TCP.pack(*fields) + options)
     return _TCP.pack(*fields) + options
 
 
-def _udp(ends: Ends, data: bytes) -> bytes:
+def _udp(ends: FlowEnds, data: bytes) -> bytes:
     head = (ends.source_port, ends.destination_port, _UDP.size + len(data))
     checksum = _transport_checksum(ends, IPPROTO_UDP, _UDP.pack(*head, 0) + data)
     return _UDP.pack(*head, checksum or 0xFFFF) + data
 
 
-def _transport_checksum(ends: Ends, protocol: int, segment: bytes) -> int:
+def _transport_checksum(ends: FlowEnds, protocol: int, segment: bytes) -> int:
     pseudo = ends.source + ends.destination + struct.pack("!II", len(segment), protocol)
     return _checksum(pseudo + segment)
 
@@ -193,7 +193,7 @@ def _checksum(data: bytes) -> int:
 # --- understanding ---
 
 
-def understand(data: bytes) -> Seen | None:
+def parse_frame(data: bytes) -> ProbeAnswer | None:
     """Return what an Ethernet frame says; None when it is nothing that a probe waits for."""
     if len(data) < ETHERNET.size:
         return None
@@ -213,14 +213,14 @@ def understand(data: bytes) -> Seen | None:
         return None
 
 
-def _arp(data: bytes) -> ArpSeen | None:
+def _arp(data: bytes) -> ArpPacket | None:
     *kinds, operation, hardware, sender, _, target = _ARP.unpack_from(data)
     if tuple(kinds) != _ARP_KIND:
         return None
-    return ArpSeen(operation, hardware, Address(sender), Address(target))
+    return ArpPacket(operation, hardware, Address(sender), Address(target))
 
 
-def _ipv4(data: bytes) -> Seen | None:
+def _ipv4(data: bytes) -> ProbeAnswer | None:
     protocol, source, destination = data[9], Address(data[12:16]), Address(data[16:20])
     payload = data[(data[0] & 0x0F) * 4 :]
     if protocol == IPPROTO_ICMP:
@@ -228,21 +228,21 @@ def _ipv4(data: bytes) -> Seen | None:
     return _segment(payload, source, destination) if protocol == IPPROTO_TCP else None
 
 
-def _ipv6(data: bytes) -> Seen | None:
+def _ipv6(data: bytes) -> ProbeAnswer | None:
     _, _, protocol, hops, source, destination = _IPV6.unpack_from(data)
     payload = data[_IPV6.size :]
     if protocol == IPPROTO_ICMPV6:
         claim = read_advertisement(payload, hops)
-        return _unreachable(payload, Address(source)) if claim is None else AdvertisementSeen(*claim)
+        return _unreachable(payload, Address(source)) if claim is None else NeighbourAdvertisement(*claim)
     if protocol != IPPROTO_TCP:
         return None
     return _segment(payload, Address(source), Address(destination))
 
 
-def _segment(data: bytes, source: Address, destination: Address) -> TcpSeen:
+def _segment(data: bytes, source: Address, destination: Address) -> TcpSegment:
     source_port, destination_port, _, _, offset, flags, *_ = _TCP.unpack_from(data)
     mss_bytes = _mss_bytes(data[_TCP.size : (offset >> 4) * 4])
-    return TcpSeen(source, destination, source_port, destination_port, flags, mss_bytes)
+    return TcpSegment(source, destination, source_port, destination_port, flags, mss_bytes)
 
 
 def _mss_bytes(options: bytes) -> int:
@@ -258,7 +258,7 @@ def _mss_bytes(options: bytes) -> int:
     return 0
 
 
-def _unreachable(message: bytes, sender: Address) -> UnreachableSeen | None:
+def _unreachable(message: bytes, sender: Address) -> UnreachableError | None:
     """The packet that did not arrive follows 8 bytes of ICMP."""
     family = len(sender)
     if message[0] != _ICMP_UNREACHABLE[family]:
@@ -267,7 +267,7 @@ def _unreachable(message: bytes, sender: Address) -> UnreachableSeen | None:
     head = (inner[0] & 0x0F) * 4 if family == 4 else _IPV6.size
     destination = Address(inner[16:20] if family == 4 else inner[24:40])
     source_port, destination_port = struct.unpack_from("!HH", inner, head)
-    return UnreachableSeen(message[1], sender, destination, source_port, destination_port)
+    return UnreachableError(message[1], sender, destination, source_port, destination_port)
 
 
 REFUSALS: Final[Mapping[tuple[int, int], str]] = {

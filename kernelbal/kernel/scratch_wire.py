@@ -39,19 +39,19 @@ from kernelbal.kernel.rtnetlink import (
     attribute_table,
 )
 from kernelbal.kernel.traffic_control import (
-    Keys,
+    FlowerKeys,
     add_filter,
+    ensure_clsact,
     insert,
     leftovers,
-    offer,
     redirect,
-    withdraw,
+    remove_filters,
 )
 from kernelbal.model.network import Link
 
-HERE: Final = "kbverify"
+NEAR_DEVICE: Final = "kbverify"
 """The end of the pair on this host; there is one at a time."""
-THERE: Final = "kbprobe"
+FAR_DEVICE: Final = "kbprobe"
 _LOCK: Final = "\0kernelbal-realserver-verify"
 """An abstract socket: it belongs to the network namespace, and ends with the process."""
 IFLA_OPERSTATE: Final = 16
@@ -65,7 +65,7 @@ _OUTGOING: Final = 4
 _FRAME_BYTES: Final = 65536
 
 
-class Ends(NamedTuple):
+class VethAddresses(NamedTuple):
     """MAC addresses of the pair: on this host, and in the namespace."""
 
     here: bytes
@@ -87,7 +87,7 @@ class ScratchWire:
         self._raw.send(frame)
 
     def listen(self, duration_s: float) -> Iterator[bytes]:
-        """Yield what comes until the time is over."""
+        """Yield received frames until the time is over."""
         until = time.monotonic() + duration_s
         while (left_s := until - time.monotonic()) > 0:
             self._raw.settimeout(left_s)
@@ -101,24 +101,28 @@ class ScratchWire:
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Be the only one who probes in this network namespace.
+    """Hold the lock of probes in this network namespace.
 
     Raises:
-        KernelError: another process does.
+        KernelError: another process holds it.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as lock:
         try:
             lock.bind(_LOCK)
         except OSError as fault:
             raise KernelError(
-                "probe", "", fault.errno or errno.EIO, "another verification is under way", "wait for its end"
+                "probe", "", fault.errno or errno.EIO, "another verification is running", "wait until it ends"
             ) from fault
         yield
 
 
 @contextmanager
 def scratch_wire(
-    rtnetlink: RtNetlink, entrance: Link, exits: Sequence[Link], captured: Sequence[Keys], ends: Ends
+    rtnetlink: RtNetlink,
+    entrance: Link,
+    exits: Sequence[Link],
+    captured: Sequence[FlowerKeys],
+    ends: VethAddresses,
 ) -> Iterator[ScratchWire]:
     """Yield the far end of a wire to a device; call it inside `exclusive`.
 
@@ -133,7 +137,7 @@ def scratch_wire(
         ends: MAC addresses of the pair.
 
     Raises:
-        KernelError: the kernel lacks what it takes, or lets nobody do it.
+        KernelError: the kernel lacks a feature, or refuses it.
     """
     with ExitStack() as stack:
         try:
@@ -145,50 +149,50 @@ def scratch_wire(
         raw = stack.enter_context(_far_end(namespace))
         _await_up(rtnetlink, here)
         for device in (entrance, *(each for each in exits if each != entrance)):
-            given = offer(rtnetlink, device.ifindex, device.name)
-            stack.callback(withdraw, rtnetlink, given)
+            clsact = ensure_clsact(rtnetlink, device.ifindex, device.name)
+            stack.callback(remove_filters, rtnetlink, clsact)
             for keys in captured:
-                payload = redirect(device.ifindex, here, keys, added=given.added)
+                payload = redirect(device.ifindex, here, keys, added=clsact.added)
                 add_filter(rtnetlink, payload, device.name)
-        offer(rtnetlink, here, HERE)
-        add_filter(rtnetlink, insert(here, entrance.ifindex), HERE)
+        ensure_clsact(rtnetlink, here, NEAR_DEVICE)
+        add_filter(rtnetlink, insert(here, entrance.ifindex), NEAR_DEVICE)
         yield ScratchWire(raw)
 
 
-def tidy(rtnetlink: RtNetlink, links: Sequence[Link]) -> tuple[str, ...]:
-    """Remove what a killed run has left, and return the devices that it was on; call it inside `exclusive`.
+def remove_leftovers(rtnetlink: RtNetlink, links: Sequence[Link]) -> tuple[str, ...]:
+    """Remove the filters of a killed run, and return their devices; call it inside `exclusive`.
 
     Raises:
         KernelError: filters cannot be read.
     """
     names = {link.ifindex: link.name for link in links}
     found = leftovers(rtnetlink, names)
-    for given in found:
-        withdraw(rtnetlink, given)
-    return tuple(names[given.ifindex] for given in found)
+    for clsact in found:
+        remove_filters(rtnetlink, clsact)
+    return tuple(names[clsact.ifindex] for clsact in found)
 
 
-def _join(rtnetlink: RtNetlink, namespace: int, ends: Ends) -> int:
+def _join(rtnetlink: RtNetlink, namespace: int, ends: VethAddresses) -> int:
     """Make the pair and return the index of its end here."""
     netns.inside(namespace, lambda: _switch_off_ipv6("default"))
     peer = (
         IFINFO_MESSAGE.pack(0, 0, 0, 0, 0)
-        + attribute(IFLA_IFNAME, THERE.encode() + b"\0")
+        + attribute(IFLA_IFNAME, FAR_DEVICE.encode() + b"\0")
         + attribute(IFLA_ADDRESS, ends.there)
         + attribute(IFLA_NET_NS_FD, U32.pack(namespace))
     )
     data = nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, peer))
     payload = (
         IFINFO_MESSAGE.pack(0, 0, 0, 0, 0)
-        + attribute(IFLA_IFNAME, HERE.encode() + b"\0")
+        + attribute(IFLA_IFNAME, NEAR_DEVICE.encode() + b"\0")
         + attribute(IFLA_ADDRESS, ends.here)
         + nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"veth") + data)
     )
     answer = rtnetlink.ask(RTM_NEWLINK, payload, NLM_F_CREATE | NLM_F_EXCL)
     if isinstance(answer, Refusal):
         raise error(None, "make a veth pair", "", answer.errno, answer.text)
-    here = socket.if_nametoindex(HERE)
-    _switch_off_ipv6(HERE)
+    here = socket.if_nametoindex(NEAR_DEVICE)
+    _switch_off_ipv6(NEAR_DEVICE)
     _bring_up(rtnetlink, here)
     return here
 
@@ -196,17 +200,17 @@ def _join(rtnetlink: RtNetlink, namespace: int, ends: Ends) -> int:
 def _far_end(namespace: int) -> socket.socket:
     def open_there() -> socket.socket:
         with RtNetlink.open() as rtnetlink:
-            there = socket.if_nametoindex(THERE)
+            there = socket.if_nametoindex(FAR_DEVICE)
             _bring_up(rtnetlink, there)
             _await_up(rtnetlink, there)
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        raw.bind((THERE, _ETH_P_ALL))
+        raw.bind((FAR_DEVICE, _ETH_P_ALL))
         return raw
 
     try:
         return netns.inside(namespace, open_there)
     except OSError as fault:
-        raise error(None, "open a packet socket", THERE, fault.errno or errno.EIO) from fault
+        raise error(None, "open a packet socket", FAR_DEVICE, fault.errno or errno.EIO) from fault
 
 
 def _switch_off_ipv6(device: str) -> None:

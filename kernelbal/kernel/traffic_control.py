@@ -70,11 +70,11 @@ _ICMP: Final = {4: 1, 16: 58}
 _UNREACHABLE: Final = {4: 3, 16: 1}
 _SOLICITATION: Final = 135
 
-Keys = tuple[tuple[int, bytes], ...]
+FlowerKeys = tuple[tuple[int, bytes], ...]
 """What a flower filter compares: number of the key and value; without a mask, all of it."""
 
 
-class Offer(NamedTuple):
+class ClsactDevice(NamedTuple):
     """A device that was prepared for filters; `added` when its clsact is ours."""
 
     ifindex: int
@@ -84,36 +84,36 @@ class Offer(NamedTuple):
 # --- what to compare ---
 
 
-def to_hardware(hardware: bytes) -> Keys:
+def to_hardware(hardware: bytes) -> FlowerKeys:
     """Match frames to a MAC address."""
     return ((_ETH_DST, hardware),)
 
 
-def arp_by(sender: Address) -> Keys:
+def arp_from(sender: Address) -> FlowerKeys:
     """Match ARP packets that name an IPv4 address as their sender."""
     return ((_ETH_TYPE, _short(_ARP)), (_ARP_SENDER, sender))
 
 
-def arp_about(target: Address) -> Keys:
+def arp_for(target: Address) -> FlowerKeys:
     """Match ARP packets that ask for an IPv4 address."""
     return ((_ETH_TYPE, _short(_ARP)), (_ARP_TARGET, target))
 
 
-def solicitation_to(group: Address) -> Keys:
+def solicitation_to(group: Address) -> FlowerKeys:
     """Match neighbour solicitations to a solicited-node multicast address (RFC 4861, 4.3)."""
     return (*_addressed(None, group), (_IP_PROTO, bytes((58,))), (_ICMP_TYPE[16], bytes((_SOLICITATION,))))
 
 
 def flow(
     protocol: int, source: Address, destination: Address, source_port: int, destination_port: int
-) -> Keys:
+) -> FlowerKeys:
     """Match one direction of one TCP or UDP flow."""
     from_key, to_key = _PORTS[protocol]
     ports = ((from_key, _short(source_port)), (to_key, _short(destination_port)))
     return (*_addressed(source, destination), (_IP_PROTO, bytes((protocol,))), *ports)
 
 
-def unreachable_to(destination: Address) -> Keys:
+def unreachable_to(destination: Address) -> FlowerKeys:
     """Match ICMP messages that something is unreachable (RFC 792, RFC 4443) to an address."""
     family = len(destination)
     return (
@@ -123,7 +123,7 @@ def unreachable_to(destination: Address) -> Keys:
     )
 
 
-def _addressed(source: Address | None, destination: Address) -> Keys:
+def _addressed(source: Address | None, destination: Address) -> FlowerKeys:
     source_key, destination_key = (_IPV4_SRC, _IPV4_DST) if len(destination) == 4 else (_IPV6_SRC, _IPV6_DST)
     kind = (_ETH_TYPE, _short(_ETHER_TYPES[len(destination)]))
     sources = () if source is None else ((source_key, bytes(source)),)
@@ -137,7 +137,7 @@ def _short(number: int) -> bytes:
 # --- messages ---
 
 
-def redirect(device: int, target: int, keys: Keys, *, added: bool) -> bytes:
+def redirect(device: int, target: int, keys: FlowerKeys, *, added: bool) -> bytes:
     """Return the payload that lets what a device sends out, and matches, leave by another device instead."""
     compared = b"".join(attribute(kind, value) for kind, value in keys)
     flags = attribute(TCA_FLOWER_FLAGS, U32.pack(TCA_CLS_FLAGS_SKIP_HW))
@@ -167,17 +167,17 @@ def _mirred(target: int, what: int, *, added: bool) -> bytes:
 # --- talking to the kernel ---
 
 
-def offer(socket: RtNetlink, ifindex: int, name: str) -> Offer:
+def ensure_clsact(socket: RtNetlink, ifindex: int, name: str) -> ClsactDevice:
     """Make sure that a device has a clsact.
 
     Raises:
         KernelError: it cannot have one, such as beside an `ingress` of somebody else.
     """
     if _has_clsact(socket, ifindex):
-        return Offer(ifindex, added=False)
+        return ClsactDevice(ifindex, added=False)
     payload = TC_MESSAGE.pack(0, ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0) + attribute(TCA_KIND, b"clsact\0")
-    _demand(socket.ask(RTM_NEWQDISC, payload, NLM_F_CREATE | NLM_F_EXCL), f"add clsact to {name}")
-    return Offer(ifindex, added=True)
+    _require(socket.ask(RTM_NEWQDISC, payload, NLM_F_CREATE | NLM_F_EXCL), f"add clsact to {name}")
+    return ClsactDevice(ifindex, added=True)
 
 
 def add_filter(socket: RtNetlink, payload: bytes, name: str) -> None:
@@ -186,25 +186,25 @@ def add_filter(socket: RtNetlink, payload: bytes, name: str) -> None:
     Raises:
         KernelError: the kernel lacks what it takes.
     """
-    _demand(socket.ask(RTM_NEWTFILTER, payload, NLM_F_CREATE | NLM_F_EXCL), f"add a filter to {name}")
+    _require(socket.ask(RTM_NEWTFILTER, payload, NLM_F_CREATE | NLM_F_EXCL), f"add a filter to {name}")
 
 
-def withdraw(socket: RtNetlink, given: Offer) -> None:
+def remove_filters(socket: RtNetlink, clsact: ClsactDevice) -> None:
     """Remove our filters from what a device sends, and its clsact if that is ours and nobody else uses it."""
-    head = TC_MESSAGE.pack(0, given.ifindex, 0, EGRESS, PREFERENCE << 16)
+    head = TC_MESSAGE.pack(0, clsact.ifindex, 0, EGRESS, PREFERENCE << 16)
     socket.ask(RTM_DELTFILTER, head + attribute(TCA_KIND, _FLOWER + b"\0"))
-    if given.added and not any(_filters(socket, given.ifindex)):
-        payload = TC_MESSAGE.pack(0, given.ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0)
+    if clsact.added and not any(_filters(socket, clsact.ifindex)):
+        payload = TC_MESSAGE.pack(0, clsact.ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0)
         socket.ask(RTM_DELQDISC, payload + attribute(TCA_KIND, b"clsact\0"))
 
 
-def leftovers(socket: RtNetlink, ifindexes: Iterable[int]) -> list[Offer]:
+def leftovers(socket: RtNetlink, ifindexes: Iterable[int]) -> list[ClsactDevice]:
     """Return the devices that hold filters of a run that was killed."""
-    found: list[Offer] = []
+    found: list[ClsactDevice] = []
     for ifindex in ifindexes:
         cookies = [cookie for cookie in map(_cookie, _filters(socket, ifindex)) if cookie.startswith(COOKIE)]
         if cookies:
-            found.append(Offer(ifindex, added=any(cookie.endswith(b"+") for cookie in cookies)))
+            found.append(ClsactDevice(ifindex, added=any(cookie.endswith(b"+") for cookie in cookies)))
     return found
 
 
@@ -239,7 +239,7 @@ def _cookie(found: dict[int, bytes]) -> bytes:
     return data
 
 
-def _demand(answer: bytes | Refusal, what: str) -> None:
+def _require(answer: bytes | Refusal, what: str) -> None:
     if isinstance(answer, Refusal):
         number = answer.errno
         raise error(None, what, "", number if number != errno.ENOENT else errno.EOPNOTSUPP, answer.text)

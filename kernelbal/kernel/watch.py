@@ -56,8 +56,8 @@ MESSAGES_PER_READ: Final = 1000
 """So many at once, then whoever calls gets other work done first."""
 
 
-class Notice(IntFlag):
-    """What was heard."""
+class KernelChange(IntFlag):
+    """What was seen."""
 
     NOTHING = 0
     CHANGED = 1
@@ -92,13 +92,13 @@ class Subscription:
         """Close the socket."""
         self._sock.close()
 
-    def read(self) -> Notice:
+    def read(self) -> KernelChange:
         """Take what has arrived, without a wait.
 
         Raises:
             OSError: the socket failed.
         """
-        heard = Notice.NOTHING
+        seen = KernelChange.NOTHING
         for _ in range(MESSAGES_PER_READ):
             try:
                 message = self._sock.recv(_RECEIVE_BYTES)
@@ -107,10 +107,10 @@ class Subscription:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                heard |= Notice.LOST
+                seen |= KernelChange.LOST
             else:
-                heard |= Notice.NOTHING if foreign_route(message) else Notice.CHANGED
-        return heard
+                seen |= KernelChange.NOTHING if foreign_route(message) else KernelChange.CHANGED
+        return seen
 
 
 def foreign_route(message: bytes) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from kernelbal.errors import NotPermitted
 from kernelbal.kernel import neighbours
 from kernelbal.kernel.links import LinkDetail, read_link_details
-from kernelbal.kernel.neighbours import who_holds
+from kernelbal.kernel.neighbours import address_holders
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
@@ -32,7 +32,7 @@ def test_every_holder_is_heard_and_nobody_learns_of_the_question(lab: LabFactory
         host.run(["ip", "address", "add", "10.0.0.80/32", "dev", "eth0"])
         host.run(["ip", "address", "add", "fd00::80/128", "dev", "eth0", "nodad"])
     with made.director.inside():
-        found = who_holds(device(made.director), [parse_address(text) for text in WANTED])
+        found = address_holders(device(made.director), [parse_address(text) for text in WANTED])
     claims = {address: set(macs) for address, macs in found.items()}
     both = {hardware(first), hardware(third)}
     assert claims == {
@@ -49,13 +49,13 @@ def test_an_address_of_this_machine_is_asked_of_others_alone(lab: LabFactory) ->
     made = lab("one-arm")
     with made.director.inside():
         own = [parse_address("10.0.0.1"), parse_address("fd00::1")]
-        assert who_holds(device(made.director), own) == {}
+        assert address_holders(device(made.director), own) == {}
 
 
 def test_devices_without_neighbours_are_not_asked(lab: LabFactory) -> None:
     made = lab("one-arm")
     with made.director.inside():
-        assert who_holds(device(made.director, "lo"), [parse_address("127.0.0.1")]) == {}
+        assert address_holders(device(made.director, "lo"), [parse_address("127.0.0.1")]) == {}
 
 
 def test_without_the_right_to_ask_it_is_told(lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,5 +65,5 @@ def test_without_the_right_to_ask_it_is_told(lab: LabFactory, monkeypatch: pytes
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(neighbours, "_arp_socket", refuse)
-    with made.director.inside(), pytest.raises(NotPermitted, match="cannot ask neighbours"):
-        who_holds(device(made.director), [parse_address("10.0.0.11")])
+    with made.director.inside(), pytest.raises(NotPermitted, match="cannot query neighbours"):
+        address_holders(device(made.director), [parse_address("10.0.0.11")])

@@ -665,5 +665,5 @@ def counted() -> dict[str, int]:
 
 
 def test_built_in_ipvs_needs_no_modprobe() -> None:
-    assert modules.load_module("ip_vs") == modules.Loading("ip_vs", loaded=True)
+    assert modules.load_module("ip_vs") == modules.ModuleLoad("ip_vs", loaded=True)
     assert modules.ModuleIndex.read().presence("ip_vs").usable

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from kernelbal.kernel.path_mtu import Destination, path_mtus
+from kernelbal.kernel.path_mtu import MtuTarget, path_mtus
 from kernelbal.lab import linuxns
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import NamespaceLab
@@ -18,7 +18,7 @@ NARROW_BYTES = (1400, 1404)
 
 
 def measured(made: NamespaceLab, *servers: str, host: str = "director") -> dict[str, int]:
-    destinations = [Destination(parse_address(server), 1500) for server in servers]
+    destinations = [MtuTarget(parse_address(server), 1500) for server in servers]
     with made[host].inside():
         return {format_address(address): mtu for address, mtu in path_mtus(destinations).items()}
 
@@ -56,5 +56,5 @@ def test_progress_is_told(lab: LabFactory) -> None:
     made = lab("one-arm")
     done: list[int] = []
     with made.director.inside():
-        path_mtus([Destination(parse_address("10.0.0.11"), 1500)], done.append)
+        path_mtus([MtuTarget(parse_address("10.0.0.11"), 1500)], done.append)
     assert done == [1]

@@ -17,7 +17,7 @@ from kernelbal.errors import KernelError
 from kernelbal.kernel import nftables
 from kernelbal.kernel.links import observe_links
 from kernelbal.kernel.rtnetlink import RtNetlink
-from kernelbal.kernel.scratch_wire import HERE, exclusive
+from kernelbal.kernel.scratch_wire import NEAR_DEVICE, exclusive
 from kernelbal.kernel.traffic_control import leftovers
 from kernelbal.lab import linuxns
 from kernelbal.lab.demo import snapshot
@@ -166,7 +166,7 @@ def test_killed_verification_harms_nothing_and_the_next_one_tidies_up(made: Name
     process.kill()
     process.wait(30)
     until = time.monotonic() + APPEARS_WITHIN_S
-    while HERE in server.run(["ip", "link"]).stdout and time.monotonic() < until:
+    while NEAR_DEVICE in server.run(["ip", "link"]).stdout and time.monotonic() < until:
         time.sleep(0.05)
     assert any("flower" in line for line in traffic_control(server))
     assert http_get(made.client, VIRTUAL[4]) == "rs1"

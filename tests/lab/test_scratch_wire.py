@@ -5,10 +5,16 @@ import pytest
 from kernelbal.errors import KernelError
 from kernelbal.kernel.links import observe_links
 from kernelbal.kernel.neighbour_frames import arp_request
-from kernelbal.kernel.probe_frames import ARP_REPLY, ArpSeen, understand
+from kernelbal.kernel.probe_frames import ARP_REPLY, ArpPacket, parse_frame
 from kernelbal.kernel.rtnetlink import RtNetlink
-from kernelbal.kernel.scratch_wire import HERE, Ends, exclusive, scratch_wire, tidy
-from kernelbal.kernel.traffic_control import Keys, to_hardware
+from kernelbal.kernel.scratch_wire import (
+    NEAR_DEVICE,
+    VethAddresses,
+    exclusive,
+    remove_leftovers,
+    scratch_wire,
+)
+from kernelbal.kernel.traffic_control import FlowerKeys, to_hardware
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.model.address import parse_address
@@ -19,21 +25,23 @@ DOOR, PROBE = bytes.fromhex("024b42000000"), bytes.fromhex("024b42000001")
 OWN = parse_address("10.0.0.11")
 
 
-def answers(host: Host, *captured: Keys) -> list[object]:
+def answers(host: Host, *captured: FlowerKeys) -> list[object]:
     with host.inside(), RtNetlink.open() as rtnetlink, exclusive():
         links = {link.name: link for link in observe_links(rtnetlink)}
-        with scratch_wire(rtnetlink, links["eth0"], [links["eth0"]], captured, Ends(DOOR, PROBE)) as wire:
+        with scratch_wire(
+            rtnetlink, links["eth0"], [links["eth0"]], captured, VethAddresses(DOOR, PROBE)
+        ) as wire:
             wire.send(arp_request(PROBE, OWN))
-            heard = [understand(frame) for frame in wire.listen(0.2)]
-        assert tidy(rtnetlink, observe_links(rtnetlink)) == ()
-    assert HERE not in host.run(["ip", "link"]).stdout
+            heard = [parse_frame(frame) for frame in wire.listen(0.2)]
+        assert remove_leftovers(rtnetlink, observe_links(rtnetlink)) == ()
+    assert NEAR_DEVICE not in host.run(["ip", "link"]).stdout
     return heard
 
 
 def test_answer_comes_back(lab: LabFactory) -> None:
     server = lab("one-arm")["rs1"]
     (seen,) = answers(server, to_hardware(PROBE))
-    assert isinstance(seen, ArpSeen)
+    assert isinstance(seen, ArpPacket)
     assert (seen.operation, seen.sender) == (ARP_REPLY, OWN)
 
 

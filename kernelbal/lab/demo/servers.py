@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from kernelbal.kernel.links import read_link_details
-from kernelbal.kernel.neighbours import who_holds
+from kernelbal.kernel.neighbours import address_holders
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.lab.demo import claims, snapshot
 from kernelbal.lab.demo.stage import Stage, kernelbal
@@ -95,7 +95,7 @@ def who_has(host: Host, address: str) -> list[str]:
     wanted = parse_address(address)
     with host.inside(), RtNetlink.open() as rtnetlink:
         device = next(each for each in read_link_details(rtnetlink) if each.link.name == DEVICE)
-        return list(who_holds(device, [wanted]).get(wanted, ()))
+        return list(address_holders(device, [wanted]).get(wanted, ()))
 
 
 def hardware_address(host: Host) -> str:

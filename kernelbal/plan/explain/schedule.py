@@ -2,7 +2,8 @@
 
 Schedulers are a table from name to rule. `sh`, `dh`, `mh` and `fo` are determined by configuration; `lc`,
 `wlc`, `sed`, `nq` and `ovf` by counters, so their answer holds for now; the others keep a state of their own
-that the kernel does not show.
+that the kernel does not show. Real servers of weight 0 and those over their upper threshold
+(`IP_VS_DEST_F_OVERLOAD` in `ip_vs_conn.c`) take no new connections.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from kernelbal.model.address import Address
-from kernelbal.model.ipvs import DestinationKey, ServiceFlag
+from kernelbal.model.ipvs import DestinationAttributes, DestinationCounters, DestinationKey, ServiceFlag
 from kernelbal.plan.explain import hashing
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.explain.result import Availability, Certainty, SchedulerChoice
@@ -52,6 +53,33 @@ class SchedulerInput(NamedTuple):
     def usable(self) -> tuple[SchedulerServer, ...]:
         """The servers that may get the connection."""
         return tuple(server for server in self.servers if server.usable)
+
+
+def availability(
+    attributes: DestinationAttributes, counters: DestinationCounters
+) -> tuple[Availability, str]:
+    """Return whether a real server takes new connections, and why not.
+
+    At the upper threshold it is out, and it stays out until its connections have fallen below the lower one
+    (3/4 of the upper one by default). In between, only the kernel knows which way it came.
+    """
+    if attributes.weight == 0:
+        return Availability.QUIESCED, "weight 0: no new connections"
+    upper = attributes.upper_threshold
+    connections = counters.active + counters.inactive
+    if not upper:
+        return Availability.AVAILABLE, ""
+    if connections >= upper:
+        return Availability.OVERLOADED, f"{connections} connections, at or over its upper threshold {upper}"
+    lower = attributes.lower_threshold
+    back_in = connections < lower if lower else connections * 4 < upper * 3
+    if back_in:
+        return Availability.AVAILABLE, ""
+    shown = lower or f"3/4 of {upper}"
+    return (
+        Availability.PERHAPS,
+        f"{connections} connections, not below {shown}: out if it has reached {upper} since it last was",
+    )
 
 
 SchedulerRule = Callable[[SchedulerInput], SchedulerChoice]

@@ -15,12 +15,12 @@ from kernelbal.kernel.probe_frames import (
     TCP_ACK,
     TCP_RST,
     TCP_SYN,
-    AdvertisementSeen,
-    ArpSeen,
-    Ends,
-    Seen,
-    TcpSeen,
-    UnreachableSeen,
+    ArpPacket,
+    FlowEnds,
+    NeighbourAdvertisement,
+    ProbeAnswer,
+    TcpSegment,
+    UnreachableError,
     datagram,
     frame,
     solicitation_frame,
@@ -29,9 +29,9 @@ from kernelbal.kernel.probe_frames import (
     wrap,
 )
 from kernelbal.kernel.traffic_control import (
-    Keys,
-    arp_about,
-    arp_by,
+    FlowerKeys,
+    arp_for,
+    arp_from,
     flow,
     solicitation_to,
     to_hardware,
@@ -93,14 +93,14 @@ class Conversation:
     _asked_neighbour: bool = False
     _answers: dict[PortMap, Answer] = field(default_factory=dict)
 
-    def captured(self) -> Iterator[Keys]:
+    def captured(self) -> Iterator[FlowerKeys]:
         """Yield what must not reach the wire: answers to this conversation, and what betrays the address."""
         yield to_hardware(self.place.probe)
         spare, virtual = self.place.spare, self.one.virtual
         if len(virtual) == 4:
-            yield arp_by(virtual)
+            yield arp_from(virtual)
         if spare is not None:
-            yield arp_about(spare) if len(spare) == 4 else solicitation_to(solicited_node(spare))
+            yield arp_for(spare) if len(spare) == 4 else solicitation_to(solicited_node(spare))
         for client in self._clients():
             yield unreachable_to(client)
         for port, ends in (*self._flows(), *self._spare_flow()):
@@ -123,16 +123,16 @@ class Conversation:
             if port.protocol == Protocol.TCP:
                 yield from self._sent(tcp_reset(ends, SEQUENCE + 1))
 
-    def hear(self, seen: Seen) -> None:
+    def hear(self, seen: ProbeAnswer) -> None:
         """Take what came out of the wire; what is about something else is passed over."""
         match seen:
-            case ArpSeen(operation, hardware, sender, target):
+            case ArpPacket(operation, hardware, sender, target):
                 self._hear_arp(operation, hardware, sender, target)
-            case AdvertisementSeen(target, hardware):
+            case NeighbourAdvertisement(target, hardware):
                 self._hear_claim(target, hardware)
-            case TcpSeen():
+            case TcpSegment():
                 self._hear_segment(seen)
-            case UnreachableSeen():
+            case UnreachableError():
                 self._hear_unreachable(seen)
 
     def wire(self) -> Wire:
@@ -166,21 +166,21 @@ class Conversation:
         spare = self.place.spare
         return (self.place.client,) if spare is None else (self.place.client, spare)
 
-    def _flows(self) -> list[tuple[PortMap, Ends]]:
+    def _flows(self) -> list[tuple[PortMap, FlowEnds]]:
         if self.one.tunnel is not None and self.place.outer is None:
             return []
         numbered = enumerate(self.ports[:MOST_PORTS], self.place.first_port)
         virtual, client = self.one.virtual, self.place.client
-        return [(port, Ends(client, virtual, number, port.port)) for number, port in numbered]
+        return [(port, FlowEnds(client, virtual, number, port.port)) for number, port in numbered]
 
-    def _spare_flow(self) -> list[tuple[PortMap, Ends]]:
+    def _spare_flow(self) -> list[tuple[PortMap, FlowEnds]]:
         """A client on the network itself, for whom the host has to ask before it can answer."""
         flows, spare = self._flows(), self.place.spare
         if not flows or spare is None:
             return []
         number = self.place.first_port + len(flows)
         port = flows[0][0]
-        return [(port, Ends(spare, self.one.virtual, number, port.port))]
+        return [(port, FlowEnds(spare, self.one.virtual, number, port.port))]
 
     def _sent(self, packet: bytes) -> Iterator[bytes]:
         tunnel = self.one.tunnel
@@ -204,7 +204,7 @@ class Conversation:
         elif address == self.place.control:
             self._control = True
 
-    def _hear_segment(self, seen: TcpSeen) -> None:
+    def _hear_segment(self, seen: TcpSegment) -> None:
         for port, ends in self._flows():
             if port.protocol != Protocol.TCP:
                 continue
@@ -213,13 +213,13 @@ class Conversation:
             if seen[:4] == (ends[1], ends[0], ends[3], ends[2]):
                 self._hear_reply(port, seen)
 
-    def _hear_reply(self, port: PortMap, seen: TcpSeen) -> None:
+    def _hear_reply(self, port: PortMap, seen: TcpSegment) -> None:
         if seen.flags & TCP_RST:
             self._note(Answer(port, Reaction.REFUSED))
         elif seen.flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK:
             self._note(Answer(port, Reaction.ACCEPTED, seen.mss_bytes))
 
-    def _hear_unreachable(self, seen: UnreachableSeen) -> None:
+    def _hear_unreachable(self, seen: UnreachableError) -> None:
         for port, ends in self._flows():
             if (seen.source_port, seen.destination_port) == ends[2:]:
                 self._note(Answer(port, Reaction.UNREACHABLE, code=seen.code))
@@ -229,7 +229,7 @@ class Conversation:
         self._answers.setdefault(answer.port, answer)
 
 
-def _first(port: PortMap, ends: Ends) -> bytes:
+def _first(port: PortMap, ends: FlowEnds) -> bytes:
     return datagram(ends) if port.protocol == Protocol.UDP else tcp_syn(ends, SEQUENCE, MSS_BYTES)
 
 

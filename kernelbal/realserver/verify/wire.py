@@ -9,10 +9,10 @@ from typing import Final
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel.neighbour_table import forget_neighbours, read_neighbours
-from kernelbal.kernel.probe_frames import understand
+from kernelbal.kernel.probe_frames import parse_frame
 from kernelbal.kernel.routes import route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
-from kernelbal.kernel.scratch_wire import Ends, exclusive, scratch_wire, tidy
+from kernelbal.kernel.scratch_wire import VethAddresses, exclusive, remove_leftovers, scratch_wire
 from kernelbal.model.address import Address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.ipvs import Protocol
@@ -68,14 +68,14 @@ class Prober:
             return [Wire(name, skipped=f"{why}") for _ in concerned]
         try:
             with exclusive():
-                tidy(self._rtnetlink, self._host.links)
+                remove_leftovers(self._rtnetlink, self._host.links)
                 return [talk.wire() for talk in self._talk(link, concerned)]
         except (KernelError, OSError) as error:
             why = error.message if isinstance(error, KernelError) else str(error.strerror)
             return [Wire(name, skipped=f"{why}; {FROM_THE_DIRECTOR}") for _ in concerned]
 
     def _talk(self, link: Link, concerned: Sequence[Preparation]) -> list[Conversation]:
-        ends = Ends(*(_OURS + os.urandom(2) + bytes((number,)) for number in (0, 1)))
+        ends = VethAddresses(*(_OURS + os.urandom(2) + bytes((number,)) for number in (0, 1)))
         talks = list(self._conversations(link, concerned, ends))
         captured = list(dict.fromkeys(keys for talk in talks for keys in talk.captured()))
         try:
@@ -84,7 +84,7 @@ class Prober:
                     for frame in [frame for talk in talks for frame in talk.frames()]:
                         wire.send(frame)
                     for data in wire.listen(ROUND_S):
-                        if (seen := understand(data)) is not None:
+                        if (seen := parse_frame(data)) is not None:
                             for talk in talks:
                                 talk.hear(seen)
                 for frame in [frame for talk in talks for frame in talk.farewell()]:
@@ -94,7 +94,7 @@ class Prober:
         return talks
 
     def _conversations(
-        self, link: Link, concerned: Sequence[Preparation], ends: Ends
+        self, link: Link, concerned: Sequence[Preparation], ends: VethAddresses
     ) -> Iterator[Conversation]:
         first = _FIRST_PORTS[int.from_bytes(os.urandom(2)) % len(_FIRST_PORTS)]
         for one in concerned:

@@ -23,7 +23,7 @@ from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.kernel.inotify import DirectoryWatch
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.kernel.network_errors import AS_ROOT
-from kernelbal.kernel.watch import KernelWatch, Notice, Subscription
+from kernelbal.kernel.watch import KernelChange, KernelWatch, Subscription
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
@@ -284,7 +284,7 @@ def _watched(directories: set[Path], director: Director) -> Iterator[DirectoryWa
 
 def _hear(subscription: Subscription, director: Director) -> None:
     heard = subscription.read()
-    if heard & Notice.LOST:
+    if heard & KernelChange.LOST:
         director.note(Cause.OVERFLOW)
     elif heard:
         director.note(Cause.NOTIFIED)

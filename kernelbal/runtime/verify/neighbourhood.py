@@ -9,7 +9,7 @@ from kernelbal.health.verification import Claim
 from kernelbal.health.verify_report import Neighbour
 from kernelbal.kernel.hardware_vendor import vendor_of
 from kernelbal.kernel.links import LinkDetail
-from kernelbal.kernel.neighbours import Claims, who_holds
+from kernelbal.kernel.neighbours import Claims, address_holders
 from kernelbal.model.address import Address
 
 VIRTUAL_ROUTERS: Final = ("00:00:5e:00:01:", "00:00:5e:00:02:")
@@ -28,7 +28,7 @@ class Segment(NamedTuple):
 
 
 def neighbours_on(
-    segment: Segment, own: Collection[str], ask: Callable[..., Claims] = who_holds
+    segment: Segment, own: Collection[str], ask: Callable[..., Claims] = address_holders
 ) -> dict[Address, tuple[Neighbour, ...]]:
     """Return who answers for each virtual address on a segment, this machine and virtual routers aside.
 

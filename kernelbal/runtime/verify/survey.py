@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from kernelbal.errors import NotSupported, PlanRefused
-from kernelbal.health.encapsulation import overhead_bytes
+from kernelbal.health.path_marks import overhead_bytes
 from kernelbal.health.verification import NO_SIZES, Outcome, Remark, ServerFacts, Sizes
 from kernelbal.health.verify_probes import is_conclusive, plan_verification
 from kernelbal.health.verify_report import Neighbour, ServerReport, ServiceReport
 from kernelbal.kernel.links import LinkDetail, observe_links
-from kernelbal.kernel.path_mtu import Destination, path_mtus
+from kernelbal.kernel.path_mtu import MtuTarget, path_mtus
 from kernelbal.kernel.routes import route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.source import source_towards
@@ -198,9 +198,9 @@ def _neighbours(scene: Scene, tell: Tell) -> dict[tuple[str, Address], tuple[Nei
     return found
 
 
-def _destinations(scene: Scene, outcomes: Mapping[ServerKey, tuple[Outcome, ...]]) -> list[Destination]:
+def _destinations(scene: Scene, outcomes: Mapping[ServerKey, tuple[Outcome, ...]]) -> list[MtuTarget]:
     """Return the real servers whose path is measured: those that get packets for the virtual address."""
-    found: dict[Address, Destination] = {}
+    found: dict[Address, MtuTarget] = {}
     with RtNetlink.open() as rtnetlink:
         links = observe_links(rtnetlink)
         sizes = {link.name: link.mtu_bytes for link in links}
@@ -211,7 +211,7 @@ def _destinations(scene: Scene, outcomes: Mapping[ServerKey, tuple[Outcome, ...]
                 continue
             route = route_to(rtnetlink, address, links)
             if route is not None and route.device not in ("", _LOOPBACK):
-                found[address] = Destination(address, sizes[route.device], _source(address, service))
+                found[address] = MtuTarget(address, sizes[route.device], _source(address, service))
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.config.load import load_node, load_site
 from kernelbal.kernel import boot, machine, systemctl
-from kernelbal.kernel.prerequisites import Facts
+from kernelbal.kernel.prerequisites import MachineFacts
 from tests.unit.cli.desk import SITE, Said
 from tests.unit.kernel.test_prerequisites import GOOD
 
@@ -172,12 +172,12 @@ def test_json_names_every_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Facts], Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[MachineFacts], Path]:
     """The running machine, with its files below a directory, and what is found on it."""
 
-    def make(facts: Facts) -> Path:
+    def make(facts: MachineFacts) -> Path:
         monkeypatch.setattr(command, "RUNNING", tmp_path)
-        monkeypatch.setattr(machine, "read_facts", lambda _program: facts)
+        monkeypatch.setattr(machine, "read_machine_facts", lambda _program: facts)
         monkeypatch.setattr(documents, "SITE_FILE", tmp_path / SITE_FILE)
         monkeypatch.setattr(documents, "NODE_FILE", tmp_path / NODE_FILE)
         return tmp_path
@@ -194,7 +194,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_what_is_missing_is_said_with_its_remedy_and_fails(
-    here: Callable[[Facts], Path], capsys: pytest.CaptureFixture[str]
+    here: Callable[[MachineFacts], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = setup(here(replace(GOOD, libnftables=False)), capsys)
     assert said.code == ExitCode.FAILED
@@ -203,7 +203,9 @@ def test_what_is_missing_is_said_with_its_remedy_and_fails(
     assert [finding["subject"] for finding in document["findings"]] == ["nftables"]
 
 
-def test_a_warning_does_not_fail(here: Callable[[Facts], Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_does_not_fail(
+    here: Callable[[MachineFacts], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     said = setup(here(replace(GOOD, processes=frozenset({"chronyd", "keepalived"}))), capsys)
     assert said.code == ExitCode.OK
     assert "warning: keepalived is running, and may write to IPVS too" in said.err
@@ -212,12 +214,12 @@ def test_a_warning_does_not_fail(here: Callable[[Facts], Path], capsys: pytest.C
 def test_an_image_is_not_judged_by_the_machine_that_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(machine, "read_facts", lambda _program: replace(GOOD, libnftables=False))
+    monkeypatch.setattr(machine, "read_machine_facts", lambda _program: replace(GOOD, libnftables=False))
     assert setup(tmp_path, capsys).code == ExitCode.OK
 
 
 def test_enable_starts_the_daemon_once_the_site_is_the_operators(
-    here: Callable[[Facts], Path], started: list[str], capsys: pytest.CaptureFixture[str]
+    here: Callable[[MachineFacts], Path], started: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = here(GOOD)
     said = setup(root, capsys, "--enable")
@@ -232,7 +234,7 @@ def test_enable_starts_the_daemon_once_the_site_is_the_operators(
 
 
 def test_enable_does_not_start_what_could_not_work(
-    here: Callable[[Facts], Path], started: list[str], capsys: pytest.CaptureFixture[str]
+    here: Callable[[MachineFacts], Path], started: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = here(replace(GOOD, capabilities=0))
     setup(root, capsys)

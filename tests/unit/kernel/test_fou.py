@@ -9,7 +9,7 @@ import pytest
 from kernelbal.errors import KernelError
 from kernelbal.kernel import fou
 from kernelbal.kernel.fou import observe_listeners, perform_listeners
-from kernelbal.kernel.modules import Loading
+from kernelbal.kernel.modules import ModuleLoad
 from kernelbal.kernel.netlink import GENL_ID_CTRL, Netlink, attribute
 from kernelbal.model.network import GueListener
 from kernelbal.plan.actions import CloseListener, OpenListener, Result
@@ -99,10 +99,10 @@ def test_module_is_loaded_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) ->
     kernel = Kernel(agree, known=False)
     loaded: list[str] = []
 
-    def load(module: str) -> Loading:
+    def load(module: str) -> ModuleLoad:
         loaded.append(module)
         kernel.known = True
-        return Loading(module, loaded=True)
+        return ModuleLoad(module, loaded=True)
 
     monkeypatch.setattr(fou, "load_module", load)
     scripted(monkeypatch, kernel)
@@ -111,7 +111,7 @@ def test_module_is_loaded_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_kernel_without_gue_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fou, "load_module", lambda module: Loading(module, loaded=False))
+    monkeypatch.setattr(fou, "load_module", lambda module: ModuleLoad(module, loaded=False))
     scripted(monkeypatch, Kernel(agree, known=False))
     (outcome,) = perform_listeners([OpenListener(PORT)])
     assert (outcome.result, outcome.hint) == (Result.FAILED, "modprobe fou")

@@ -7,7 +7,7 @@ import pytest
 
 from kernelbal.kernel import links
 from kernelbal.kernel.links import FALLBACK_DEVICES, create_request, observe_links, parse_link, perform_links
-from kernelbal.kernel.modules import Loading
+from kernelbal.kernel.modules import ModuleLoad
 from kernelbal.kernel.netlink import attribute, nested
 from kernelbal.kernel.rtnetlink import IFINFO_MESSAGE, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, U32
 from kernelbal.model.network import Link, LinkState
@@ -55,9 +55,9 @@ def no_such_device(request: RouteRequest) -> Iterable[Reply]:
 def test_fallback_device_is_left_to_its_module(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     loaded: list[str] = []
 
-    def load(module: str) -> Loading:
+    def load(module: str) -> ModuleLoad:
         loaded.append(module)
-        return Loading(module, loaded=False)
+        return ModuleLoad(module, loaded=False)
 
     monkeypatch.setattr(links, "load_module", load)
     socket, fake = rtnetlink(no_such_device)
@@ -71,10 +71,10 @@ def test_fallback_device_is_left_to_its_module(monkeypatch: pytest.MonkeyPatch, 
 def test_fallback_device_that_its_module_brings_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
     there = False
 
-    def load(module: str) -> Loading:
+    def load(module: str) -> ModuleLoad:
         nonlocal there
         there = True
-        return Loading(module, loaded=True)
+        return ModuleLoad(module, loaded=True)
 
     def answering(request: RouteRequest) -> Iterable[Reply]:
         if request.kind != RTM_GETLINK:

@@ -10,7 +10,7 @@ import pytest
 from kernelbal.errors import KernelError, NotPermitted, NotSupported
 from kernelbal.kernel import linux
 from kernelbal.kernel.linux import LinuxKernel, skip_orphans
-from kernelbal.kernel.modules import Loading
+from kernelbal.kernel.modules import ModuleLoad
 from kernelbal.model.ipvs import ServiceKey, ServiceTable, Timeouts
 from kernelbal.model.network import AddressAttributes, Sysctl
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
@@ -124,7 +124,7 @@ class Bench:
         self.errors: list[KernelError] = []
         self.loaded: list[str] = []
         self.opened = 0
-        self.loading = Loading("ip_vs", loaded=True)
+        self.loading = ModuleLoad("ip_vs", loaded=True)
         monkeypatch.setattr(linux, "IpvsTable", SimpleNamespace(open=self.open))
         monkeypatch.setattr(linux, "NetworkDrivers", lambda: self.network)
         monkeypatch.setattr(linux, "load_module", self.load)
@@ -136,7 +136,7 @@ class Bench:
             raise self.errors.pop(0)
         return self.table
 
-    def load(self, name: str) -> Loading:
+    def load(self, name: str) -> ModuleLoad:
         self.loaded.append(name)
         return self.loading
 
@@ -174,7 +174,7 @@ def test_module_is_loaded_when_the_kernel_did_not(bench: Bench) -> None:
 
 def test_module_that_cannot_be_loaded_leaves_the_error_with_its_hint(bench: Bench) -> None:
     bench.errors = [NO_IPVS, NO_IPVS]
-    bench.loading = Loading("ip_vs", loaded=False, message="there is no modprobe", hint="other")
+    bench.loading = ModuleLoad("ip_vs", loaded=False, message="there is no modprobe", hint="other")
     with pytest.raises(NotSupported) as caught:
         _ = bench.kernel.ipvs
     assert caught.value is NO_IPVS
@@ -192,7 +192,7 @@ def test_module_that_helps_nothing_is_loaded_once(bench: Bench) -> None:
 
 def test_ipvs_that_comes_later_is_noticed(bench: Bench) -> None:
     bench.errors = [NO_IPVS]
-    bench.loading = Loading("ip_vs", loaded=False)
+    bench.loading = ModuleLoad("ip_vs", loaded=False)
     assert not bench.kernel.observe().ipvs_available
     assert bench.kernel.observe().ipvs_available
 
@@ -223,7 +223,7 @@ def test_only_the_named_services_are_read(bench: Bench, names: set[ServiceKey]) 
 
 def test_kernel_without_ipvs_is_observed_all_the_same(bench: Bench) -> None:
     bench.errors = [NO_IPVS]
-    bench.loading = Loading("ip_vs", loaded=False)
+    bench.loading = ModuleLoad("ip_vs", loaded=False)
     observed = bench.kernel.observe(("net/a",))
     assert observed == ObservedState(ipvs_available=False, sysctls={"net/a": "0"})
 
@@ -280,7 +280,7 @@ def test_progress_counts_up_to_all(bench: Bench, monkeypatch: pytest.MonkeyPatch
 
 def test_without_ipvs_its_actions_fail_and_the_others_are_performed(bench: Bench) -> None:
     bench.errors = [NO_IPVS]
-    bench.loading = Loading("ip_vs", loaded=False)
+    bench.loading = ModuleLoad("ip_vs", loaded=False)
     outcomes = bench.kernel.perform([WRITE, IPVS_ACTIONS[0]])
     assert outcomes == [
         Outcome(WRITE, Result.DONE),

@@ -6,7 +6,7 @@ import pytest
 
 from kernelbal.errors import NotPermitted
 from kernelbal.kernel import machine
-from kernelbal.kernel.machine import read_facts
+from kernelbal.kernel.machine import read_machine_facts
 from kernelbal.kernel.modules import Presence
 from kernelbal.kernel.nftables import Nftables
 
@@ -41,7 +41,7 @@ def test_everything_is_found_where_it_is(tmp_path: Path) -> None:
     put(tmp_path, "sys/class/net/kube-ipvs0")
     put(tmp_path, "etc/systemd/system/multi-user.target.wants/ufw.service")
     put(tmp_path, "etc/systemd/system/multi-user.target.wants/remote-fs.target")
-    facts = read_facts(PROGRAM, tmp_path)
+    facts = read_machine_facts(PROGRAM, tmp_path)
     assert (facts.ipvs, facts.nf_tables) == (Presence.LOADED, Presence.LOADED)
     assert facts.systemd
     assert facts.capabilities == 0x30E0
@@ -55,7 +55,7 @@ def test_everything_is_found_where_it_is(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_anything_is_no_fault(tmp_path: Path) -> None:
-    facts = read_facts(PROGRAM, tmp_path)
+    facts = read_machine_facts(PROGRAM, tmp_path)
     assert not facts.systemd
     assert (facts.capabilities, facts.table_buckets, facts.memory_bytes) == (0, 0, 0)
     assert facts.processes == facts.enabled == facts.devices == frozenset()
@@ -77,7 +77,7 @@ def test_files_that_switch_forwarding_off_are_named(tmp_path: Path, line: str, o
     put(tmp_path, "etc/sysctl.conf", f"# of old\n{line}\n")
     put(tmp_path, "etc/sysctl.d/50-x.conf", f"{line}\n")
     put(tmp_path, "etc/sysctl.d/README", f"{line}\n")
-    found = read_facts(PROGRAM, tmp_path).forwarding_off_in
+    found = read_machine_facts(PROGRAM, tmp_path).forwarding_off_in
     both = (str(tmp_path / "etc/sysctl.conf"), str(tmp_path / "etc/sysctl.d/50-x.conf"))
     assert found == (both if off else ())
 
@@ -87,9 +87,9 @@ def test_chains_that_may_not_be_read_are_unknown(tmp_path: Path, monkeypatch: py
         raise NotPermitted("list", "chains", 1, "not permitted")
 
     monkeypatch.setattr(Nftables, "open", refuse)
-    assert read_facts(PROGRAM, tmp_path).dropping_chains is None
+    assert read_machine_facts(PROGRAM, tmp_path).dropping_chains is None
 
 
 def test_a_library_that_is_missing_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "LIBRARY", "libnftables-of-another-world.so")
-    assert not read_facts(PROGRAM, tmp_path).libnftables
+    assert not read_machine_facts(PROGRAM, tmp_path).libnftables

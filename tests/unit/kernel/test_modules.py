@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kernelbal.kernel.modules import (
-    Loading,
     ModuleIndex,
+    ModuleLoad,
     Presence,
     can_load,
     load_module,
@@ -101,12 +101,12 @@ def test_failed_modprobe_is_a_failure(tmp_path: Path) -> None:
 
 def test_failed_modprobe_is_fine_when_the_feature_is_there(tmp_path: Path) -> None:
     command = script(tmp_path, f"mkdir -p {tmp_path}/proc/net; : > {tmp_path}/proc/net/ip_vs; exit 1")
-    assert load_module("ip_vs", tmp_path, command) == Loading("ip_vs", loaded=True)
+    assert load_module("ip_vs", tmp_path, command) == ModuleLoad("ip_vs", loaded=True)
 
 
 def test_module_that_is_there_is_not_loaded_again(root: Path) -> None:
     command = script(root, f": > {root}/was-called")
-    assert load_module("veth", root, command) == Loading("veth", loaded=True)
+    assert load_module("veth", root, command) == ModuleLoad("veth", loaded=True)
     assert not (root / "was-called").exists()
 
 

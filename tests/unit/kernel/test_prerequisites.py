@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from kernelbal.kernel.modules import Presence
-from kernelbal.kernel.prerequisites import NEEDED_CAPABILITIES, Facts, Weight, judge
+from kernelbal.kernel.prerequisites import (
+    NEEDED_CAPABILITIES,
+    FindingLevel,
+    MachineFacts,
+    check_prerequisites,
+)
 from kernelbal.render import unit_directory
 
-GOOD = Facts(
+GOOD = MachineFacts(
     ipvs=Presence.LOADED,
     nf_tables=Presence.LOADED,
     libnftables=True,
@@ -23,74 +28,102 @@ GOOD = Facts(
 
 
 def test_nothing_is_said_of_a_machine_that_has_everything() -> None:
-    assert judge(GOOD) == ()
+    assert check_prerequisites(GOOD) == ()
 
 
 @pytest.mark.parametrize(
-    ("changes", "weight", "subject", "message", "hint"),
+    ("changes", "level", "subject", "message", "hint"),
     [
-        ({"ipvs": Presence.ABSENT}, Weight.ERROR, "ipvs", "no IPVS", "linux-modules-extra"),
-        ({"ipvs": Presence.UNKNOWN}, Weight.WARNING, "ipvs", "does not say", "modprobe ip_vs"),
-        ({"nf_tables": Presence.ABSENT}, Weight.ERROR, "nftables", "no nftables", "distribution"),
-        ({"libnftables": False}, Weight.ERROR, "nftables", "libnftables", "apt install libnftables1"),
-        ({"systemd": False}, Weight.WARNING, "systemd", "starts nothing", "kernelbal run"),
+        ({"ipvs": Presence.ABSENT}, FindingLevel.ERROR, "ipvs", "no IPVS", "linux-modules-extra"),
+        ({"ipvs": Presence.UNKNOWN}, FindingLevel.WARNING, "ipvs", "cannot tell", "modprobe ip_vs"),
+        ({"nf_tables": Presence.ABSENT}, FindingLevel.ERROR, "nftables", "no nftables", "distribution"),
+        ({"libnftables": False}, FindingLevel.ERROR, "nftables", "libnftables", "apt install libnftables1"),
+        ({"systemd": False}, FindingLevel.WARNING, "systemd", "has no effect", "kernelbal run"),
         (
             {"program_paths": ("/root/.local/bin/kernelbal", "/root/.local")},
-            Weight.ERROR,
+            FindingLevel.ERROR,
             "program",
             "cannot see /root/.local/bin/kernelbal",
             "/opt/kernelbal",
         ),
-        ({"program_paths": ("/usr/bin/kernelbal", "/home/ann/.pyenv")}, Weight.ERROR, "program", "ann", ""),
-        ({"capabilities": (1 << 41) - 1 & ~(1 << 12)}, Weight.ERROR, "capabilities", "CAP_NET_ADMIN", "host"),
-        ({"table_buckets": 4096}, Weight.WARNING, "table", "4096 buckets; 262144 suit", "modprobe"),
+        (
+            {"program_paths": ("/usr/bin/kernelbal", "/home/ann/.pyenv")},
+            FindingLevel.ERROR,
+            "program",
+            "ann",
+            "",
+        ),
+        (
+            {"capabilities": (1 << 41) - 1 & ~(1 << 12)},
+            FindingLevel.ERROR,
+            "capabilities",
+            "CAP_NET_ADMIN",
+            "host",
+        ),
+        ({"table_buckets": 4096}, FindingLevel.WARNING, "table", "4096 buckets; 262144 fit", "modprobe"),
         (
             {"processes": GOOD.processes | {"keepalived"}},
-            Weight.WARNING,
+            FindingLevel.WARNING,
             "others",
             "keepalived is running",
             "disable --now keepalived",
         ),
-        ({"enabled": frozenset({"ldirectord"})}, Weight.WARNING, "others", "ldirectord starts at boot", ""),
-        ({"devices": frozenset({"kube-ipvs0"})}, Weight.ERROR, "others", "kube-proxy", "nftables"),
+        (
+            {"enabled": frozenset({"ldirectord"})},
+            FindingLevel.WARNING,
+            "others",
+            "ldirectord starts at boot",
+            "",
+        ),
+        ({"devices": frozenset({"kube-ipvs0"})}, FindingLevel.ERROR, "others", "kube-proxy", "nftables"),
         (
             {"forwarding_off_in": ("/etc/sysctl.d/10.conf",)},
-            Weight.WARNING,
+            FindingLevel.WARNING,
             "forwarding",
-            "/etc/sysctl.d/10.conf switches",
+            "/etc/sysctl.d/10.conf disables",
             "remove that line",
         ),
-        ({"enabled": frozenset({"ufw"})}, Weight.WARNING, "firewall", "ufw starts at boot", "ports"),
+        ({"enabled": frozenset({"ufw"})}, FindingLevel.WARNING, "firewall", "ufw starts at boot", "ports"),
         (
             {"dropping_chains": ("inet filter input", "ip filter FORWARD")},
-            Weight.WARNING,
+            FindingLevel.WARNING,
             "firewall",
             "`inet filter input`, `ip filter FORWARD`",
             "replies",
         ),
-        ({"processes": frozenset({"sshd"})}, Weight.WARNING, "clock", "nothing sets the clock", "chrony"),
+        (
+            {"processes": frozenset({"sshd"})},
+            FindingLevel.WARNING,
+            "clock",
+            "no time synchronization",
+            "chrony",
+        ),
     ],
 )
 def test_each_lack_has_its_remedy(
-    changes: dict[str, Any], weight: Weight, subject: str, message: str, hint: str
+    changes: dict[str, Any], level: FindingLevel, subject: str, message: str, hint: str
 ) -> None:
-    (finding,) = judge(replace(GOOD, **changes))
-    assert (finding.weight, finding.subject) == (weight, subject)
+    (finding,) = check_prerequisites(replace(GOOD, **changes))
+    assert (finding.level, finding.subject) == (level, subject)
     assert message in finding.message
     assert hint in finding.hint
 
 
 def test_a_table_that_is_not_loaded_gets_its_size_at_boot() -> None:
-    assert judge(replace(GOOD, table_buckets=0)) == ()
+    assert check_prerequisites(replace(GOOD, table_buckets=0)) == ()
 
 
 def test_chains_that_cannot_be_read_are_no_finding() -> None:
-    assert judge(replace(GOOD, dropping_chains=None)) == ()
+    assert check_prerequisites(replace(GOOD, dropping_chains=None)) == ()
 
 
 def test_errors_come_first() -> None:
-    found = judge(replace(GOOD, systemd=False, capabilities=0, ipvs=Presence.UNKNOWN))
-    assert [finding.weight for finding in found] == [Weight.ERROR, Weight.WARNING, Weight.WARNING]
+    found = check_prerequisites(replace(GOOD, systemd=False, capabilities=0, ipvs=Presence.UNKNOWN))
+    assert [finding.level for finding in found] == [
+        FindingLevel.ERROR,
+        FindingLevel.WARNING,
+        FindingLevel.WARNING,
+    ]
 
 
 def test_the_capabilities_are_those_of_the_unit() -> None:

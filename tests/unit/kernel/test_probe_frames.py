@@ -14,17 +14,17 @@ from kernelbal.kernel.probe_frames import (
     TCP_ACK,
     TCP_RST,
     TCP_SYN,
-    AdvertisementSeen,
-    ArpSeen,
-    Ends,
-    TcpSeen,
-    UnreachableSeen,
+    ArpPacket,
+    FlowEnds,
+    NeighbourAdvertisement,
+    TcpSegment,
+    UnreachableError,
     datagram,
     frame,
+    parse_frame,
     solicitation_frame,
     tcp_reset,
     tcp_syn,
-    understand,
     wrap,
 )
 from kernelbal.model.address import parse_address
@@ -32,7 +32,7 @@ from kernelbal.model.ipvs import TunnelType
 
 A4, B4, A6, B6 = (parse_address(text) for text in ("192.0.2.7", "10.0.0.80", "2001:db8::7", "fd00::80"))
 MAC, PEER = bytes.fromhex("024b42000001"), bytes.fromhex("525400000001")
-ENDS4, ENDS6 = Ends(A4, B4, 20_000, 80), Ends(A6, B6, 20_000, 80)
+ENDS4, ENDS6 = FlowEnds(A4, B4, 20_000, 80), FlowEnds(A6, B6, 20_000, 80)
 
 
 def folded(data: bytes) -> int:
@@ -53,7 +53,7 @@ def transport(packet: bytes) -> bytes:
 
 @pytest.mark.parametrize("ends", [ENDS4, ENDS6])
 @given(sequence=st.integers(0, 2**32 - 1), port=st.integers(1, 65535), data=st.binary(max_size=9))
-def test_checksums(ends: Ends, sequence: int, port: int, data: bytes) -> None:
+def test_checksums(ends: FlowEnds, sequence: int, port: int, data: bytes) -> None:
     here = ends._replace(source_port=port)
     for packet in (tcp_syn(here, sequence, 1460), tcp_reset(here, sequence), datagram(here, data)):
         assert folded(transport(packet)) == 0xFFFF
@@ -65,9 +65,9 @@ def test_checksums(ends: Ends, sequence: int, port: int, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("ends", [ENDS4, ENDS6])
-def test_connection_is_asked_for_and_ended(ends: Ends) -> None:
-    assert understand(frame(PEER, MAC, tcp_syn(ends, 7, 1440))) == TcpSeen(*ends, TCP_SYN, 1440)
-    assert understand(frame(PEER, MAC, tcp_reset(ends, 8))) == TcpSeen(*ends, TCP_RST, 0)
+def test_connection_is_asked_for_and_ended(ends: FlowEnds) -> None:
+    assert parse_frame(frame(PEER, MAC, tcp_syn(ends, 7, 1440))) == TcpSegment(*ends, TCP_SYN, 1440)
+    assert parse_frame(frame(PEER, MAC, tcp_reset(ends, 8))) == TcpSegment(*ends, TCP_RST, 0)
     assert tcp_syn(ends, 7, 1440)[-20:-16] == struct.pack("!I", 7)
 
 
@@ -75,11 +75,11 @@ def test_segment_size_is_found_behind_other_options() -> None:
     packet = bytearray(tcp_syn(ENDS4, 1, 1440))
     packet[32] = (20 + 12) << 2
     options = b"\x01\x01\x03\x03\x07\x02\x04\x05\xa0\x00\xff\xff"
-    seen = understand(frame(PEER, MAC, bytes(packet[:40]) + options))
-    assert isinstance(seen, TcpSeen)
+    seen = parse_frame(frame(PEER, MAC, bytes(packet[:40]) + options))
+    assert isinstance(seen, TcpSegment)
     assert seen.mss_bytes == 1440
-    broken = understand(frame(PEER, MAC, bytes(packet[:40]) + b"\x03\x00" * 6))
-    assert isinstance(broken, TcpSeen)
+    broken = parse_frame(frame(PEER, MAC, bytes(packet[:40]) + b"\x03\x00" * 6))
+    assert isinstance(broken, TcpSegment)
     assert broken.mss_bytes == 0
 
 
@@ -95,7 +95,7 @@ def test_segment_size_is_found_behind_other_options() -> None:
     ],
 )
 def test_wrapping(
-    kind: TunnelType, inner: Ends, outer: tuple[bytes, bytes], protocol: int, header: bytes
+    kind: TunnelType, inner: FlowEnds, outer: tuple[bytes, bytes], protocol: int, header: bytes
 ) -> None:
     packet = tcp_reset(inner, 1)
     wrapped = wrap(packet, kind, 0, *outer)  # type: ignore[arg-type] # addresses are bytes
@@ -104,7 +104,7 @@ def test_wrapping(
 
 
 @pytest.mark.parametrize(("inner", "protocol"), [(ENDS4, 4), (ENDS6, 41)])
-def test_wrapping_in_udp(inner: Ends, protocol: int) -> None:
+def test_wrapping_in_udp(inner: FlowEnds, protocol: int) -> None:
     packet = tcp_reset(inner, 1)
     wrapped = wrap(packet, TunnelType.GUE, 5555, A4, B4)
     assert struct.unpack_from("!HH", wrapped, 20) == (5555, 5555)
@@ -121,7 +121,7 @@ def test_question_for_an_address_of_ipv6() -> None:
 
 
 def test_arp() -> None:
-    assert understand(arp_request(MAC, B4, A4)) == ArpSeen(ARP_REQUEST, MAC, A4, B4)
+    assert parse_frame(arp_request(MAC, B4, A4)) == ArpPacket(ARP_REQUEST, MAC, A4, B4)
 
 
 def advertisement(hops: int) -> bytes:
@@ -131,32 +131,32 @@ def advertisement(hops: int) -> bytes:
 
 
 def test_advertisement() -> None:
-    assert understand(advertisement(255)) == AdvertisementSeen(B6, PEER)
-    assert understand(advertisement(254)) is None
+    assert parse_frame(advertisement(255)) == NeighbourAdvertisement(B6, PEER)
+    assert parse_frame(advertisement(254)) is None
 
 
 @pytest.mark.parametrize("ends", [ENDS4, ENDS6])
 @pytest.mark.parametrize("code", [0, 3, 13])
-def test_message_that_something_is_unreachable(ends: Ends, code: int) -> None:
+def test_message_that_something_is_unreachable(ends: FlowEnds, code: int) -> None:
     kind, protocol = (3, 1) if len(ends.source) == 4 else (1, 58)
     message = struct.pack("!BBHI", kind, code, 0, 0) + datagram(ends)
     if protocol == 1:
         head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(message), 0, 0, 64, 1, 0, B4, A4)
     else:
         head = struct.pack("!IHBB16s16s", 6 << 28, len(message), 58, 64, B6, A6)
-    seen = understand(frame(MAC, PEER, head + message))
-    assert seen == UnreachableSeen(code, ends.destination, ends.destination, 20_000, 80)
+    seen = parse_frame(frame(MAC, PEER, head + message))
+    assert seen == UnreachableError(code, ends.destination, ends.destination, 20_000, 80)
 
 
 @given(st.binary(max_size=120), st.sampled_from([b"\x08\x00", b"\x86\xdd", b"\x08\x06", b""]))
 def test_anything_can_come(data: bytes, kind: bytes) -> None:
-    understand(MAC + PEER + kind + data)
+    parse_frame(MAC + PEER + kind + data)
 
 
 @given(st.integers(0, 60))
 def test_what_is_cut_off_is_passed_over(length: int) -> None:
     whole = frame(PEER, MAC, tcp_syn(ENDS6, 7, 1440))
-    assert understand(whole[:length]) is None or length >= len(whole)
+    assert parse_frame(whole[:length]) is None or length >= len(whole)
 
 
 def test_words_for_what_hosts_say() -> None:

@@ -23,19 +23,19 @@ from kernelbal.kernel.traffic_control import (
     RTM_NEWTFILTER,
     TC_H_CLSACT,
     TC_MESSAGE,
-    Offer,
+    ClsactDevice,
     add_filter,
-    arp_about,
-    arp_by,
+    arp_for,
+    arp_from,
+    ensure_clsact,
     flow,
     insert,
     leftovers,
-    offer,
     redirect,
+    remove_filters,
     solicitation_to,
     to_hardware,
     unreachable_to,
-    withdraw,
 )
 from kernelbal.model.address import parse_address
 from tests.unit.kernel.fake_netlink import Reply
@@ -55,8 +55,8 @@ def inside(data: bytes, *path: int) -> bytes:
 
 def test_keys() -> None:
     assert to_hardware(MAC) == ((4, MAC),)
-    assert arp_by(A) == ((8, b"\x08\x06"), (57, A))
-    assert arp_about(A) == ((8, b"\x08\x06"), (59, A))
+    assert arp_from(A) == ((8, b"\x08\x06"), (57, A))
+    assert arp_for(A) == ((8, b"\x08\x06"), (59, A))
     assert flow(6, A, B, 80, 20_000) == (
         (8, b"\x08\x00"), (10, A), (12, B), (9, b"\x06"), (18, b"\x00\x50"), (19, b"\x4e\x20"),
     )  # fmt: skip
@@ -111,18 +111,18 @@ class Kernel:
 
 def test_clsact_is_added_once() -> None:
     socket, fake = rtnetlink(Kernel())
-    assert offer(socket, 7, "eth0") == Offer(7, added=True)
+    assert ensure_clsact(socket, 7, "eth0") == ClsactDevice(7, added=True)
     (made,) = [each for each in fake.asked if each.kind == RTM_NEWQDISC]
     assert TC_MESSAGE.unpack_from(made.payload)[1:4] == (7, CLSACT_HANDLE, TC_H_CLSACT)
     socket, fake = rtnetlink(Kernel(clsact=True))
-    assert offer(socket, 7, "eth0") == Offer(7, added=False)
+    assert ensure_clsact(socket, 7, "eth0") == ClsactDevice(7, added=False)
     assert RTM_NEWQDISC not in [each.kind for each in fake.asked]
 
 
 def test_refusals_name_the_device() -> None:
     socket, _ = rtnetlink(Kernel(refuses=errno.EEXIST))
     with pytest.raises(KernelError, match="cannot add clsact to eth0"):
-        offer(socket, 7, "eth0")
+        ensure_clsact(socket, 7, "eth0")
     socket, _ = rtnetlink(Kernel(refuses=errno.ENOENT))
     with pytest.raises(NotSupported, match="cannot add a filter to eth0"):
         add_filter(socket, redirect(7, 9, KEYS, added=True), "eth0")
@@ -131,14 +131,14 @@ def test_refusals_name_the_device() -> None:
 @pytest.mark.parametrize(
     ("given", "filters", "kinds"),
     [
-        (Offer(7, added=True), (), [RTM_DELTFILTER, RTM_DELQDISC]),
-        (Offer(7, added=False), (), [RTM_DELTFILTER]),
-        (Offer(7, added=True), (insert(7, 1),), [RTM_DELTFILTER]),
+        (ClsactDevice(7, added=True), (), [RTM_DELTFILTER, RTM_DELQDISC]),
+        (ClsactDevice(7, added=False), (), [RTM_DELTFILTER]),
+        (ClsactDevice(7, added=True), (insert(7, 1),), [RTM_DELTFILTER]),
     ],
 )
-def test_what_is_ours_is_removed(given: Offer, filters: tuple[bytes, ...], kinds: list[int]) -> None:
+def test_what_is_ours_is_removed(given: ClsactDevice, filters: tuple[bytes, ...], kinds: list[int]) -> None:
     socket, fake = rtnetlink(Kernel(*filters))
-    withdraw(socket, given)
+    remove_filters(socket, given)
     assert [each.kind for each in fake.asked if each.kind != RTM_GETTFILTER] == kinds
     (head,) = [each.payload for each in fake.asked if each.kind == RTM_DELTFILTER]
     assert TC_MESSAGE.unpack_from(head)[3:] == (EGRESS, PREFERENCE << 16)
@@ -153,15 +153,15 @@ def other(kind: bytes, action: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
-        ((redirect(7, 9, KEYS, added=True),), [Offer(7, added=True)]),
-        ((redirect(7, 9, KEYS, added=False),), [Offer(7, added=False)]),
+        ((redirect(7, 9, KEYS, added=True),), [ClsactDevice(7, added=True)]),
+        ((redirect(7, 9, KEYS, added=False),), [ClsactDevice(7, added=False)]),
         ((other(b"flower\0", nested(3, nested(1, attribute(1, b"gact\0")))),), []),
         ((other(b"flower\0", b""),), []),
         ((other(b"matchall\0", attribute(3, b"\x01\0\0\0")),), []),
         ((), []),
     ],
 )
-def test_leftovers_are_known_by_their_cookie(filters: tuple[bytes, ...], found: list[Offer]) -> None:
+def test_leftovers_are_known_by_their_cookie(filters: tuple[bytes, ...], found: list[ClsactDevice]) -> None:
     socket, _ = rtnetlink(Kernel(*filters))
     assert leftovers(socket, [1, 7]) == found
     assert RTM_NEWTFILTER == 44

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from kernelbal.kernel import watch
-from kernelbal.kernel.watch import MESSAGES_PER_READ, KernelWatch, Notice, Subscription
+from kernelbal.kernel.watch import MESSAGES_PER_READ, KernelChange, KernelWatch, Subscription
 
 
 class Heard:
@@ -39,13 +39,13 @@ LOST = OSError(errno.ENOBUFS, "No buffer space available")
 @pytest.mark.parametrize(
     ("arrivals", "notice"),
     [
-        ((), Notice.NOTHING),
-        ((b"x", b"y"), Notice.CHANGED),
-        ((LOST,), Notice.LOST),
-        ((b"x", LOST, b"y"), Notice.LOST | Notice.CHANGED),
+        ((), KernelChange.NOTHING),
+        ((b"x", b"y"), KernelChange.CHANGED),
+        ((LOST,), KernelChange.LOST),
+        ((b"x", LOST, b"y"), KernelChange.LOST | KernelChange.CHANGED),
     ],
 )
-def test_what_arrived_is_summed_up(arrivals: tuple[bytes | OSError, ...], notice: Notice) -> None:
+def test_what_arrived_is_summed_up(arrivals: tuple[bytes | OSError, ...], notice: KernelChange) -> None:
     heard = Heard(*arrivals)
     assert Subscription(heard).read() == notice
     assert heard.arrivals == []
@@ -58,14 +58,14 @@ def _route(kind: int, protocol: int) -> bytes:
 @pytest.mark.parametrize("kind", [24, 25])
 def test_routes_of_others_are_no_news(kind: int) -> None:
     """A router that speaks BGP changes thousands of them."""
-    assert Subscription(Heard(_route(kind, 186))).read() == Notice.NOTHING
-    assert Subscription(Heard(_route(kind, 0x4B))).read() == Notice.CHANGED
-    assert Subscription(Heard(_route(kind, 186), _route(16, 186))).read() == Notice.CHANGED
+    assert Subscription(Heard(_route(kind, 186))).read() == KernelChange.NOTHING
+    assert Subscription(Heard(_route(kind, 0x4B))).read() == KernelChange.CHANGED
+    assert Subscription(Heard(_route(kind, 186), _route(16, 186))).read() == KernelChange.CHANGED
 
 
 def test_a_flood_does_not_keep_others_waiting() -> None:
     heard = Heard(*[b"x"] * (MESSAGES_PER_READ + 5))
-    assert Subscription(heard).read() == Notice.CHANGED
+    assert Subscription(heard).read() == KernelChange.CHANGED
     assert len(heard.arrivals) == 5
 
 
@@ -99,4 +99,4 @@ def test_the_running_kernel_lets_itself_be_listened_to() -> None:
     with KernelWatch.open() as watch:
         for subscription in watch.subscriptions:
             assert socket.socket(fileno=os.dup(subscription.fileno())).close() is None
-            assert subscription.read() in (Notice.NOTHING, Notice.CHANGED)
+            assert subscription.read() in (KernelChange.NOTHING, KernelChange.CHANGED)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.model.ipvs import Connection, Forwarding, Protocol
+from kernelbal.model.network import AddressKey
 from kernelbal.plan.classifier import build_table
-from kernelbal.plan.explain.engine import explain, service_of
+from kernelbal.plan.explain.engine import arrival, explain, service_of
 from kernelbal.plan.explain.query import FactSource, KernelView
 from kernelbal.plan.explain.result import (
     Availability,
@@ -15,11 +16,14 @@ from kernelbal.plan.explain.result import (
     Explanation,
     StepTopic,
     StepVerdict,
+    TraceStep,
 )
+from kernelbal.plan.reachability import RouteTable
 from tests.unit.plan.explain.scene import (
     CLIENT,
     PERSISTENT,
     VIRTUAL,
+    address,
     attributes,
     counters,
     mark_key,
@@ -174,3 +178,40 @@ def test_site_file_is_named_as_the_source() -> None:
     found = explain(query(), replace(wlc(), source=FactSource.SITE_FILE))
     assert {step.source for step in found.steps} == {FactSource.SITE_FILE}
     assert found.outcome is ExplainOutcome.ONE_OF
+
+
+# --- where the packet arrives ---
+
+
+def arriving(seen: KernelView, virtual: str = "192.0.2.10") -> TraceStep:
+    return arrival(query(virtual=address(virtual)), seen, RouteTable(seen.routes))
+
+
+def test_local() -> None:
+    found = arriving(view())
+    assert (found.verdict, found.source) == (StepVerdict.LOCAL, FactSource.KERNEL)
+    assert "192.0.2.10 is an address of this director, on eth0" in found.reason
+
+
+def test_site_file_will_make_it_local() -> None:
+    assert "will be an address" in arriving(view(source=FactSource.SITE_FILE)).reason
+
+
+def test_wanted_but_not_there() -> None:
+    found = arriving(view(addresses=(), wanted_addresses=(AddressKey("eth0", VIRTUAL, 32),)))
+    assert (found.verdict, found.source) == (StepVerdict.ELSEWHERE, FactSource.SITE_FILE)
+    assert "kernelbal apply" in found.reason
+
+
+def test_somebody_elses_on_the_same_segment() -> None:
+    found = arriving(view(), "192.0.2.99")
+    assert found.verdict is StepVerdict.ELSEWHERE
+    assert "answers ARP for it on the segment of eth0" in found.reason
+
+
+def test_behind_a_gateway() -> None:
+    assert "through 192.0.2.254 on eth0" in arriving(view(), "203.0.113.1").reason
+
+
+def test_no_route() -> None:
+    assert "no route" in arriving(view(routes=()), "203.0.113.1").reason

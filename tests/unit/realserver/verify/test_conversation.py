@@ -10,13 +10,13 @@ from kernelbal.kernel.probe_frames import (
     TCP_ACK,
     TCP_RST,
     TCP_SYN,
-    AdvertisementSeen,
-    ArpSeen,
-    TcpSeen,
-    UnreachableSeen,
-    understand,
+    ArpPacket,
+    NeighbourAdvertisement,
+    TcpSegment,
+    UnreachableError,
+    parse_frame,
 )
-from kernelbal.kernel.traffic_control import arp_about, arp_by, to_hardware
+from kernelbal.kernel.traffic_control import arp_for, arp_from, to_hardware
 from kernelbal.model.address import parse_address
 from kernelbal.realserver.preparation import Method, PortMap
 from kernelbal.realserver.verify.conversation import MOST_PORTS, Conversation, Place, askable
@@ -35,20 +35,20 @@ def talk(*ports: PortMap) -> Conversation:
     return Conversation(prepared(VIP, Method.LOOPBACK, None, *ports), PLACE, ports)
 
 
-def reply(flags: int, mss_bytes: int = 0) -> TcpSeen:
-    return TcpSeen(VIP, CLIENT, 80, 20_000, flags, mss_bytes)
+def reply(flags: int, mss_bytes: int = 0) -> TcpSegment:
+    return TcpSegment(VIP, CLIENT, 80, 20_000, flags, mss_bytes)
 
 
 def test_questions() -> None:
-    seen = [understand(frame) for frame in talk(HTTP).frames()]
+    seen = [parse_frame(frame) for frame in talk(HTTP).frames()]
     assert seen[:3] == [
-        ArpSeen(ARP_REQUEST, PROBE, parse_address("0.0.0.0"), VIP),
-        ArpSeen(ARP_REQUEST, PROBE, parse_address("0.0.0.0"), REAL),
-        ArpSeen(ARP_REQUEST, PROBE, SPARE, VIP),
+        ArpPacket(ARP_REQUEST, PROBE, parse_address("0.0.0.0"), VIP),
+        ArpPacket(ARP_REQUEST, PROBE, parse_address("0.0.0.0"), REAL),
+        ArpPacket(ARP_REQUEST, PROBE, SPARE, VIP),
     ]
     assert seen[3:] == [
-        TcpSeen(CLIENT, VIP, 20_000, 80, TCP_SYN, 1460),
-        TcpSeen(SPARE, VIP, 20_001, 80, TCP_SYN, 1460),
+        TcpSegment(CLIENT, VIP, 20_000, 80, TCP_SYN, 1460),
+        TcpSegment(SPARE, VIP, 20_001, 80, TCP_SYN, 1460),
     ]
 
 
@@ -80,15 +80,15 @@ def test_answered_questions_are_not_repeated() -> None:
     ("seen", "reaction"),
     [
         (reply(TCP_RST | TCP_ACK), Reaction.REFUSED),
-        (UnreachableSeen(13, VIP, VIP, 20_000, 80), Reaction.UNREACHABLE),
-        (TcpSeen(CLIENT, VIP, 20_000, 80, TCP_SYN), Reaction.FORWARDED),
-        (TcpSeen(CLIENT, VIP, 20_000, 80, TCP_RST), Reaction.SILENT),
-        (TcpSeen(VIP, CLIENT, 81, 20_000, TCP_SYN | TCP_ACK), Reaction.SILENT),
-        (TcpSeen(REAL, CLIENT, 80, 20_000, TCP_SYN | TCP_ACK), Reaction.SILENT),
-        (UnreachableSeen(13, VIP, VIP, 20_000, 81), Reaction.SILENT),
+        (UnreachableError(13, VIP, VIP, 20_000, 80), Reaction.UNREACHABLE),
+        (TcpSegment(CLIENT, VIP, 20_000, 80, TCP_SYN), Reaction.FORWARDED),
+        (TcpSegment(CLIENT, VIP, 20_000, 80, TCP_RST), Reaction.SILENT),
+        (TcpSegment(VIP, CLIENT, 81, 20_000, TCP_SYN | TCP_ACK), Reaction.SILENT),
+        (TcpSegment(REAL, CLIENT, 80, 20_000, TCP_SYN | TCP_ACK), Reaction.SILENT),
+        (UnreachableError(13, VIP, VIP, 20_000, 81), Reaction.SILENT),
     ],
 )
-def test_reactions(seen: TcpSeen | UnreachableSeen, reaction: Reaction) -> None:
+def test_reactions(seen: TcpSegment | UnreachableError, reaction: Reaction) -> None:
     one = talk(HTTP)
     one.hear(seen)
     assert [answer.reaction for answer in one.wire().answers] == [reaction]
@@ -103,13 +103,13 @@ def test_first_word_counts() -> None:
 
 def test_claims_and_control() -> None:
     one = talk(HTTP)
-    one.hear(ArpSeen(ARP_REPLY, DOOR, REAL, parse_address("0.0.0.0")))
+    one.hear(ArpPacket(ARP_REPLY, DOOR, REAL, parse_address("0.0.0.0")))
     assert (one.wire().control_answered, one.wire().claims) == (True, ())
     for _ in range(2):
-        one.hear(ArpSeen(ARP_REPLY, DOOR, VIP, parse_address("0.0.0.0")))
+        one.hear(ArpPacket(ARP_REPLY, DOOR, VIP, parse_address("0.0.0.0")))
     assert one.wire().claims == ("52:54:00:00:00:01",)
     six = Conversation(prepared(VIP6, Method.LOOPBACK, None, HTTP), PLACE6, (HTTP,))
-    six.hear(AdvertisementSeen(VIP6, DOOR))
+    six.hear(NeighbourAdvertisement(VIP6, DOOR))
     assert six.wire().claims == ("52:54:00:00:00:01",)
 
 
@@ -119,19 +119,19 @@ def test_claims_and_control() -> None:
 )
 def test_questions_of_the_host(sender: bytes, target: bytes, *, named: bool, asked: bool) -> None:
     one = talk(HTTP)
-    one.hear(ArpSeen(ARP_REQUEST, DOOR, sender, target))
+    one.hear(ArpPacket(ARP_REQUEST, DOOR, sender, target))
     assert (one.wire().named_sender, one.wire().asked_neighbour) == (named, asked)
 
 
 def test_both_ways_of_each_flow_are_kept_from_the_wire() -> None:
     captured = list(talk(HTTP, DNS).captured())
-    assert captured[:3] == [to_hardware(PROBE), arp_by(VIP), arp_about(SPARE)]
+    assert captured[:3] == [to_hardware(PROBE), arp_from(VIP), arp_for(SPARE)]
     assert len(captured) == 3 + 2 + 2 * 3
 
 
 def test_farewell_is_for_tcp_alone() -> None:
-    ends = [understand(frame) for frame in talk(DNS, HTTP).farewell()]
-    assert ends == [TcpSeen(CLIENT, VIP, 20_001, 80, TCP_RST)]
+    ends = [parse_frame(frame) for frame in talk(DNS, HTTP).farewell()]
+    assert ends == [TcpSegment(CLIENT, VIP, 20_001, 80, TCP_RST)]
 
 
 def test_no_more_ports_than_there_is_room_for() -> None:

@@ -11,7 +11,7 @@ import pytest
 from kernelbal.errors import ConfigError, NotPermitted, PlanRefused, StateError
 from kernelbal.kernel.boot import boot_clock_s
 from kernelbal.kernel.daemon_state import DaemonState
-from kernelbal.kernel.watch import Notice
+from kernelbal.kernel.watch import KernelChange
 from kernelbal.model.state import DesiredState
 from kernelbal.runtime.director import service
 from kernelbal.runtime.director.documents import Paths
@@ -21,13 +21,13 @@ from kernelbal.runtime.director.pacer import Cause
 class Ear:
     """Stands in for a director that is told things, and for a socket that hears them."""
 
-    def __init__(self, heard: Notice = Notice.NOTHING) -> None:
+    def __init__(self, heard: KernelChange = KernelChange.NOTHING) -> None:
         self.heard = heard
         self.causes: list[Cause] = []
         self.files = 0
         self.warnings: list[str] = []
 
-    def read(self) -> Notice:
+    def read(self) -> KernelChange:
         return self.heard
 
     def note(self, cause: Cause) -> None:
@@ -101,13 +101,13 @@ def test_a_user_without_privilege_is_told_so(folder: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("heard", "causes"),
     [
-        (Notice.NOTHING, []),
-        (Notice.CHANGED, [Cause.NOTIFIED]),
-        (Notice.LOST, [Cause.OVERFLOW]),
-        (Notice.LOST | Notice.CHANGED, [Cause.OVERFLOW]),
+        (KernelChange.NOTHING, []),
+        (KernelChange.CHANGED, [Cause.NOTIFIED]),
+        (KernelChange.LOST, [Cause.OVERFLOW]),
+        (KernelChange.LOST | KernelChange.CHANGED, [Cause.OVERFLOW]),
     ],
 )
-def test_what_the_kernel_tells_is_a_cause(heard: Notice, causes: list[Cause]) -> None:
+def test_what_the_kernel_tells_is_a_cause(heard: KernelChange, causes: list[Cause]) -> None:
     ear = Ear(heard)
     service._hear(ear, ear)  # type: ignore[arg-type] # it stands in for both
     assert ear.causes == causes
