@@ -9,6 +9,7 @@ import typer
 
 from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.units import counted, parse_duration
 
 if TYPE_CHECKING:
     from kernelbal.cli.session import Documents, Session
@@ -65,7 +66,6 @@ def apply(
 
 
 def _confirm_seconds(text: str) -> float | None:
-    from kernelbal.model.units import parse_duration
 
     if not text:
         return None
@@ -132,7 +132,7 @@ def _conclude(report: Report, documents: Documents, *, as_json: bool) -> int:
 
 
 def _print_conclusion(report: Report, documents: Documents) -> None:
-    from kernelbal.cli.output import counted, put, say
+    from kernelbal.cli.output import put, say
     from kernelbal.cli.plan_view import print_unfinished
 
     if not report.converged:

@@ -9,6 +9,7 @@ import typer
 
 from kernelbal.cli.documents import NODE_FILE, SITE_ARGUMENT, SITE_FILE
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.units import counted
 
 if TYPE_CHECKING:
     from kernelbal.errors import Problem
@@ -99,7 +100,7 @@ class _Report:
 
     def print_text(self, site: Path, node: Path | None) -> None:
         """Print blocks to standard error, and one line to standard output when all is right."""
-        from kernelbal.cli.output import counted, print_error, put, say
+        from kernelbal.cli.output import print_error, put, say
         from kernelbal.cli.problems import Sources, problems_text
         from kernelbal.errors import ConfigError
 

@@ -10,6 +10,7 @@ import typer
 
 from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.units import counted, format_duration
 
 if TYPE_CHECKING:
     from kernelbal.cli.session import Session
@@ -54,7 +55,7 @@ def rollback(
 ) -> int:
     """Undo what an unconfirmed `apply --confirm` did."""
     from kernelbal.cli.draining import wait_for_drains
-    from kernelbal.cli.output import counted, put
+    from kernelbal.cli.output import put
     from kernelbal.cli.plan_view import print_unfinished
     from kernelbal.cli.session import open_session
     from kernelbal.errors import PlanRefused
@@ -113,7 +114,6 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
     from kernelbal.cli.output import say
     from kernelbal.errors import StateError
     from kernelbal.kernel.boot import boot_clock_s
-    from kernelbal.model.units import format_duration
     from kernelbal.reconcile.round import owned_state
 
     state = owned_state(prepared.observed, prepared.ownership, prepared.plan.adopted)

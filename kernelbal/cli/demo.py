@@ -61,8 +61,9 @@ def _as_text(selection: Selection, events: Iterable[Event]) -> bool:
 
 
 def _as_json(selection: Selection, events: Iterable[Event]) -> bool:
-    from kernelbal.cli.demo_view import StatusLine, demo_document
+    from kernelbal.cli.demo_view import demo_document
     from kernelbal.cli.output import put_json
+    from kernelbal.cli.progress import StatusLine
     from kernelbal.lab.demo.events import Doing
 
     seen: list[Event] = []
@@ -71,7 +72,7 @@ def _as_json(selection: Selection, events: Iterable[Event]) -> bool:
         def show(event: Event) -> None:
             seen.append(event)
             if isinstance(event, Doing):
-                status.show(event.text)
+                status.show(f"... {event.text}")
 
         failed = _follow(events, show)
     put_json(demo_document(selection, seen))

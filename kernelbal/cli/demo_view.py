@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING, Any, Self, assert_never
 
 from kernelbal.cli.output import coloured, put
+from kernelbal.cli.progress import StatusLine
 from kernelbal.cli.table import print_table
 from kernelbal.lab.demo.events import (
     Claim,
@@ -22,45 +21,12 @@ from kernelbal.lab.demo.events import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from kernelbal.lab.demo.outside import Selection
 
 BRIEF_LINES = 1
 """How many lines remain of an output whose beginning says nothing new."""
 VERDICTS = {True: "ok", False: "FAIL"}
-
-
-class StatusLine:
-    """What is going on, on standard error: one changing line in a terminal, a line each elsewhere."""
-
-    def __init__(self) -> None:
-        self._in_place = sys.stderr.isatty()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.clear()
-
-    def show(self, text: str) -> None:
-        """Replace the line."""
-        line = f"... {text}"
-        if self._in_place:
-            # A line that wraps could not be taken away again.
-            width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{line[:width]}")
-        else:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the line away, so that something else can be printed."""
-        if self._in_place:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 class DemoView:
@@ -75,9 +41,7 @@ class DemoView:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._status.clear()
 
     def backend(self, selection: Selection) -> None:
@@ -91,7 +55,7 @@ class DemoView:
         self._status.clear()
         match event:
             case Doing():
-                self._status.show(event.text)
+                self._status.show(f"... {event.text}")
             case KernelFound():
                 put(f"kernel {event.release}, {event.ipvs}")
             case ScenarioBegun():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kernelbal.cli.output import counted
 from kernelbal.model.address import with_port
+from kernelbal.model.units import counted
 from kernelbal.plan.hidden_clients import HINT
 
 if TYPE_CHECKING:
@@ -149,12 +149,12 @@ def _rate(value: float | None) -> str:
 def print_status(status: DirectorStatus) -> None:
     """Print everything."""
     from kernelbal.cli.output import put, warn
-    from kernelbal.cli.server_table import COLUMNS, print_servers
+    from kernelbal.cli.table import SERVER_COLUMNS, print_servers
 
     for line in heading(status):
         put(line)
     print_servers(
-        COLUMNS,
+        SERVER_COLUMNS,
         [
             (service_title(service), [server_row(each) for each in service.real_servers])
             for service in status.virtual_services

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kernelbal.cli.output import counted
+from kernelbal.model.units import counted
 
 if TYPE_CHECKING:
     from kernelbal.model.state import DesiredState
@@ -18,14 +18,14 @@ def wait_for_drains(reconciler: Reconciler, desired: DesiredState, options: Opti
     """Go on with rounds until no real server is leaving any more; return the last one's report."""
     import time
 
-    from kernelbal.cli.progress import status_line
+    from kernelbal.cli.progress import StatusLine
     from kernelbal.reconcile.settle_drains import finish_drains
 
-    with status_line() as show:
+    with StatusLine() as line:
 
         def on_pending(pending: tuple[PendingDrain, ...]) -> None:
             if pending:
-                show(draining_text(pending, names), [each.key for each in pending])
+                line.show(draining_text(pending, names), [each.key for each in pending])
 
         return finish_drains(reconciler, desired, time.sleep, on_pending, options)
 

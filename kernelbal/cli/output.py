@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from typing import Any, TextIO
 
 from kernelbal.cli.problems import Sources, problems_text
@@ -46,9 +48,25 @@ def put_json(document: dict[str, Any]) -> None:
     put(json.dumps({"schema": JSON_SCHEMA, **document}, indent=2))
 
 
-def counted(count: int, noun: str) -> str:
-    """Return `1 change`, `2 changes`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def folded(text: str, indent: str = "", hanging: str = "", *, width: int | None = None) -> list[str]:
+    """Return a text as lines that fit; addresses and words stay whole.
+
+    Args:
+        text: one paragraph.
+        indent: in front of each line.
+        hanging: after `indent`, in front of all lines but the first.
+        width: columns of a line; by default those of the terminal, from 60 to 120, and 80 in a pipe.
+    """
+    if width is None:
+        width = min(max(shutil.get_terminal_size((80, 24)).columns, 60), 120)
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def warn(message: str, hint: str | None = None) -> None:

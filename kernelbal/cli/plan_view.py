@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kernelbal.cli.output import coloured, counted, put, say
+from kernelbal.cli.output import coloured, put, say
 from kernelbal.model.ipvs import CounterTable
+from kernelbal.model.units import counted
 from kernelbal.plan.actions import Action, Outcome, ReplaceTable, Result
 from kernelbal.plan.describe import Names, describe, sign_of
 from kernelbal.plan.impact import impact
@@ -69,9 +70,12 @@ def _print_notes(plan: Plan) -> None:
     for path in plan.missing_sysctls:
         say(f"  note: this kernel has no sysctl {path.replace('/', '.')}; left out")
     if plan.adopted:
-        were = "was there already and becomes" if len(plan.adopted) == 1 else "were there already and become"
-        services = counted(len(plan.adopted), "IPVS service")
-        say(f"  note: {services} {were} kernelbal's: {_first(plan.adopted)}")
+        adopted = counted(
+            len(plan.adopted),
+            "IPVS service was there already and becomes",
+            "IPVS services were there already and become",
+        )
+        say(f"  note: {adopted} kernelbal's: {_first(plan.adopted)}")
     if plan.borrowed:
         say(f"  note: configured by someone else, used and left alone: {_first(plan.borrowed)}")
     if plan.captured:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from kernelbal.cli.output import say
 
@@ -26,25 +28,35 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int, int], None] |
         yield lambda done, _: bar.update(task, completed=done)
 
 
-@contextmanager
-def status_line() -> Iterator[Callable[[str, object], None]]:
-    """Give a callback for (text, topic) that shows one changing line; in a pipe a line per new topic."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.markup import escape
+class StatusLine:
+    """What is going on, on standard error: one changing line in a terminal, a line each elsewhere."""
 
-        with Console(stderr=True).status("") as status:
-            yield lambda text, _: status.update(escape(text))
-        return
-    last: object = None
+    def __init__(self) -> None:
+        self._in_place = sys.stderr.isatty()
+        self._topic: object = None
 
-    def show(text: str, topic: object) -> None:
-        nonlocal last
-        if topic != last:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, text: str, topic: object = None) -> None:
+        """Replace the line; what is not the first on its topic is not worth a line of its own."""
+        if self._in_place:
+            # A line that wraps could not be taken away again.
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{text[:width]}")
+            sys.stderr.flush()
+        elif topic is None or topic != self._topic:
             say(text)
-            last = topic
+        self._topic = topic
 
-    yield show
+    def clear(self) -> None:
+        """Take the line away, so that something else can be printed."""
+        if self._in_place:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 @contextmanager

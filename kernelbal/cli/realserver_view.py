@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kernelbal.cli.output import coloured, counted, put, put_json, say, warn
+from kernelbal.cli.output import coloured, put, put_json, say, warn
+from kernelbal.model.units import counted
 from kernelbal.plan.actions import ReplaceTable
 from kernelbal.realserver.steps import Step, WriteFile, describe_step
 

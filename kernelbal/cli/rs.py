@@ -109,8 +109,8 @@ def list_servers(
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.director_view import server_row
     from kernelbal.cli.output import put_json
-    from kernelbal.cli.server_table import COLUMNS, print_servers
     from kernelbal.cli.status import only
+    from kernelbal.cli.table import SERVER_COLUMNS, print_servers
 
     services = only(ApiClient(socket).status(), service).virtual_services
     pairs = [(each.name, server) for each in services for server in each.real_servers]
@@ -118,7 +118,7 @@ def list_servers(
         put_json({"real_servers": [{"service": name, **server.model_dump()} for name, server in pairs]})
     else:
         rows = [(name, *server_row(server)) for name, server in pairs]
-        print_servers(("service", *COLUMNS), [("", rows)])
+        print_servers(("service", *SERVER_COLUMNS), [("", rows)])
     return ExitCode.OK
 
 

@@ -85,7 +85,7 @@ def chosen(site: Site, service: str) -> frozenset[str]:
 
 
 def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[ServiceReport, ...]:
-    from kernelbal.cli.progress import status_line
+    from kernelbal.cli.progress import StatusLine
     from kernelbal.health.verify_probes import verify_site
     from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.kernel.links import read_link_details
@@ -103,8 +103,8 @@ def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[Se
         observed = kernel.observe((), ())
         details = {each.link.name: each for each in read_link_details(rtnetlink)}
         scene = Scene(narrowed, node, services, observed, details)
-        with store.lock(), endings_as_interrupts(), status_line() as tell:
-            return survey(scene, Ways(kernel, store, boot_clock_s), tell)
+        with store.lock(), endings_as_interrupts(), StatusLine() as line:
+            return survey(scene, Ways(kernel, store, boot_clock_s), line.show)
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from kernelbal.cli.output import coloured, counted, put
+from kernelbal.cli.output import coloured, put
 from kernelbal.health.verification import Verdict
 from kernelbal.health.verify_report import worst
 from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health
+from kernelbal.model.units import counted
 
 if TYPE_CHECKING:
     from kernelbal.health.verification import Claim, Finding, Outcome, ServerFacts

@@ -10,6 +10,7 @@ import typer
 from kernelbal.cli.api_client import SOCKET_OPTION
 from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, SITE_FILE, STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.units import counted
 
 if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
@@ -217,7 +218,7 @@ def _real_server(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from kernelbal.cli.output import counted, put, warn
+    from kernelbal.cli.output import put, warn
     from kernelbal.plan.hidden_clients import HINT
 
     if not document["ipvs_available"]:

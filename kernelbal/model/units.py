@@ -1,4 +1,4 @@
-"""Durations and port ranges as people write them."""
+"""Durations, port ranges and counts as people write them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class PortRange(NamedTuple):
 
 ALL_PORTS = PortRange(0, MAX_PORT)
 """Every port."""
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return `1 change`, `2 changes`; a plural that is not just an `s` more is given."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def parse_duration(text: str) -> float:

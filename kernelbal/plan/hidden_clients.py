@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kernelbal.model.address import Address, format_address
+from kernelbal.model.units import counted
 
 SAMPLE: Final = 20_000
 """Entries of the connection table that are looked at; it is in the order of hashes, so these are like all."""
@@ -42,8 +43,7 @@ def hidden_clients(connections: Mapping[Address, int]) -> str:
         shown.append(format_address(address))
         seen += count
         if seen >= total * NEARLY_ALL:
-            noun = "address" if len(shown) == 1 else "addresses"
-            from_few = f"from {len(shown)} {noun} ({', '.join(shown)})"
+            from_few = f"from {counted(len(shown), 'address', 'addresses')} ({', '.join(shown)})"
             return (
                 f"{seen} of {total} connections come {from_few}: source NAT in front of this director seems"
                 " to hide the clients; persistence, hashes and GEO see them as one"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kernelbal.model.ipvs import CounterTable, ServiceFlag
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
+from kernelbal.model.units import counted
 from kernelbal.plan.actions import (
     Action,
     EditDestination,
@@ -62,15 +63,14 @@ def _replace_table(old: NftTable | None, table: NftTable) -> str:
 def _cut(connections: int) -> str:
     if not connections:
         return ""
-    noun = "connection" if connections == 1 else "connections"
-    return f"{connections} active {noun} would be cut"
+    return f"{counted(connections, 'active connection')} would be cut"
 
 
 def _quiesce(connections: int, drain_s: float) -> str:
     if not connections:
         return "no new connections; it has none"
-    noun = "connection has" if connections == 1 else "connections have"
-    return f"no new connections; {connections} {noun} {drain_s:.0f} s to end"
+    some = counted(connections, "connection has", "connections have")
+    return f"no new connections; {some} {drain_s:.0f} s to end"
 
 
 def _edit_service(action: EditService) -> str:

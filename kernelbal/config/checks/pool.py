@@ -10,6 +10,7 @@ from kernelbal.config.checks.subject import Context, Subject
 from kernelbal.config.finding import Finding
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.choices import AllDown, Scheduler
+from kernelbal.model.units import counted
 
 ADAPTIVE_SOURCES: Final = ("http_agent", "text_agent", "response_time")
 
@@ -36,7 +37,7 @@ def quorum(subject: Subject, _: Context) -> Iterator[Finding]:
     count, wanted = len(service.real_servers), service.quorum + service.hysteresis
     if wanted == 1 or wanted <= count:
         return
-    servers = f"{count} real server{'' if count == 1 else 's'}"
+    servers = counted(count, "real server")
     if service.quorum > count:
         message = f"quorum {service.quorum} with {servers}: it would always be down"
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab.demo.events import Claim
 from kernelbal.lab.demo.scenarios import Replies
+from kernelbal.model.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +110,7 @@ def only_director_answers_arp(address: str, director: str, answers: Sequence[str
         answers: hardware address of every answer to one question.
     """
     others = sorted(set(answers) - {director})
-    seen = f"{len(answers)} answer{'' if len(answers) == 1 else 's'}"
+    seen = counted(len(answers), "answer")
     if others:
         seen += f", also from {', '.join(others)}"
     return Claim(

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
+from kernelbal.model.units import counted
 from kernelbal.runtime.identity import identity_of
 
 QUEUED: Final = 1000
@@ -152,8 +153,9 @@ class Hooks:
 
     async def _summarise(self, line: _Line) -> None:
         count = line.allowance.take_summary()
-        noun = "event" if count == 1 else "events"
-        message = f"{count} more {noun} in one minute than `per_minute` of {name_of(line.hook)} allows"
+        message = (
+            f"{counted(count, 'more event')} in one minute than `per_minute` of {name_of(line.hook)} allows"
+        )
         self._tell(
             Event(
                 Topic.HOOKS_SUPPRESSED,

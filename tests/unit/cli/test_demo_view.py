@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.cli.demo_view import DemoView, StatusLine, demo_document
+from kernelbal.cli.demo_view import DemoView, demo_document
 from kernelbal.lab.backends.base import Refusal
 from kernelbal.lab.backends.choose import Candidate
 from kernelbal.lab.demo.events import (
@@ -130,25 +130,6 @@ def test_no_color_is_honoured(capsys: pytest.CaptureFixture[str], monkeypatch: p
 def test_all_well(capsys: pytest.CaptureFixture[str]) -> None:
     shown((*EVENTS[:2], EVENTS[7], *EVENTS[9:]))
     assert capsys.readouterr().out.endswith("ok: 1 claims ok, 0 FAIL, after 2.1 s\n")
-
-
-def test_status_line_in_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with StatusLine() as status:
-        status.show("one")
-        status.show("two")
-    assert capsys.readouterr().err == "\r\x1b[K... one\r\x1b[K... two\r\x1b[K"
-
-
-def test_status_line_stays_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "12")
-    StatusLine().show("running kernelbal plan")
-    assert capsys.readouterr().err == "\r\x1b[K... running"
 
 
 def test_document() -> None:

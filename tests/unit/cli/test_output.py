@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.cli.output import coloured, counted, print_error, put, put_json, say, warn
+from kernelbal.cli.output import coloured, folded, print_error, put, put_json, say, warn
 from kernelbal.errors import ConfigError, PlanRefused, Problem, Span
 
 
@@ -81,6 +81,15 @@ def test_error_of_a_document_shows_its_problems(tmp_path: Path, capsys: pytest.C
     )
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 changes"), (1, "1 change"), (2, "2 changes")])
-def test_count_and_noun_agree(count: int, text: str) -> None:
-    assert counted(count, "change") == text
+def test_text_folds_without_breaking_an_address() -> None:
+    text = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:1 answers-for 2001:db8::10"
+    assert folded(text, "  ", "  ", width=40) == [
+        "  2001:db8:aaaa:bbbb:cccc:dddd:eeee:1",
+        "    answers-for 2001:db8::10",
+    ]
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("20", 60), ("200", 120), ("90", 90)])
+def test_text_folds_to_the_terminal(columns: str, widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert max(map(len, folded("a " * 200))) in (widest, widest - 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.cli.progress import FEW, progress_bar, status_line
+from kernelbal.cli.progress import FEW, StatusLine, progress_bar
 
 
 def in_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,19 +38,21 @@ def test_many_actions_get_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch:
 
 def test_pipe_gets_one_line_per_topic(capsys: pytest.CaptureFixture[str]) -> None:
     """A countdown is one topic: a log needs no line per second."""
-    with status_line() as show:
-        show("a, 2 s left", ["a"])
-        show("a, 1 s left", ["a"])
-        show("b, 9 s left", ["b"])
-    assert capsys.readouterr() == ("", "a, 2 s left\nb, 9 s left\n")
+    with StatusLine() as line:
+        line.show("a, 2 s left", ["a"])
+        line.show("a, 1 s left", ["a"])
+        line.show("b, 9 s left", ["b"])
+        line.show("c")
+        line.show("d")
+    assert capsys.readouterr() == ("", "a, 2 s left\nb, 9 s left\nc\nd\n")
 
 
-def test_terminal_gets_one_changing_line_as_it_is_written(
+def test_terminal_gets_one_changing_line_that_never_wraps(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_terminal(monkeypatch)
-    with status_line() as show:
-        show("draining [fd00::11]:80", None)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "draining [fd00::11]:80" in err
+    monkeypatch.setenv("COLUMNS", "12")
+    with StatusLine() as line:
+        line.show("one", "topic")
+        line.show("[fd00::11]:80 drains", "topic")
+    assert capsys.readouterr() == ("", "\r\x1b[Kone\r\x1b[K[fd00::11]:\r\x1b[K")

@@ -1,8 +1,8 @@
-"""Durations and ports as people write them."""
+"""Durations, ports and counts as people write them."""
 
 import pytest
 
-from kernelbal.model.units import PortRange, format_duration, parse_duration, parse_ports
+from kernelbal.model.units import PortRange, counted, format_duration, parse_duration, parse_ports
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,12 @@ def test_ports(value: int | str, ports: PortRange, text: str) -> None:
 def test_what_is_no_port(value: int | str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_ports(value)
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 changes"), (1, "1 change"), (2, "2 changes")])
+def test_count_and_noun_agree(count: int, text: str) -> None:
+    assert counted(count, "change") == text
+
+
+def test_a_plural_may_be_given() -> None:
+    assert [counted(count, "address", "addresses") for count in (1, 2)] == ["1 address", "2 addresses"]
