@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NewType
 
-Address = NewType("Address", bytes)
-"""A packed IPv4 (4 bytes) or IPv6 (16 bytes) address."""
+
+class Address(bytes):
+    """A packed IPv4 (4 bytes) or IPv6 (16 bytes) address.
+
+    A class of its own, so that records and messages show it as text (`kernelbal.store.codec`).
+    """
+
+    __slots__ = ()
+
 
 AF_INET = 2
 """Address family of IPv4 (`linux/socket.h`)."""

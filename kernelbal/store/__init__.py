@@ -1,0 +1,1 @@
+"""Records and documents on disk, and how values become bytes."""

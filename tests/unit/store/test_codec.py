@@ -1,0 +1,117 @@
+"""Values to JSON and back, by their types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from kernelbal.model.address import Address, parse_address
+from kernelbal.store.codec import Codec, Malformed
+
+V4, V6 = parse_address("192.0.2.1"), parse_address("2001:db8::1")
+
+
+class Key(NamedTuple):
+    """A key that is no text."""
+
+    address: Address
+    port: Annotated[int, Meta(ge=0, le=65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A value with a mapping in it."""
+
+    weights: dict[Key, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """A value with everything that there is."""
+
+    name: str
+    inner: Mapping[Key, Inner] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
+    addresses: frozenset[Key] = frozenset()
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+OUTER = Codec(Outer, deterministic=True)
+PACKED = (st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)).map(Address)
+KEYS = st.builds(Key, PACKED, st.integers(0, 65535))
+OUTERS = st.builds(
+    Outer,
+    st.text(max_size=9),
+    st.dictionaries(KEYS, st.builds(Inner, st.dictionaries(KEYS, st.integers(), max_size=3)), max_size=3),
+    st.frozensets(st.text(max_size=9), max_size=3),
+    st.frozensets(KEYS, max_size=3),
+    st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3),
+)
+
+
+@given(OUTERS)
+def test_a_value_comes_back_as_it_was(value: Outer) -> None:
+    assert OUTER.decode(OUTER.encode(value)) == value
+
+
+@given(OUTERS, st.data())
+def test_damage_is_malformed_and_nothing_worse(value: Outer, data: st.DataObject) -> None:
+    text = OUTER.encode(value)
+    at = data.draw(st.integers(0, len(text) - 1))
+    damaged = text[:at] + data.draw(st.sampled_from([b"x", b'"', b"[", b"{", b"0", b"\xff"])) + text[at + 1 :]
+    try:
+        OUTER.decode(damaged)
+    except Malformed:
+        return
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_malformed_and_nothing_worse(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        OUTER.decode(data)
+
+
+def test_a_value_is_readable_and_its_sets_are_sorted() -> None:
+    value = Outer(
+        "a", {Key(V6, 80): Inner({Key(V4, 0): 5})}, frozenset("cab"), frozenset((Key(V6, 1), Key(V4, 2)))
+    )
+    assert OUTER.encode(value) == (
+        b'{"name":"a","inner":[[["2001:db8::1",80],{"weights":[[["192.0.2.1",0],5]]}]],'
+        b'"links":["a","b","c"],"addresses":[["2001:db8::1",1],["192.0.2.1",2]],"texts":{}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"", "truncated"),
+        (b"{", "truncated"),
+        (b"\xff", "malformed"),
+        (b'{"texts":{"":' + b"[" * 100_000, "got `array`"),
+        (b'{"name":"\xff"}', "Invalid UTF-8"),
+        (b'{"name":1}', "Expected `str`, got `int` - at `$.name`"),
+        (b'{"name":"","addresses":[["10.0.0.1",80],["10.0.0.01",80]]}', "address - at `$.addresses[1][0]`"),
+        (b'{"name":"","addresses":[["fe80::1%eth0",80]]}', "is not an IP address"),
+        (b'{"name":"","addresses":[[4,80]]}', "expected an IP address as text - at `$.addresses[0][0]`"),
+        (b'{"name":"","addresses":[["10.0.0.1",true]]}', "Expected `int`, got `bool`"),
+        (b'{"name":"","addresses":[["10.0.0.1",65536]]}', "<= 65535 - at `$.addresses[0][1]`"),
+        (b'{"name":"","addresses":[["10.0.0.1"]]}', "of length 2"),
+        (b'{"name":"","inner":[[["10.0.0.1",1],{}],[["10.0.0.1",1],{}]]}', "a key stands twice"),
+        (b'{"name":"' + b"x" * 9999 + b'","links":NaN}', "malformed"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(text: bytes, complaint: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        OUTER.decode(text)
+    assert complaint in caught.value.message
+    assert len(caught.value.message) <= 300
+
+
+def test_a_complaint_is_short_whatever_it_quotes() -> None:
+    with pytest.raises(Malformed) as caught:
+        Codec(Key).decode(b'["' + b"x" * 9999 + b'", 1]')
+    assert len(caught.value.message) <= 400
