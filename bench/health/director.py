@@ -12,9 +12,9 @@ import json
 import sys
 
 from bench.health.workload import probes
-from kernelbal.health.wire import Report
 from kernelbal.model.health import Health
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
+from kernelbal.runtime.checker.wire import Report
 
 
 def _complain(reason: str) -> None:

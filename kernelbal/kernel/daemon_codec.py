@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from kernelbal.health.decision import Memory, ServerMemory, ServiceMemory
-from kernelbal.health.wire import state_of, state_row
 from kernelbal.kernel.record_codec import as_number, as_text, decode
 from kernelbal.model.address import Address
-from kernelbal.model.health import ProbeStates
+from kernelbal.model.health import ProbeState, ProbeStates
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Orders
 
@@ -71,7 +72,7 @@ def encode_standings(standings: Standings) -> str:
         {
             "schema": SCHEMA,
             "boot_id": standings.boot_id,
-            "states": {key: state_row(state) for key, state in standings.states.items()},
+            "states": {key: msgspec.to_builtins(state) for key, state in standings.states.items()},
             "servers": [
                 [key.service, key.address.hex(), key.port, *values] for key, values in memory.servers.items()
             ],
@@ -95,7 +96,7 @@ def decode_standings(text: str) -> Standings:
 def _standings(document: Mapping[str, Any]) -> Standings:
     return Standings(
         as_text(document["boot_id"]),
-        {as_text(key): state_of(row) for key, row in document["states"].items()},
+        {as_text(key): msgspec.convert(row, ProbeState) for key, row in document["states"].items()},
         Memory(
             dict(map(_server, document["servers"])),
             dict(map(_service, document["services"])),

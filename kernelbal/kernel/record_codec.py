@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from msgspec import MsgspecError
+
 T = TypeVar("T")
 
 
@@ -31,7 +33,7 @@ def decode(text: str, schema: int, build: Callable[[dict[str, Any]], T]) -> T:
         if document["schema"] != schema:
             raise Malformed(f"its layout has number {document['schema']}, this version knows {schema}")
         return build(document)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MsgspecError) as error:
         raise Malformed(f"it is damaged: {error}") from error
 
 

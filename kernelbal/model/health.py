@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+from msgspec import Meta
 
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
 from kernelbal.model.site.check import ProbeProtocol
 from kernelbal.model.site.services import ServerKey
+
+MAX_TEXT: Final = 1000
+"""Longest reason, warning or message that a checker reports, in characters."""
+
+ShortText = Annotated[str, Meta(max_length=MAX_TEXT)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Mark = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 
 
 class Health(Enum):
@@ -31,11 +42,11 @@ class Timing(NamedTuple):
         jitter_s: most that a probe may start later, at random.
     """
 
-    interval_s: float
-    timeout_s: float
-    rise: int = 1
-    fall: int = 3
-    jitter_s: float = 0.0
+    interval_s: Seconds
+    timeout_s: Seconds
+    rise: Count = 1
+    fall: Count = 3
+    jitter_s: Seconds = 0.0
 
 
 class Target(NamedTuple):
@@ -54,13 +65,13 @@ class Target(NamedTuple):
     """
 
     address: Address
-    port: int
+    port: Port
     host: str
     server: Address
     source: Address = Address(b"")
-    mark: int = 0
+    mark: Mark = 0
     through: bool = False
-    hops: int = 0
+    hops: Annotated[int, Meta(ge=0, le=255)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +112,8 @@ class AgentReading(NamedTuple):
 
     weight: float | None = None
     request: AgentRequest | None = None
-    max_connections: int | None = None
-    text: str = ""
+    max_connections: Count | None = None
+    text: ShortText = ""
 
 
 class ProbeState(NamedTuple):
@@ -120,11 +131,11 @@ class ProbeState(NamedTuple):
 
     health: Health = Health.UNKNOWN
     since_at: float = 0.0
-    reason: str = ""
+    reason: ShortText = ""
     last_at: float | None = None
     response_s: float | None = None
-    streak: int = 0
-    warning: str = ""
+    streak: Count = 0
+    warning: ShortText = ""
     reading: AgentReading | None = None
 
 

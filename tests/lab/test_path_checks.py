@@ -17,7 +17,6 @@ import yaml
 
 from kernelbal.health.path_cause import explain_path
 from kernelbal.health.probes import plan_probes
-from kernelbal.health.wire import Lines, ReportReader, encode_probes
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
@@ -35,6 +34,7 @@ from tests.lab import real_servers
 from tests.lab.commands import NODE, Operator
 from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
+from tests.support.checker_link import CheckerLink, states_of
 from tests.support.fake_store import MemoryStore
 
 pytestmark = pytest.mark.needs_ipvs
@@ -131,17 +131,12 @@ class Watched:
         """Run the checker on the director until every probe has a result."""
         states: dict[str, ProbeState] = {}
         with checker(self.lab.director) as connection:
-            for line in encode_probes(self.plan.probes, {}):
-                connection.sendall(line)
-            lines, reader = Lines(), ReportReader()
+            link = CheckerLink(connection)
+            link.send(self.plan.probes)
             give_up_at = time.monotonic() + PATIENCE_S
             while any(states.get(key, ProbeState()).last_at is None for key in self.plan.probes):
-                data = connection.recv(65536)
-                assert data, "the checker ended"
                 assert time.monotonic() < give_up_at, states
-                for line in lines.feed(data):
-                    report = reader.feed(line)
-                    states |= report.states if report else {}
+                states |= states_of(link.read())
         return Found(self, states)
 
 

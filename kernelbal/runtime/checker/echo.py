@@ -15,13 +15,13 @@ from typing import Final, NamedTuple
 
 from kernelbal.health.checks.dialogue import GOOD, ProbeResult
 from kernelbal.health.checks.icmp import EchoMessage, echo_request, read_echo, without_ipv4_header
-from kernelbal.health.wire import Notice
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Target
 from kernelbal.runtime.checker import reasons
 from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
 from kernelbal.runtime.checker.sockets import FLAGS, ProbeSetupError, prepare, socket_address
+from kernelbal.runtime.checker.wire import Notice
 
 MAX_MESSAGES: Final = 256
 """Most messages that one round of events takes from a socket."""

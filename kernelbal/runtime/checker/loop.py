@@ -12,13 +12,14 @@ from typing import Final
 
 from kernelbal.health.checks.table import method_of
 from kernelbal.health.schedule import Schedule, tick_length
-from kernelbal.health.wire import Lines, Notice, ProbeSet, ProbeSetReader
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Probe, ProbeState
 from kernelbal.runtime.checker import limits
 from kernelbal.runtime.checker.drivers import Drivers
 from kernelbal.runtime.checker.outbox import Outbox
 from kernelbal.runtime.checker.reactor import ProbeTask, Reactor
+from kernelbal.runtime.checker.wire import PROBE_PAGES, Notice, ProbeSet, ProbeSetReader
+from kernelbal.runtime.parent import ParentLink
 
 IDLE_WAIT_S: Final = 1.0
 """Longest wait; bounds how late the loop notices that it was stopped for a while."""
@@ -27,7 +28,6 @@ LATE_S: Final = 0.5
 """Lateness of 1 in 100 probes from which it is reported."""
 GARBAGE_THRESHOLD: Final = 20_000
 """Allocations between garbage collections; runs of probes leave hardly any cycles."""
-_READ_BYTES: Final = 256 * 1024
 
 
 class Lateness:
@@ -58,26 +58,26 @@ class Checker:
     def __init__(self, connection: socket.socket, random: Random) -> None:
         self._connection = connection
         self._poller = select.epoll()
-        self._outbox = Outbox(connection, self._watch_writable)
+        self._link = ParentLink(connection, self._watch_writable)
+        self._outbox = Outbox(self._link)
         self.reactor = Reactor(self._outbox, self._poller, random)
         self.drivers = Drivers(self.reactor)
         self._tasks: dict[str, ProbeTask] = {}
-        self._lines, self._sets = Lines(), ProbeSetReader()
+        self._sets = ProbeSetReader()
         self._lateness = Lateness()
         self._next_tick_at = 0.0
         self._late_p99_s = 0.0
         self._waits_to_write = False
-        self._ended = False
         self.reactor.watch(connection.fileno(), select.EPOLLIN, self._receive)
 
     def run(self) -> None:
         """Run until the director is gone.
 
         Raises:
-            WireError: it sent what cannot be read.
+            Malformed: it sent what cannot be read.
         """
         try:
-            while not self._ended:
+            while not self._link.ended:
                 events = self._poller.poll(self._wait_s())
                 self.reactor.now = time.clock_gettime(time.CLOCK_BOOTTIME)
                 self.reactor.dispatch(events)
@@ -135,17 +135,11 @@ class Checker:
     def _receive(self, mask: int) -> None:
         """Read what the director sends."""
         if mask & select.EPOLLOUT:
-            self._outbox.write()
+            self._link.write()
         if not mask & ~select.EPOLLOUT:
             return
-        try:
-            data = self._connection.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        if not data:
-            self._ended = True
-        for line in self._lines.feed(data):
-            found = self._sets.feed(line)
+        for frame in self._link.read():
+            found = self._sets.take(PROBE_PAGES.decode(frame))
             if found is not None:
                 self.replace(found)
 

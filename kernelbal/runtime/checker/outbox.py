@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Final
 
-from kernelbal.health.wire import Notice, Report, encode_report
 from kernelbal.model.event import Topic
 from kernelbal.model.health import ProbeState
+from kernelbal.runtime.checker.wire import REPORT_PAGES, Notice, Report, report_pages
+from kernelbal.runtime.parent import ParentLink
 
 EVERY_S: Final = 1.0
 """How often what is not urgent is sent; also without news, as a sign of life."""
@@ -23,16 +23,8 @@ class Outbox:
     bounded by the number of probes.
     """
 
-    def __init__(self, connection: socket.socket, watch_writable: Callable[[bool], None]) -> None:
-        """Send over a non-blocking socket.
-
-        Args:
-            connection: to the director.
-            watch_writable: called when `write` shall be called once the socket takes more, or no longer.
-        """
-        self._connection = connection
-        self._watch_writable = watch_writable
-        self._unsent = bytearray()
+    def __init__(self, link: ParentLink) -> None:
+        self._link = link
         self._notices: list[Notice] = []
         self._told_at: dict[Topic, float] = {}
         self.usual: dict[str, ProbeState] = {}
@@ -49,7 +41,7 @@ class Outbox:
     def flush(self, now: float, late_p99_s: Callable[[], float], probes: int) -> None:
         """Send what is urgent, and all else when its second is over."""
         everything = now >= self.next_at
-        if self._unsent or not (everything or self.urgent):
+        if self._link.busy or not (everything or self.urgent):
             return
         states, self.urgent = self.urgent, {}
         if everything:
@@ -59,22 +51,6 @@ class Outbox:
             for key in states:
                 self.usual.pop(key, None)
         notices, self._notices = tuple(self._notices), []
-        for line in encode_report(Report(now, states, notices, late_p99_s(), probes)):
-            self._unsent += line
-        self.write()
-
-    def write(self) -> None:
-        """Send as much as the socket takes.
-
-        Raises:
-            ConnectionError: the director is gone.
-        """
-        had_to_wait = False
-        while self._unsent:
-            try:
-                sent = self._connection.send(self._unsent)
-            except BlockingIOError:
-                had_to_wait = True
-                break
-            del self._unsent[:sent]
-        self._watch_writable(had_to_wait)
+        for page in report_pages(Report(now, states, notices, late_p99_s(), probes)):
+            self._link.send(REPORT_PAGES.encode(page))
+        self._link.write()

@@ -14,11 +14,11 @@ from kernelbal.health.checks.dialogue import ProbeResult
 from kernelbal.health.checks.table import ProbeMethod
 from kernelbal.health.hysteresis import next_state, not_probed
 from kernelbal.health.schedule import PAUSE_S, Schedule, ScheduleEntry, TimingWheel
-from kernelbal.health.wire import Notice
 from kernelbal.model.health import Probe, ProbeState
 from kernelbal.runtime.checker import reasons
 from kernelbal.runtime.checker.outbox import Outbox
 from kernelbal.runtime.checker.sockets import SocketAddress, prepare, socket_address
+from kernelbal.runtime.checker.wire import Notice
 
 EventHandler = Callable[[int], None]
 """Handles the events of a descriptor."""

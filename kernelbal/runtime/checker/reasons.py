@@ -7,8 +7,8 @@ import os
 import ssl
 from typing import Final
 
-from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
+from kernelbal.runtime.checker.wire import Notice
 
 RESOURCE_ERRORS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}

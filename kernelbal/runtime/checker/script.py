@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import Final
 
 from kernelbal.health.checks.script import MAX_OUTPUT_BYTES, environment, result_of, timed_out
-from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
 from kernelbal.model.site.check import ScriptCheck
 from kernelbal.runtime.checker import reasons
 from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
 from kernelbal.runtime.checker.sockets import ProbeSetupError
+from kernelbal.runtime.checker.wire import Notice
 from kernelbal.runtime.identity import identity_of
 
 MAX_SCRIPTS: Final = 64

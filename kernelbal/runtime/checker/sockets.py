@@ -8,11 +8,11 @@ import socket
 from typing import Final
 
 from kernelbal.errors import KernelError
-from kernelbal.health.wire import Notice
 from kernelbal.kernel.source import source_towards
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Target
+from kernelbal.runtime.checker.wire import Notice
 
 FLAGS: Final = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _LINK_LOCAL: Final = b"\xfe\x80"

@@ -7,16 +7,16 @@ import ssl
 from typing import Final
 
 from kernelbal.health.checks.certificate import certificate_warning
-from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
 from kernelbal.model.site.check import TlsSettings
 from kernelbal.runtime.checker.sockets import ProbeSetupError
+from kernelbal.runtime.checker.wire import Notice
 
 _READ_BYTES: Final = 64 * 1024
 
 
 class TlsContexts:
-    """TLS contexts, sock once for each kind of verification."""
+    """TLS contexts, made once for each kind of verification."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[bool, str | None, bool], ssl.SSLContext] = {}

@@ -25,9 +25,17 @@ from kernelbal.runtime.systemd import Notifier
 class Checker(Protocol):
     """What the director needs of the checker's supervisor."""
 
-    alive: bool
-    restarts: int
     last_report_at: float | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a checker runs that has reported."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often a checker was lost."""
+        ...
 
     def set_probes(self, probes: Mapping[str, Probe], states: ProbeStates) -> None:
         """Replace what is probed."""

@@ -12,12 +12,12 @@ from typing import Final, TypeVar
 
 from kernelbal.errors import KernelbalError, KernelError
 from kernelbal.health.decision import Facts
-from kernelbal.health.wire import Report
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbeState
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin
 from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Recorded, ReloadAnswer
+from kernelbal.runtime.checker.wire import Report
 from kernelbal.runtime.director import orders as ordering
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.book import Book, Parts

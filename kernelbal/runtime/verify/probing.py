@@ -2,57 +2,69 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from kernelbal.errors import KernelError
 from kernelbal.health.schedule import START_S_PER_PROBE
-from kernelbal.health.wire import Lines, ReportReader, WireError, encode_probes
 from kernelbal.model.health import Health, Probe, ProbeState
-from kernelbal.runtime.checker.supervisor import COMMAND, END_LIMIT_S
+from kernelbal.runtime.checker.supervisor import CHECKER
+from kernelbal.runtime.checker.wire import ProbePage, ReportPage, probe_pages
+from kernelbal.runtime.child import ChildHost, Loss
 
 TRIES: Final = 2
 """Failures in a row that count."""
 SPARE_S: Final = 5.0
 """What the checker may take beyond the time of its probes: to start, and on a busy machine."""
-_POLL_S: Final = 0.5
-_READ_BYTES: Final = 256 * 1024
+PROGRESS_S: Final = 0.5
+"""How often progress is reported."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of probes that are done and the number of all."""
 
 
 def probe_once(
-    probes: Mapping[str, Probe], progress: Progress | None = None, command: Sequence[str] = COMMAND
+    probes: Mapping[str, Probe], progress: Progress | None = None, command: tuple[str, ...] = ()
 ) -> dict[str, ProbeState]:
     """Return the result of each probe, by key; without a result its health is unknown, and the reason why.
 
     Args:
         probes: each is run until it is good, or has failed `TRIES` times.
-        progress: told how far it is.
-        command: of the checker.
+        progress: called now and then, and at the end.
+        command: another checker.
 
     Raises:
         KernelError: the checker does not run.
     """
-    if not probes:
-        return {}
     results = _Results(probes)
-    with _checker(command) as connection:
-        connection.settimeout(END_LIMIT_S)
-        for line in encode_probes(probes, {}):
-            connection.sendall(line)
-        connection.settimeout(_POLL_S)
-        give_up_at = time.monotonic() + _longest_s(probes)
-        while results.open and time.monotonic() < give_up_at:
-            results.read(connection)
-            if progress is not None:
-                progress(len(probes) - len(results.open), len(probes))
+    if probes:
+        asyncio.run(_run(results, progress or (lambda _done, _all: None), command or CHECKER.command))
     return results.states
+
+
+async def _run(results: _Results, progress: Progress, command: Sequence[str]) -> None:
+    probes = results.probes
+    host = ChildHost(replace(CHECKER, command=command), results)
+    async with asyncio.TaskGroup() as tasks:
+        checker = tasks.create_task(host.run_once())
+        done = tasks.create_task(results.done.wait())
+        reports = tasks.create_task(_report(results, progress))
+        await asyncio.wait((checker, done), timeout=_longest_s(probes), return_when=asyncio.FIRST_COMPLETED)
+        for task in (checker, done, reports):
+            task.cancel()
+    progress(len(probes) - len(results.open), len(probes))
+    if results.open and not checker.cancelled():
+        raise KernelError(
+            "probe", "", 0, f"probes were not run: {checker.result()}", "its messages are above"
+        )
+
+
+async def _report(results: _Results, progress: Progress) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_S)
+        progress(len(results.probes) - len(results.open), len(results.probes))
 
 
 def _longest_s(probes: Mapping[str, Probe]) -> float:
@@ -61,39 +73,37 @@ def _longest_s(probes: Mapping[str, Probe]) -> float:
 
 
 class _Results:
-    """States as they come in.
+    """States as they come in: the guest of the host.
 
     Attributes:
+        probes: what is run.
         open: keys of the probes that are not done, with how often each has failed.
         states: by key.
+        done: set when none is open.
     """
 
     def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self.probes = probes
         self.open = dict.fromkeys(probes, 0)
         self.states = dict.fromkeys(probes, ProbeState())
-        self._lines, self._reader = Lines(), ReportReader()
+        self.done = asyncio.Event()
 
-    def read(self, connection: socket.socket) -> None:
-        """Take what the checker has to say.
+    def started(self) -> None:
+        """Nothing is left from before: each checker has one chance."""
 
-        Raises:
-            KernelError: it ended.
-        """
-        try:
-            data = connection.recv(_READ_BYTES)
-        except TimeoutError:
-            return
-        except ConnectionError:
-            data = b""
-        if not data:
-            raise _lost("it ended")
-        try:
-            for line in self._lines.feed(data):
-                report = self._reader.feed(line)
-                for key, state in (report.states if report else {}).items():
-                    self._take(key, state)
-        except WireError as error:
-            raise _lost(error.message) from error
+    def messages(self) -> Iterable[ProbePage]:
+        """Return the set of probes."""
+        return probe_pages(self.probes, {})
+
+    def received(self, message: ReportPage) -> None:
+        """Take states."""
+        for key, state in message.states.items():
+            self._take(key, state)
+        if not self.open:
+            self.done.set()
+
+    def lost(self, loss: Loss) -> None:
+        """Not called: the checker is not started anew."""
 
     def _take(self, key: str, state: ProbeState) -> None:
         if key not in self.open:
@@ -103,43 +113,3 @@ class _Results:
         self.open[key] += failed_again
         if state.health is Health.UP or self.open[key] >= TRIES:
             del self.open[key]
-
-
-def _lost(why: str) -> KernelError:
-    return KernelError("probe", "", 0, f"the checker was lost: {why}", "its messages are above")
-
-
-@contextlib.contextmanager
-def _checker(command: Sequence[str]) -> Iterator[socket.socket]:
-    """Start a checker; it ends with the block.
-
-    Raises:
-        KernelError: it cannot be started.
-    """
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            arguments = [*command, f"--fd={theirs.fileno()}"]
-            try:
-                process = subprocess.Popen(  # noqa: S603 - our own program
-                    arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-                )
-            except OSError as error:
-                raise _lost(f"it cannot be started: {error}") from error
-        try:
-            yield ours
-        finally:
-            ours.close()
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a checker that nobody listens to has ended, and help it if it does not."""
-    for help_it in (process.terminate, process.kill):
-        try:
-            process.wait(END_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            help_it()
-        else:
-            return
-    process.wait()

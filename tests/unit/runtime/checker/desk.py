@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from kernelbal.health.wire import Lines, Notice, Report, ReportReader, encode_probes
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
 from kernelbal.model.site.check import ProbeProtocol
 from kernelbal.runtime.checker.loop import Checker
+from kernelbal.runtime.checker.wire import Notice, Report
+from tests.support.checker_link import CheckerLink, states_of
 
 HERE = parse_address("127.0.0.1")
 NOWHERE = Address(b"")
@@ -47,7 +48,7 @@ class Desk:
         self._theirs.setblocking(False)
         self.checker = Checker(self._theirs, random.Random(1))
         self._thread = threading.Thread(target=self.checker.run)
-        self._lines, self._reader = Lines(), ReportReader()
+        self._link = CheckerLink(self.ours)
         self.reports: list[Report] = []
         self.states: dict[str, ProbeState] = {}
 
@@ -68,19 +69,14 @@ class Desk:
 
     def send(self, *probes: Probe, states: dict[str, ProbeState] | None = None) -> None:
         """Have these probed."""
-        for line in encode_probes({each.key: each for each in probes}, states or {}):
-            self.ours.sendall(line)
+        self._link.send({each.key: each for each in probes}, states)
 
     def read(self) -> None:
         """Take what comes next."""
         self.ours.settimeout(LIMIT_S)
-        data = self.ours.recv(1 << 20)
-        assert data, "the checker ended"
-        for line in self._lines.feed(data):
-            report = self._reader.feed(line)
-            if report is not None:
-                self.reports.append(report)
-                self.states.update(report.states)
+        found = self._link.read()
+        self.reports += found
+        self.states |= states_of(found)
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Read reports until something holds."""

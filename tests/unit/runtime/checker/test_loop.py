@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from kernelbal.health.wire import Lines, Report, ReportReader, encode_probes
 from kernelbal.model.address import Address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Probe, ProbeState, Timing
 from kernelbal.model.site.check import DnsCheck, HttpCheck, NoCheck, TcpCheck
 from kernelbal.runtime.checker.loop import LATE_WINDOW_S, Lateness
+from kernelbal.runtime.checker.wire import Report
+from tests.support.checker_link import CheckerLink
 from tests.unit.runtime.checker.desk import LIMIT_S, Desk, free_port, probe, serving
 
 FEW_DESCRIPTORS = 24
@@ -33,18 +34,13 @@ class Child:
                 pass_fds=(theirs.fileno(),),
             )
         self.ours.settimeout(LIMIT_S)
-        self._lines, self._reader = Lines(), ReportReader()
+        self._link = CheckerLink(self.ours)
 
     def send(self, *probes: Probe) -> None:
-        for line in encode_probes({each.key: each for each in probes}, {}):
-            self.ours.sendall(line)
+        self._link.send({each.key: each for each in probes})
 
     def reports(self) -> Iterator[Report]:
-        while data := self.ours.recv(1 << 20):
-            for line in self._lines.feed(data):
-                report = self._reader.feed(line)
-                if report is not None:
-                    yield report
+        return self._link.reports()
 
     def end(self) -> int:
         self.ours.close()
@@ -191,7 +187,7 @@ def test_it_ends_at_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> No
     child.ours.sendall(b"hello\n")
     assert child.process.wait(LIMIT_S) == 1
     child.end()
-    assert "checker: between director and checker: a line is malformed" in capfd.readouterr().err
+    assert "checker: its parent sent what cannot be read: JSON is malformed" in capfd.readouterr().err
 
 
 def test_a_director_that_does_not_read_does_not_stop_it() -> None:

@@ -1,14 +1,17 @@
 """What is sent to the director, and when."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from kernelbal.health.wire import Lines, Notice, Report, ReportReader
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.runtime.checker.outbox import NOTICE_S, Outbox
+from kernelbal.runtime.checker.wire import Notice, Report
+from kernelbal.runtime.parent import ParentLink
+from tests.support.checker_link import CheckerLink, states_of
 
 UP, DOWN = ProbeState(Health.UP, 1.0), ProbeState(Health.DOWN, 2.0, "connection refused")
 STARVED = Notice(Topic.CHECKER_STARVED, "out of file descriptors")
@@ -22,23 +25,19 @@ class Ends:
         for end in (self.ours, self.theirs):
             end.setblocking(False)
         self.waits: list[bool] = []
-        self.outbox = Outbox(self.theirs, self.waits.append)
-        self._lines, self._reader = Lines(), ReportReader()
+        self.parent = ParentLink(self.theirs, self.waits.append)
+        self.outbox = Outbox(self.parent)
+        self._link = CheckerLink(self.ours)
 
     def flush(self, now: float) -> None:
         self.outbox.flush(now, lambda: 0.25, 7)
 
     def received(self) -> list[Report]:
         found = []
-        while True:
-            try:
-                data = self.ours.recv(1 << 20)
-            except BlockingIOError:
-                return found
-            for line in self._lines.feed(data):
-                report = self._reader.feed(line)
-                if report is not None:
-                    found.append(report)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found += self._link.read()
+        return found
 
 
 @pytest.fixture
@@ -93,12 +92,10 @@ def test_while_the_director_does_not_read_memory_stays_bounded_and_nothing_is_lo
     assert len(ends.outbox.usual) == 500
     found: dict[str, ProbeState] = {}
     while ends.waits[-1]:
-        for report in ends.received():
-            found.update(report.states)
-        ends.outbox.write()
+        found |= states_of(ends.received())
+        ends.parent.write()
     ends.flush(100.0)
     for _ in range(100):
-        for report in ends.received():
-            found.update(report.states)
-        ends.outbox.write()
+        found |= states_of(ends.received())
+        ends.parent.write()
     assert {state.since_at for state in found.values()} == {49.0}

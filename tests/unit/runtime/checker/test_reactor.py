@@ -10,12 +10,13 @@ import pytest
 from kernelbal.health.checks.dialogue import GOOD
 from kernelbal.health.checks.table import method_of
 from kernelbal.health.schedule import PAUSE_S, Schedule
-from kernelbal.health.wire import Notice
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
 from kernelbal.model.site.check import TcpCheck
 from kernelbal.runtime.checker.outbox import Outbox
 from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
+from kernelbal.runtime.checker.wire import Notice
+from kernelbal.runtime.parent import ParentLink
 from tests.unit.runtime.checker.desk import probe
 
 NOTICE = Notice(Topic.CHECKER_STARVED, "out of file descriptors")
@@ -43,7 +44,7 @@ class Run(ProbeRun):
 def reactor() -> Iterator[Reactor]:
     ours, theirs = socket.socketpair()
     poller = select.epoll()
-    sock = Reactor(Outbox(theirs, lambda _: None), poller, random.Random(1))
+    sock = Reactor(Outbox(ParentLink(theirs, lambda _: None)), poller, random.Random(1))
     sock.now = 100.0
     yield sock
     poller.close()

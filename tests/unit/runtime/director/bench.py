@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kernelbal.health.wire import Report
 from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
 from kernelbal.model.network import Link, Route
 from kernelbal.model.status import OrderRequest, Recorded
+from kernelbal.runtime.checker.wire import Report
 from kernelbal.runtime.director.book import Clocks, Parts, new_book
 from kernelbal.runtime.director.configuration import start
 from kernelbal.runtime.director.director import Director

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import KernelError, NotPermitted, OrderRefused, StateError
-from kernelbal.health.wire import Report
 from kernelbal.kernel.daemon_state import GOOD_SITE_FILE, DaemonState
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters
 from kernelbal.model.standing import Admin
+from kernelbal.runtime.checker.wire import Report
 from kernelbal.runtime.director.director import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S, Cause
 from tests.unit.runtime.director.bench import SITE, WEB, Bench, destination, new_kernel, play

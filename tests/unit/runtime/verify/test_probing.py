@@ -44,11 +44,13 @@ def test_each_probe_has_its_result(listener: socket.socket) -> None:
 def test_a_failure_has_a_second_try(listener: socket.socket) -> None:
     """A checker that says `down` once and then `up`."""
     script = (
-        "import socket, sys; from kernelbal.health.wire import *; from kernelbal.model.health import *\n"
+        "import socket, sys\n"
+        "from kernelbal.runtime.checker.wire import *\n"
+        "from kernelbal.model.health import *\n"
         "s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
         "for at, health in ((1.0, Health.DOWN), (2.0, Health.UP)):\n"
         "    state = ProbeState(health, at, '', at)\n"
-        "    [s.sendall(line) for line in encode_report(Report(at, {'a': state}, (), 0.0, 1))]\n"
+        "    [s.sendall(REPORT_PAGES.encode(p) + b'\\n') for p in report_pages(Report(at, {'a': state}))]\n"
         "s.recv(1 << 20); s.recv(1)"
     )
     states = probe_once({"a": probe("a", 1)}, command=(sys.executable, "-c", script))
@@ -62,8 +64,8 @@ def test_nothing_to_probe_starts_nothing() -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (("/no/such/program",), "it cannot be started"),
-        ((sys.executable, "-c", "pass"), "it ended"),
+        (("/no/such/program",), "cannot be started"),
+        ((sys.executable, "-c", "pass"), "the checker ended"),
         (
             (
                 sys.executable,
@@ -71,7 +73,7 @@ def test_nothing_to_probe_starts_nothing() -> None:
                 "import socket, sys; s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2])); "
                 "s.sendall(b'nonsense\\n'); s.recv(1 << 20); s.recv(1)",
             ),
-            "a line is malformed",
+            "JSON is malformed",
         ),
     ],
 )
@@ -82,7 +84,7 @@ def test_a_checker_that_is_lost_is_told(command: tuple[str, ...], message: str) 
 
 def test_a_checker_without_results_leaves_them_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernelbal.runtime.verify.probing.SPARE_S", 0.0)
-    monkeypatch.setattr("kernelbal.runtime.verify.probing._POLL_S", 0.05)
+    monkeypatch.setattr("kernelbal.runtime.verify.probing.PROGRESS_S", 0.05)
     quick = replace(probe("a", 1), timing=Timing(0.05, 0.05, 1, 1))
     script = (
         "import socket, sys; s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
