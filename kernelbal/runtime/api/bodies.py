@@ -9,8 +9,10 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from kernelbal.model.status import Part
-from kernelbal.runtime.api.http import BODY_BYTES, Refusal
+from kernelbal.runtime.api.answers import Refusal
 
+BODY_BYTES: Final = 64 * 1024
+"""Most bytes of a body."""
 BODY_S: Final = 10.0
 """How long a body may take."""
 _DOCUMENTED: Final = "see the API reference, or /v1/openapi.json"
@@ -18,7 +20,7 @@ _DOCUMENTED: Final = "see the API reference, or /v1/openapi.json"
 P = TypeVar("P", bound=Part)
 
 
-async def read_body(request: web.BaseRequest, model: type[P], patience_s: float = BODY_S) -> P:
+async def read_body(request: web.Request, model: type[P], patience_s: float = BODY_S) -> P:
     """Return the body of a request.
 
     Raises:
@@ -33,7 +35,7 @@ async def read_body(request: web.BaseRequest, model: type[P], patience_s: float 
         raise _worded(error) from error
 
 
-async def _read(request: web.BaseRequest, patience_s: float) -> bytes:
+async def _read(request: web.Request, patience_s: float) -> bytes:
     too_long = Refusal(413, f"the body is longer than {BODY_BYTES} bytes")
     if (request.content_length or 0) > BODY_BYTES:
         raise too_long
@@ -46,7 +48,7 @@ async def _read(request: web.BaseRequest, patience_s: float) -> bytes:
         raise Refusal(408, f"the body did not come within {patience_s:g} s") from error
 
 
-def read_query(request: web.BaseRequest, model: type[P]) -> P:
+def read_query(request: web.Request, model: type[P]) -> P:
     """Return the query of a request.
 
     Raises:

@@ -8,8 +8,9 @@ import socket
 import ssl
 import stat
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kernelbal.errors import ApiFailed
 from kernelbal.model.address import Address, format_address
@@ -17,6 +18,8 @@ from kernelbal.model.node import ApiTls
 from kernelbal.runtime.api.access import GroupRights
 
 BACKLOG: Final = 64
+CONNECTIONS: Final = 128
+"""Most open connections of a listener; privileged peers have as many again, so that nobody locks them out."""
 _DIRECTORY_MODE: Final = 0o755
 _ACL: Final = "system.posix_acl_access"
 _ACL_ENTRY: Final = struct.Struct("<HHI")
@@ -25,7 +28,49 @@ _NO_ID: Final = 0xFFFFFFFF
 _READ_WRITE: Final = 6
 
 
-def unix_socket(path: Path, rights: GroupRights) -> socket.socket:
+def _never(_: socket.socket) -> bool:
+    return False
+
+
+class BoundedListener(socket.socket):
+    """A listening socket that accepts a bounded number of connections.
+
+    Args:
+        family: of addresses.
+        most: connections that may be open at once; further ones are closed as they come.
+        is_privileged: whether a connection may still be taken up to twice that number.
+    """
+
+    def __init__(
+        self,
+        family: socket.AddressFamily,
+        most: int = CONNECTIONS,
+        is_privileged: Callable[[socket.socket], bool] = _never,
+    ) -> None:
+        super().__init__(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._most = most
+        self._is_privileged = is_privileged
+        self._accepted: list[socket.socket] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Return a new connection and its address.
+
+        Raises:
+            ConnectionAbortedError: there were too many; asyncio goes on with the next one.
+        """
+        connection, address = super().accept()
+        self._accepted = [each for each in self._accepted if each.fileno() >= 0]
+        count = len(self._accepted)
+        if count >= 2 * self._most or (count >= self._most and not self._is_privileged(connection)):
+            connection.close()
+            raise ConnectionAbortedError
+        self._accepted.append(connection)
+        return connection, address
+
+
+def unix_socket(
+    path: Path, rights: GroupRights, is_privileged: Callable[[socket.socket], bool] = _never
+) -> socket.socket:
     """Return a listening Unix socket; a file that a dead process left behind is replaced.
 
     Nobody can connect before its mode is set: until `listen` the kernel refuses everybody, and the mode of
@@ -37,7 +82,7 @@ def unix_socket(path: Path, rights: GroupRights) -> socket.socket:
     try:
         path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         _make_room(path)
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        made = BoundedListener(socket.AF_UNIX, CONNECTIONS, is_privileged)
         try:
             os.fchmod(made.fileno(), 0o600)
             made.bind(str(path))
@@ -109,7 +154,7 @@ def tls_socket(tls: ApiTls) -> socket.socket:
     """
     address = Address(tls.address)
     family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
-    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    made = BoundedListener(family)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -26,7 +26,8 @@ Certificates are read again by `kernelbal reload`.
     curl --unix-socket {DEFAULT_SOCKET} http://localhost/v1/status
 
 Bodies are JSON (`Content-Type: application/json`), 64 KiB at most; unknown fields are refused. What cannot
-be done is answered with an [ErrorAnswer](#erroranswer).
+be done is answered with an [ErrorAnswer](#erroranswer); what is no HTTP, or has more than 64 headers or a
+line of more than 8190 bytes, with 400 and plain text.
 """
 
 _METRICS = """\

@@ -65,7 +65,7 @@ class Route:
     """One thing that can be asked for.
 
     Attributes:
-        path: `{name}` stands for one segment.
+        path: as aiohttp's router takes it; `{name}` stands for one segment.
         right: what the caller must be allowed.
         query: model of the query string; None: there is none.
         request: model of the body; None: there is none.
@@ -160,17 +160,4 @@ ROUTES: Final = (
     ),
     Route(Endpoint.OPENAPI, "GET", "/v1/openapi.json", "This API as an OpenAPI document.", Right.READ),
 )
-"""Every route."""
-
-
-def find_routes(path: str) -> list[tuple[Route, str]]:
-    """Return the routes of a path, one per method, each with the text that stands for `{name}`."""
-    found = []
-    for route in ROUTES:
-        fixed, brace, _ = route.path.partition("{")
-        name = path.removeprefix(fixed)
-        if path == route.path and not brace:
-            found.append((route, ""))
-        elif brace and path.startswith(fixed) and name and "/" not in name:
-            found.append((route, name))
-    return found
+"""Every route; the application and the OpenAPI document are both made from this table."""

@@ -1,15 +1,20 @@
-"""The server of the control API."""
+"""The server of the control API: aiohttp's application and runner behind listeners with limits.
+
+What is no HTTP, or has too long a head, never becomes a request: aiohttp answers it with 400 and plain text.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from kernelbal.errors import ApiFailed
 from kernelbal.model.node import ApiSettings
@@ -23,15 +28,39 @@ from kernelbal.runtime.api.access import (
     group_rights,
     peer_of,
 )
+from kernelbal.runtime.api.answers import LOG
+from kernelbal.runtime.api.bodies import BODY_BYTES
 from kernelbal.runtime.api.handlers import Handlers
-from kernelbal.runtime.api.http import LOG, SILENCE_S, BoundedServer
-from kernelbal.runtime.api.listen import close, load_certificates, tls_context, tls_socket, unix_socket
+from kernelbal.runtime.api.listen import (
+    BACKLOG,
+    close,
+    load_certificates,
+    tls_context,
+    tls_socket,
+    unix_socket,
+)
 from kernelbal.runtime.api.stream import DEFAULT_PACE, Pace
 from kernelbal.runtime.control import Control
 
+HEADER_BYTES: Final = 8190
+"""Most bytes of a request line, and of one header."""
+HEADERS: Final = 64
+SILENCE_S: Final = 30.0
+"""How long a connection may stand idle, or take for the head of a request."""
+LINGER_S: Final = 1.0
+"""How long the rest of a refused body is read."""
+HANDSHAKE_S: Final = 10.0
 STOP_S: Final = 2.0
 """How long answers may still take when the server stops."""
-HANDSHAKE_S: Final = 10.0
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Return whether a record of aiohttp is about more than what a peer sent: peers fill no logs."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_AIOHTTP: Final = logging.getLogger("kernelbal.api.aiohttp")
+_AIOHTTP.addFilter(_is_ours)
 
 
 class ApiServer:
@@ -53,13 +82,25 @@ class ApiServer:
         pace: Pace = DEFAULT_PACE,
     ) -> None:
         self._settings = settings
-        self._silence_s = silence_s
         self._rights = GroupRights(frozenset(), frozenset())
         self._context: ssl.SSLContext | None = None
         self._socket: socket.socket | None = None
         self._listeners: list[asyncio.Server] = []
-        self._servers: list[BoundedServer] = []
-        self._handlers = Handlers(control, self._identify, pace)
+        application = Handlers(control, self._identify, pace).application()
+        self._runner = web.AppRunner(
+            application,
+            shutdown_timeout=STOP_S,
+            handler_cancellation=True,
+            keepalive_timeout=silence_s,
+            lingering_time=LINGER_S,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+            read_bufsize=BODY_BYTES,
+            auto_decompress=False,
+            access_log=None,
+            logger=_AIOHTTP,
+        )
 
     async def start(self) -> None:
         """Listen and serve.
@@ -71,11 +112,14 @@ class ApiServer:
         for name in missing:
             LOG.warning("api: there is no group `%s`; nobody has rights by it", name)
         try:
-            self._socket = unix_socket(self._path, self._rights)
-            await self._serve(self._socket)
+            await self._runner.setup()
+            self._socket = unix_socket(self._path, self._rights, _is_privileged)
+            await self._listen(self._socket)
             if self._settings.tls is not None:
                 self._context = tls_context(self._settings.tls)
-                await self._serve(tls_socket(self._settings.tls), self._context)
+                await self._listen(
+                    tls_socket(self._settings.tls), ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S
+                )
         except BaseException:
             await self.stop()
             raise
@@ -84,12 +128,8 @@ class ApiServer:
         """End all connections and remove the socket; what was ordered is carried out first."""
         for listener in self._listeners:
             listener.close()
-        await self._handlers.finish()
-        for server in self._servers:
-            server.pre_shutdown()
-            await server.shutdown(STOP_S)
         self._listeners.clear()
-        self._servers.clear()
+        await self._runner.cleanup()
         if self._socket is not None:
             close(self._socket, self._path)
             self._socket = None
@@ -107,20 +147,14 @@ class ApiServer:
     def _path(self) -> Path:
         return Path(self._settings.socket)
 
-    async def _serve(self, listening: socket.socket, context: ssl.SSLContext | None = None) -> None:
-        is_master = _is_master if context is None else _nobody
-        server = BoundedServer(self._handlers.handle, silence_s=self._silence_s, is_master=is_master)
+    async def _listen(self, listening: socket.socket, **tls: Any) -> None:  # noqa: ANN401 - options of asyncio
+        """Serve a socket; a `SockSite` would do the same, but gives a TLS handshake a minute."""
+        protocol = self._runner.server
+        assert protocol is not None, "the runner is set up"
         loop = asyncio.get_running_loop()
-        if context is None:
-            listener = await loop.create_unix_server(server, sock=listening)
-        else:
-            listener = await loop.create_server(
-                server, sock=listening, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
-            )
-        self._servers.append(server)
-        self._listeners.append(listener)
+        self._listeners.append(await loop.create_server(protocol, sock=listening, backlog=BACKLOG, **tls))
 
-    def _identify(self, request: web.BaseRequest) -> Caller:
+    def _identify(self, request: web.Request) -> Caller:
         transport = request.transport
         if transport is None:
             return NOBODY
@@ -135,10 +169,6 @@ class ApiServer:
         return caller_by_certificate(transport.get_extra_info("peercert"), tls)
 
 
-def _is_master(transport: asyncio.Transport) -> bool:
+def _is_privileged(connection: socket.socket) -> bool:
     """Return whether root, or who runs the daemon, is at the other end of a Unix socket."""
-    return peer_of(transport.get_extra_info("socket")).uid in (0, os.geteuid())
-
-
-def _nobody(_transport: asyncio.Transport) -> bool:
-    return False
+    return peer_of(connection).uid in (0, os.geteuid())

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from kernelbal.model.status import Recorded
-from kernelbal.runtime.api.http import Refusal
+from kernelbal.runtime.api.answers import Refusal
 
 
 class Pace(NamedTuple):
@@ -36,7 +36,7 @@ class Streams:
         self._pace = pace
         self._open = 0
 
-    async def serve(self, request: web.BaseRequest, events: AsyncIterator[Recorded]) -> web.StreamResponse:
+    async def serve(self, request: web.Request, events: AsyncIterator[Recorded]) -> web.StreamResponse:
         """Send events until either side ends.
 
         Raises:
@@ -50,7 +50,7 @@ class Streams:
         finally:
             self._open -= 1
 
-    async def _send(self, request: web.BaseRequest, events: AsyncIterator[Recorded]) -> web.StreamResponse:
+    async def _send(self, request: web.Request, events: AsyncIterator[Recorded]) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await answer.prepare(request)
         await answer.write(b"\n")
@@ -70,7 +70,7 @@ class Streams:
             ahead.cancel()
             await asyncio.wait({ahead})
 
-    async def _write(self, request: web.BaseRequest, writing: Awaitable[None]) -> None:
+    async def _write(self, request: web.Request, writing: Awaitable[None]) -> None:
         try:
             async with asyncio.timeout(self._pace.patience_s):
                 await writing

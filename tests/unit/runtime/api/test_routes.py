@@ -1,7 +1,7 @@
 """The table of routes."""
 
 from kernelbal.model.choices import Right
-from kernelbal.runtime.api.routes import ROUTES, Endpoint, find_routes
+from kernelbal.runtime.api.routes import ROUTES, Endpoint
 
 
 def test_each_endpoint_has_one_route() -> None:
@@ -10,12 +10,3 @@ def test_each_endpoint_has_one_route() -> None:
 
 def test_what_changes_something_needs_the_right_to() -> None:
     assert all((route.method == "POST") == (route.right is Right.CHANGE) for route in ROUTES)
-
-
-def test_segment_stands_for_a_name() -> None:
-    assert [(r.endpoint, name) for r, name in find_routes("/v1/virtual-services/a%2Fb")] == [
-        (Endpoint.SERVICE, "a%2Fb")
-    ]
-    assert find_routes("/v1/virtual-services/") == []
-    assert find_routes("/v1/virtual-services/a/b") == []
-    assert find_routes("/v1/virtual-services/{name}/") == []

@@ -1,4 +1,4 @@
-"""The control API on a real Unix socket: who may, and whose the socket is."""
+"""The control API on a real Unix socket: who may, whose the socket is, and the limits of connections."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ import pytest
 from kernelbal.errors import ApiFailed
 from kernelbal.model.choices import Right
 from kernelbal.model.node import ApiSettings
-from kernelbal.runtime.api import server
+from kernelbal.runtime.api import listen, server
 from kernelbal.runtime.api.access import Caller, Peer
 from kernelbal.runtime.api.server import ApiServer
 from tests.support.fake_control import FakeControl
-from tests.unit.runtime.api.asking import ask, run
+from tests.unit.runtime.api.asking import ask, raw, run
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,64 @@ def test_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ApiFailed, match="no socket"):
         asyncio.run(ApiServer(FakeControl(), ApiSettings(socket=str(path))).start())
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: 1\r\n" % each for each in range(200)) + b"\r\n",
+    ],
+    ids=["tls", "header", "target", "headers"],
+)
+def test_what_is_no_http_or_too_long_is_refused_and_fills_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    async def play(_: aiohttp.ClientSession, __: FakeControl, path: Path) -> None:
+        head, _sep, body = (await raw(path, data)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain")
+        assert body.startswith((b"Received HTTPS", b"Got more than 8190 bytes", b"Too many headers"))
+
+    run(tmp_path, play)
+    assert caplog.text == ""
+
+
+def test_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
+    async def play(_: aiohttp.ClientSession, __: FakeControl, path: Path) -> None:
+        assert await raw(path, b"") == b""
+        assert await raw(path, b"GET / HT") == b""
+
+    run(tmp_path, play, silence_s=0.2)
+
+
+def test_too_many_connections_are_closed_but_root_is_not_kept_out_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "CONNECTIONS", 2)
+    is_other = True
+    monkeypatch.setattr(server, "peer_of", lambda _: Peer(1, 4711 if is_other else 0, frozenset()))
+
+    async def is_closed(path: Path, held: list[asyncio.StreamWriter]) -> bool:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        held.append(writer)
+        try:
+            return await asyncio.wait_for(reader.read(), 0.2) == b""
+        except TimeoutError:
+            return False
+
+    async def play(_: aiohttp.ClientSession, __: FakeControl, path: Path) -> None:
+        nonlocal is_other
+        held: list[asyncio.StreamWriter] = []
+        assert [await is_closed(path, held) for _ in range(3)] == [False, False, True]
+        is_other = False
+        assert [await is_closed(path, held) for _ in range(3)] == [False, False, True], "bounded all the same"
+        for each in held:
+            each.close()
+            await each.wait_closed()
+        is_other = True
+        assert not await is_closed(path, held), "places of closed connections are free again"
+        held[-1].close()
+
+    run(tmp_path, play)
