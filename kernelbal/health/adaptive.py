@@ -1,4 +1,4 @@
-"""Weights that follow the real servers' load, as their agents or their response times tell it.
+"""Adaptive weights: they follow the load that agents or response times report.
 
 A reading is a share of the configured weight. The share in force follows a moving average of the readings,
 and is changed only by steps that matter, so that weights do not thrash. Load alone never takes a real server
@@ -17,15 +17,15 @@ from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.site.check import Adaptive
 
 MAX_SHARE: Final = 2.56
-"""Most that load makes of a weight."""
+"""Largest share of a weight."""
 STALE_INTERVALS: Final = 3
 """A reading counts for so many intervals."""
 _CLOSE: Final = 0.005
-"""The average has arrived when it is so close to the reading."""
+"""The average is settled when it is this close to the reading."""
 _SHORTEST_RESPONSE_S: Final = 0.0001
 """Differences below a tenth of a millisecond say nothing about load."""
 _PACE: Final = 8
-"""So many times per time constant is the average looked at."""
+"""Evaluations of the average per time constant."""
 
 
 class WeightShare(NamedTuple):
@@ -34,7 +34,7 @@ class WeightShare(NamedTuple):
     Attributes:
         average: of the readings; None without any.
         applied: what is in force.
-        settled: whether the average has arrived.
+        settled: whether the average has reached the reading.
     """
 
     average: float | None = None
@@ -54,14 +54,14 @@ def is_fresh(state: ProbeState, interval_s: float, timeout_s: float, now: float)
 
 
 def reading_of(state: ProbeState | None, settings: Adaptive, now: float) -> AgentReading | None:
-    """Return what an agent says now; None when it says nothing that still counts."""
+    """Return the current reading of an agent; None when there is none or it is stale."""
     if state is None or not is_fresh(state, settings.interval, settings.timeout, now):
         return None
     return state.reading
 
 
 def response_shares(times_s: list[float | None], exponent: float) -> list[float | None]:
-    """Return what response times make of weights: the median keeps its weight.
+    """Return the shares of weights by response time: the median keeps its weight.
 
     Args:
         times_s: of the real servers of a pool; None where there is none that counts.
@@ -109,6 +109,6 @@ def next_share(before: ServerMemory, target: float | None, settings: Adaptive, n
     return WeightShare(average, applied, settled)
 
 
-def look_again_s(settings: Adaptive) -> float:
-    """Return after how many seconds an average that has not arrived is looked at again."""
+def reevaluate_after_s(settings: Adaptive) -> float:
+    """Return after how many seconds an average that is not settled is evaluated again."""
     return max(1.0, settings.smoothing / _PACE)

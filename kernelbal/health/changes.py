@@ -29,15 +29,15 @@ _AWAY = {
 }
 _MODES = {
     Mode.SERVING: "serves again",
-    Mode.SORRY: "answers by its sorry server",
-    Mode.REFUSING: "refuses its clients",
+    Mode.SORRY: "uses its sorry server",
+    Mode.REFUSING: "refuses clients",
     Mode.KEPT: "keeps all its real servers in service",
-    Mode.WITHDRAWN: "gives up its address",
+    Mode.WITHDRAWN: "withdraws its address",
 }
 
 
 def server_events(service: VirtualService, judged: Judged, word: str, starting: bool) -> list[Event]:
-    """Return what there is to say of a real server that has a new word or warning."""
+    """Return the events of a real server whose state or warning changed."""
     events: list[Event] = []
     before = judged.before
     if word != before.state and not _expected(judged, word, starting):
@@ -49,7 +49,7 @@ def server_events(service: VirtualService, judged: Judged, word: str, starting: 
 
 
 def _expected(judged: Judged, word: str, starting: bool) -> bool:
-    """Whether it is no news: what the site file says, and who is found up when the daemon starts."""
+    """Whether it is no news: weight 0 of the site file, and real servers found up when the daemon starts."""
     is_new = judged.before is NEWCOMER
     if word == QUIESCED:
         return judged.server.weight == 0
@@ -68,10 +68,10 @@ def _word_events(service: VirtualService, judged: Judged, word: str) -> list[Eve
     if old in (DOWN, UNKNOWN):
         events.append(_event(Topic.SERVER_UP, Severity.NOTICE, f"{who} is up", service, judged))
     elif old in SENT_AWAY:
-        text = f"{who} may take connections again"
+        text = f"{who} takes new connections again"
         events.append(_event(Topic.SERVER_ENABLED, Severity.NOTICE, text, service, judged))
     if word == RAMPING:
-        text = f"{who} starts slowly: full weight in {format_duration(service.slow_start)} at most"
+        text = f"{who} is in slow start: full weight within {format_duration(service.slow_start)}"
         events.append(_event(Topic.SERVER_RAMPING, Severity.INFO, text, service, judged))
     return events
 

@@ -1,7 +1,7 @@
-"""Which check a port gets when the document names none, and what a check leaves to the port.
+"""The default check of a port, and the settings that a check derives from its port.
 
-The choice follows the LoadMaster's: a port with a protocol of its own is asked in that protocol, any other
-TCP port is connected to, and what cannot be asked is pinged.
+The choice follows the LoadMaster's: a port of a known protocol is checked in that protocol, any other
+TCP port by a connect, and everything else by ping.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TCP_DEFAULTS: Final[dict[int, CheckProtocol]] = {
 """By TCP port of the virtual service; all others are connected to."""
 
 UDP_DEFAULTS: Final[dict[int, CheckProtocol]] = {53: DnsCheck()}
-"""By UDP port; all others are pinged: silence says nothing, and what to send is the service's secret."""
+"""By UDP port; all others are pinged: without knowing the protocol, a datagram proves nothing."""
 
 OTHER_TCP: Final = TcpCheck()
 PING: Final = IcmpCheck()

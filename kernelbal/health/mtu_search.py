@@ -30,7 +30,7 @@ class MtuSearch:
         self.size: int | None = ceiling_bytes
 
     def take(self, passed: bool) -> None:
-        """Take whether a packet of `size` bytes was answered."""
+        """Record whether a packet of `size` bytes was answered."""
         size = self.size
         if size is None:
             return

@@ -62,13 +62,13 @@ _CAUSES: Final = {
 _NO_ROUTE_CAUSE: Final = (
     "probes need a route to the virtual address on this director, such as a default route"
 )
-_ANSWER_CAUSE: Final = "it answers otherwise on the virtual address than on its own"
+_ANSWER_CAUSE: Final = "it answers differently on the virtual address than on its own"
 
 
 def explain_path(
     through: ProbeState, direct: ProbeState | None, forwarding: ForwardingName, failing_s: float = 0.0
 ) -> str:
-    """Return why a real server is not good through the virtual address, in one line.
+    """Return why a real server fails through the virtual address, in one line.
 
     Args:
         through: state of the probe through the virtual address.

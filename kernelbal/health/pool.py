@@ -10,8 +10,8 @@ from kernelbal.health.adaptive import (
     STALE_INTERVALS,
     WeightShare,
     is_fresh,
-    look_again_s,
     next_share,
+    reevaluate_after_s,
     response_shares,
 )
 from kernelbal.health.decision import Facts
@@ -155,7 +155,7 @@ class Pool:
             for judged, target in zip(pool, targets, strict=True)
         ]
         if not all(share.settled for share in shares):
-            self.due.append(now + look_again_s(settings))
+            self.due.append(now + reevaluate_after_s(settings))
         return shares
 
     def _targets(self, pool: Sequence[Judged], settings: Adaptive) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""What a virtual service asks its real servers: protocols, ports and rhythm, before any address is known."""
+"""Templates of probes: protocol, port and timing of each check, before any address is known."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ MAX_PORTS: Final = 16
 CAUSE_SLOWNESS: Final = 3
 """How many times slower the probe beside one through the virtual address is."""
 AGENT_JITTER: Final = 0.05
-"""Share of the interval by which an agent may be asked later."""
+"""Share of the interval by which an agent may be probed later."""
 
 SECRET_ROUNDS: Final = 50_000
-"""Some ten milliseconds per secret, for us at each start and for others at each guess."""
+"""About ten milliseconds per secret: at each start here, and at each guess of an attacker."""
 
 _AGENTS: Final = {HttpAgent.kind: "http", TextAgent.kind: "text"}
 
 
 class ProbeTemplate(NamedTuple):
-    """What is asked of each real server at one port.
+    """The probe of each real server at one port, without its address.
 
     Attributes:
-        port: to probe; 0 where the protocol has none.
+        port: destination port; 0 where the protocol has none.
         own_port: whether a port of the real server's own replaces `port`.
-        definition: all of the probe but its target, as text that is equal for equal probes.
+        definition: everything but the target, as text that is equal for equal probes.
         agent: `http` or `text`; empty for a check.
     """
 
@@ -55,7 +55,7 @@ class ProbeTemplate(NamedTuple):
 
 
 def check_templates(service: VirtualService) -> list[ProbeTemplate]:
-    """Return what must be answered well for a real server of this service to be up; none: all are up."""
+    """Return the checks that a real server of this service must pass to be up; without any, all are up."""
     check, transport = service.check, service.protocol
     timing = check_timing(check)
     templates: list[ProbeTemplate] = []
@@ -72,7 +72,7 @@ def check_templates(service: VirtualService) -> list[ProbeTemplate]:
 
 
 def agent_template(service: VirtualService) -> ProbeTemplate | None:
-    """Return what is asked of the agents of this service's real servers, or None."""
+    """Return the template of the agents of this service's real servers, or None."""
     adaptive = service.adaptive
     agent = (adaptive.http_agent or adaptive.text_agent) if adaptive else None
     if adaptive is None or agent is None:
@@ -83,14 +83,14 @@ def agent_template(service: VirtualService) -> ProbeTemplate | None:
 
 
 def cause_template(template: ProbeTemplate) -> ProbeTemplate:
-    """Return the template beside one through the virtual address: seldom, and each answer counts."""
+    """Return the slower check of the own address beside one of the virtual address; each result counts."""
     interval_s, timeout_s, _, _, jitter_s = template.timing
     timing = Timing(interval_s * CAUSE_SLOWNESS, timeout_s, 1, 1, jitter_s * CAUSE_SLOWNESS)
     return _template(template.protocol, template.port, timing, own_port=template.own_port)
 
 
 def uses_virtual_address(service: VirtualService, template: ProbeTemplate) -> bool:
-    """Return whether a check goes to the virtual address: where the document does not lead it elsewhere."""
+    """Return whether a check goes through the virtual address: unless the document says otherwise."""
     check = service.check
     if service.forwarding is ForwardingName.NAT or not has_port(template.protocol):
         return False
@@ -100,11 +100,11 @@ def uses_virtual_address(service: VirtualService, template: ProbeTemplate) -> bo
 
 
 def checked_ports(service: VirtualService) -> tuple[int, ...]:
-    """Return the ports that decide over a real server; 0 stands for `ports: all`.
+    """Return the checked ports of a real server; 0 stands for `ports: all`.
 
     `check.port`; else each port of the service, of a range the lowest, `MAX_PORTS` at most. A named
     protocol leaves out ports that are known for another one, unless none would be left: `https` with the
-    ports 80 and 443 asks 443. A script runs once, and is told the first port.
+    ports 80 and 443 checks 443. A script runs once, with the first port.
     """
     check = service.check
     if check.port is not None:
@@ -119,7 +119,7 @@ def checked_ports(service: VirtualService) -> tuple[int, ...]:
 
 
 def check_timing(check: Check) -> Timing:
-    """Return the rhythm of a check."""
+    """Return the timing of a check."""
     jitter_s = check.interval * check.jitter / 100
     return Timing(check.interval, check.timeout, check.rise, check.fall, jitter_s)
 
@@ -133,13 +133,13 @@ def _template(protocol: ProbeProtocol, port: int, timing: Timing, *, own_port: b
             settings[name] = _secret_digest(
                 secret if isinstance(secret, str) else json.dumps(secret, sort_keys=True)
             )
-    asked = [protocol.kind, settings, timing, agent]
-    return ProbeTemplate(protocol, port, own_port, timing, json.dumps(asked, sort_keys=True), agent)
+    definition = [protocol.kind, settings, timing, agent]
+    return ProbeTemplate(protocol, port, own_port, timing, json.dumps(definition, sort_keys=True), agent)
 
 
 @cache
 def _secret_digest(secret: str) -> str:
-    """Return what stands for a secret in a definition.
+    """Return a slow digest of a secret for the definition.
 
     A probe's key is a digest of its definition, and shown in the status. It must not help to guess secrets.
     """

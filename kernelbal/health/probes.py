@@ -1,7 +1,7 @@
-"""What to probe for a site: each real server's checks, its agent, and the paths through virtual addresses.
+"""The probes of a site: each real server's checks, its agent, and the paths through virtual addresses.
 
-A probe is known by a digest of everything in it. Two services that ask the same of the same target in the
-same rhythm therefore share one probe, and a probe that a new version of the site does not change keeps its
+A probe is known by a digest of everything in it. Two services with the same check of the same target at the
+same interval therefore share one probe, and a probe that a new version of the site does not change keeps its
 state.
 
 With direct server return and tunnels, real servers get packets for the virtual address. They are probed by
@@ -45,35 +45,35 @@ _NOWHERE: Final = Address(b"")
 
 
 class _CheckTemplate(NamedTuple):
-    """One template of a service.
+    """One check of a service.
 
     Attributes:
-        beside: the slower template to the real server's own address, where this one goes through the virtual
+        cause: the slower check of the real server's own address, where this one goes through the virtual
             address; else None.
     """
 
     template: ProbeTemplate
-    beside: ProbeTemplate | None
+    cause: ProbeTemplate | None
 
 
 class _ServiceTemplates(NamedTuple):
-    """One virtual service and all that it asks.
+    """The templates of one virtual service.
 
     Attributes:
-        way: how its paths forward.
+        forwarding: how its paths forward.
     """
 
     service: VirtualService
     checks: tuple[_CheckTemplate, ...]
     agent: ProbeTemplate | None
-    way: DestinationAttributes
+    forwarding: DestinationAttributes
 
     def path(self, server: RealServer) -> ProbePath:
-        return ProbePath(Address(self.service.address), Address(server.address), self.way)
+        return ProbePath(Address(self.service.address), Address(server.address), self.forwarding)
 
 
 def plan_probes(site: Site, mark_base: int = PATH_MARK_BASE) -> ProbePlan:
-    """Return everything to probe for a valid site; names and order of its services change no probe.
+    """Return the probes of a valid site; names and order of its services change no probe.
 
     Args:
         site: whose real servers are probed.
@@ -103,13 +103,13 @@ def _service_templates(service: VirtualService) -> _ServiceTemplates:
 
 def _paths(services: list[_ServiceTemplates]) -> Iterator[ProbePath]:
     for templates in services:
-        if any(pair.beside for pair in templates.checks):
+        if any(pair.cause for pair in templates.checks):
             yield from map(templates.path, templates.service.real_servers)
 
 
 @dataclass(frozen=True, slots=True)
 class _ProbePlanner:
-    """Fills a plan."""
+    """Collects the probes of a plan."""
 
     plan: ProbePlan
     marks: dict[ProbePath, int]
@@ -123,13 +123,13 @@ class _ProbePlanner:
                 self.plan.agents[key] = self._probe(templates.agent, _agent_target(templates, server))
 
     def _check(self, templates: _ServiceTemplates, server: RealServer, pair: _CheckTemplate) -> str:
-        template, beside = pair
-        if beside is None:
+        template, cause = pair
+        if cause is None:
             return self._probe(template, _check_target(templates.service, server, template))
         mark = self.marks[templates.path(server)]
         key = self._probe(template, _path_target(templates.service, server, template, mark))
         if key not in self.plan.causes:
-            self.plan.causes[key] = self._probe(beside, _check_target(templates.service, server, beside))
+            self.plan.causes[key] = self._probe(cause, _check_target(templates.service, server, cause))
         return key
 
     def _probe(self, template: ProbeTemplate, target: Target) -> str:
@@ -140,7 +140,7 @@ class _ProbePlanner:
 
 
 def _check_target(service: VirtualService, server: RealServer, template: ProbeTemplate) -> Target:
-    """Return where a check goes that does not go through the virtual address."""
+    """Return the target of a check that does not use the virtual address."""
     check = service.check
     own = Address(server.address)
     address = own if check.address is None else Address(check.address)

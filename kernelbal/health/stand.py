@@ -1,4 +1,4 @@
-"""What follows from how a real server stands: for the kernel, for the status, for the next decision."""
+"""What follows from the state of a real server: for the kernel, for the status, for the next decision."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from kernelbal.model.site.services import VirtualService
 from kernelbal.model.standing import Mode, Standing
 
 _MODE_REASONS = {
-    Mode.SORRY: "the sorry server answers",
+    Mode.SORRY: "the sorry server is in use",
     Mode.REFUSING: "clients are refused",
-    Mode.WITHDRAWN: "the address is given up",
+    Mode.WITHDRAWN: "the address is withdrawn",
 }
 _KEPT = "kept in service: too few real servers are usable"
 
 
 def standing_of(service: VirtualService, stand: Stand) -> Standing:
-    """Return what the kernel is to hold."""
+    """Return its desired state in the kernel."""
     reading = stand.judged.reading
     limit = None if reading is None else reading.max_connections
     if stand.weight:
@@ -95,6 +95,6 @@ def _why_weight(service: VirtualService, stand: Stand) -> str:
         if adaptive is not None and adaptive.response_time is not None:
             by = "by response time"
         elif stand.judged.reading is None:
-            by = "for now: its agent is silent"
+            by = "while its agent is silent"
         reasons.append(f"{stand.share.applied:.0%} {by}")
     return ", ".join(reasons)

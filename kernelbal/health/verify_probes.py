@@ -1,4 +1,4 @@
-"""What `kernelbal rs verify` asks: each real server once by its own address, and once by the virtual one."""
+"""The probes of `kernelbal rs verify`: each real server once by its own and once by the virtual address."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def verify_site(site: Site, names: Collection[str]) -> Site:
 
 
 def _verifiable(service: VirtualService) -> VirtualService:
-    """Return a service whose check asks something, and can go to its virtual address unless by nat."""
+    """Return a service with a check that has probes, and can go through its virtual address unless by nat."""
     templates = check_templates(service)
     through = service.forwarding is ForwardingName.NAT or all(
         uses_virtual_address(service, q) for q in templates
@@ -60,7 +60,7 @@ def _has_port(service: VirtualService) -> bool:
 
 
 def plan_verification(site: Site) -> ProbePlan:
-    """Return the probes of a verification, each of which shall run once, and once more when it fails.
+    """Return the probes of a verification; each runs once, and once more when it fails.
 
     Args:
         site: what `verify_site` returns.
@@ -76,5 +76,5 @@ def _at_once(probe: Probe) -> Probe:
 
 
 def is_conclusive(probe: Probe) -> bool:
-    """Return whether a good result means that somebody answered: a datagram without `expect` may be lost."""
+    """Return whether success means that the server answered: a datagram without `expect` may be lost."""
     return not (isinstance(probe.protocol, UdpCheck) and probe.protocol.expect is None)

@@ -37,7 +37,7 @@ def question_bytes(check: DnsCheck) -> bytes:
         question = dnslib.DNSRecord.question(check.query, check.type)
         return bytes(question.pack()[_HEADER.size :])
     except (dnslib.DNSError, DNSLabelError, UnicodeError) as error:
-        raise ValueError(f"`{check.query[:60]}` {check.type} is no DNS question") from error
+        raise ValueError(f"`{check.query[:60]}` {check.type} is not a valid DNS question") from error
 
 
 def query_bytes(message_id: int, question: bytes) -> bytes:

@@ -6,9 +6,9 @@ from kernelbal.health.adaptive import (
     NO_SHARE,
     WeightShare,
     is_fresh,
-    look_again_s,
     next_share,
     reading_of,
+    reevaluate_after_s,
     response_shares,
 )
 from kernelbal.health.decision import ServerMemory
@@ -52,7 +52,7 @@ def test_the_bounds_are_reached_exactly() -> None:
 def test_without_smoothing_each_reading_counts() -> None:
     quick = SETTINGS.model_copy(update={"smoothing": 0.0})
     assert next_share(STARTED, 0.5, quick, 0.1) == WeightShare(0.5, 0.5)
-    assert look_again_s(quick) == 1.0
+    assert reevaluate_after_s(quick) == 1.0
 
 
 def test_the_median_keeps_its_weight() -> None:

@@ -56,10 +56,10 @@ def test_a_warning_is_said_once() -> None:
     ("mode", "text"),
     [
         (Mode.SERVING, "serves again"),
-        (Mode.SORRY, "answers by its sorry server"),
-        (Mode.REFUSING, "refuses its clients"),
+        (Mode.SORRY, "uses its sorry server"),
+        (Mode.REFUSING, "refuses clients"),
         (Mode.KEPT, "keeps all its real servers in service"),
-        (Mode.WITHDRAWN, "gives up its address"),
+        (Mode.WITHDRAWN, "withdraws its address"),
     ],
 )
 def test_each_mode_has_its_words(mode: Mode, text: str) -> None:

@@ -126,7 +126,7 @@ def test_below_quorum_the_sorry_server_answers_and_who_is_up_stands_by() -> None
     assert scene.mode is Mode.SORRY
     assert scene.words() == ["down", "down", "standby"]
     assert scene.standing(C) == Standing(0)
-    assert scene.view(C).reason == "the sorry server answers"
+    assert scene.view(C).reason == "the sorry server is in use"
     assert Topic.SERVICE_QUORUM_LOST in scene.topics()
 
 

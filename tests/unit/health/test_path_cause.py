@@ -33,9 +33,9 @@ def bad(reason: str) -> ProbeState:
         ("no route to host", TUNNEL, "comes out of its tunnel is forwarded instead of taken"),
         ("connection refused", DSR, "probably nothing listens on the virtual address there"),
         ("connection refused", TUNNEL, "or its tunnel device is down or missing"),
-        ("timeout after 4 s, waiting for HTTP status", DSR, "answers otherwise on the virtual address"),
-        ("status 404, not 200-299", DSR, "answers otherwise on the virtual address than on its own"),
-        ("connection reset", TUNNEL, "answers otherwise on the virtual address than on its own"),
+        ("timeout after 4 s, waiting for HTTP status", DSR, "answers differently on the virtual address"),
+        ("status 404, not 200-299", DSR, "answers differently on the virtual address than on its own"),
+        ("connection reset", TUNNEL, "answers differently on the virtual address than on its own"),
     ],
 )
 def test_a_server_that_is_good_by_its_own_address_has_a_path_that_is_not(

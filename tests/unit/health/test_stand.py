@@ -52,9 +52,9 @@ def test_what_is_remembered() -> None:
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        (Mode.SORRY, "the sorry server answers"),
+        (Mode.SORRY, "the sorry server is in use"),
         (Mode.REFUSING, "clients are refused"),
-        (Mode.WITHDRAWN, "the address is given up"),
+        (Mode.WITHDRAWN, "the address is withdrawn"),
     ],
 )
 def test_why_somebody_stands_by(mode: Mode, reason: str) -> None:

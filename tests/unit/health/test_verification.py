@@ -94,7 +94,7 @@ CASES = (
         "its tunnel device is down or missing",
         APPLY,
     ),
-    (through("status 404"), Subject.VIRTUAL_ADDRESS, "it answers otherwise", "answers on 10.0.0.80"),
+    (through("status 404"), Subject.VIRTUAL_ADDRESS, "it answers differently", "answers on 10.0.0.80"),
     (
         through("network unreachable: this machine has no route"),
         Subject.VIRTUAL_ADDRESS,

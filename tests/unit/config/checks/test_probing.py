@@ -72,7 +72,7 @@ CASES: dict[str, Case] = {
         "check: {imap: {tls: {ca_file: /etc/ca.pem}}}",
     ),
     "unknown record type": one(
-        "check.dns: `.` XYZ is no DNS question",
+        "check.dns: `.` XYZ is not a valid DNS question",
         "check: {dns: {type: XYZ}}",
     ),
     "RADIUS password that no packet holds": one(
