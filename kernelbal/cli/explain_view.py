@@ -29,8 +29,8 @@ def print_explanation(explanation: Explanation, service: str) -> None:
         _print_step(number, step, explanation)
     if explanation.candidates:
         _print_candidates(explanation, service)
-    word = _COLOURS.get(explanation.outcome, "FAIL")
-    put(f"\n=> {coloured(word, explanation.outcome.value)}: {explanation.answer}")
+    label = _COLOURS.get(explanation.outcome, "FAIL")
+    put(f"\n=> {coloured(label, explanation.outcome.value)}: {explanation.answer}")
 
 
 def _print_step(number: int, step: TraceStep, explanation: Explanation) -> None:

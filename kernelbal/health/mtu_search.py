@@ -1,6 +1,6 @@
 """Finding a path MTU by packets that may not be fragmented (the idea of RFC 4821, with echo requests).
 
-The greatest size is tried first, since most paths take it; then the least, which tells a path that is narrow
+The greatest size is tried first, since most paths take it; then the least, which distinguishes a narrow path
 from a host that does not answer; then the interval between them is halved.
 """
 

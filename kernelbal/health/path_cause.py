@@ -18,14 +18,14 @@ from kernelbal.model.health import Health, ProbeState
 class Symptom(Enum):
     """How a probe failed, as far as the path is concerned."""
 
-    SILENCE = "nothing came back"
-    REFUSAL = "it, or something on the way, refused"
-    RETURNED = "a router, or the real server itself, had no way on for it"
+    SILENCE = "no answer"
+    REFUSAL = "the server or a device on the path refused"
+    RETURNED = "a router, or the real server itself, had no route for it"
     NO_ROUTE = "this machine has no route"
-    ANSWER = "it answered, but not as it should, or let itself be connected to without a word"
+    ANSWER = "it answered wrongly, or accepted the connection and sent nothing"
 
 
-_WORDS: Final = (
+_PHRASES: Final = (
     (Symptom.ANSWER, ("another datagram received",)),
     (Symptom.SILENCE, ("waiting for reply", "waiting for dns reply", "waiting for radius reply")),
     (Symptom.ANSWER, ("waiting for",)),
@@ -75,7 +75,7 @@ def explain_path(
         direct: state of the same probe by the real server's own address; None when there is none.
         forwarding: how the virtual service forwards.
         failing_s: how long the probe through the virtual address had failed when it went down. What its own
-            address said within that time tells whether it was the path alone.
+            address returned within that time decides whether the path alone is to blame.
 
     Returns:
         The reason of `through` with the likely cause; that of `direct` when the real server itself is bad;
@@ -99,4 +99,6 @@ def explain_path(
 def symptom(reason: str) -> Symptom:
     """Return how a probe failed that ended for this reason."""
     lower = reason.lower()
-    return next((found for found, words in _WORDS if any(word in lower for word in words)), Symptom.ANSWER)
+    return next(
+        (found for found, phrases in _PHRASES if any(phrase in lower for phrase in phrases)), Symptom.ANSWER
+    )

@@ -1,6 +1,6 @@
 """Probe paths: from a virtual address to one real server, each by a firewall mark of its own.
 
-A mark derives from what it stands for, so that a path keeps its mark, and the probe on it its state, whatever
+A mark derives from its path, so that a path keeps its mark, and the probe on it its state, whatever
 else changes in the site.
 """
 

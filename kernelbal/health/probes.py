@@ -7,7 +7,7 @@ state.
 With direct server return and tunnels, real servers get packets for the virtual address. They are probed by
 that address: a firewall mark of its own for each real server leads the probe through an IPVS service that
 has this one destination. Beside each such probe goes a slower one to the real server's own address, which
-tells a real server that is dead from one that lacks the virtual address.
+distinguishes a dead real server from one that lacks the virtual address.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _check_target(service: VirtualService, server: RealServer, template: ProbeTe
         address,
         _port(server, template),
         _host(service, template, address),
-        own if is_script else address,  # only scripts tell apart whom a shared `check.address` is meant for
+        own if is_script else address,  # only scripts distinguish real servers with a shared `check.address`
         _source(service, address),
         check.mark or 0,
     )

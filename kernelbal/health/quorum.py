@@ -1,4 +1,4 @@
-"""What a virtual service does with the real servers that are usable."""
+"""Quorum and mode of a virtual service, by its usable real servers."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def mode_of(service: VirtualService, quorum: bool, candidates: bool) -> Mode:
     """
     if quorum:
         return Mode.SERVING
-    wanted = service.all_down
-    if wanted is AllDown.WITHDRAW:
+    all_down = service.all_down
+    if all_down is AllDown.WITHDRAW:
         return Mode.WITHDRAWN
-    if wanted is AllDown.KEEP and candidates:
+    if all_down is AllDown.KEEP and candidates:
         return Mode.KEPT
-    if service.sorry_server is None or wanted is AllDown.REFUSE:
+    if service.sorry_server is None or all_down is AllDown.REFUSE:
         return Mode.REFUSING
     return Mode.SORRY
 
@@ -50,7 +50,7 @@ def mode_of(service: VirtualService, quorum: bool, candidates: bool) -> Mode:
 def removed_on_down(service: VirtualService) -> bool:
     """Return whether a real server that goes down leaves at once, instead of keeping its connections.
 
-    By default only TCP keeps them: clients of other protocols would go on talking to the dead. The `dh`
+    By default only TCP keeps them: clients of other protocols would keep sending to a dead server. The `dh`
     scheduler refuses the clients of a real server of weight 0, and has no flag to fall back.
     """
     if service.on_down is not None:

@@ -3,12 +3,12 @@
 A least-connection scheduler would send everything to a real server that has no connections yet. So its
 weight climbs from 1 to its own over `slow_start`, in a straight line, in steps of at least a second.
 
-* Nobody ramps when the daemon starts, nor when there is nobody else: those who are first into an empty pool,
-  and those who follow within one interval of the checks, have their full weight at once. A pool is never only
-  ramping: when the others are gone, those who are furthest end their ramp.
+* Nobody ramps when the daemon starts, nor into an empty pool: the first real servers, and those that follow
+  within one interval of the checks, have their full weight at once. A pool is never only ramping: when the
+  others are gone, those that are furthest end their ramp.
 * A ramp that is interrupted goes on where it was, minus the time that the real server was away. One that
   flaps faster than `slow_start` still gets its full weight, as long as it is more up than down.
-* A ramp that was completed begins anew the next time.
+* A completed ramp starts over the next time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_STEPS: Final = 100
 
 
 class Ramp(NamedTuple):
-    """Where slow start stands.
+    """The progress of slow start.
 
     Attributes:
         at: when it began, or was interrupted; None when it is over.
@@ -52,14 +52,14 @@ FULL: Final = Ramp()
 
 
 def next_ramp(before: ServerMemory, in_service: bool, now: float, slow_start_s: float, skip: bool) -> Ramp:
-    """Return where slow start stands after a decision.
+    """Return the progress of slow start after a decision.
 
     Args:
         before: what is remembered of the real server.
         in_service: whether it takes connections from now on.
         now: seconds on the boot clock.
         slow_start_s: how long a whole ramp takes.
-        skip: whether who comes now gets its full weight at once.
+        skip: whether a real server that comes up now gets its full weight at once.
     """
     ramp = Ramp(before.ramp_at, before.ramp_from)
     if in_service and before.up:
@@ -72,7 +72,7 @@ def next_ramp(before: ServerMemory, in_service: bool, now: float, slow_start_s: 
 
 
 def furthest(progress: list[float]) -> float | None:
-    """Return the progress of those whose ramp ends because nobody has its full weight; None: somebody has."""
+    """Return the greatest progress, whose ramps end; None when some real server has its full weight."""
     most = max(progress, default=1.0)
     return None if most >= 1.0 else most
 

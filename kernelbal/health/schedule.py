@@ -60,7 +60,7 @@ def spread_s(timing: Timing, others: int) -> float:
 
 
 class ScheduleEntry:
-    """When one probe runs. Instants are seconds on the clock of whoever asks.
+    """When one probe runs. Instants are seconds on the clock of the caller.
 
     Attributes:
         start_at: when it runs next.
@@ -166,7 +166,7 @@ class Schedule(Generic[E]):
         return None if tick is None else tick * self.tick_s
 
     def due(self, now: float) -> DueEntries[E]:
-        """Take out what is due; what was missed during a pause is spread anew instead."""
+        """Take out what is due; what was missed during a pause is spread again."""
         late_s, entries, missed = 0.0, list[E](), list[E]()
         last = math.floor(now / self.tick_s + _ROUNDING)
         while slot := self._wheel.pop(last):

@@ -23,7 +23,7 @@ _STAND_INS: Final[dict[ProtocolName, CheckProtocol]] = {
 }
 """Checks with a port, for services whose own check cannot go to the virtual address.
 
-A datagram without content is rarely answered: it finds a port that nobody listens on, and proves no more.
+A datagram without content is rarely answered: it finds a closed port, and proves no more.
 """
 
 

@@ -1,4 +1,4 @@
-"""Which sockets wait for packets: `/proc/net` of the calling thread's namespace, and `sock_diag(7)`."""
+"""Listening sockets: `/proc/net` of the calling thread's namespace, and `sock_diag(7)`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SOCKET_LINK: Final = re.compile(r"socket:\[([0-9]+)\]")
 
 
 def read_bound_sockets(ports: Collection[int] = (), net: Path = NET) -> tuple[BoundSocket, ...]:
-    """Return the sockets of TCP, UDP and SCTP that wait for packets.
+    """Return the listening sockets of TCP, UDP and SCTP.
 
     Args:
         ports: for which of them to look up the program.
@@ -73,7 +73,7 @@ def _address(text: str) -> Address:
 
 
 def _sctp(net: Path) -> Iterator[BoundSocket]:
-    """A wildcard stands as `0.0.0.0` or as `::`."""
+    """A wildcard is `0.0.0.0` or `::`."""
     for line in _lines(net / "sctp/eps"):
         fields = line.split()
         for text in fields[8:]:

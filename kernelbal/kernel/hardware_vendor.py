@@ -1,4 +1,4 @@
-"""Whose device a MAC address is, by the IEEE registry that comes with `netaddr`; nobody is asked."""
+"""The vendor of a MAC address, by the IEEE registry that comes with `netaddr`; nothing is sent."""
 
 from __future__ import annotations
 

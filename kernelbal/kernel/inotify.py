@@ -1,4 +1,4 @@
-"""Being told that a file was replaced (inotify(7)), by way of the C library: Python has no call for it.
+"""Notifications of replaced files (inotify(7)) through the C library: Python has no call for it.
 
 Directories are watched, not files: editors write a new file and rename it over the old one, and a watch on
 the old one would go with it.
@@ -27,10 +27,10 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class DirectoryWatch:
-    """Hears of files that come to stand in some directories.
+    """Notices files that are written or renamed into some directories.
 
     Raises:
-        OSError: a directory cannot be watched; its `filename` says which.
+        OSError: a directory cannot be watched; its `filename` names it.
     """
 
     def __init__(self, directories: Iterable[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Reading of a machine what a director's prerequisites are judged by."""
+"""The facts of a machine that a director's prerequisites depend on."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def _processes(root: Path) -> Iterator[str]:
 
 
 def _enabled(root: Path) -> Iterator[str]:
-    for wanted in _entries(root / "etc/systemd/system"):
-        if wanted.suffix == ".wants":
-            yield from (unit.stem for unit in _entries(wanted) if unit.suffix == ".service")
+    for wants in _entries(root / "etc/systemd/system"):
+        if wants.suffix == ".wants":
+            yield from (unit.stem for unit in _entries(wants) if unit.suffix == ".service")
 
 
 def _forwarding_off(root: Path) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _dropping_chains() -> tuple[str, ...] | None:
     try:
         return Nftables.open().dropping_chains()
     except KernelError:
-        return None  # no library, or not root: other findings say so, and a plan would
+        return None  # no library, or not root: other findings report it
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Kernel modules: what is there, what can be loaded, and the size of the IPVS connection table."""
+"""Kernel modules: present and loadable ones, and the size of the IPVS connection table."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _EVIDENCE: Final = {
     CONNTRACK: "proc/sys/net/netfilter/nf_conntrack_max",
     "nf_tables": "proc/sys/net/netfilter/nf_tables",
 }
-"""Files that exist when a feature is there, however it came."""
+"""Files that exist when a feature is present, loaded or built in."""
 _SUFFIXES: Final = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -72,7 +72,7 @@ class ModuleLoad(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModuleIndex:
-    """What a kernel's files say about its modules; names are normalised, with `_` for `-`."""
+    """The modules of a kernel, by its files; names are normalised, with `_` for `-`."""
 
     loaded: frozenset[str]
     built_in: frozenset[str]
@@ -86,7 +86,7 @@ class ModuleIndex:
 
         Args:
             root: where the file system is.
-            release: `uname -r`; None asks the running kernel.
+            release: `uname -r`; None takes that of the running kernel.
         """
         lists = root / "lib/modules" / (release or os.uname().release)
         proc_modules = _lines(root / "proc/modules")
@@ -140,15 +140,15 @@ def load_module(name: str, root: Path = Path("/"), command: Sequence[str] = ("mo
     """
     if ModuleIndex.read(root).presence(name) in (Presence.LOADED, Presence.BUILT_IN):
         return ModuleLoad(name, loaded=True)
-    fault = _modprobe((*command, name))
-    if fault and ModuleIndex.read(root).presence(name) not in (Presence.LOADED, Presence.BUILT_IN):
+    error = _modprobe((*command, name))
+    if error and ModuleIndex.read(root).presence(name) not in (Presence.LOADED, Presence.BUILT_IN):
         hint = f"modprobe {name}" if os.geteuid() else f"install the kernel package that holds {name}"
-        return ModuleLoad(name, loaded=False, message=f"cannot load module {name}: {fault}", hint=hint)
+        return ModuleLoad(name, loaded=False, message=f"cannot load module {name}: {error}", hint=hint)
     return ModuleLoad(name, loaded=True)
 
 
 def _modprobe(command: Sequence[str]) -> str:
-    """Run modprobe; return its complaint, empty when it had none."""
+    """Run modprobe; return its error, empty on success."""
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and names come from tables
             command, capture_output=True, text=True, timeout=_MODPROBE_TIMEOUT_S, check=False
@@ -172,7 +172,7 @@ def recommended_bits(memory_bytes: int) -> int:
 
 
 def table_too_small(size_buckets: int, connections: int, memory_bytes: int) -> str:
-    """Return what to do about a connection table that is too small, empty when it is not.
+    """Return a warning about a connection table that is too small; empty when it is not.
 
     Args:
         size_buckets: its size now; 0 when IPVS is not loaded.

@@ -1,4 +1,4 @@
-"""Frames and messages by which neighbours find each other: ARP and IPv6 neighbour discovery.
+"""Frames and messages of ARP and IPv6 neighbour discovery.
 
 RFC 826 and RFC 5227 for ARP, RFC 4861 sections 4.3, 4.4, 7.1.2 and 7.2 for neighbour discovery.
 
@@ -89,7 +89,7 @@ def arp_request(hardware: bytes, address: Address, sender: Address = UNSPECIFIED
     Args:
         hardware: the 6 bytes of the device's MAC address; answers go there.
         address: 4 bytes.
-        sender: 4 bytes; `0.0.0.0` makes it a probe (RFC 5227 section 1.1), from which nobody learns anything.
+        sender: 4 bytes; `0.0.0.0` makes it a probe (RFC 5227 section 1.1), which updates no neighbour table.
     """
     arp = _ARP.pack(1, 0x0800, 6, 4, ArpForm.REQUEST, hardware, sender, bytes(6), address)
     return _ethernet(_BROADCAST, hardware, ETH_P_ARP) + arp
@@ -106,7 +106,7 @@ def read_arp_reply(frame: bytes) -> tuple[Address, bytes] | None:
 
 
 def solicitation(hardware: bytes, address: Address) -> bytes:
-    """Return the ICMPv6 message that asks for the holder of an IPv6 address; the kernel adds the checksum.
+    """Return the ICMPv6 message that solicits the holder of an IPv6 address; the kernel adds the checksum.
 
     Args:
         hardware: the 6 bytes of the device's MAC address.

@@ -1,4 +1,4 @@
-"""The neighbour table: which hardware address the kernel has for whom (`linux/neighbour.h`)."""
+"""The neighbour table: the hardware addresses that the kernel knows (`linux/neighbour.h`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Asking a segment who holds an address, and hearing every answer, not only the first as the kernel does.
+"""Who holds an address on a segment: every answer, not only the first as for the kernel.
 
-IPv4 addresses are asked for by ARP probes, from which nobody learns anything (RFC 5227 section 1.1). IPv6
-addresses are asked for by solicitations from the device's own address: those without one are answered to all
-nodes, which would believe what a wrong host says.
+IPv4 addresses are queried by ARP probes, which update no neighbour table (RFC 5227 section 1.1). IPv6
+addresses are queried by solicitations from the device's own address: those without one are answered to all
+nodes, which would then use a wrong host.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from kernelbal.kernel.network_errors import error as kernel_error
 from kernelbal.model.address import AF_INET, Address, family_of, format_address
 
 ROUNDS: Final = 3
-"""How often each address is asked for: a frame can get lost."""
+"""Queries per address: a frame can get lost."""
 ROUND_S: Final = 0.3
 """How long one round of answers may take; neighbours answer within milliseconds."""
 _BATCH: Final = 64
-"""Questions between two looks for answers."""
+"""Queries between two reads of answers."""
 _ICMPV6_FILTER: Final = 1
 _READ_BYTES: Final = 2048
 _INT: Final = struct.Struct("=i")
@@ -53,8 +53,8 @@ def address_holders(
 
     Args:
         device: an Ethernet device that is up.
-        addresses: of either family; those that nobody answers for are missing in the result.
-        rounds: how often to ask.
+        addresses: of either family; those without an answer are missing in the result.
+        rounds: number of queries per address.
         round_s: how long to listen after each time, in seconds.
 
     Raises:
@@ -65,7 +65,7 @@ def address_holders(
     try:
         with _Segment(device, addresses) as segment:
             for _ in range(rounds):
-                segment.ask()
+                segment.query()
                 segment.listen(round_s)
     except OSError as fault:
         raise _refused(device, fault) from fault
@@ -77,7 +77,7 @@ def _refused(device: LinkDetail, fault: OSError) -> KernelError:
 
 
 class _Segment:
-    """Sockets to one segment, and what was heard."""
+    """Sockets to one segment, and the answers."""
 
     def __init__(self, device: LinkDetail, addresses: Collection[Address]) -> None:
         self._device = device.link
@@ -107,14 +107,14 @@ class _Segment:
         self._poller.register(sock, select.POLLIN)
         return sock
 
-    def ask(self) -> None:
-        """Ask for every address once; answers are read meanwhile, so that none is dropped."""
+    def query(self) -> None:
+        """Query every address once; answers are read meanwhile, so that none is dropped."""
         for start in range(0, len(self._addresses), _BATCH):
             for address in self._addresses[start : start + _BATCH]:
-                self._ask(address)
+                self._query(address)
             self.listen(0.0)
 
-    def _ask(self, address: Address) -> None:
+    def _query(self, address: Address) -> None:
         try:
             if family_of(address) == AF_INET:
                 if self._arp is not None:
@@ -123,11 +123,11 @@ class _Segment:
                 group = format_address(solicited_node(address))
                 message = solicitation(self._hardware, address)
                 self._discovery.sendto(message, (group, 0, 0, self._device.ifindex))
-        except BlockingIOError:  # the queue is full; the next round asks again
+        except BlockingIOError:  # the queue is full; the next round repeats it
             return
         except OSError as fault:
             if fault.errno not in (errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.ENETUNREACH):
-                raise  # the others: no IPv6 address on this device, so that nobody could answer
+                raise  # the others: no IPv6 address on this device, so that none could be answered
 
     def listen(self, duration_s: float) -> None:
         """Take answers until the time is over."""

@@ -1,4 +1,4 @@
-"""What a director needs of its machine: facts, and what follows from them, each with its remedy."""
+"""Prerequisites of a director: findings on the facts of a machine, each with its remedy."""
 
 from __future__ import annotations
 
@@ -160,12 +160,12 @@ def _capabilities(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
 
 
 def _table(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    wanted = 1 << recommended_bits(facts.memory_bytes)
-    if 0 < facts.table_buckets < wanted:
+    buckets = 1 << recommended_bits(facts.memory_bytes)
+    if 0 < facts.table_buckets < buckets:
         yield PrerequisiteFinding(
             FindingLevel.WARNING,
             "table",
-            f"the IPVS connection table has {facts.table_buckets} buckets; {wanted} fit this machine",
+            f"the IPVS connection table has {facts.table_buckets} buckets; {buckets} fit this machine",
             f"{MODPROBE_FILE} takes effect when ip_vs is reloaded: reboot, or, without IPVS services, "
             "modprobe --remove ip_vs && modprobe ip_vs",
         )

@@ -1,4 +1,4 @@
-"""The few packets that a probe sends, and what it understands of the answers.
+"""The packets that a probe sends, and the answers that it parses.
 
 RFC 791 and RFC 8200 (IP), RFC 9293 (TCP), RFC 768 (UDP), RFC 792 and RFC 4443 (ICMP), RFC 2784 (GRE),
 draft-ietf-intarea-gue (GUE variant 0). Left out: IP options, extension headers, fragments.
@@ -49,7 +49,7 @@ _ETHER_TYPE: Final = {4: ETH_P_IP, 16: ETH_P_IPV6}
 
 
 class ArpPacket(NamedTuple):
-    """An ARP packet: who (MAC and address) asks or answers, and about whom."""
+    """An ARP packet: sender (MAC and address) and target address."""
 
     operation: int
     hardware: bytes
@@ -101,13 +101,13 @@ class FlowEnds(NamedTuple):
 
 
 def tcp_syn(ends: FlowEnds, sequence: int, mss_bytes: int) -> bytes:
-    """Return the IP packet that asks for a connection."""
+    """Return the IP packet with a SYN."""
     option = struct.pack("!BBH", _MSS_OPTION, 4, mss_bytes)
     return _ip(ends, IPPROTO_TCP, _tcp(ends, sequence, TCP_SYN, option))
 
 
 def tcp_reset(ends: FlowEnds, sequence: int) -> bytes:
-    """Return the IP packet that ends a connection which was asked for."""
+    """Return the IP packet with a RST after `tcp_syn`."""
     return _ip(ends, IPPROTO_TCP, _tcp(ends, sequence, TCP_RST, b""))
 
 
@@ -145,7 +145,7 @@ def frame(destination: bytes, source: bytes, packet: bytes) -> bytes:
 
 
 def solicitation_frame(hardware: bytes, source: Address, address: Address) -> bytes:
-    """Return the Ethernet frame that asks for the holder of an IPv6 address; answers go to `source`."""
+    """Return the Ethernet frame that solicits the holder of an IPv6 address; answers go to `source`."""
     group = solicited_node(address)
     message = solicitation(hardware, address)
     checksum = icmpv6_checksum(source, group, message)
@@ -190,11 +190,11 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-# --- understanding ---
+# --- parsing ---
 
 
 def parse_frame(data: bytes) -> ProbeAnswer | None:
-    """Return what an Ethernet frame says; None when it is nothing that a probe waits for."""
+    """Return the answer in an Ethernet frame; None when it is none that a probe waits for."""
     if len(data) < ETHERNET.size:
         return None
     kind = ETHERNET.unpack_from(data)[2]

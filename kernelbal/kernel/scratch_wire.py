@@ -2,8 +2,8 @@
 
 A veth pair leads there. What is sent from the namespace arrives at the device by traffic control, with its
 interface, filters and routes; of what the host sends, only what the caller names leaves into the namespace
-instead of onto the wire. The pair ends with the namespace, so a killed process leaves filters for packets
-that nobody sends any more, and the next run removes them.
+instead of onto the wire. The pair ends with the namespace, so a killed process leaves filters that match
+no packets any more, and the next run removes them.
 """
 
 from __future__ import annotations
@@ -126,8 +126,9 @@ def scratch_wire(
 ) -> Iterator[ScratchWire]:
     """Yield the far end of a wire to a device; call it inside `exclusive`.
 
-    Frames for the device go to the MAC address of the near end: the kernel has told by then whether a
-    frame is for this host. The device's own one is not given to two, since some configure devices by it.
+    Frames for the device go to the MAC address of the near end: the kernel has decided by then whether a
+    frame is for this host. The device's own one is not given to two, since some network managers configure
+    devices by it.
 
     Args:
         rtnetlink: of the namespace of the calling thread.

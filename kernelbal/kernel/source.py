@@ -1,4 +1,4 @@
-"""From which address this machine talks to a real server, whatever the packets are addressed to.
+"""The source address towards a real server, whatever the destination of the packets.
 
 A probe through a virtual address must not leave from that address, which Linux would choose while the
 director holds it: the real server has it too, and would answer itself.
@@ -23,7 +23,7 @@ _LINK_LOCAL: Final = b"\xfe\x80"
 
 
 def source_towards(server: Address, virtual: Address) -> Address | None:
-    """Return the address of this machine from which `server` is to be asked by packets to `virtual`.
+    """Return the address of this machine from which to probe `server` with packets to `virtual`.
 
     It is the one that the kernel uses towards the real server. Where a tunnel leads to a real server of the
     other family, it is an address of the device that leads there.
@@ -32,7 +32,7 @@ def source_towards(server: Address, virtual: Address) -> Address | None:
         An address of the family of `virtual`; None when this machine has none that would do.
 
     Raises:
-        KernelError: the kernel cannot be asked for its addresses.
+        KernelError: addresses or routes cannot be read.
     """
     if len(server) == len(virtual):
         chosen = _chosen(server)
@@ -58,12 +58,12 @@ def first_usable(held: Iterable[ObservedAddress], device: str, virtual: Address)
 
 
 def _chosen(server: Address) -> Address | None:
-    """A datagram socket that is connected knows where its packets would leave from."""
+    """A connected datagram socket knows its source address."""
     family = family_of(server)
-    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
         try:
-            asking.connect((format_address(server), _ANY_PORT))
+            probe.connect((format_address(server), _ANY_PORT))
         except OSError:  # there is no route
             return None
-        text = asking.getsockname()[0]
+        text = probe.getsockname()[0]
     return Address(socket.inet_pton(family, text))

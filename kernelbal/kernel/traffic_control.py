@@ -1,7 +1,7 @@
 """Redirecting packets of a device by traffic control: clsact, flower and mirred (`linux/pkt_cls.h`).
 
 Everything that is added carries a cookie and a preference of its own, so that what a killed run has left is
-told from what others have set, and nothing of others is touched.
+distinguished from what others have set, and nothing of others is touched.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def arp_from(sender: Address) -> FlowerKeys:
 
 
 def arp_for(target: Address) -> FlowerKeys:
-    """Match ARP packets that ask for an IPv4 address."""
+    """Match ARP packets with an IPv4 address as their target."""
     return ((_ETH_TYPE, _short(_ARP)), (_ARP_TARGET, target))
 
 
@@ -171,7 +171,7 @@ def ensure_clsact(socket: RtNetlink, ifindex: int, name: str) -> ClsactDevice:
     """Make sure that a device has a clsact.
 
     Raises:
-        KernelError: it cannot have one, such as beside an `ingress` of somebody else.
+        KernelError: it cannot have one, for example beside a foreign `ingress`.
     """
     if _has_clsact(socket, ifindex):
         return ClsactDevice(ifindex, added=False)
@@ -184,13 +184,13 @@ def add_filter(socket: RtNetlink, payload: bytes, name: str) -> None:
     """Add a filter.
 
     Raises:
-        KernelError: the kernel lacks what it takes.
+        KernelError: the kernel lacks a feature.
     """
     _require(socket.ask(RTM_NEWTFILTER, payload, NLM_F_CREATE | NLM_F_EXCL), f"add a filter to {name}")
 
 
 def remove_filters(socket: RtNetlink, clsact: ClsactDevice) -> None:
-    """Remove our filters from what a device sends, and its clsact if that is ours and nobody else uses it."""
+    """Remove our filters from what a device sends, and its clsact if that is ours and unused."""
     head = TC_MESSAGE.pack(0, clsact.ifindex, 0, EGRESS, PREFERENCE << 16)
     socket.ask(RTM_DELTFILTER, head + attribute(TCA_KIND, _FLOWER + b"\0"))
     if clsact.added and not any(_filters(socket, clsact.ifindex)):
@@ -233,9 +233,9 @@ def _cookie(found: dict[int, bytes]) -> bytes:
     """Return the cookie of the first action of a flower filter, empty where there is none."""
     flower = found.get(TCA_KIND, b"").rstrip(b"\0") == _FLOWER
     data = found.get(TCA_OPTIONS, b"") if flower else b""
-    for wanted in (TCA_FLOWER_ACT, 1, TCA_ACT_COOKIE):
+    for nested_kind in (TCA_FLOWER_ACT, 1, TCA_ACT_COOKIE):
         inner = {kind: data[start:end] for kind, start, end in attributes(data, 0, len(data))}
-        data = inner.get(wanted, b"")
+        data = inner.get(nested_kind, b"")
     return data
 
 

@@ -1,8 +1,8 @@
-"""Being told what others change in the network (rtnetlink(7), `linux/netfilter/nfnetlink.h`).
+"""Notifications of changes in the network (rtnetlink(7), `linux/netfilter/nfnetlink.h`).
 
-Links, addresses, routing rules, routes of ours, nftables. What is true is read afterwards, in one piece; the
-messages themselves are not looked into, but for whose route it is that changed: a router that speaks BGP
-changes thousands of them. IPVS tells nobody about its changes; its table has to be read again and again.
+Links, addresses, routing rules, routes of ours, nftables. The state is read afterwards, in one piece; of the
+messages themselves only the owner of a route is examined: a router that speaks BGP changes thousands of
+them. IPVS sends no notifications; its table has to be polled.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ _TYPE: Final = struct.Struct("=4xH")
 _PROTOCOL_AT: Final = 21
 """Where a message about a route has its protocol: behind the header, the sixth byte of `struct rtmsg`."""
 _RECEIVE_BYTES: Final = 8192
-"""A longer message is cut off; nobody reads it."""
+"""A longer message is cut off; its end is not needed."""
 MESSAGES_PER_READ: Final = 1000
-"""So many at once, then whoever calls gets other work done first."""
+"""Most messages per call, so that the caller gets other work done."""
 
 
 class KernelChange(IntFlag):
@@ -62,7 +62,7 @@ class KernelChange(IntFlag):
     NOTHING = 0
     CHANGED = 1
     LOST = 2
-    """The kernel had more to tell than the buffer holds: anything may have changed."""
+    """The receive buffer overflowed: anything may have changed."""
 
 
 class Receiver(Protocol):
@@ -79,7 +79,7 @@ class Receiver(Protocol):
 
 
 class Subscription:
-    """One socket that hears of changes."""
+    """One socket that is notified of changes."""
 
     def __init__(self, sock: Receiver) -> None:
         self._sock = sock
@@ -128,7 +128,7 @@ class KernelWatch:
 
     @classmethod
     def open(cls) -> Self:
-        """Subscribe; a kernel without nftables has nothing to tell of it.
+        """Subscribe; a kernel without nftables sends nothing about it.
 
         Raises:
             OSError: the kernel has no rtnetlink, or refuses a socket.

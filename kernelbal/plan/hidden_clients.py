@@ -15,7 +15,7 @@ from kernelbal.model.units import counted
 SAMPLE: Final = 20_000
 """Entries of the connection table that are looked at; it is in the order of hashes, so these are like all."""
 MIN_CONNECTIONS: Final = 200
-"""Fewer connections say nothing."""
+"""Fewer connections prove nothing."""
 FEW: Final = 4
 """That many source addresses may be one firewall, or a cluster of them."""
 NEARLY_ALL: Final = 0.95
@@ -28,7 +28,7 @@ HINT: Final = (
 
 
 def hidden_clients(connections: Mapping[Address, int]) -> str:
-    """Return in words that clients seem to be hidden; empty when they are not.
+    """Return a warning that clients seem to be hidden; empty when they are not.
 
     Args:
         connections: how many connections each source address has, without those of the director itself.

@@ -131,7 +131,7 @@ def _nat(service: VirtualService, device: str, topology: _Topology) -> Iterator[
     if same_side:
         yield ReachabilityProblem(
             service.name,
-            f"{_names(same_side)}: on `{device}`, the side of the clients, so replies go straight to the"
+            f"{_names(same_side)}: on `{device}`, the side of the clients, so replies go directly to the"
             " clients or their router instead of back through the director",
             hint,
         )

@@ -1,16 +1,16 @@
-"""Agents on real servers that tell how much work they can take.
+"""Agents on real servers that report how much load they can take.
 
 Text dialect: HAProxy's `agent-check`, as its configuration manual describes it. One line of words, separated
 by spaces, tabs or commas, in any order and case: a share of the configured weight (`75%`), `maxconn:30`, what
 an operator wants (`ready`, `drain`, `maint`), how the service is (`up`, `down`, `fail`, `stopped`), and after
-`#` a reason. HAProxy keeps what an agent does not repeat. Here each answer stands alone, so that nothing
-outlives the answer that asked for it; of several words the one that keeps most traffic away counts, `0%`
-counts as `drain`, and unknown words are passed over with a warning.
+`#` a reason. HAProxy keeps what an agent does not repeat. Here each answer is complete, so that nothing
+outlives the answer that requested it; of several words the one that keeps most traffic away counts, `0%`
+counts as `drain`, and unknown words are ignored with a warning.
 
 HTTP dialect: LoadMaster's adaptive agent. The first line of the body of `/load` is a number. Its documents
 are certain that 0 is idle and 100 overloaded, and that a higher number means less traffic; older ones say
 that 101 is `server down` and 102 `administratively disabled`, newer ones only that both are logged. How load
-becomes a weight they do not say: here a load of L leaves (100 - L) per cent, and 101 and 102 mean what the
+becomes a weight is not documented: here a load of L leaves (100 - L) per cent, and 101 and 102 mean what the
 older documents say.
 """
 

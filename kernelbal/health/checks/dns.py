@@ -1,6 +1,6 @@
 """DNS checks (RFC 1035, TCP framing RFC 1035 4.2.2): one query, judged by RCODE and perhaps by an answer.
 
-Only a query for an answer has the whole reply parsed; else its first bytes say all that is asked.
+Only a query for an answer has the whole reply parsed; else its header is enough.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def question_bytes(check: DnsCheck) -> bytes:
 
 
 def query_bytes(message_id: int, question: bytes) -> bytes:
-    """Return a query that asks for recursion."""
+    """Return a query with the flag RD."""
     return _HEADER.pack(message_id, _RD, 1, 0, 0, 0) + question
 
 
@@ -110,7 +110,7 @@ class DnsReplyMatcher:
 
 
 class DnsDatagrams:
-    """A query by UDP. Datagrams that are no reply to it are passed over, as RFC 5452 9.1 asks."""
+    """A query by UDP. Datagrams that are no reply to it are passed over, as RFC 5452 9.1 requires."""
 
     def __init__(self, check: DnsCheck, question: bytes, message_id: int) -> None:
         self.awaited = "DNS reply"

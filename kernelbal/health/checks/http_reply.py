@@ -1,7 +1,7 @@
 """HTTP/1.1 replies (RFC 9112), read as they come: status, length, chunks.
 
 Lenient where servers are sloppy: bare line feeds, unknown headers, a body cut short.
-Left out: trailers, content codings (none is asked for), pipelining.
+Left out: trailers, content codings (none is accepted), pipelining.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class HttpReply:
             self.error = f"connection closed{came}, expected {self.awaited}"
 
     def _step(self) -> bool:
-        """Read the next part, if all of it is here; tell whether it was."""
+        """Read the next part, if all of it is here; return whether it was."""
         match self._part:
             case _Part.STATUS:
                 return self._read_status()

@@ -114,7 +114,7 @@ def read_echo(family: int, message: bytes) -> EchoMessage | None:
 
 
 def error_text(family: int, kind: int, code: int) -> str:
-    """Return an ICMP error in words, such as `destination unreachable: host prohibited`."""
+    """Return an ICMP error as text, such as `destination unreachable: host prohibited`."""
     types = _V4 if family == AF_INET else _V6
     name, codes = types.errors.get(kind, (f"ICMP error {kind}", ()))
     return f"{name}: {codes[code] if code < len(codes) else f'code {code}'}"

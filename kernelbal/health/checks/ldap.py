@@ -55,7 +55,7 @@ class LdapResult(NamedTuple):
     """A response (RFC 4511 4.1.9).
 
     Attributes:
-        message_id: 0 for what the server says unasked.
+        message_id: 0 for unsolicited messages of the server.
         operation: BER tag.
         text: diagnostic message.
     """

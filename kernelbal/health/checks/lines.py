@@ -48,7 +48,7 @@ class LineDialogue:
         raise NotImplementedError
 
     def encrypted(self) -> DialogueStep:
-        """Go on after the TLS handshake that a step asked for."""
+        """Continue after the TLS handshake that a step requested."""
         raise NotImplementedError
 
     def receive(self, data: bytes) -> DialogueStep:

@@ -13,7 +13,7 @@ from kernelbal.health.checks.lines import LineDialogue, ReplyDialogue, failed
 _GREETING: Final = "greeting"
 _EHLO: Final = "answer to EHLO"
 _DOVECOT_WAITS: Final = b"* OK Waiting for authentication process"
-"""What Dovecot says before its greeting, or its BYE, when its authentication service does not answer."""
+"""Dovecot sends this before its greeting, or its BYE, when its authentication service does not answer."""
 
 
 class SmtpDialogue(ReplyDialogue):
@@ -53,7 +53,7 @@ class ImapDialogue(LineDialogue):
         self._starttls = starttls
 
     def line(self, line: bytes) -> DialogueStep:
-        """Evaluate the greeting or the answer to STARTTLS; skip what the server says unasked."""
+        """Evaluate the greeting or the answer to STARTTLS; skip untagged responses."""
         words = line.upper().split(maxsplit=2)
         if self.awaited == _GREETING:
             if line.startswith(_DOVECOT_WAITS):

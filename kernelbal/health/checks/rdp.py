@@ -71,5 +71,5 @@ def _evaluate(packet: bytes) -> ProbeResult:
         return GOOD
     code = int.from_bytes(negotiation[4:8], "little")
     if code == _SSL_NOT_ALLOWED:
-        return GOOD  # it speaks standard RDP security alone, and clients then ask for that
+        return GOOD  # it speaks standard RDP security alone, and clients then fall back to that
     return ProbeResult(False, f"negotiation failed: {_FAILURES.get(code, f'code {code}')}")

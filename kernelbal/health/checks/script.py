@@ -32,12 +32,12 @@ def result_of(returncode: int, stderr: bytes = b"") -> ProbeResult:
     """
     if returncode == 0:
         return GOOD
-    said = [line for line in stderr.splitlines() if line.strip()]
-    words = f": {shown(said[-1])}" if said else ""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    quoted = f": {shown(lines[-1])}" if lines else ""
     if returncode < 0:
-        return ProbeResult(False, f"script killed by {_signal_name(-returncode)}{words}")
+        return ProbeResult(False, f"script killed by {_signal_name(-returncode)}{quoted}")
     known = f" ({_SHELL_STATUSES[returncode]})" if returncode in _SHELL_STATUSES else ""
-    return ProbeResult(False, f"script exit status {returncode}{known}, expected 0{words}")
+    return ProbeResult(False, f"script exit status {returncode}{known}, expected 0{quoted}")
 
 
 def timed_out(timeout_s: float) -> ProbeResult:

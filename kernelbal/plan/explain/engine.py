@@ -70,10 +70,10 @@ def arrival(query: ExplainQuery, view: KernelView, routes: RouteTable) -> TraceS
         verb = "is" if view.live else "will be"
         reason = f"{shown} {verb} an address of this director, on {held.device}"
         return TraceStep(StepTopic.ADDRESS, StepVerdict.LOCAL, reason, view.source)
-    wanted = next((key for key in view.wanted_addresses if key.address == query.virtual), None)
-    if wanted is not None:
+    desired = next((key for key in view.desired_addresses if key.address == query.virtual), None)
+    if desired is not None:
         reason = (
-            f"this director does not hold {shown} now; the site file puts it on {wanted.device}, which"
+            f"this director does not hold {shown} now; the site file puts it on {desired.device}, which"
             " `kernelbal apply` does"
         )
         return TraceStep(StepTopic.ADDRESS, StepVerdict.ELSEWHERE, reason, FactSource.SITE_FILE)

@@ -52,9 +52,9 @@ def service_step(
     if match is not None:
         reason = f"service {view.title(match.key)} matches {match.rule}"
         return match, TraceStep(StepTopic.SERVICE, StepVerdict.MATCHED, reason, view.source)
-    wanted = f"{format_endpoint(query.virtual, query.port)}/{query.protocol.name.lower()}"
+    endpoint = f"{format_endpoint(query.virtual, query.port)}/{query.protocol.name.lower()}"
     if view.ipvs_available:
-        reason = f"no service for {wanted}{_mark_text(mark)}{_neighbours(query, view)}"
+        reason = f"no service for {endpoint}{_mark_text(mark)}{_neighbours(query, view)}"
     else:
         reason = "this kernel has no IPVS loaded (`modprobe ip_vs`)"
     if local:

@@ -23,7 +23,7 @@ from kernelbal.plan.explain.result import StepTopic, StepVerdict, TraceStep
 EXPIRE_QUIESCENT = "net/ipv4/vs/expire_quiescent_template"
 """Whether a template of a real server of weight 0 is ignored."""
 CONN_REUSE_MODE = "net/ipv4/vs/conn_reuse_mode"
-"""Whether a new connection from a port that a closed one had is scheduled anew."""
+"""Whether a new connection from a port that a closed one had is scheduled again."""
 EXPIRE_NODEST = "net/ipv4/vs/expire_nodest_conn"
 """Whether a packet to a removed real server ends its connection."""
 SYSCTLS = (EXPIRE_QUIESCENT, CONN_REUSE_MODE, EXPIRE_NODEST)
@@ -38,7 +38,7 @@ class PersistenceLookup(NamedTuple):
     """What is remembered.
 
     Attributes:
-        destination: the real server that the kernel goes by, or None when the scheduler is asked.
+        destination: the real server that the kernel uses, or None when it is scheduled.
         dropped: whether the entry points to a real server that is gone, so that the packet is dropped.
     """
 
@@ -50,22 +50,22 @@ class PersistenceLookup(NamedTuple):
 def recall(
     query: ExplainQuery, view: KernelView, key: ServiceKey, server: VirtualServer
 ) -> PersistenceLookup:
-    """Return what the kernel does by memory alone, before any scheduler is asked."""
+    """Return what connection table and templates decide, before any scheduler does."""
     connection = _connection(query, view.connections or ())
     if connection is not None and not _reused(connection, view, server):
         return _follow(connection, view, server)
     if not server.attributes.flags & ServiceFlag.PERSISTENT:
-        return _ask(StepVerdict.OFF, "not persistent: each connection is scheduled on its own", view)
+        return _schedule(StepVerdict.OFF, "not persistent: each connection is scheduled on its own", view)
     grouping = _grouping(query, server)
     if server.attributes.engine:
         reason = f"persistence engine `{server.attributes.engine}` depends on the packet's contents"
-        return _ask(StepVerdict.UNKNOWN, f"{reason}, such as its Call-ID: not determined", view)
+        return _schedule(StepVerdict.UNKNOWN, f"{reason}, such as its Call-ID: not determined", view)
     if view.connections is None:
-        return _ask(StepVerdict.UNKNOWN, f"{grouping}; the connection table was not read", view)
+        return _schedule(StepVerdict.UNKNOWN, f"{grouping}; the connection table was not read", view)
     template = _template(query, view.connections, key, server)
     if template is None:
         reason = f"{grouping}; no template for this client yet, so it keeps the choice made now"
-        return _ask(StepVerdict.NEW_CLIENT, reason, view)
+        return _schedule(StepVerdict.NEW_CLIENT, reason, view)
     return _by_template(template, view, server, grouping)
 
 
@@ -86,15 +86,15 @@ def mask(address: Address, prefix: int) -> Address:
     return Address((int.from_bytes(address) >> shift << shift).to_bytes(len(address)))
 
 
-def _ask(verdict: StepVerdict, reason: str, view: KernelView) -> PersistenceLookup:
+def _schedule(verdict: StepVerdict, reason: str, view: KernelView) -> PersistenceLookup:
     return PersistenceLookup(TraceStep(StepTopic.PERSISTENCE, verdict, reason, view.source))
 
 
 def _connection(query: ExplainQuery, connections: Iterable[Connection]) -> Connection | None:
     if not query.client_port:
         return None
-    wanted = (query.protocol, query.client, query.client_port, query.virtual, query.port)
-    return next((found for found in connections if found[:5] == wanted), None)
+    key_fields = (query.protocol, query.client, query.client_port, query.virtual, query.port)
+    return next((found for found in connections if found[:5] == key_fields), None)
 
 
 def _reused(connection: Connection, view: KernelView, server: VirtualServer) -> bool:
@@ -135,11 +135,11 @@ def _template(
 ) -> Connection | None:
     client = mask(query.client, server.attributes.prefix)
     if key.mark:
-        wanted = (0, client, 0, _mark_address(key), 0)
+        key_fields = (0, client, 0, _mark_address(key), 0)
     else:
         port = query.port if key.port == query.port != FTP_PORT else 0
-        wanted = (int(query.protocol), client, 0, query.virtual, port)
-    return next((found for found in connections if found[:5] == wanted), None)
+        key_fields = (int(query.protocol), client, 0, query.virtual, port)
+    return next((found for found in connections if found[:5] == key_fields), None)
 
 
 def _mark_address(key: ServiceKey) -> Address:
@@ -154,7 +154,7 @@ def _by_template(
     remembered = f"{grouping}; template to {template.destination}, expires in {template.expires_s} s"
     if where is None:
         reason = f"{remembered}, which is no longer in the service: it is scheduled again"
-        return _ask(StepVerdict.NEW_CLIENT, reason, view)
+        return _schedule(StepVerdict.NEW_CLIENT, reason, view)
     if server.destinations[where].weight:
         return PersistenceLookup(
             TraceStep(StepTopic.PERSISTENCE, StepVerdict.TEMPLATE, remembered, view.source), where
@@ -163,7 +163,7 @@ def _by_template(
         reason = (
             f"{remembered}, but its weight is 0 and expire_quiescent_template is 1: it is scheduled again"
         )
-        return _ask(StepVerdict.NEW_CLIENT, reason, view)
+        return _schedule(StepVerdict.NEW_CLIENT, reason, view)
     reason = f"{remembered}, although its weight is 0, because expire_quiescent_template is 0"
     return PersistenceLookup(
         TraceStep(StepTopic.PERSISTENCE, StepVerdict.TEMPLATE, reason, view.source), where

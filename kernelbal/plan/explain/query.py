@@ -1,4 +1,4 @@
-"""What is asked, and what it is answered from."""
+"""A query, and the kernel view that it is answered from."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class KernelView:
         connections: templates and connections; None when they cannot be known.
         service_names: name of the virtual service of each IPVS service, from the site file.
         server_names: name of a real server, where the site file gives one.
-        wanted_addresses: the addresses that the site file wants on this director.
+        desired_addresses: the addresses that the site file puts on this director.
         ipvs_available: False when the kernel has no IPVS (yet).
         foreign_nft: names of nftables tables that are not ours; they are not looked into.
         rules, table_routes: policy routes of ours.
@@ -88,7 +88,7 @@ class KernelView:
     connections: tuple[Connection, ...] | None = None
     service_names: Mapping[ServiceKey, str] = field(default_factory=dict)
     server_names: Mapping[tuple[ServiceKey, DestinationKey], str] = field(default_factory=dict)
-    wanted_addresses: tuple[AddressKey, ...] = ()
+    desired_addresses: tuple[AddressKey, ...] = ()
     ipvs_available: bool = True
     foreign_nft: tuple[str, ...] = ()
     rules: frozenset[Rule] = frozenset()

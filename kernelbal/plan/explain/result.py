@@ -59,7 +59,7 @@ class TraceStep(NamedTuple):
     """One decision.
 
     Attributes:
-        reason: why, in words.
+        reason: why, as text.
         source: where the deciding fact was read.
     """
 
@@ -81,7 +81,7 @@ class Certainty(Enum):
 
 
 class SchedulerChoice(NamedTuple):
-    """A real server, or None: nobody takes the connection unless the certainty is OPEN."""
+    """A real server, or None: none takes the connection unless the certainty is OPEN."""
 
     destination: DestinationKey | None
     certainty: Certainty
@@ -107,7 +107,7 @@ class ForwardPath(NamedTuple):
         gateway: next hop; None when the real server is on-link.
         overhead_bytes: bytes that encapsulation adds; 0 without.
         mtu_bytes: largest packet that fits, encapsulation taken off; 0 when the device's MTU is not known.
-        text: the whole in words.
+        text: a description.
         problems: why it would not arrive.
     """
 

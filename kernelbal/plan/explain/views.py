@@ -14,7 +14,7 @@ from kernelbal.plan.explain.persistence import mask
 from kernelbal.plan.explain.query import FactSource, KernelView
 
 SYSCTLS = (*persistence.SYSCTLS, *reply.SYSCTLS)
-"""The sysctls that an observation has to ask for."""
+"""The sysctls that an observation has to read."""
 SORRY_NAME = "sorry server"
 """What a sorry server is called that has no name of its own."""
 
@@ -32,7 +32,7 @@ def kernel_view(
     Args:
         observed: the kernel, read completely, with `SYSCTLS`.
         connections: the client's entries in the connection table; None when they could not be read.
-        documents: the site and what it wants of this director, for names; None without.
+        documents: the site and its desired state, for names; None without.
     """
     site, desired = documents if documents is not None else (Site(), DesiredState())
     return KernelView(
@@ -47,7 +47,7 @@ def kernel_view(
         connections=connections,
         service_names=_service_names(desired),
         server_names=_server_names(site, desired),
-        wanted_addresses=tuple(desired.addresses),
+        desired_addresses=tuple(desired.addresses),
         ipvs_available=observed.ipvs_available,
         foreign_nft=observed.foreign_nft,
         rules=observed.rules,

@@ -4,8 +4,8 @@ A run is `socket`, `connect`, `getsockopt` and `close`. One tick after `connect`
 established or has failed: TCP_INFO says which, with the round trip time that the kernel measured. Only those
 that need longer cost more: a deadline, and a place in the poller.
 
-The connection ends by FIN, not by RST: servers then see a client that left without a word, which hardly any
-of them logs as an error, and no system call is needed to ask for it.
+The connection ends by FIN, not by RST: servers then see a client that left without sending, which hardly any
+of them logs as an error, and no further system call is needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Dialogues over UDP: the socket is connected, and so hears of ICMP errors, but not of others' datagrams."""
+"""Dialogues over UDP: the socket is connected, and so receives ICMP errors, but no datagrams of others."""
 
 from __future__ import annotations
 

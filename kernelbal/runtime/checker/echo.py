@@ -1,6 +1,6 @@
 """Echo requests: one socket for all probes of a family, source address and mark.
 
-A raw socket hears every echo reply and error that this machine gets, and a filter in the kernel leaves out
+A raw socket receives every echo reply and error that this machine gets, and a filter in the kernel drops
 all else. Where raw sockets are not allowed, the kernel's ping sockets (`net.ipv4.ping_group_range`) do.
 """
 
@@ -33,9 +33,9 @@ new_socket: Final = socket.SocketType
 _SOL_RAW: Final = 255
 _ICMP_FILTER: Final = 1
 _ICMPV6_FILTER: Final = 1
-_HEARD_V4: Final = (0, 3, 11, 12)
+_TYPES_V4: Final = (0, 3, 11, 12)
 """Echo reply, destination unreachable, time exceeded, parameter problem."""
-_HEARD_V6: Final = (1, 2, 3, 4, 129)
+_TYPES_V6: Final = (1, 2, 3, 4, 129)
 
 
 class EchoKey(NamedTuple):
@@ -137,7 +137,7 @@ class EchoSocket:
             except BlockingIOError:
                 return
             except OSError:
-                continue  # an error of an earlier request, which its message tells better
+                continue  # an error of an earlier request, which its message reports better
             if self.raw and self._family == AF_INET:
                 message = without_ipv4_header(message)
             echo = read_echo(self._family, message)
@@ -183,9 +183,9 @@ def _open(family: int) -> tuple[socket.SocketType, bool]:
 def _filter(sock: socket.SocketType, family: int) -> None:
     """Let the kernel drop all messages that are neither replies nor errors."""
     if family == AF_INET:
-        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _all_but(_HEARD_V4) & 0xFFFFFFFF))
+        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _all_but(_TYPES_V4) & 0xFFFFFFFF))
     else:
-        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _all_but(_HEARD_V6).to_bytes(32, "little"))
+        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _all_but(_TYPES_V6).to_bytes(32, "little"))
 
 
 def _all_but(types: tuple[int, ...]) -> int:

@@ -22,7 +22,7 @@ class TlsContexts:
         self._known: dict[tuple[bool, str | None, bool], ssl.SSLContext] = {}
 
     def clear(self) -> None:
-        """Read CA files anew from now on."""
+        """Forget all contexts, so that CA files are read again."""
         self._known.clear()
 
     def get(self, settings: TlsSettings, named: bool) -> ssl.SSLContext:
@@ -74,10 +74,10 @@ class TlsSession:
         self.ended = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take what arrived, and return what it says once decrypted.
+        """Decrypt received bytes.
 
         Raises:
-            ssl.SSLError: the session failed; what `take_outgoing` returns then tells the other side.
+            ssl.SSLError: the session failed; `take_outgoing` then returns the alert for the other side.
         """
         if data:
             self._incoming.write(data)

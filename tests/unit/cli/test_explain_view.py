@@ -71,7 +71,7 @@ def test_problem_is_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_source_is_named_where_it_differs(capsys: pytest.CaptureFixture[str]) -> None:
     wanted = view().addresses[:1]
-    text = shown(explained(view(service("wlc", 1), addresses=(), wanted_addresses=wanted)), capsys)
+    text = shown(explained(view(service("wlc", 1), addresses=(), desired_addresses=wanted)), capsys)
     assert "1. address: elsewhere (from the site file)" in text
     assert "(from the kernel)" not in text
 

@@ -198,7 +198,7 @@ def test_site_file_will_make_it_local() -> None:
 
 
 def test_wanted_but_not_there() -> None:
-    found = arriving(view(addresses=(), wanted_addresses=(AddressKey("eth0", VIRTUAL, 32),)))
+    found = arriving(view(addresses=(), desired_addresses=(AddressKey("eth0", VIRTUAL, 32),)))
     assert (found.verdict, found.source) == (StepVerdict.ELSEWHERE, FactSource.SITE_FILE)
     assert "kernelbal apply" in found.reason
 

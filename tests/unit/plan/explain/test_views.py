@@ -98,9 +98,9 @@ def test_live_kernel() -> None:
     assert seen.counters_of(service_key(), real_server(11)).active == 3
     assert (seen.addresses, seen.routes, seen.connections) == ((key,), observed.routes, None)
     assert (seen.foreign_nft, seen.service_names[service_key()]) == (("ip filter",), "web")
-    assert AddressKey("eth1", address("10.0.0.1"), 24) in seen.wanted_addresses
+    assert AddressKey("eth1", address("10.0.0.1"), 24) in seen.desired_addresses
 
 
 def test_live_kernel_without_documents_has_no_names() -> None:
     seen = kernel_view(ObservedState(), ())
-    assert (seen.service_names, seen.server_names, seen.wanted_addresses) == ({}, {}, ())
+    assert (seen.service_names, seen.server_names, seen.desired_addresses) == ({}, {}, ())
