@@ -12,13 +12,14 @@ from enum import IntEnum
 from typing import Final
 
 from kernelbal.model.address import Address
+from kernelbal.model.headers import transport_checksum
 
 ETH_P_ARP: Final = 0x0806
 ETH_P_IPV6: Final = 0x86DD
 IPPROTO_ICMPV6: Final = 58
 
 _BROADCAST: Final = b"\xff" * 6
-_ALL_NODES: Final = bytes.fromhex("ff020000000000000000000000000001")
+_ALL_NODES: Final = Address(bytes.fromhex("ff020000000000000000000000000001"))
 _ALL_NODES_HARDWARE: Final = bytes.fromhex("333300000001")
 _SOLICITED_NODE: Final = bytes.fromhex("ff0200000000000000000001ff")
 UNSPECIFIED: Final = Address(bytes(4))
@@ -31,9 +32,11 @@ _SOURCE_LINK_LAYER_ADDRESS: Final = 1
 _TARGET_LINK_LAYER_ADDRESS: Final = 2
 _OPTION_BYTES: Final = 8
 
-_ETHERNET: Final = struct.Struct("!6s6sH")
-_ARP: Final = struct.Struct("!HHBBH6s4s6s4s")
-_IPV6: Final = struct.Struct("!IHBB16s16s")
+ETHERNET: Final = struct.Struct("!6s6sH")
+ARP: Final = struct.Struct("!HHBBH6s4s6s4s")
+ARP_KIND: Final = (1, 0x0800, 6, 4)
+"""Ethernet and IPv4, with the lengths of their addresses: the first fields of an ARP packet."""
+IPV6: Final = struct.Struct("!IHBB16s16s")
 _ADVERTISEMENT: Final = struct.Struct("!BBHI16sBB6s")
 """Also the form of a solicitation."""
 
@@ -53,8 +56,8 @@ def gratuitous_arp(hardware: bytes, address: Address, form: ArpForm) -> bytes:
         address: 4 bytes.
         form: which of the two forms; both carry the broadcast address as target hardware address.
     """
-    arp = _ARP.pack(1, 0x0800, 6, 4, form, hardware, address, _BROADCAST, address)
-    return _ethernet(_BROADCAST, hardware, ETH_P_ARP) + arp
+    arp = ARP.pack(*ARP_KIND, form, hardware, address, _BROADCAST, address)
+    return ETHERNET.pack(_BROADCAST, hardware, ETH_P_ARP) + arp
 
 
 def unsolicited_advertisement(hardware: bytes, address: Address, *, router: bool) -> bytes:
@@ -68,19 +71,10 @@ def unsolicited_advertisement(hardware: bytes, address: Address, *, router: bool
     flags = _OVERRIDE_FLAG | (_ROUTER_FLAG if router else 0)
     option = (_TARGET_LINK_LAYER_ADDRESS, 1, hardware)
     unsummed = _ADVERTISEMENT.pack(NEIGHBOUR_ADVERTISEMENT, 0, 0, flags, address, *option)
-    checksum = icmpv6_checksum(address, _ALL_NODES, unsummed)
+    checksum = transport_checksum(address, _ALL_NODES, IPPROTO_ICMPV6, unsummed)
     message = _ADVERTISEMENT.pack(NEIGHBOUR_ADVERTISEMENT, 0, checksum, flags, address, *option)
-    header = _IPV6.pack(6 << 28, len(message), IPPROTO_ICMPV6, HOP_LIMIT, address, _ALL_NODES)
-    return _ethernet(_ALL_NODES_HARDWARE, hardware, ETH_P_IPV6) + header + message
-
-
-def icmpv6_checksum(source: bytes, destination: bytes, message: bytes) -> int:
-    """Return the checksum of a message of even length over its pseudo-header (RFC 8200 section 8.1)."""
-    data = source + destination + struct.pack("!II", len(message), IPPROTO_ICMPV6) + message
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    header = IPV6.pack(6 << 28, len(message), IPPROTO_ICMPV6, HOP_LIMIT, address, _ALL_NODES)
+    return ETHERNET.pack(_ALL_NODES_HARDWARE, hardware, ETH_P_IPV6) + header + message
 
 
 def arp_request(hardware: bytes, address: Address, sender: Address = UNSPECIFIED) -> bytes:
@@ -91,16 +85,16 @@ def arp_request(hardware: bytes, address: Address, sender: Address = UNSPECIFIED
         address: 4 bytes.
         sender: 4 bytes; `0.0.0.0` makes it a probe (RFC 5227 section 1.1), which updates no neighbour table.
     """
-    arp = _ARP.pack(1, 0x0800, 6, 4, ArpForm.REQUEST, hardware, sender, bytes(6), address)
-    return _ethernet(_BROADCAST, hardware, ETH_P_ARP) + arp
+    arp = ARP.pack(*ARP_KIND, ArpForm.REQUEST, hardware, sender, bytes(6), address)
+    return ETHERNET.pack(_BROADCAST, hardware, ETH_P_ARP) + arp
 
 
 def read_arp_reply(frame: bytes) -> tuple[Address, bytes] | None:
     """Return an IPv4 address and the MAC address that an ARP reply claims for it; None for anything else."""
-    if len(frame) < _ETHERNET.size + _ARP.size or _ETHERNET.unpack_from(frame)[2] != ETH_P_ARP:
+    if len(frame) < ETHERNET.size + ARP.size or ETHERNET.unpack_from(frame)[2] != ETH_P_ARP:
         return None
-    *kinds, operation, hardware, address, _, _ = _ARP.unpack_from(frame, _ETHERNET.size)
-    if kinds != [1, 0x0800, 6, 4] or operation != ArpForm.REPLY:
+    *kinds, operation, hardware, address, _, _ = ARP.unpack_from(frame, ETHERNET.size)
+    if tuple(kinds) != ARP_KIND or operation != ArpForm.REPLY:
         return None
     return Address(address), hardware
 
@@ -140,7 +134,3 @@ def read_advertisement(message: bytes, hop_limit: int) -> tuple[Address, bytes] 
             break
         at += length
     return None
-
-
-def _ethernet(destination: bytes, source: bytes, kind: int) -> bytes:
-    return _ETHERNET.pack(destination, source, kind)

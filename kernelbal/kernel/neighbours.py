@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from kernelbal.errors import KernelError
+from kernelbal.health.checks.icmp import FILTER_OPTION, type_filter
 from kernelbal.kernel.links import LinkDetail
 from kernelbal.kernel.neighbour_frames import (
     ETH_P_ARP,
@@ -30,7 +31,7 @@ from kernelbal.kernel.neighbour_frames import (
     solicited_node,
 )
 from kernelbal.kernel.network_errors import error as kernel_error
-from kernelbal.model.address import AF_INET, Address, family_of, format_address
+from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 
 ROUNDS: Final = 3
 """Queries per address: a frame can get lost."""
@@ -38,7 +39,6 @@ ROUND_S: Final = 0.3
 """How long one round of answers may take; neighbours answer within milliseconds."""
 _BATCH: Final = 64
 """Queries between two reads of answers."""
-_ICMPV6_FILTER: Final = 1
 _READ_BYTES: Final = 2048
 _INT: Final = struct.Struct("=i")
 
@@ -174,9 +174,7 @@ def _arp_socket(device: str) -> socket.socket:
 
 def _discovery_socket(index: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, IPPROTO_ICMPV6)
-    heard = [0xFFFFFFFF] * 8
-    heard[NEIGHBOUR_ADVERTISEMENT // 32] &= ~(1 << NEIGHBOUR_ADVERTISEMENT % 32)
-    sock.setsockopt(IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *heard))
+    sock.setsockopt(*FILTER_OPTION[AF_INET6], type_filter(AF_INET6, (NEIGHBOUR_ADVERTISEMENT,)))
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, HOP_LIMIT)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)

@@ -16,7 +16,13 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from kernelbal.errors import KernelError
-from kernelbal.health.checks.icmp import echo_request, read_echo, without_ipv4_header
+from kernelbal.health.checks.icmp import (
+    FILTER_OPTION,
+    echo_request,
+    read_echo,
+    type_filter,
+    without_ipv4_header,
+)
 from kernelbal.health.mtu_search import MtuSearch
 from kernelbal.kernel.network_errors import error as kernel_error
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
@@ -37,9 +43,6 @@ _MTU: Final = {AF_INET: (socket.IPPROTO_IP, 14), AF_INET6: (socket.IPPROTO_IPV6,
 _IPV6_DONTFRAG: Final = 62
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
-_SOL_RAW: Final = 255
-_ICMP_FILTER: Final = 1
-_ICMPV6_FILTER: Final = 1
 _PROTOCOLS: Final = {AF_INET: socket.IPPROTO_ICMP, AF_INET6: socket.IPPROTO_ICMPV6}
 _REPLIES: Final = {AF_INET: 0, AF_INET6: 129}
 
@@ -204,13 +207,9 @@ def _prepare(sock: socket.socket, family: int) -> None:
     sock.setblocking(False)
     level, option = _MTU_DISCOVER[family]
     sock.setsockopt(level, option, _PROBE)
-    reply = _REPLIES[family]
+    sock.setsockopt(*FILTER_OPTION[family], type_filter(family, (_REPLIES[family],)))
     if family == AF_INET:
-        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~(1 << reply)))
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         return
-    heard = [0xFFFFFFFF] * 8
-    heard[reply // 32] &= ~(1 << reply % 32)
-    sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *heard))
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, 1)
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)

@@ -11,19 +11,22 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from kernelbal.kernel.neighbour_frames import (
+    ARP,
+    ARP_KIND,
     ETH_P_IPV6,
+    ETHERNET,
     HOP_LIMIT,
     IPPROTO_ICMPV6,
-    icmpv6_checksum,
+    IPV6,
     read_advertisement,
     solicitation,
     solicited_node,
 )
 from kernelbal.model.address import Address
+from kernelbal.model.headers import internet_checksum, transport_checksum
 from kernelbal.model.ipvs import TunnelType
 
 ETH_P_IP: Final = 0x0800
-ETHERNET: Final = struct.Struct("!6s6sH")
 IPPROTO_ICMP: Final = 1
 IPPROTO_TCP: Final = 6
 IPPROTO_UDP: Final = 17
@@ -35,11 +38,8 @@ ARP_REQUEST: Final = 1
 ARP_REPLY: Final = 2
 
 _IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
-_IPV6: Final = struct.Struct("!IHBB16s16s")
 _TCP: Final = struct.Struct("!HHIIBBHHH")
 _UDP: Final = struct.Struct("!HHHH")
-_ARP: Final = struct.Struct("!HHBBH6s4s6s4s")
-_ARP_KIND: Final = (1, ETH_P_IP, 6, 4)
 _HOPS: Final = 64
 _WINDOW_BYTES: Final = 65535
 _MSS_OPTION: Final = 2
@@ -148,46 +148,32 @@ def solicitation_frame(hardware: bytes, source: Address, address: Address) -> by
     """Return the Ethernet frame that solicits the holder of an IPv6 address; answers go to `source`."""
     group = solicited_node(address)
     message = solicitation(hardware, address)
-    checksum = icmpv6_checksum(source, group, message)
+    checksum = transport_checksum(source, group, IPPROTO_ICMPV6, message)
     message = message[:2] + struct.pack("!H", checksum) + message[4:]
-    packet = _IPV6.pack(6 << 28, len(message), IPPROTO_ICMPV6, HOP_LIMIT, source, group) + message
+    packet = IPV6.pack(6 << 28, len(message), IPPROTO_ICMPV6, HOP_LIMIT, source, group) + message
     return frame(b"\x33\x33" + group[-4:], hardware, packet)
 
 
 def _ip(ends: FlowEnds, protocol: int, payload: bytes) -> bytes:
     if len(ends.source) == 16:
-        head = _IPV6.pack(6 << 28, len(payload), protocol, _HOPS, ends.source, ends.destination)
+        head = IPV6.pack(6 << 28, len(payload), protocol, _HOPS, ends.source, ends.destination)
         return head + payload
     fields = [0x45, 0, _IPV4.size + len(payload), 0, 0, _HOPS, protocol, 0, ends.source, ends.destination]
-    fields[7] = _checksum(_IPV4.pack(*fields))
+    fields[7] = internet_checksum(_IPV4.pack(*fields))
     return _IPV4.pack(*fields) + payload
 
 
 def _tcp(ends: FlowEnds, sequence: int, flags: int, options: bytes) -> bytes:
     offset = (_TCP.size + len(options)) << 2
     fields = [ends.source_port, ends.destination_port, sequence, 0, offset, flags, _WINDOW_BYTES, 0, 0]
-    fields[7] = _transport_checksum(ends, IPPROTO_TCP, _TCP.pack(*fields) + options)
+    fields[7] = transport_checksum(ends.source, ends.destination, IPPROTO_TCP, _TCP.pack(*fields) + options)
     return _TCP.pack(*fields) + options
 
 
 def _udp(ends: FlowEnds, data: bytes) -> bytes:
     head = (ends.source_port, ends.destination_port, _UDP.size + len(data))
-    checksum = _transport_checksum(ends, IPPROTO_UDP, _UDP.pack(*head, 0) + data)
+    checksum = transport_checksum(ends.source, ends.destination, IPPROTO_UDP, _UDP.pack(*head, 0) + data)
     return _UDP.pack(*head, checksum or 0xFFFF) + data
-
-
-def _transport_checksum(ends: FlowEnds, protocol: int, segment: bytes) -> int:
-    pseudo = ends.source + ends.destination + struct.pack("!II", len(segment), protocol)
-    return _checksum(pseudo + segment)
-
-
-def _checksum(data: bytes) -> int:
-    """Return the internet checksum (RFC 1071)."""
-    data += bytes(len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 # --- parsing ---
@@ -214,8 +200,8 @@ def parse_frame(data: bytes) -> ProbeAnswer | None:
 
 
 def _arp(data: bytes) -> ArpPacket | None:
-    *kinds, operation, hardware, sender, _, target = _ARP.unpack_from(data)
-    if tuple(kinds) != _ARP_KIND:
+    *kinds, operation, hardware, sender, _, target = ARP.unpack_from(data)
+    if tuple(kinds) != ARP_KIND:
         return None
     return ArpPacket(operation, hardware, Address(sender), Address(target))
 
@@ -229,8 +215,8 @@ def _ipv4(data: bytes) -> ProbeAnswer | None:
 
 
 def _ipv6(data: bytes) -> ProbeAnswer | None:
-    _, _, protocol, hops, source, destination = _IPV6.unpack_from(data)
-    payload = data[_IPV6.size :]
+    _, _, protocol, hops, source, destination = IPV6.unpack_from(data)
+    payload = data[IPV6.size :]
     if protocol == IPPROTO_ICMPV6:
         claim = read_advertisement(payload, hops)
         return _unreachable(payload, Address(source)) if claim is None else NeighbourAdvertisement(*claim)
@@ -264,7 +250,7 @@ def _unreachable(message: bytes, sender: Address) -> UnreachableError | None:
     if message[0] != _ICMP_UNREACHABLE[family]:
         return None
     inner = message[8:]
-    head = (inner[0] & 0x0F) * 4 if family == 4 else _IPV6.size
+    head = (inner[0] & 0x0F) * 4 if family == 4 else IPV6.size
     destination = Address(inner[16:20] if family == 4 else inner[24:40])
     source_port, destination_port = struct.unpack_from("!HH", inner, head)
     return UnreachableError(message[1], sender, destination, source_port, destination_port)

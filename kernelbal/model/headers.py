@@ -1,11 +1,13 @@
-"""How many bytes headers take, and what they leave for data.
+"""Headers of packets: how many bytes they take, what they leave for data, and their checksum.
 
 Sources: RFC 791 (IPv4), RFC 8200 (IPv6), RFC 9293 (TCP), RFC 768 (UDP), RFC 2784 (GRE),
-draft-ietf-intarea-gue, and what the kernel adds, `ip_vs_tunnel_xmit` in `net/netfilter/ipvs/ip_vs_xmit.c`.
+draft-ietf-intarea-gue, RFC 1071 (checksum), and what the kernel adds, `ip_vs_tunnel_xmit` in
+`net/netfilter/ipvs/ip_vs_xmit.c`.
 """
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of
@@ -58,3 +60,17 @@ def packet_bytes(address: Address, mss_bytes: int) -> int:
 def segment_bytes(address: Address, mtu_bytes: int) -> int:
     """Return the greatest TCP segment that fits into a packet to or from an address."""
     return mtu_bytes - TCP_HEADER_BYTES - IP_HEADER_BYTES[family_of(address)]
+
+
+def internet_checksum(data: bytes) -> int:
+    """Return the internet checksum (RFC 1071); 0 over data that holds its right checksum."""
+    padded = data + b"\0" if len(data) % 2 else data
+    total: int = sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def transport_checksum(source: Address, destination: Address, protocol: int, segment: bytes) -> int:
+    """Return the checksum of a segment or message with its pseudo-header (RFC 9293 3.1, RFC 8200 8.1)."""
+    return internet_checksum(source + destination + struct.pack("!II", len(segment), protocol) + segment)

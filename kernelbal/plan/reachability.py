@@ -61,6 +61,13 @@ class RouteTable:
         return None
 
 
+def hop_text(route: Route) -> str:
+    """Return the device and next hop of a route, such as `eth1, on-link`."""
+    if route.gateway is None:
+        return f"{route.device}, on-link"
+    return f"{route.device} through gateway {format_address(route.gateway)}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Topology:
     """What every check needs."""
@@ -131,7 +138,7 @@ def _nat(service: VirtualService, device: str, topology: _Topology) -> Iterator[
     if same_side:
         yield ReachabilityProblem(
             service.name,
-            f"{_names(same_side)}: on `{device}`, the side of the clients, so replies go directly to the"
+            f"{_names(same_side)}: on `{device}`, the side of the clients, so replies go straight to the"
             " clients or their router instead of back through the director",
             hint,
         )

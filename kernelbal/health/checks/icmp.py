@@ -6,15 +6,19 @@ Left out: IPv6 extension headers in quoted packets.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from kernelbal.model.address import AF_INET
+from kernelbal.model.address import AF_INET, AF_INET6
+from kernelbal.model.headers import internet_checksum
 
 _HEADER: Final = struct.Struct(">BBHHH")
 _IPV4_HEADER_BYTES: Final = 20
 _IPV6_HEADER_BYTES: Final = 40
 _IPPROTO_ICMP: Final = 1
 _IPPROTO_ICMPV6: Final = 58
+FILTER_OPTION: Final = {AF_INET: (255, 1), AF_INET6: (_IPPROTO_ICMPV6, 1)}
+"""Level and number of the socket option of a `type_filter`: raw(7), and RFC 3542 section 3.2."""
 
 
 class _Types(NamedTuple):
@@ -75,21 +79,20 @@ class EchoMessage(NamedTuple):
     error: str = ""
 
 
-def checksum(data: bytes) -> int:
-    """Return the internet checksum (RFC 1071)."""
-    padded = data + b"\0" if len(data) % 2 else data
-    total: int = sum(struct.unpack(f">{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def echo_request(family: int, identifier: int, sequence: int, payload: bytes) -> bytes:
     """Return an echo request; for IPv6 the kernel fills in the checksum."""
     if family != AF_INET:
         return _HEADER.pack(_V6.request, 0, 0, identifier, sequence) + payload
     unsigned = _HEADER.pack(_V4.request, 0, 0, identifier, sequence) + payload
-    return _HEADER.pack(_V4.request, 0, checksum(unsigned), identifier, sequence) + payload
+    return _HEADER.pack(_V4.request, 0, internet_checksum(unsigned), identifier, sequence) + payload
+
+
+def type_filter(family: int, types: Iterable[int]) -> bytes:
+    """Return the value of the socket option by which the kernel delivers these ICMP types alone."""
+    words = [0xFFFFFFFF] * (1 if family == AF_INET else 8)
+    for number in types:
+        words[number // 32] &= ~(1 << number % 32)
+    return struct.pack(f"={len(words)}I", *words)
 
 
 def without_ipv4_header(packet: bytes) -> bytes:
@@ -102,7 +105,7 @@ def without_ipv4_header(packet: bytes) -> bytes:
 def read_echo(family: int, message: bytes) -> EchoMessage | None:
     """Return the reply or error in an ICMP message; None for any other, and for a wrong IPv4 checksum."""
     types = _V4 if family == AF_INET else _V6
-    if len(message) < _HEADER.size or (family == AF_INET and checksum(message)):
+    if len(message) < _HEADER.size or (family == AF_INET and internet_checksum(message)):
         return None
     kind, code, _, identifier, sequence = _HEADER.unpack_from(message)
     if kind == types.reply and code == 0:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kernelbal.model.address import Address, format_address, parse_address
+from kernelbal.model.address import Address, format_address
 from kernelbal.model.ipvs import Protocol
-from kernelbal.model.nft import Element, NftSet, NftTable
+from kernelbal.model.nft import NftTable
+from kernelbal.plan.explain.nft_lookup import find_element
 from kernelbal.plan.explain.query import ExplainQuery, KernelView
 from kernelbal.plan.explain.result import StepTopic, StepVerdict, TraceStep
-
-_ADDRESS_TYPES = ("ipv4_addr", "ipv6_addr")
 
 
 class Classification(NamedTuple):
@@ -39,11 +38,13 @@ def classify(table: NftTable | None, virtual: Address, protocol: Protocol, port:
     """Return what the table makes of a packet to `virtual`:`port`."""
     if table is None:
         return UNMARKED
+    parts = {"ipv4_addr": virtual, "ipv6_addr": virtual, "inet_proto": protocol, "inet_service": port}
     for candidate in table.sets:
         if candidate.value_type != "mark":
             continue
-        mark = _lookup(candidate, virtual, protocol, port)
-        if mark is not None:
+        found = find_element(candidate, tuple(map(parts.get, candidate.key_types)))
+        if found is not None:
+            mark = int(found[-1], 0)
             return Classification(mark, mark in _masqueraded(table), candidate.name)
     return UNMARKED
 
@@ -64,32 +65,6 @@ def classifier_step(query: ExplainQuery, view: KernelView) -> tuple[Classificati
     if view.foreign_nft:
         reason += f"; not evaluated: {', '.join(view.foreign_nft)}"
     return found, TraceStep(StepTopic.CLASSIFIER, StepVerdict.UNMARKED, reason, view.source)
-
-
-def _lookup(candidate: NftSet, virtual: Address, protocol: Protocol, port: int) -> int | None:
-    for element in candidate.elements:
-        if _matches(candidate.key_types, element, virtual, protocol, port):
-            return int(element[-1], 0)
-    return None
-
-
-def _matches(
-    key_types: tuple[str, ...], element: Element, virtual: Address, protocol: Protocol, port: int
-) -> bool:
-    for kind, text in zip(key_types, element, strict=False):
-        if kind in _ADDRESS_TYPES:
-            if parse_address(text) != virtual:
-                return False
-        elif kind == "inet_proto":
-            if text not in (protocol.name.lower(), str(protocol.value)):
-                return False
-        elif kind == "inet_service":
-            low, _, high = text.partition("-")
-            if not int(low) <= port <= int(high or low):
-                return False
-        else:
-            return False
-    return True
 
 
 def _masqueraded(table: NftTable) -> frozenset[int]:

@@ -16,7 +16,7 @@ from kernelbal.model.ipvs import (
 from kernelbal.model.network import Route
 from kernelbal.plan.explain.query import ExplainQuery, KernelView
 from kernelbal.plan.explain.result import ForwardPath, StepVerdict
-from kernelbal.plan.reachability import RouteTable
+from kernelbal.plan.reachability import RouteTable, hop_text
 
 METHODS: Mapping[Forwarding, StepVerdict] = {
     Forwarding.NAT: StepVerdict.NAT,
@@ -91,9 +91,7 @@ def _change(query: ExplainQuery, address: Address, port: int, attributes: Destin
 def _way_out(route: Route | None) -> str:
     if route is None:
         return "no route to the real server is known"
-    if route.gateway is None:
-        return f"out of {route.device}, on-link"
-    return f"out of {route.device} through gateway {format_address(route.gateway)}"
+    return f"out of {hop_text(route)}"
 
 
 def _problems(

@@ -6,15 +6,11 @@ the packet, sources after it has been routed.
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_address, format_endpoint, in_network, parse_address
 from kernelbal.model.network import Route
-from kernelbal.model.nft import Element, NftTable
-from kernelbal.model.site.edge import Prefix
-from kernelbal.model.units import parse_ports
-from kernelbal.plan.classifier import protocol_text
+from kernelbal.model.nft import NftTable
 from kernelbal.plan.edge_rules import (
     FORWARD,
     FORWARD_PORT,
@@ -24,9 +20,10 @@ from kernelbal.plan.edge_rules import (
     ONE_TO_ONE_OUT,
     SOURCE_NAT,
 )
+from kernelbal.plan.explain.nft_lookup import find_in
 from kernelbal.plan.explain.query import ExplainQuery, KernelView
 from kernelbal.plan.explain.result import ExplainOutcome, Explanation, StepTopic, StepVerdict, TraceStep
-from kernelbal.plan.reachability import RouteTable
+from kernelbal.plan.reachability import RouteTable, hop_text
 
 
 class TranslationTarget(NamedTuple):
@@ -56,13 +53,13 @@ class SourceTranslation(NamedTuple):
 def translation_target(table: NftTable | None, query: ExplainQuery) -> TranslationTarget | None:
     """Return where the destination of a packet is translated to, or None."""
     suffix = _suffix(query.virtual)
-    key = (query.virtual, protocol_text(query.protocol.value), query.port)
-    found = _find(table, f"{FORWARD}{suffix}", key)
+    key = (query.virtual, query.protocol, query.port)
+    found = find_in(table, f"{FORWARD}{suffix}", key)
     if found is not None:
-        port = _find(table, f"{FORWARD_PORT}{suffix}", key)
+        port = find_in(table, f"{FORWARD_PORT}{suffix}", key)
         kept = query.port if port is None else int(port[-1])
         return TranslationTarget(parse_address(found[-1]), kept, f"{FORWARD}{suffix}")
-    found = _find(table, f"{ONE_TO_ONE_IN}{suffix}", (query.virtual,))
+    found = find_in(table, f"{ONE_TO_ONE_IN}{suffix}", (query.virtual,))
     if found is not None:
         return TranslationTarget(parse_address(found[-1]), query.port, f"{ONE_TO_ONE_IN}{suffix}")
     return None
@@ -70,17 +67,17 @@ def translation_target(table: NftTable | None, query: ExplainQuery) -> Translati
 
 def whole_address(table: NftTable | None, address: Address) -> bool:
     """Return whether every port of an address leads to one inside machine."""
-    return _find(table, f"{ONE_TO_ONE_IN}{_suffix(address)}", (address,)) is not None
+    return find_in(table, f"{ONE_TO_ONE_IN}{_suffix(address)}", (address,)) is not None
 
 
 def source_translation(table: NftTable | None, source: Address, device: str) -> SourceTranslation | None:
     """Return how a packet from an inside machine leaves by a device; None: as it is."""
     suffix, key = _suffix(source), (device, source)
     for name in (ONE_TO_ONE_OUT, SOURCE_NAT):
-        found = _find(table, f"{name}{suffix}", key)
+        found = find_in(table, f"{name}{suffix}", key)
         if found is not None:
             return SourceTranslation(parse_address(found[-1]), f"{name}{suffix}")
-    found = _find(table, f"{MASQUERADE}{suffix}", key)
+    found = find_in(table, f"{MASQUERADE}{suffix}", key)
     return None if found is None else SourceTranslation(None, f"{MASQUERADE}{suffix}")
 
 
@@ -109,7 +106,7 @@ def _way_back(query: ExplainQuery, view: KernelView, target: TranslationTarget) 
     pair = (query.client, target.address)
     back = f"the reply comes back here, where {format_address(query.virtual)} is restored"
     from_here = view.local(query.client) is not None
-    if from_here or _find(view.nft, f"{HAIRPIN}{_suffix(target.address)}", pair) is not None:
+    if from_here or find_in(view.nft, f"{HAIRPIN}{_suffix(target.address)}", pair) is not None:
         why = "is this director" if from_here else "and the inside machine are in one subnet"
         reason = (
             f"the client {why}, so the inside machine sees an address of this director as the client; {back}"
@@ -165,37 +162,8 @@ def route_of(view: KernelView, routes: RouteTable, source: Address, destination:
 
 
 def _way_out(route: Route | None) -> str:
-    if route is None:
-        return "by no known route"
-    if route.gateway is None:
-        return f"by {route.device}, on-link"
-    return f"by {route.device} through gateway {format_address(route.gateway)}"
+    return "by no known route" if route is None else f"by {hop_text(route)}"
 
 
 def _suffix(address: Address) -> str:
     return "4" if len(address) == 4 else "6"
-
-
-def _find(table: NftTable | None, name: str, key: tuple[object, ...]) -> Element | None:
-    """Return the element of a set that a key falls into."""
-    for each in table.sets if table is not None else ():
-        if each.name == name:
-            matching = (e for e in each.elements if all(map(_matches, each.key_types, e, key)))
-            return next(matching, None)
-    return None
-
-
-def _matches(kind: str, text: str, value: object) -> bool:
-    match kind:
-        case "ipv4_addr" | "ipv6_addr":
-            address, _, length = text.partition("/")
-            packed = parse_address(address)
-            bits = int(length) if length else len(packed) * 8
-            return isinstance(value, bytes) and Prefix(address=packed, length=bits).contains(value)
-        case "inet_service":
-            ports = parse_ports(text)
-            return isinstance(value, int) and ports.low <= value <= ports.high
-        case "ifname":
-            return bool(json.loads(text) == value)
-        case _:
-            return text == value

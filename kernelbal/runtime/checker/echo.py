@@ -9,12 +9,18 @@ from __future__ import annotations
 import os
 import select
 import socket
-import struct
 import time
 from typing import Final, NamedTuple
 
 from kernelbal.health.checks.dialogue import GOOD, ProbeResult
-from kernelbal.health.checks.icmp import EchoMessage, echo_request, read_echo, without_ipv4_header
+from kernelbal.health.checks.icmp import (
+    FILTER_OPTION,
+    EchoMessage,
+    echo_request,
+    read_echo,
+    type_filter,
+    without_ipv4_header,
+)
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Target
@@ -30,12 +36,8 @@ _MESSAGE_BYTES: Final = 2048
 _RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
 _PROTOCOLS: Final = {AF_INET: socket.IPPROTO_ICMP, AF_INET6: socket.IPPROTO_ICMPV6}
 new_socket: Final = socket.SocketType
-_SOL_RAW: Final = 255
-_ICMP_FILTER: Final = 1
-_ICMPV6_FILTER: Final = 1
-_TYPES_V4: Final = (0, 3, 11, 12)
-"""Echo reply, destination unreachable, time exceeded, parameter problem."""
-_TYPES_V6: Final = (1, 2, 3, 4, 129)
+_TYPES: Final = {AF_INET: (0, 3, 11, 12), AF_INET6: (129, 1, 3, 4, 2)}
+"""Echo reply, destination unreachable, time exceeded, parameter problem; with IPv6 also packet too big."""
 
 
 class EchoKey(NamedTuple):
@@ -169,7 +171,7 @@ def _open(family: int) -> tuple[socket.SocketType, bool]:
         except PermissionError:
             continue
         if kind == socket.SOCK_RAW:
-            _filter(sock, family)
+            sock.setsockopt(*FILTER_OPTION[family], type_filter(family, _TYPES[family]))
         return sock, kind == socket.SOCK_RAW
     raise ProbeSetupError(
         Notice(
@@ -178,18 +180,6 @@ def _open(family: int) -> tuple[socket.SocketType, bool]:
             "add it to AmbientCapabilities= of the service, or set net.ipv4.ping_group_range",
         )
     )
-
-
-def _filter(sock: socket.SocketType, family: int) -> None:
-    """Let the kernel drop all messages that are neither replies nor errors."""
-    if family == AF_INET:
-        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _all_but(_TYPES_V4) & 0xFFFFFFFF))
-    else:
-        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _all_but(_TYPES_V6).to_bytes(32, "little"))
-
-
-def _all_but(types: tuple[int, ...]) -> int:
-    return ((1 << 256) - 1) & ~sum(1 << number for number in types)
 
 
 class EchoDriver:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.kernel.neighbour_frames import (
+    IPPROTO_ICMPV6,
     ArpForm,
     arp_request,
     gratuitous_arp,
-    icmpv6_checksum,
     read_advertisement,
     read_arp_reply,
     solicitation,
@@ -18,6 +18,7 @@ from kernelbal.kernel.neighbour_frames import (
     unsolicited_advertisement,
 )
 from kernelbal.model.address import parse_address
+from kernelbal.model.headers import transport_checksum
 
 VIRTUAL_MAC = bytes.fromhex("00005e000133")
 V4, V6 = parse_address("192.0.2.100"), parse_address("2001:db8::100")
@@ -67,16 +68,8 @@ def test_checksum_covers_the_message_and_its_pseudo_header() -> None:
     """Over a message that holds the right checksum, the sum is zero."""
     message = unsolicited_advertisement(VIRTUAL_MAC, V6, router=True)[54:]
     assert message[2:4] != b"\0\0"
-    assert icmpv6_checksum(V6, ALL_NODES, message) == 0
-    assert icmpv6_checksum(V6, parse_address("ff02::2"), message) != 0
-
-
-def test_checksum_of_an_echo_request() -> None:
-    """RFC 4443 echo request `80 00 .. 00 01 00 01` from fe80::1 to fe80::2, summed by hand."""
-    echo = bytes.fromhex("8000000000010001")
-    total = 2 * 0xFE80 + 1 + 2 + len(echo) + 58 + 0x8000 + 1 + 1
-    expected = 0xFFFF - (total % 0xFFFF)
-    assert icmpv6_checksum(parse_address("fe80::1"), parse_address("fe80::2"), echo) == expected
+    assert transport_checksum(V6, ALL_NODES, IPPROTO_ICMPV6, message) == 0
+    assert transport_checksum(V6, parse_address("ff02::2"), IPPROTO_ICMPV6, message) != 0
 
 
 def test_arp_request() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelbal.kernel.neighbour_frames import arp_request, icmpv6_checksum
+from kernelbal.kernel.neighbour_frames import IPPROTO_ICMPV6, arp_request
 from kernelbal.kernel.probe_frames import (
     ARP_REQUEST,
     PORT_UNREACHABLE,
@@ -28,6 +28,7 @@ from kernelbal.kernel.probe_frames import (
     wrap,
 )
 from kernelbal.model.address import parse_address
+from kernelbal.model.headers import transport_checksum
 from kernelbal.model.ipvs import TunnelType
 
 A4, B4, A6, B6 = (parse_address(text) for text in ("192.0.2.7", "10.0.0.80", "2001:db8::7", "fd00::80"))
@@ -117,7 +118,7 @@ def test_question_for_an_address_of_ipv6() -> None:
     assert data[:14].hex() == "3333ff000080" + MAC.hex() + "86dd"
     source, group, message = data[22:38], data[38:54], data[54:]
     assert (source, message[0], message[8:24]) == (A6, 135, B6)
-    assert icmpv6_checksum(source, group, message) == 0
+    assert transport_checksum(source, group, IPPROTO_ICMPV6, message) == 0
 
 
 def test_arp() -> None:

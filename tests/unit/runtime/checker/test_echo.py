@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.health.checks.icmp import checksum, echo_request
+from kernelbal.health.checks.icmp import echo_request
 from kernelbal.lab import process
 from kernelbal.model.address import AF_INET, parse_address
 from kernelbal.model.event import Topic
+from kernelbal.model.headers import internet_checksum
 from kernelbal.model.health import Health, Timing
 from kernelbal.model.site.check import IcmpCheck
 from kernelbal.runtime.checker import echo
@@ -74,7 +75,7 @@ def test_a_reply_counts_with_the_bytes_of_its_request_only(genuine: bool) -> Non
         request = echo_request(AF_INET, port.identifier, run.sequence, run.token if genuine else b"?" * 16)
         reply = b"\0" + request[1:2] + bytes(2) + request[4:]
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as forger:
-            forger.sendto(reply[:2] + checksum(reply).to_bytes(2) + reply[4:], ("127.0.0.1", 0))
+            forger.sendto(reply[:2] + internet_checksum(reply).to_bytes(2) + reply[4:], ("127.0.0.1", 0))
         desk.until(lambda: bool(desk.states))
     assert desk.states["probe"].health is (Health.UP if genuine else Health.DOWN)
 
