@@ -43,7 +43,7 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.SERVER_DRAINING: "An operator drains it.",
     Topic.SERVER_DRAINED: "It has drained.",
     Topic.SERVER_DISABLED: "An operator disabled it.",
-    Topic.SERVER_ENABLED: "It may take connections again.",
+    Topic.SERVER_ENABLED: "It takes new connections again.",
     Topic.SERVER_RAMPING: "Slow start begins: its weight climbs.",
     Topic.SERVER_WARNING: "Its checks are good but will not stay so, such as before a certificate expires.",
     Topic.SERVICE_QUORUM_LOST: "Too few real servers are usable: `all_down` says what follows.",
