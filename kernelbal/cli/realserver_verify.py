@@ -37,7 +37,7 @@ kernelbal realserver verify
 
 kernelbal realserver verify --client 192.0.2.7 --director 10.0.0.1
 
-kernelbal realserver verify 10.0.0.80 --port 80 --json | jq '.checks[] | select(.verdict == "FAIL")'
+kernelbal realserver verify 10.0.0.80 --port 80 --json | jq '.addresses[].results[] | select(.fix)'
 
 kernelbal realserver verify 10.0.0.80 --forwarding tunnel   (prepared by other means)"""
 
@@ -81,12 +81,13 @@ def verify(
     something fails. Addresses that were not prepared by kernelbal are described by the options of `apply`;
     those that were must have been prepared as the options say.
     """
-    from kernelbal.cli.realserver_verify_view import print_rows, put_rows
+    from kernelbal.cli.output import put_json
+    from kernelbal.cli.verification_view import address_reports_document, print_address_reports
+    from kernelbal.model.verification import ResultStatus, worst
     from kernelbal.realserver import host as linux
     from kernelbal.realserver.store import RecordStore
     from kernelbal.realserver.verify.gather import Outside, gather
-    from kernelbal.realserver.verify.report import judge, verdict_of
-    from kernelbal.realserver.verify.row import Verdict
+    from kernelbal.realserver.verify.requirements import verify_addresses
 
     described = Asked(virtual, forwarding, method, interface, real, port, tunnel, tunnel_port, mtu)
     clients = tuple(address(text, "--client") for text in client or ())
@@ -94,12 +95,13 @@ def verify(
     record = RecordStore(state_dir).load_record()
     with linux.LinuxHost() as host:
         preparations = _chosen(described, record, host)
-        rows = judge(preparations, gather(host, preparations, outside))
+        reports = verify_addresses(preparations, gather(host, preparations, outside))
     if as_json:
-        put_rows(rows)
+        put_json(address_reports_document(reports))
     else:
-        print_rows(preparations, rows)
-    return ExitCode.FAILED if verdict_of(rows) is Verdict.FAIL else ExitCode.OK
+        print_address_reports(reports)
+    failed = worst(each.status for report in reports for each in report.results) is ResultStatus.FAIL
+    return ExitCode.FAILED if failed else ExitCode.OK
 
 
 def _chosen(described: Asked, record: Record, host: Host) -> tuple[Preparation, ...]:

@@ -22,7 +22,7 @@ EPILOG = """Examples:
 
 kernelbal rs verify web
 
-kernelbal rs verify --json | jq '.services[].real_servers[] | select(.verdict != "ok")'
+kernelbal rs verify --json | jq '.services[].real_servers[] | select(.result != "ok")'
 
 kernelbal rs verify web --site site.yaml --node node.yaml"""
 
@@ -40,7 +40,7 @@ def verify(
     state_dir: Path = STATE_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Verify real servers from this director, with one verdict for each.
+    """Verify real servers from this director, with one result for each.
 
     Probes each by its own address and, for dsr and tunnel, through the virtual address as clients' packets
     go; asks the segment who else answers for the virtual address (ARP, neighbour discovery); measures whether
@@ -49,9 +49,8 @@ def verify(
     """
     from kernelbal.cli.documents import read_node, read_site
     from kernelbal.cli.output import put_json, say
-    from kernelbal.cli.rs_verify_view import print_reports, report_document
-    from kernelbal.health.verification import Verdict
-    from kernelbal.health.verify_report import worst
+    from kernelbal.cli.verification_view import print_service_reports, service_reports_document
+    from kernelbal.model.verification import ResultStatus, worst
 
     documents = read_site(site), read_node(node)
     try:
@@ -60,10 +59,10 @@ def verify(
         say("interrupted; what was added for the verification is removed")
         return ExitCode.INTERRUPTED
     if as_json:
-        put_json(report_document(reports))
+        put_json(service_reports_document(reports))
     else:
-        print_reports(reports)
-    failed = worst(report.verdict for report in reports) is Verdict.FAIL
+        print_service_reports(reports)
+    failed = worst(report.status for report in reports) is ResultStatus.FAIL
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -91,8 +90,8 @@ def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[Se
     from kernelbal.kernel.links import read_link_details
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.rtnetlink import RtNetlink
-    from kernelbal.runtime.verify.paths import Ways, verify_store
-    from kernelbal.runtime.verify.survey import Scene
+    from kernelbal.runtime.verify.paths import ProbePaths, verify_store
+    from kernelbal.runtime.verify.survey import Survey
     from kernelbal.runtime.verify.survey import verify as survey
 
     names = chosen(site, service)
@@ -102,9 +101,9 @@ def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[Se
     with LinuxKernel() as kernel, RtNetlink.open() as rtnetlink:
         observed = kernel.observe((), ())
         details = {each.link.name: each for each in read_link_details(rtnetlink)}
-        scene = Scene(narrowed, node, services, observed, details)
+        scope = Survey(narrowed, node, services, observed, details)
         with store.lock(), endings_as_interrupts(), StatusLine() as line:
-            return survey(scene, Ways(kernel, store, boot_clock_s), line.show)
+            return survey(scope, ProbePaths(kernel, store, boot_clock_s), line.show)
 
 
 @contextmanager

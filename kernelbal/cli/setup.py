@@ -11,7 +11,7 @@ from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kernelbal.kernel.placed_files import PlacedFile, Standing
-    from kernelbal.kernel.prerequisites import PrerequisiteFinding
+    from kernelbal.model.verification import Result
 
 RUNNING = Path("/")
 ROOT_OPTION = typer.Option(RUNNING, "--root", help="Write below this directory, such as an image's.")
@@ -58,16 +58,16 @@ def director(
     program = program or _this_program()
     files = [(file, standing(file)) for file in _files(root, program)]
     kept = {} if dry_run else _place(files, force=force)
-    findings = _check_machine(program) if root == RUNNING else ()
+    results = _check_machine(program) if root == RUNNING else ()
     if as_json:
-        _print_json(files, kept, findings, force=force)
+        _print_json(files, kept, results, force=force)
     else:
-        _print(files, kept, findings, force=force)
+        _print(files, kept, results, force=force)
     if enable:
-        _enable(findings)
+        _enable(results)
     elif not (dry_run or as_json):
         _say_what_is_next(root)
-    return _exit_code(findings)
+    return _exit_code(results)
 
 
 def _refuse_contradictions(root: Path, *, enable: bool, dry_run: bool) -> None:
@@ -142,7 +142,7 @@ def _devices() -> tuple[str, str]:
     return outside, inside
 
 
-def _check_machine(program: Path) -> tuple[PrerequisiteFinding, ...]:
+def _check_machine(program: Path) -> tuple[Result, ...]:
     from kernelbal.kernel.machine import read_machine_facts
     from kernelbal.kernel.prerequisites import check_prerequisites
 
@@ -173,12 +173,13 @@ def _place(files: list[tuple[PlacedFile, Standing]], *, force: bool) -> dict[Pat
 def _print(
     files: list[tuple[PlacedFile, Standing]],
     kept: dict[Path, Path],
-    findings: tuple[PrerequisiteFinding, ...],
+    results: tuple[Result, ...],
     *,
     force: bool,
 ) -> None:
     from kernelbal.cli.output import note_finding, put
     from kernelbal.kernel.placed_files import Standing
+    from kernelbal.model.verification import ResultStatus
 
     for file, found in files:
         sign = _sign(file, found, force=force)
@@ -188,18 +189,20 @@ def _print(
         elif found is Standing.EDITED and sign == "=":
             remark = "  (exists and differs; left alone)"
         put(f"{sign} {file.path}{remark}")
-    for finding in findings:
-        note_finding(finding.level.value, finding.message, finding.hint)
+    for result in results:
+        label = "error" if result.status is ResultStatus.FAIL else "warning"
+        note_finding(label, result.message, result.fix)
 
 
 def _print_json(
     files: list[tuple[PlacedFile, Standing]],
     kept: dict[Path, Path],
-    findings: tuple[PrerequisiteFinding, ...],
+    results: tuple[Result, ...],
     *,
     force: bool,
 ) -> None:
     from kernelbal.cli.output import put_json
+    from kernelbal.cli.verification_view import result_document
 
     put_json(
         {
@@ -212,20 +215,12 @@ def _print_json(
                 }
                 for file, found in files
             ],
-            "findings": [
-                {
-                    "weight": finding.level.value,
-                    "subject": finding.subject,
-                    "message": finding.message,
-                    "hint": finding.hint,
-                }
-                for finding in findings
-            ],
+            "results": [result_document(each) for each in results],
         }
     )
 
 
-def _enable(findings: tuple[PrerequisiteFinding, ...]) -> None:
+def _enable(results: tuple[Result, ...]) -> None:
     """Start the daemon, unless it could only fail.
 
     Raises:
@@ -238,11 +233,11 @@ def _enable(findings: tuple[PrerequisiteFinding, ...]) -> None:
     from kernelbal.cli.output import say
     from kernelbal.errors import PlanRefused
     from kernelbal.kernel.document_files import read_document
-    from kernelbal.kernel.prerequisites import FindingLevel
     from kernelbal.kernel.systemctl import UNIT, enable_now
+    from kernelbal.model.verification import ResultStatus, status_of
     from kernelbal.render import render
 
-    if any(finding.level is FindingLevel.ERROR for finding in findings):
+    if status_of(results) is ResultStatus.FAIL:
         raise PlanRefused("the daemon was not started, since it could not work", "see the errors above")
     if read_document(SITE_FILE, "site") == render("director/site.yaml.j2").encode():
         raise PlanRefused("the daemon was not started: the site is still the example", f"edit {SITE_FILE}")
@@ -260,8 +255,8 @@ def _say_what_is_next(root: Path) -> None:
     say("      (`kernelbal setup director --enable` does both, and checks first)")
 
 
-def _exit_code(findings: tuple[PrerequisiteFinding, ...]) -> ExitCode:
-    from kernelbal.kernel.prerequisites import FindingLevel
+def _exit_code(results: tuple[Result, ...]) -> ExitCode:
+    from kernelbal.model.verification import ResultStatus, status_of
 
-    missing = any(finding.level is FindingLevel.ERROR for finding in findings)
+    missing = status_of(results) is ResultStatus.FAIL
     return ExitCode.FAILED if missing else ExitCode.OK

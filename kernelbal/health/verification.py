@@ -1,14 +1,9 @@
-"""What a verification found out about one real server, and the verdict on it.
-
-Rules are a table: each names what it is about, when it applies, and what to say. All that apply are told, in
-the order of the table: what comes first explains what follows.
-"""
+"""What a director demands of a real server, and what it found out about one (`kernelbal rs verify`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, NamedTuple
 
 from kernelbal.health.path_cause import Symptom, explain_path, symptom
@@ -16,52 +11,18 @@ from kernelbal.model.address import Address, format_address
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.headers import packet_bytes, segment_bytes
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.verification import Requirement, Result, fail, first_of, unknown
 
 
-class Verdict(Enum):
-    """What becomes of it all."""
-
-    OK = "ok"
-    FAIL = "FAIL"
-    UNKNOWN = "unknown"
-    """Nothing is wrong as far as could be seen, but the virtual address could not be tried."""
-
-
-class Subject(Enum):
-    """What a finding is about."""
-
-    PROBE = "probe"
-    REACHABILITY = "reachability"
-    REAL_SERVER = "real server"
-    VIRTUAL_ADDRESS = "virtual address"
-    NEIGHBOURS = "neighbours"
-    PACKET_SIZE = "packet size"
-
-
-class Finding(NamedTuple):
-    """Something that is wrong, or could not be seen.
-
-    Attributes:
-        verdict: FAIL or UNKNOWN.
-        message: what it is, in one line.
-        hint: what to do about it.
-    """
-
-    verdict: Verdict
-    subject: Subject
-    message: str
-    hint: str
-
-
-class Remark(NamedTuple):
+class Unreachable(NamedTuple):
     """Why a real server cannot work, and the remedy, as the planner says it."""
 
     message: str
     hint: str
 
 
-class Claim(NamedTuple):
-    """Somebody says that an address is theirs.
+class Answerer(NamedTuple):
+    """Somebody who answers that an address is theirs.
 
     Attributes:
         hardware: MAC address, such as `52:54:00:12:34:56`.
@@ -75,8 +36,8 @@ class Claim(NamedTuple):
         return f"{self.hardware} ({self.vendor})"
 
 
-class Outcome(NamedTuple):
-    """Results of one check.
+class ProbePair(NamedTuple):
+    """Results of one check, by both addresses.
 
     Attributes:
         port: that was probed; 0 where the check has none.
@@ -91,7 +52,7 @@ class Outcome(NamedTuple):
     conclusive: bool = True
 
 
-class Sizes(NamedTuple):
+class PacketSizes(NamedTuple):
     """How large packets may be; bytes of whole IP packets.
 
     Attributes:
@@ -114,31 +75,31 @@ class Sizes(NamedTuple):
         return None if self.path is None else self.path - self.overhead
 
 
-NO_SIZES: Final = Sizes()
+NO_SIZES: Final = PacketSizes()
 """Packet sizes do not matter, or were not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFacts:
+class ServerEvidence:
     """What was found out about one real server of a virtual service.
 
     Attributes:
         forwarding: of the service.
         virtual: the virtual address.
         options: of `kernelbal realserver` for this service on it, such as `--port 80/tcp`.
-        outcomes: of its checks; none when there is nothing to ask.
+        probes: of its checks; none when there is nothing to ask.
         unreachable: why replies or packets cannot take their way, by the director's addresses and routes.
-        claim: its answer to the question who has the virtual address.
+        answers_as: its answer to the question who has the virtual address.
         sizes: of packets.
     """
 
     forwarding: ForwardingName
     virtual: Address
     options: str = ""
-    outcomes: tuple[Outcome, ...] = ()
-    unreachable: Remark | None = None
-    claim: Claim | None = None
-    sizes: Sizes = NO_SIZES
+    probes: tuple[ProbePair, ...] = ()
+    unreachable: Unreachable | None = None
+    answers_as: Answerer | None = None
+    sizes: PacketSizes = NO_SIZES
 
     @property
     def virtual_text(self) -> str:
@@ -146,19 +107,19 @@ class ServerFacts:
         return format_address(self.virtual)
 
     @property
-    def own_failure(self) -> Outcome | None:
+    def own_failure(self) -> ProbePair | None:
         """The first check that its own address fails."""
-        return next((each for each in self.outcomes if each.own.health is Health.DOWN), None)
+        return next((each for each in self.probes if each.own.health is Health.DOWN), None)
 
     @property
-    def virtual_failure(self) -> Outcome | None:
+    def virtual_failure(self) -> ProbePair | None:
         """The first check that fails through the virtual address alone."""
-        return next((each for each in self.outcomes if _fails_by_virtual_alone(each)), None)
+        return next((each for each in self.probes if _fails_by_virtual_alone(each)), None)
 
     @property
     def unprobed(self) -> str:
         """Why something could not be probed; empty when all was."""
-        states = (state for each in self.outcomes for state in (each.own, each.virtual) if state is not None)
+        states = (state for each in self.probes for state in (each.own, each.virtual) if state is not None)
         return next((state.reason or "no result" for state in states if state.health is Health.UNKNOWN), "")
 
     @property
@@ -174,47 +135,33 @@ class ServerFacts:
         return f"kernelbal realserver {verb} {self.virtual_text} {self.options}".rstrip()
 
 
-def _fails_by_virtual_alone(outcome: Outcome) -> bool:
-    virtual = outcome.virtual
-    return virtual is not None and virtual.health is Health.DOWN and outcome.own.health is not Health.DOWN
+def _fails_by_virtual_alone(pair: ProbePair) -> bool:
+    virtual = pair.virtual
+    return virtual is not None and virtual.health is Health.DOWN and pair.own.health is not Health.DOWN
 
 
-def _untried(facts: ServerFacts) -> bool:
+def _untried(server: ServerEvidence) -> bool:
     """Whether it forwards by the virtual address, and no probe of that says anything."""
-    if facts.forwarding is ForwardingName.NAT:
-        return not facts.outcomes
-    return not any(each.virtual is not None and each.conclusive for each in facts.outcomes)
+    if server.forwarding is ForwardingName.NAT:
+        return not server.probes
+    return not any(each.virtual is not None and each.conclusive for each in server.probes)
 
 
 # --- what is said ---
 
 
-def _own_message(facts: ServerFacts) -> str:
-    failed = facts.own_failure
-    return "" if failed is None else f"{_at(failed)}{failed.own.reason}, by its own address already"
+def _at(pair: ProbePair) -> str:
+    return f"port {pair.port}: " if pair.port else ""
 
 
-def _virtual_message(facts: ServerFacts) -> str:
-    failed = facts.virtual_failure
-    if failed is None or failed.virtual is None:
-        return ""
-    # Both were probed within the same seconds.
-    own = failed.own._replace(last_at=failed.virtual.since_at)
-    return _at(failed) + explain_path(failed.virtual, own, facts.forwarding)
-
-
-def _at(outcome: Outcome) -> str:
-    return f"port {outcome.port}: " if outcome.port else ""
-
-
-_VIRTUAL_HINTS: Final[dict[Symptom, str]] = {
+_VIRTUAL_FIXES: Final[dict[Symptom, str]] = {
     Symptom.SILENCE: "on the real server: {apply}; if that finds nothing to do, see its packet filter",
     Symptom.RETURNED: "on the real server: {apply}",
     Symptom.REFUSAL: "on the real server: {verify}; let the program listen on {virtual} or on all addresses",
     Symptom.ANSWER: "on the real server: see which program, or virtual host, answers on {virtual}",
     Symptom.NO_ROUTE: "on this director: add a route to {virtual}, such as a default route",
 }
-_TUNNEL_HINTS: Final = _VIRTUAL_HINTS | {
+_TUNNEL_FIXES: Final = _VIRTUAL_FIXES | {
     Symptom.REFUSAL: (
         "on the real server: {apply}; if that finds nothing to do, {verify}; "
         "let the program listen on {virtual} or on all addresses"
@@ -223,124 +170,96 @@ _TUNNEL_HINTS: Final = _VIRTUAL_HINTS | {
 """A kernel without the tunnel device refuses, too, as far as it may send ICMP at that moment."""
 
 
-def _virtual_hint(facts: ServerFacts) -> str:
-    failed = facts.virtual_failure
-    reason = failed.virtual.reason if failed is not None and failed.virtual is not None else ""
-    hints = _TUNNEL_HINTS if facts.forwarding is ForwardingName.TUNNEL else _VIRTUAL_HINTS
-    return hints[symptom(reason)].format(
-        apply=facts.command("apply"), verify=facts.command("verify"), virtual=facts.virtual_text
+def _virtual_fix(server: ServerEvidence, reason: str) -> str:
+    fixes = _TUNNEL_FIXES if server.forwarding is ForwardingName.TUNNEL else _VIRTUAL_FIXES
+    return fixes[symptom(reason)].format(
+        apply=server.command("apply"), verify=server.command("verify"), virtual=server.virtual_text
     )
 
 
-def _claim_message(facts: ServerFacts) -> str:
-    what = "ARP" if len(facts.virtual) == 4 else "neighbour discovery"
+def _neighbour_message(server: ServerEvidence) -> str:
+    what = "ARP" if len(server.virtual) == 4 else "neighbour discovery"
     return (
-        f"it answers {what} for {facts.virtual_text} as {facts.claim}: "
+        f"it answers {what} for {server.virtual_text} as {server.answers_as}: "
         "clients on this segment can reach it past the director"
     )
 
 
-def _claim_hint(facts: ServerFacts) -> str:
-    held = "" if len(facts.virtual) == 4 else f"hold {facts.virtual_text} on `lo` alone; "
-    return f"on the real server: {held}{facts.command('apply')}"
+def _neighbour_fix(server: ServerEvidence) -> str:
+    held = "" if len(server.virtual) == 4 else f"hold {server.virtual_text} on `lo` alone; "
+    return f"on the real server: {held}{server.command('apply')}"
 
 
-def _size_message(facts: ServerFacts) -> str:
-    sizes = facts.sizes
+def _size_message(server: ServerEvidence) -> str:
+    sizes = server.sizes
     narrow = f" (its device takes {sizes.device})" if sizes.path != sizes.device else ""
     tunnel = f", of which the tunnel takes {sizes.overhead}" if sizes.overhead else ""
     return (
-        f"clients send it packets of up to {facts.too_large} bytes, as it asks for segments of {sizes.mss}; "
+        f"clients send it packets of up to {server.too_large} bytes, as it asks for segments of {sizes.mss}; "
         f"the path to it takes {sizes.path}{narrow}{tunnel}: {sizes.room} get there"
     )
 
 
-def _size_hint(facts: ServerFacts) -> str:
-    segment = segment_bytes(facts.virtual, facts.sizes.room or 0)
-    clamp = f"on the real server: {facts.command('apply')} (clamps the segment size, here to {segment})"
-    if facts.forwarding is ForwardingName.TUNNEL:
+def _size_fix(server: ServerEvidence) -> str:
+    segment = segment_bytes(server.virtual, server.sizes.room or 0)
+    clamp = f"on the real server: {server.command('apply')} (clamps the segment size, here to {segment})"
+    if server.forwarding is ForwardingName.TUNNEL:
         return clamp
     return "give all devices on this segment the same MTU: `ip link set dev DEVICE mtu BYTES`"
 
 
-def _untried_hint(facts: ServerFacts) -> str:
-    return "give it a check with a port that is answered, such as `tcp`, `dns`, or `udp` with `expect`"
+# --- the table ---
 
 
-class Rule(NamedTuple):
-    """One thing that can be wrong."""
-
-    verdict: Verdict
-    subject: Subject
-    applies: Callable[[ServerFacts], bool]
-    message: Callable[[ServerFacts], str]
-    hint: Callable[[ServerFacts], str]
+def _reachability(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+    if server.unreachable is not None:
+        yield fail(server.unreachable.message, server.unreachable.hint)
 
 
-RULES: Final = (
-    Rule(
-        Verdict.FAIL,
-        Subject.REACHABILITY,
-        lambda facts: facts.unreachable is not None,
-        lambda facts: facts.unreachable.message if facts.unreachable else "",
-        lambda facts: facts.unreachable.hint if facts.unreachable else "",
-    ),
-    Rule(
-        Verdict.FAIL,
-        Subject.REAL_SERVER,
-        lambda facts: facts.own_failure is not None,
-        _own_message,
-        lambda _: "on the real server: see whether its program runs, and its packet filter",
-    ),
-    Rule(
-        Verdict.FAIL,
-        Subject.VIRTUAL_ADDRESS,
-        lambda facts: facts.virtual_failure is not None,
-        _virtual_message,
-        _virtual_hint,
-    ),
-    Rule(
-        Verdict.FAIL,
-        Subject.NEIGHBOURS,
-        lambda facts: facts.claim is not None,
-        _claim_message,
-        _claim_hint,
-    ),
-    Rule(
-        Verdict.FAIL,
-        Subject.PACKET_SIZE,
-        lambda facts: facts.too_large > 0,
-        _size_message,
-        _size_hint,
-    ),
-    Rule(
-        Verdict.UNKNOWN,
-        Subject.PROBE,
-        lambda facts: bool(facts.unprobed),
-        lambda facts: facts.unprobed,
-        lambda _: "see the message; `kernelbal check` knows more about checks",
-    ),
-    Rule(
-        Verdict.UNKNOWN,
-        Subject.PROBE,
-        lambda facts: _untried(facts) and not facts.unprobed,
-        lambda _: "no check of the service can tell whether it answers by the virtual address",
-        _untried_hint,
-    ),
+def _real_server(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+    broken = server.own_failure
+    if broken is not None:
+        message = f"{_at(broken)}{broken.own.reason}, by its own address already"
+        fix = "on the real server: see whether its program runs, and its packet filter"
+        yield fail(message, fix, consequence_of=first_of(("reachability",), failed))
+
+
+def _virtual_address(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+    broken = server.virtual_failure
+    if broken is not None and broken.virtual is not None:
+        # Both were probed within the same seconds.
+        own = broken.own._replace(last_at=broken.virtual.since_at)
+        message = _at(broken) + explain_path(broken.virtual, own, server.forwarding)
+        fix = _virtual_fix(server, broken.virtual.reason)
+        yield fail(message, fix, consequence_of=first_of(("reachability",), failed))
+
+
+def _neighbours(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+    if server.answers_as is not None:
+        yield fail(_neighbour_message(server), _neighbour_fix(server))
+
+
+def _packet_size(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+    if server.too_large:
+        yield fail(_size_message(server), _size_fix(server))
+
+
+def _probe(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+    if server.unprobed:
+        yield unknown(server.unprobed, fix="see the message; `kernelbal check` knows more about checks")
+    elif _untried(server):
+        yield unknown(
+            "no check of the service can tell whether it answers by the virtual address",
+            fix="give it a check with a port that is answered, such as `tcp`, `dns`, or `udp` with `expect`",
+        )
+
+
+REQUIREMENTS: Final[tuple[Requirement[ServerEvidence], ...]] = (
+    Requirement("reachability", "Packets need a way to it, and replies a way back.", _reachability),
+    Requirement("real server", "What does not answer by its own address answers by no other.", _real_server),
+    Requirement("virtual address", "Clients' packets are addressed to it.", _virtual_address),
+    Requirement("neighbours", "Who answers for the address of another gets its packets.", _neighbours),
+    Requirement("packet size", "What is longer than the path carries is lost.", _packet_size),
+    Requirement("probe", "What was not tried is not proved.", _probe),
 )
-"""In the order in which they are told."""
-
-
-def findings(facts: ServerFacts) -> tuple[Finding, ...]:
-    """Return everything that is wrong with a real server, or could not be seen."""
-    return tuple(
-        Finding(rule.verdict, rule.subject, rule.message(facts), rule.hint(facts))
-        for rule in RULES
-        if rule.applies(facts)
-    )
-
-
-def verdict_of(found: tuple[Finding, ...]) -> Verdict:
-    """Return the verdict that follows: one FAIL is enough, and one thing unknown keeps it from being ok."""
-    verdicts = {finding.verdict for finding in found}
-    return next((each for each in (Verdict.FAIL, Verdict.UNKNOWN) if each in verdicts), Verdict.OK)
+"""In the order in which they are judged: a later one may be a consequence of those before it."""

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from kernelbal.health.verification import Claim, Finding, ServerFacts, Subject, Verdict, findings, verdict_of
+from kernelbal.health.verification import REQUIREMENTS, Answerer, ServerEvidence
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.site.services import RealServer, VirtualService
+from kernelbal.model.verification import (
+    Requirement,
+    Result,
+    ResultStatus,
+    fail,
+    results_of,
+    status_of,
+    unknown,
+    worst,
+)
 
 
 class Neighbour(NamedTuple):
     """Somebody else than this director who answers for a virtual address on its segment.
 
     Attributes:
-        claim: as whom.
+        answerer: as whom.
         server: the real server of the service that answers so; None for anybody else.
     """
 
-    claim: Claim
+    answerer: Answerer
     server: Address | None = None
 
 
@@ -28,17 +38,17 @@ class ServerReport:
     """One real server."""
 
     server: RealServer
-    facts: ServerFacts
+    evidence: ServerEvidence
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with it."""
-        return findings(self.facts)
+    def results(self) -> tuple[Result, ...]:
+        """What is wrong with it, or could not be seen."""
+        return results_of(REQUIREMENTS, self.evidence)
 
     @property
-    def verdict(self) -> Verdict:
+    def status(self) -> ResultStatus:
         """What becomes of that."""
-        return verdict_of(self.findings)
+        return status_of(self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +71,49 @@ class ServiceReport:
     servers: tuple[ServerReport, ...]
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with the service as a whole."""
-        return tuple(_service_findings(self))
+    def results(self) -> tuple[Result, ...]:
+        """What is wrong with the service as a whole, or could not be seen."""
+        return results_of(_SERVICE_REQUIREMENTS, self)
 
     @property
-    def verdict(self) -> Verdict:
+    def status(self) -> ResultStatus:
         """The worst of the service and its real servers."""
-        return worst([verdict_of(self.findings), *(server.verdict for server in self.servers)])
+        return worst([status_of(self.results), *(server.status for server in self.servers)])
 
     @property
-    def strangers(self) -> tuple[Claim, ...]:
+    def strangers(self) -> tuple[Answerer, ...]:
         """Those who answer for the address and are no real servers of the service."""
-        return tuple(each.claim for each in self.neighbours if each.server is None)
+        return tuple(each.answerer for each in self.neighbours if each.server is None)
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict on several."""
-    found = set(verdicts)
-    return next((each for each in (Verdict.FAIL, Verdict.UNKNOWN) if each in found), Verdict.OK)
-
-
-def _service_findings(report: ServiceReport) -> Iterable[Finding]:
-    address = format_address(Address(report.service.address))
-    strangers = report.strangers
+def _pool(report: ServiceReport, failed: Collection[str]) -> Iterator[Result]:
     if not report.servers:
-        yield Finding(
-            Verdict.UNKNOWN, Subject.PROBE, "it has no real servers", "add `real_servers` to the service"
-        )
+        yield unknown("it has no real servers", fix="add `real_servers` to the service")
+
+
+def _neighbours(report: ServiceReport, failed: Collection[str]) -> Iterator[Result]:
+    address = format_address(Address(report.service.address))
+    strangers, on = report.strangers, f"on `{report.device}`"
+    listed = ", ".join(map(str, strangers))
     if report.holds and strangers:
-        yield Finding(
-            Verdict.FAIL,
-            Subject.NEIGHBOURS,
-            f"{_listed(strangers)} on `{report.device}` answers for {address}, which this director holds",
+        yield fail(
+            f"{listed} {on} answers for {address}, which this director holds",
             "find it by its MAC address at the switch, and take the address from it; "
             "if it is the other director, both are active",
         )
     elif len(strangers) > 1:
-        yield Finding(
-            Verdict.FAIL,
-            Subject.NEIGHBOURS,
-            f"{len(strangers)} machines on `{report.device}` answer for {address}: {_listed(strangers)}",
+        yield fail(
+            f"{len(strangers)} machines {on} answer for {address}: {listed}",
             "one of them can be the active director; take the address from the others",
         )
     elif report.asked and not report.holds and not report.neighbours:
-        yield Finding(
-            Verdict.UNKNOWN,
-            Subject.NEIGHBOURS,
-            f"nobody on `{report.device}` answers for {address}: no director is active there",
-            "`kernelbal apply` makes this one active",
+        yield unknown(
+            f"nobody {on} answers for {address}: no director is active there",
+            fix="`kernelbal apply` makes this one active",
         )
 
 
-def _listed(claims: Sequence[Claim]) -> str:
-    return ", ".join(map(str, claims))
+_SERVICE_REQUIREMENTS: Final[tuple[Requirement[ServiceReport], ...]] = (
+    Requirement("real servers", "Without one there is nothing to verify.", _pool),
+    Requirement("neighbours", "Who answers for the address of another gets its packets.", _neighbours),
+)

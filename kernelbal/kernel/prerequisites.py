@@ -1,14 +1,14 @@
-"""Prerequisites of a director: findings on the facts of a machine, each with its remedy."""
+"""What a director needs of its machine, and what is missing on one, each with its remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import PurePath
-from typing import Final, NamedTuple
+from typing import Final
 
 from kernelbal.kernel.modules import MODPROBE_FILE, Presence, recommended_bits
+from kernelbal.model.verification import Requirement, Result, ResultStatus, fail, results_of, warn
 
 HIDDEN_FROM_UNITS: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names, not files
 """What `ProtectHome` and `PrivateTmp` of the unit hide."""
@@ -28,24 +28,6 @@ CLOCK_PROGRAMS: Final = frozenset(
 """Names of processes that set the clock; the kernel cuts names after 15 characters."""
 KUBE_DEVICE: Final = "kube-ipvs0"
 """A device that kube-proxy makes in its IPVS mode alone."""
-
-
-class FindingLevel(Enum):
-    """How much a finding matters."""
-
-    ERROR = "error"
-    """The daemon does not start, or does not do its work."""
-    WARNING = "warning"
-    """It works, and something may surprise."""
-
-
-class PrerequisiteFinding(NamedTuple):
-    """Something about the machine that an operator should know."""
-
-    level: FindingLevel
-    subject: str
-    message: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,63 +66,51 @@ class MachineFacts:
     dropping_chains: tuple[str, ...] | None = ()
 
 
-def check_prerequisites(facts: MachineFacts) -> tuple[PrerequisiteFinding, ...]:
-    """Return what is missing or may surprise, errors first."""
-    found = [finding for check in _PREREQUISITES for finding in check(facts)]
-    return tuple(sorted(found, key=lambda finding: finding.level is not FindingLevel.ERROR))
+def check_prerequisites(machine: MachineFacts) -> tuple[Result, ...]:
+    """Return what is missing or may surprise, failures first."""
+    found = results_of(REQUIREMENTS, machine)
+    return tuple(sorted(found, key=lambda result: result.status is not ResultStatus.FAIL))
 
 
-def _ipvs(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    if not facts.ipvs.usable:
-        yield PrerequisiteFinding(
-            FindingLevel.ERROR,
-            "ipvs",
+def _ipvs(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    if not machine.ipvs.usable:
+        yield fail(
             "this kernel has no IPVS (module ip_vs)",
             "Ubuntu: apt install linux-modules-extra-$(uname -r); Debian: boot linux-image-amd64 or -arm64; "
             "Red Hat: dnf install kernel-modules",
         )
-    elif facts.ipvs is Presence.UNKNOWN:
-        yield PrerequisiteFinding(
-            FindingLevel.WARNING,
-            "ipvs",
-            "cannot tell whether this kernel has IPVS (module ip_vs)",
-            "check that `modprobe ip_vs && cat /proc/net/ip_vs` works",
+    elif machine.ipvs is Presence.UNKNOWN:
+        yield warn(
+            "this kernel does not say whether it has IPVS (module ip_vs)",
+            "see whether `modprobe ip_vs && cat /proc/net/ip_vs` works",
         )
 
 
-def _nftables(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    if not facts.nf_tables.usable:
-        yield PrerequisiteFinding(
-            FindingLevel.ERROR,
-            "nftables",
+def _nftables(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    if not machine.nf_tables.usable:
+        yield fail(
             "this kernel has no nftables (module nf_tables)",
-            "boot the distribution's kernel; firewall marks, one-armed NAT and port following need it",
+            "boot the kernel of the distribution; marks, one-armed NAT and port following need it",
         )
-    if not facts.libnftables:
-        yield PrerequisiteFinding(
-            FindingLevel.ERROR,
-            "nftables",
+    if not machine.libnftables:
+        yield fail(
             "the library libnftables.so.1 cannot be loaded",
             "Debian, Ubuntu: apt install libnftables1; Red Hat: dnf install nftables",
         )
 
 
-def _systemd(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    if not facts.systemd:
-        yield PrerequisiteFinding(
-            FindingLevel.WARNING,
-            "systemd",
-            "systemd is not running on this machine, so the unit has no effect",
-            "start `kernelbal run` with the init system of this machine",
+def _systemd(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    if not machine.systemd:
+        yield warn(
+            "systemd does not run this machine, so the unit starts nothing here",
+            "start `kernelbal run` by what starts services here",
         )
 
 
-def _program(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    for path in facts.program_paths:
+def _program(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    for path in machine.program_paths:
         if any(PurePath(path).is_relative_to(hidden) for hidden in HIDDEN_FROM_UNITS):
-            yield PrerequisiteFinding(
-                FindingLevel.ERROR,
-                "program",
+            yield fail(
                 f"the unit cannot see {path}: it runs without home directories and /tmp",
                 "install it elsewhere: python3 -m venv /opt/kernelbal && /opt/kernelbal/bin/pip install "
                 "kernelbal, then /opt/kernelbal/bin/kernelbal setup director",
@@ -148,105 +118,89 @@ def _program(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
             return
 
 
-def _capabilities(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    lost = [name for name, bit in NEEDED_CAPABILITIES.items() if not facts.capabilities >> bit & 1]
+def _capabilities(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    lost = [name for name, bit in NEEDED_CAPABILITIES.items() if not machine.capabilities >> bit & 1]
     if lost:
-        yield PrerequisiteFinding(
-            FindingLevel.ERROR,
-            "capabilities",
-            f"missing from the capability bounding set: {', '.join(lost)}",
-            "in a container, add them; a director needs the network of its host",
+        yield fail(
+            f"no process here can have {', '.join(lost)}",
+            "in a container, add them to it; a director needs the network of its host",
         )
 
 
-def _table(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    buckets = 1 << recommended_bits(facts.memory_bytes)
-    if 0 < facts.table_buckets < buckets:
-        yield PrerequisiteFinding(
-            FindingLevel.WARNING,
-            "table",
-            f"the IPVS connection table has {facts.table_buckets} buckets; {buckets} fit this machine",
-            f"{MODPROBE_FILE} takes effect when ip_vs is reloaded: reboot, or, without IPVS services, "
+def _table(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    buckets = 1 << recommended_bits(machine.memory_bytes)
+    if 0 < machine.table_buckets < buckets:
+        yield warn(
+            f"the IPVS connection table has {machine.table_buckets} buckets; {buckets} fit this machine",
+            f"{MODPROBE_FILE} has effect when ip_vs is loaded anew: reboot, or, without IPVS services, "
             "modprobe --remove ip_vs && modprobe ip_vs",
         )
 
 
-def _writers(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
+def _writers(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
     for name in WRITERS_OF_IPVS:
-        state = _runs(name, facts)
+        state = _runs(name, machine)
         if state:
-            yield PrerequisiteFinding(
-                FindingLevel.WARNING,
-                "others",
+            yield warn(
                 f"{name} {state}, and may write to IPVS too",
-                f"systemctl disable --now {name}, or configure no virtual servers in it; kernelbal touches "
-                "only what it created",
+                f"systemctl disable --now {name}, or leave it no virtual servers; kernelbal touches only "
+                "what it made, and never removes what others made",
             )
-    if KUBE_DEVICE in facts.devices:
-        yield PrerequisiteFinding(
-            FindingLevel.ERROR,
-            "others",
-            f"kube-proxy runs in IPVS mode here ({KUBE_DEVICE} exists), and removes services of others",
-            "use a dedicated machine for the director, or start kube-proxy with --proxy-mode=nftables",
+    if KUBE_DEVICE in machine.devices:
+        yield fail(
+            f"kube-proxy runs in its IPVS mode here ({KUBE_DEVICE} is there), and removes services of others",
+            "use a machine of its own for the director, or start kube-proxy with --proxy-mode=nftables",
         )
 
 
-def _forwarding(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    for path in facts.forwarding_off_in:
-        yield PrerequisiteFinding(
-            FindingLevel.WARNING,
-            "forwarding",
-            f"{path} disables net.ipv4.ip_forward; kernelbal enables it where NAT needs it",
+def _forwarding(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    for path in machine.forwarding_off_in:
+        yield warn(
+            f"{path} switches net.ipv4.ip_forward off; kernelbal switches it on where NAT needs it",
             "remove that line: each `sysctl --system` interrupts NAT for a moment",
         )
 
 
-def _firewall(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
+def _firewall(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
     for name in FIREWALLS:
-        state = _runs(name, facts)
+        state = _runs(name, machine)
         if state:
-            yield PrerequisiteFinding(
-                FindingLevel.WARNING,
-                "firewall",
+            yield warn(
                 f"{name} {state}",
-                "make it accept the ports of every virtual service, and forwarding for NAT",
+                "let it accept the ports of every virtual service, and forwarding for NAT",
             )
-    if facts.dropping_chains:
-        chains = ", ".join(f"`{chain}`" for chain in facts.dropping_chains)
-        yield PrerequisiteFinding(
-            FindingLevel.WARNING,
-            "firewall",
-            f"default policy drop in {chains}",
-            "accept the ports of every virtual service on input, and the replies of NAT "
-            "real servers on forward",
+    if machine.dropping_chains:
+        chains = ", ".join(f"`{chain}`" for chain in machine.dropping_chains)
+        yield warn(
+            f"what is not accepted is dropped by {chains}",
+            "accept the ports of every virtual service where packets come in, and the replies of NAT "
+            "real servers where they are forwarded",
         )
 
 
-def _clock(facts: MachineFacts) -> Iterator[PrerequisiteFinding]:
-    if not facts.processes & CLOCK_PROGRAMS:
-        yield PrerequisiteFinding(
-            FindingLevel.WARNING,
-            "clock",
-            "no time synchronization is running; times of events and expiry of certificates depend on it",
+def _clock(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+    if not machine.processes & CLOCK_PROGRAMS:
+        yield warn(
+            "nothing sets the clock of this machine; times in events and expiry of certificates need it",
             "apt install systemd-timesyncd, or chrony",
         )
 
 
-def _runs(name: str, facts: MachineFacts) -> str:
-    if name in facts.processes:
+def _runs(name: str, machine: MachineFacts) -> str:
+    if name in machine.processes:
         return "is running"
-    return "starts at boot" if name in facts.enabled else ""
+    return "starts at boot" if name in machine.enabled else ""
 
 
-_PREREQUISITES: Final[tuple[Callable[[MachineFacts], Iterator[PrerequisiteFinding]], ...]] = (
-    _ipvs,
-    _nftables,
-    _systemd,
-    _program,
-    _capabilities,
-    _table,
-    _writers,
-    _forwarding,
-    _firewall,
-    _clock,
+REQUIREMENTS: Final[tuple[Requirement[MachineFacts], ...]] = (
+    Requirement("ipvs", "It balances the connections.", _ipvs),
+    Requirement("nftables", "Marks, one-armed NAT and port following need it.", _nftables),
+    Requirement("systemd", "It starts the daemon, and again when it ends.", _systemd),
+    Requirement("program", "The unit runs it without home directories and /tmp.", _program),
+    Requirement("capabilities", "What the daemon may do is what it can do.", _capabilities),
+    Requirement("table", "A small connection table costs time with every packet.", _table),
+    Requirement("others", "IPVS services of two programs get in each other's way.", _writers),
+    Requirement("forwarding", "NAT needs it.", _forwarding),
+    Requirement("firewall", "What it drops looks like a dead service.", _firewall),
+    Requirement("clock", "Events carry times, and certificates expire.", _clock),
 )

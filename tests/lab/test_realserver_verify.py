@@ -14,10 +14,10 @@ from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import Protocol, TunnelType
+from kernelbal.model.verification import Result, ResultStatus
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.tunnels import unwrapping
 from kernelbal.realserver.verify.gather import Outside
-from kernelbal.realserver.verify.row import Finding, Row, Verdict
 from tests.lab.commands import Operator
 from tests.lab.verify_scene import faults, prepare, shown, unclear, verify
 
@@ -291,10 +291,10 @@ def test_prepared_server_serves_and_nothing_fails(lab: LabFactory, tmp_path: Pat
     prepare(server, case.preparation)
     Operator(made, tmp_path).apply(case.site)
     assert http_counts(made.client, case.address, count=3) == {"rs1": 3}
-    rows = verify(server, case.preparation, outside=case.outside)
-    assert faults(rows) == set(), shown(rows)
-    assert unclear(rows) == [], shown(rows)
-    (silent,) = [row.finding.current for row in rows if row.requirement == "silent"]
+    results = verify(server, case.preparation, outside=case.outside)
+    assert faults(results) == set(), shown(results)
+    assert unclear(results) == [], shown(results)
+    (silent,) = [result.message for result in results if result.requirement == "silent"]
     assert ("asks its neighbours as itself" in silent) is (case.virtual == 4)
     assert http_counts(made.client, case.address, count=3) == {"rs1": 3}
 
@@ -303,9 +303,9 @@ def test_prepared_server_serves_and_nothing_fails(lab: LabFactory, tmp_path: Pat
 def test_fault_is_named_and_no_other(server: Server, case: Case, fault: Fault) -> None:
     prepare(server.host, case.preparation)
     fault.inject(server, case)
-    rows = verify(server.host, case.preparation, outside=case.outside)
-    assert faults(rows) == {fault.requirement}, shown(rows)
-    assert all(row.finding.fix for row in rows if row.finding.verdict is Verdict.FAIL)
+    results = verify(server.host, case.preparation, outside=case.outside)
+    assert faults(results) == {fault.requirement}, shown(results)
+    assert all(result.fix for result in results if result.status is ResultStatus.FAIL)
 
 
 def test_real_address_that_another_host_has_is_mended_as_the_fix_says(lab: LabFactory) -> None:
@@ -320,7 +320,7 @@ def test_real_address_that_another_host_has_is_mended_as_the_fix_says(lab: LabFa
         server.run(f"ip address {does_it} {REAL[6]}/64 dev eth0".split())
     await_address_check(server)
     (failing,) = own_address(verify(server, case.preparation, outside=case.outside))
-    assert failing.current == (
+    assert failing.message == (
         "fd00::11 is not in use (another host has it: duplicate address detection failed), "
         "and the director sends to it"
     )
@@ -330,12 +330,12 @@ def test_real_address_that_another_host_has_is_mended_as_the_fix_says(lab: LabFa
     for command in remedy.split("; "):
         server.run(command.split())
     await_address_check(server)
-    rows = verify(server, case.preparation, outside=case.outside)
-    assert faults(rows) == set(), shown(rows)
+    results = verify(server, case.preparation, outside=case.outside)
+    assert faults(results) == set(), shown(results)
 
 
-def own_address(rows: Collection[Row]) -> list[Finding]:
-    return [row.finding for row in rows if row.requirement == "real address"]
+def own_address(results: Collection[Result]) -> list[Result]:
+    return [result for result in results if result.requirement == "real address"]
 
 
 def await_address_check(host: Host) -> None:

@@ -28,12 +28,12 @@ from kernelbal.lab.topology import parse_topology
 from kernelbal.lab.traffic import http_get
 from kernelbal.model.address import parse_address
 from kernelbal.model.ipvs import Protocol, TunnelType
+from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.verify.gather import Outside
-from kernelbal.realserver.verify.row import Row, Verdict
 from tests.lab.commands import run_here
 from tests.lab.test_realserver_verify import CLIENT, DIRECT, HTTP, REAL, VIRTUAL, Case
-from tests.lab.verify_scene import faults, prepare, shown, verify
+from tests.lab.verify_scene import faults, prepare, shown, unclear, verify
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -170,8 +170,8 @@ def test_killed_verification_harms_nothing_and_the_next_one_tidies_up(made: Name
         time.sleep(0.05)
     assert any("flower" in line for line in traffic_control(server))
     assert http_get(made.client, VIRTUAL[4]) == "rs1"
-    rows = verify(server, Case(4).preparation, outside=Case(4).outside)
-    assert {row.finding.verdict for row in rows} == {Verdict.OK}, shown(rows)
+    results = verify(server, Case(4).preparation, outside=Case(4).outside)
+    assert {result.status for result in results} == {ResultStatus.OK}, shown(results)
     assert snapshot.differences(before, traces(server)) == []
 
 
@@ -186,8 +186,8 @@ def test_filters_of_others_stay(made: NamespaceLab) -> None:
     rule += "action mirred egress mirror dev lo"
     server.run(rule.split())
     before = traces(server)
-    rows = verify(server, Case(4).preparation, outside=Case(4).outside)
-    assert {row.finding.verdict for row in rows} == {Verdict.OK}, shown(rows)
+    results = verify(server, Case(4).preparation, outside=Case(4).outside)
+    assert {result.status for result in results} == {ResultStatus.OK}, shown(results)
     assert snapshot.differences(before, traces(server)) == []
 
 
@@ -196,27 +196,23 @@ def test_where_there_is_no_room_it_is_skipped_with_the_reason(made: NamespaceLab
     prepare(server, Case(4).preparation)
     server.run(["tc", "qdisc", "add", "dev", "eth0", "ingress"])
     before = traces(server)
-    rows = verify(server, Case(4).preparation, outside=Case(4).outside)
-    assert skipped(rows) == {"silent", "answer"}, shown(rows)
-    (row,) = [row for row in rows if row.requirement == "silent"]
-    assert "eth0" in row.finding.current
-    assert "kernelbal rs verify" in row.finding.current
-    assert faults(rows) == set()
+    results = verify(server, Case(4).preparation, outside=Case(4).outside)
+    assert set(unclear(results)) == {"silent", "answer"}, shown(results)
+    (result,) = [result for result in results if result.requirement == "silent"]
+    assert "eth0" in result.message
+    assert "kernelbal rs verify" in result.message
+    assert faults(results) == set()
     assert snapshot.differences(before, traces(server)) == []
-
-
-def skipped(rows: tuple[Row, ...]) -> set[str]:
-    return {row.requirement for row in rows if row.finding.verdict is Verdict.SKIPPED}
 
 
 def test_two_at_a_time_do_not_get_into_each_others_way(made: NamespaceLab) -> None:
     server = made["rs1"]
     prepare(server, Case(4).preparation)
     with server.inside(), exclusive():
-        rows = verify(server, Case(4).preparation, outside=Case(4).outside)
+        results = verify(server, Case(4).preparation, outside=Case(4).outside)
         with pytest.raises(KernelError, match="under way"), exclusive():
             pass
-    assert skipped(rows) == {"silent", "answer"}, shown(rows)
+    assert set(unclear(results)) == {"silent", "answer"}, shown(results)
 
 
 @pytest.mark.parametrize(
@@ -228,9 +224,9 @@ def test_host_without_libnftables_is_verified_by_its_answers(
     server, case = made["rs1"], Case(4, method)
     prepare(server, case.preparation)
     monkeypatch.setattr(nftables, "LIBRARY", "libnothing.so.1")
-    rows = verify(server, case.preparation, outside=case.outside)
-    assert skipped(rows) == unknown, shown(rows)
-    assert faults(rows) == set(), shown(rows)
+    results = verify(server, case.preparation, outside=case.outside)
+    assert set(unclear(results)) == unknown, shown(results)
+    assert faults(results) == set(), shown(results)
 
 
 # --- two networks ---
@@ -269,27 +265,27 @@ FAR = Outside((parse_address("192.0.2.100"),))
 
 
 def test_replies_by_another_interface(two_legs: Host) -> None:
-    rows = verify(two_legs, LEGS, outside=FAR)
-    assert {row.finding.verdict for row in rows} == {Verdict.OK}, shown(rows)
+    results = verify(two_legs, LEGS, outside=FAR)
+    assert {result.status for result in results} == {ResultStatus.OK}, shown(results)
 
 
 def test_strict_reverse_path_is_named(two_legs: Host) -> None:
     two_legs.sysctl("net/ipv4/conf/eth0/rp_filter", 1)
-    rows = verify(two_legs, LEGS, outside=FAR)
-    assert faults(rows) == {"rp_filter"}, shown(rows)
-    (row,) = [row for row in rows if row.requirement == "rp_filter"]
-    assert row.finding.interface == "eth0"
-    assert "leads by eth1" in row.finding.current
-    two_legs.run(row.finding.fix.split())
-    rows = verify(two_legs, LEGS, outside=FAR)
-    assert faults(rows) == set(), shown(rows)
+    results = verify(two_legs, LEGS, outside=FAR)
+    assert faults(results) == {"rp_filter"}, shown(results)
+    (result,) = [result for result in results if result.requirement == "rp_filter"]
+    assert result.device == "eth0"
+    assert "leads by eth1" in result.message
+    two_legs.run(result.fix.split())
+    results = verify(two_legs, LEGS, outside=FAR)
+    assert faults(results) == set(), shown(results)
 
 
 def test_another_interface_that_would_answer_is_named(two_legs: Host) -> None:
     two_legs.sysctl("net/ipv4/conf/all/arp_ignore", 0)
-    rows = verify(two_legs, LEGS, outside=FAR)
-    assert faults(rows) == {"arp_ignore"}, shown(rows)
-    assert [row.finding.interface for row in rows if row.finding.verdict is Verdict.FAIL] == ["eth1"]
+    results = verify(two_legs, LEGS, outside=FAR)
+    assert faults(results) == {"arp_ignore"}, shown(results)
+    assert [result.device for result in results if result.status is ResultStatus.FAIL] == ["eth1"]
 
 
 # --- UDP ---
@@ -304,17 +300,17 @@ def test_udp_without_a_service_is_told_and_silence_is_not_taken_for_an_answer(
     one = Case(family).preparation
     one = Preparation(one.virtual, one.real, one.interfaces, own=one.own, ports=(port,))
     prepare(server, one)
-    rows = verify(server, one, outside=Case(family).outside)
-    assert faults(rows) == {"listening"}, shown(rows)
-    (answer,) = [row.finding for row in rows if row.requirement == "answer"]
-    assert (answer.because, "port unreachable" in answer.current) == ("listening", True)
+    results = verify(server, one, outside=Case(family).outside)
+    assert faults(results) == {"listening"}, shown(results)
+    (answer,) = [result for result in results if result.requirement == "answer"]
+    assert (answer.consequence_of, "port unreachable" in answer.message) == ("listening", True)
     lab.serve([server], tcp_ports=(), udp_ports=(5353,))
     with server.inside():
         quiet = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     with quiet:
-        rows = verify(server, one, outside=Case(family).outside)
-    assert faults(rows) == set(), shown(rows)
-    assert skipped(rows) == {"answer"}, shown(rows)
+        results = verify(server, one, outside=Case(family).outside)
+    assert faults(results) == set(), shown(results)
+    assert set(unclear(results)) == {"answer"}, shown(results)
 
 
 # --- the command ---
@@ -335,9 +331,9 @@ def test_command_tells_by_its_exit_code(made: NamespaceLab, tmp_path: Path) -> N
     bad = run(server, tmp_path, *options, "--json")
     assert bad.returncode == 1, bad.stdout + bad.stderr
     document = json.loads(bad.stdout)
-    failed = [check for check in document["checks"] if check["verdict"] == "FAIL"]
+    failed = [each for each in document["addresses"][0]["results"] if each["result"] == "FAIL"]
     assert document["schema"] == 1
-    assert [(check["requirement"], check["follows_from"]) for check in failed] == [
+    assert [(each["requirement"], each["consequence_of"]) for each in failed] == [
         ("arp_ignore", None),
         ("silent", "arp_ignore"),
     ]

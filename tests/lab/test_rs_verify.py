@@ -49,13 +49,13 @@ class Report:
         return dict(self.service["real_servers"][int(name[2:]) - 1])
 
     @property
-    def verdicts(self) -> dict[str, str]:
+    def by_server(self) -> dict[str, str]:
         servers = self.service["real_servers"]
-        return {f"rs{number}": server["verdict"] for number, server in enumerate(servers, 1)}
+        return {f"rs{number}": server["result"] for number, server in enumerate(servers, 1)}
 
     def told(self, name: str) -> str:
         """Message and hint of everything that is wrong with a real server."""
-        return "\n".join(f"{each['message']}\n{each['hint']}" for each in self.server(name)["findings"])
+        return "\n".join(f"{each['message']}\n{each['fix']}" for each in self.server(name)["results"])
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Verifier:
         done = self.run("--json")
         assert done.stdout, done.stderr
         report = Report(json.loads(done.stdout))
-        assert done.returncode == (1 if report.document["verdict"] == FAIL else 0), done.stderr
+        assert done.returncode == (1 if report.document["result"] == FAIL else 0), done.stderr
         return report
 
 
@@ -140,7 +140,7 @@ def test_real_servers_that_can_do_their_part_are_ok(
     if holds:
         at.hold()
     report = at.report()
-    assert report.verdicts == ALL_OK
+    assert report.by_server == ALL_OK
     assert report.service["holds_address"] is holds
     assert report.server("rs1")["client_packet_bytes"] == ROOM[name]
     assert report.server("rs1")["mss_bytes"] == ROOM[name] - HEADERS[at.method.virtual]
@@ -254,7 +254,7 @@ def test_a_mistake_is_found_and_named(
     at.hold()
     fault(at, at.lab["rs2"])
     report = at.report()
-    assert report.verdicts == RS2_FAILS, json.dumps(report.server("rs2"))
+    assert report.by_server == RS2_FAILS, json.dumps(report.server("rs2"))
     for words in told:
         assert words.format(virtual=at.virtual) in report.told("rs2")
 
@@ -262,9 +262,9 @@ def test_a_mistake_is_found_and_named(
 def test_a_standby_director_finds_it_too(lab: LabFactory, tmp_path: Path) -> None:
     at = prepared(lab, tmp_path, "dsr", without="rs2")
     report = at.report()
-    assert report.verdicts == RS2_FAILS
+    assert report.by_server == RS2_FAILS
     assert MISSING in report.told("rs2")
-    assert "nobody on `eth0` answers for 10.0.0.80" in report.service["findings"][0]["message"]
+    assert "nobody on `eth0` answers for 10.0.0.80" in report.service["results"][0]["message"]
 
 
 @pytest.mark.parametrize("name", ["dsr", "dsr-6", "ipip"])
@@ -282,7 +282,7 @@ def test_a_program_that_listens_on_the_own_address_alone(lab: LabFactory, tmp_pa
     at.hold()
     with listener:
         report = at.report()
-    assert report.verdicts == RS2_FAILS
+    assert report.by_server == RS2_FAILS
     assert "connection refused, but good by its own address" in report.told("rs2")
     assert "kernelbal realserver verify" in report.told("rs2")
 
@@ -296,9 +296,9 @@ def test_a_real_server_that_is_down_is_itself_the_cause(lab: LabFactory, tmp_pat
     at = Verifier(made, tmp_path, BY_NAME["dsr"])
     at.hold()
     report = at.report()
-    assert report.verdicts == RS2_FAILS
+    assert report.by_server == RS2_FAILS
     assert "port 80: connection refused, by its own address already" in report.told("rs2")
-    assert len(report.server("rs2")["findings"]) == 1
+    assert len(report.server("rs2")["results"]) == 1
 
 
 # --- who answers for the virtual address ---
@@ -326,7 +326,7 @@ def test_a_real_server_that_answers_for_the_virtual_address_is_named(
         at.hold()
     loud(at.lab["rs2"], at.method.virtual)
     report = at.report()
-    assert report.verdicts == RS2_FAILS
+    assert report.by_server == RS2_FAILS
     assert f"for {at.virtual} as {VMWARE} (VMware, Inc.)" in report.told("rs2")
     assert "kernelbal realserver apply" in report.told("rs2")
     (neighbour,) = report.service["neighbours"]
@@ -342,25 +342,25 @@ def test_a_stranger_beside_an_active_director_is_a_fault(lab: LabFactory, tmp_pa
     at.hold()
     grab(at.lab.client)
     report = at.report()
-    assert report.verdicts == ALL_OK
-    assert report.service["verdict"] == FAIL
-    (finding,) = report.service["findings"]
-    assert "(locally administered: " in finding["message"]
-    assert "answers for 10.0.0.80, which this director holds" in finding["message"]
+    assert report.by_server == ALL_OK
+    assert report.service["result"] == FAIL
+    (result,) = report.service["results"]
+    assert "(locally administered: " in result["message"]
+    assert "answers for 10.0.0.80, which this director holds" in result["message"]
 
 
 def test_one_other_holder_is_the_active_director_and_two_are_a_fault(lab: LabFactory, tmp_path: Path) -> None:
     at = prepared(lab, tmp_path, "dsr", without="rs3")
     grab(at.lab.client)
     report = at.report()
-    assert report.service["findings"] == []
+    assert report.service["results"] == []
     assert len(report.service["neighbours"]) == 1
     text = (tmp_path / "site.yaml").read_text()
     (tmp_path / "site.yaml").write_text(text.replace(', {address: "10.0.0.13"}', ""))
     grab(at.lab["rs3"])
     report = at.report()
-    assert report.verdicts == {"rs1": OK, "rs2": OK}
-    assert "2 machines on `eth0` answer for 10.0.0.80" in report.service["findings"][0]["message"]
+    assert report.by_server == {"rs1": OK, "rs2": OK}
+    assert "2 machines on `eth0` answer for 10.0.0.80" in report.service["results"][0]["message"]
 
 
 # --- services that are otherwise ---
@@ -372,7 +372,7 @@ def test_one_armed_nat_is_probed_plainly(lab: LabFactory, tmp_path: Path) -> Non
     at = Verifier(made, tmp_path, BY_NAME["one-armed"])
     at.hold()
     report = at.report()
-    assert report.verdicts == RS2_FAILS
+    assert report.by_server == RS2_FAILS
     assert report.server("rs1")["checks"][0]["virtual_address"] is None
     assert report.server("rs1")["path_mtu_bytes"] is None
     (row,) = [line for line in at.run().stdout.splitlines() if line.startswith("10.0.0.11")]
@@ -385,7 +385,7 @@ def test_nat_whose_replies_take_another_way(lab: LabFactory, tmp_path: Path) -> 
     at = Verifier(made, tmp_path, BY_NAME["one-armed"]._replace(extra=""))
     at.hold()
     report = at.report()
-    assert set(report.verdicts.values()) == {FAIL}
+    assert set(report.by_server.values()) == {FAIL}
     assert "replies go straight to the clients" in report.told("rs1")
     assert "one_armed: true" in report.told("rs1")
     assert "10.0.0.12" not in report.told("rs1")
@@ -400,7 +400,7 @@ def test_datagrams(lab: LabFactory, tmp_path: Path, check: str, verdict: str) ->
     at.hold()
     at.write("udp", "53", check)
     report = at.report()
-    assert set(report.verdicts.values()) == {verdict}
+    assert set(report.by_server.values()) == {verdict}
     assert ("no check of the service can tell" in report.told("rs1")) is (verdict == UNKNOWN)
 
 
@@ -412,7 +412,7 @@ def test_a_check_that_cannot_see_the_virtual_address_gives_way_to_one_that_can(
     at.hold()
     at.write(check=check)
     report = at.report()
-    assert report.verdicts == RS2_FAILS
+    assert report.by_server == RS2_FAILS
     assert MISSING in report.told("rs2")
 
 
@@ -441,7 +441,7 @@ def test_nothing_is_left_behind(lab: LabFactory, tmp_path: Path) -> None:
     at.run("--json")  # loads what modules there are
     before = take(at.lab.director)
     report = at.report()
-    assert report.verdicts == ALL_OK
+    assert report.by_server == ALL_OK
     assert differences(before, take(at.lab.director)) == []
 
 
@@ -479,7 +479,7 @@ def test_leftovers_without_a_record_are_known_by_their_mark(lab: LabFactory, tmp
     director = at.lab.director
     for mark in (0x4D000007, 0x4E000007):
         director.run(["ipvsadm", "--add-service", "--fwmark-service", str(mark), "--scheduler", "rr"])
-    assert at.report().verdicts == ALL_OK
+    assert at.report().by_server == ALL_OK
     left = director.run(["ipvsadm", "--save", "--numeric"]).stdout
     assert str(0x4D000007) not in left
     assert str(0x4E000007) in left
@@ -509,7 +509,7 @@ def test_beside_a_running_daemon(lab: LabFactory, tmp_path: Path) -> None:
         daemon.await_ipvs({"10.0.0.11": 100, "10.0.0.12": 0, "10.0.0.13": 100})
         before, said = daemon.kernel(), len(daemon.log())
         report = at.report()
-        assert report.verdicts == RS2_FAILS
+        assert report.by_server == RS2_FAILS
         assert report.service["holds_address"] is True
         assert daemon.kernel() == before
         assert http_counts(at.lab.client, at.virtual, count=4) == {"rs1": 2, "rs3": 2}

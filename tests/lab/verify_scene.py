@@ -3,14 +3,14 @@
 from collections.abc import Collection
 
 from kernelbal.lab.namespaces import Host
+from kernelbal.model.verification import Result, ResultStatus
 from kernelbal.realserver.host import LinuxHost
 from kernelbal.realserver.plan import make_plan
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import Record
-from kernelbal.realserver.verify.facts import Facts
+from kernelbal.realserver.verify.evidence import HostEvidence
 from kernelbal.realserver.verify.gather import Outside, gather
-from kernelbal.realserver.verify.report import judge
-from kernelbal.realserver.verify.row import Row, Verdict
+from kernelbal.realserver.verify.requirements import verify_addresses
 from kernelbal.realserver.wanted import setup_for
 
 
@@ -25,29 +25,32 @@ def prepare(host: Host, *preparations: Preparation) -> None:
     assert [each for each in outcomes if not each.ok] == []
 
 
-def read(host: Host, *preparations: Preparation, outside: Outside) -> Facts:
+def read(host: Host, *preparations: Preparation, outside: Outside) -> HostEvidence:
     """Everything that verification knows."""
     with host.inside(), LinuxHost() as linux:
         return gather(linux, preparations, outside)
 
 
-def verify(host: Host, *preparations: Preparation, outside: Outside) -> tuple[Row, ...]:
+def verify(host: Host, *preparations: Preparation, outside: Outside) -> tuple[Result, ...]:
     """Everything that verification says."""
-    return judge(preparations, read(host, *preparations, outside=outside))
+    reports = verify_addresses(preparations, read(host, *preparations, outside=outside))
+    return tuple(result for report in reports for result in report.results)
 
 
-def shown(rows: Collection[Row]) -> str:
-    """All rows as text, for the message of an assertion."""
-    return "\n".join(f"{row.requirement}: {row.finding}" for row in rows)
+def shown(results: Collection[Result]) -> str:
+    """All results as text, for the message of an assertion."""
+    return "\n".join(f"{result.requirement}: {result}" for result in results)
 
 
-def faults(rows: Collection[Row]) -> set[str]:
+def faults(results: Collection[Result]) -> set[str]:
     """The requirements that fail of themselves."""
     return {
-        row.requirement for row in rows if row.finding.verdict is Verdict.FAIL and not row.finding.because
+        result.requirement
+        for result in results
+        if result.status is ResultStatus.FAIL and not result.consequence_of
     }
 
 
-def unclear(rows: Collection[Row]) -> list[str]:
+def unclear(results: Collection[Result]) -> list[str]:
     """The requirements that could not be told."""
-    return [row.requirement for row in rows if row.finding.verdict is Verdict.SKIPPED]
+    return [result.requirement for result in results if result.status is ResultStatus.UNKNOWN]

@@ -8,31 +8,31 @@ from typing import Final
 from kernelbal.kernel.probe_frames import PORT_UNREACHABLE, REFUSALS
 from kernelbal.model.address import format_address
 from kernelbal.model.ipvs import Protocol
-from kernelbal.realserver.verify.facts import Answer, Reaction, Wire
+from kernelbal.model.verification import Result, fail, first_of, ok, unknown
+from kernelbal.realserver.verify.evidence import Answer, Reaction, Wire
 from kernelbal.realserver.verify.firewall import causes_of_silence
-from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
-from kernelbal.realserver.verify.silence import ASKED_NOBODY, first_of
-from kernelbal.realserver.verify.subject import Subject
+from kernelbal.realserver.verify.prepared_address import PreparedAddress
+from kernelbal.realserver.verify.silence import ASKED_NOBODY
 
 _UNKNOWN: Final = "`kernelbal rs verify` on the director tries the real wire"
 
 
-def judge_answer(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_answer(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """A connection from a client to the virtual address is accepted, and in its name."""
-    wires = subject.facts.wires.get(subject.one.virtual, ())
+    wires = subject.evidence.wires.get(subject.one.virtual, ())
     if not wires:
-        yield skipped(ASKED_NOBODY)
+        yield unknown(ASKED_NOBODY)
     for wire in wires:
         yield from _judge_wire(subject, wire, failed)
 
 
-def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Iterator[Finding]:
+def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -> Iterator[Result]:
     if wire.skipped:
-        yield skipped(wire.skipped, wire.interface)
+        yield unknown(wire.skipped, wire.interface)
         return
     if not wire.answers and subject.one.tunnel is not None:
         text = "who wraps packets is not known: name the director with --director"
-        yield skipped(text, wire.interface)
+        yield unknown(text, wire.interface)
         return
     for answer in wire.answers:
         yield _judge(subject, wire.interface, answer, failed)
@@ -40,10 +40,10 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Iterat
     left = [str(port) for port in subject.one.ports if port not in tried]
     if left:
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        yield skipped(f"{left[0]}{more}: not tried; {_UNKNOWN}", wire.interface)
+        yield unknown(f"{left[0]}{more}: not tried; {_UNKNOWN}", wire.interface)
 
 
-def _judge(subject: Subject, interface: str, answer: Answer, failed: Collection[str]) -> Finding:
+def _judge(subject: PreparedAddress, interface: str, answer: Answer, failed: Collection[str]) -> Result:
     client, port = format_address(subject.path.client), answer.port
     tried = f"{port} from {client}"
     causes = (*causes_of_silence(subject), "firewall")
@@ -60,14 +60,14 @@ def _judge(subject: Subject, interface: str, answer: Answer, failed: Collection[
             return _failed(f"{tried}: sent on to others", interface, ("vip", "redirect rule"), failed)
         case Reaction.SILENT if port.protocol == Protocol.UDP:
             text = f"{tried}: silence, which a UDP service may keep; {_UNKNOWN}"
-            return skipped(text, interface, first_of(causes, failed))
+            return unknown(text, interface, first_of(causes, failed))
         case _:
             return _failed(f"{tried}: no answer", interface, causes, failed)
 
 
 def _unreachable(
-    subject: Subject, interface: str, answer: Answer, failed: Collection[str], tried: str
-) -> Finding:
+    subject: PreparedAddress, interface: str, answer: Answer, failed: Collection[str], tried: str
+) -> Result:
     family = len(subject.one.virtual)
     words = REFUSALS.get((family, answer.code), f"code {answer.code}")
     nobody = answer.port.protocol == Protocol.UDP and answer.code == PORT_UNREACHABLE[family]
@@ -77,6 +77,6 @@ def _unreachable(
     return _failed(f"{tried}: {words}", interface, causes, failed)
 
 
-def _failed(text: str, interface: str, causes: Collection[str], failed: Collection[str]) -> Finding:
+def _failed(text: str, interface: str, causes: Collection[str], failed: Collection[str]) -> Result:
     cause = first_of(causes, failed)
     return fail(text, f"see {cause}" if cause else _UNKNOWN, interface, cause)

@@ -5,7 +5,8 @@ Besides the virtual address the host is asked for one of its own: only then does
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,8 +40,9 @@ from kernelbal.kernel.traffic_control import (
 )
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import Protocol
+from kernelbal.model.network import AddressKey
 from kernelbal.realserver.preparation import PortMap, Preparation
-from kernelbal.realserver.verify.facts import Answer, Reaction, Wire
+from kernelbal.realserver.verify.evidence import Answer, Reaction, Wire
 
 SEQUENCE: Final = 0x4B425652
 """Our initial sequence number: the reset of a connection must name the next one."""
@@ -48,6 +50,13 @@ MSS_BYTES: Final = 1460
 """What a client on Ethernet says that it takes; the answer does not depend on it."""
 MOST_PORTS: Final = 16
 """How many ports of one virtual address are asked for; each takes filters of its own."""
+FAR_CLIENTS: Final = {
+    4: Address(bytes((203, 0, 113, 77))),
+    16: Address(ipaddress.IPv6Address("2001:db8:77::77").packed),
+}
+"""Clients that stand for all those far away (RFC 5737, RFC 3849), by length of the address."""
+_SPARE_TRIED: Final = 64
+_INTERFACE_ID: Final = bytes.fromhex("024b42fffe4b4277")
 _LINK_LOCAL: Final = bytes.fromhex("fe80000000000000")
 
 
@@ -236,3 +245,23 @@ def _first(port: PortMap, ends: FlowEnds) -> bytes:
 def askable(ports: Iterable[PortMap]) -> tuple[PortMap, ...]:
     """Return the ports that can be asked for: those of TCP and UDP."""
     return tuple(port for port in ports if port.protocol in (Protocol.TCP, Protocol.UDP))
+
+
+def spare_address(own: AddressKey, taken: Collection[Address]) -> Address | None:
+    """Return an address of the network of `own` that nobody is known to have; None when there is none.
+
+    Args:
+        own: an address of this host with its prefix.
+        taken: addresses that somebody has.
+    """
+    network = ipaddress.ip_network((bytes(own.address), own.prefix), strict=False)
+    if network.num_addresses < 8:
+        return None
+    last = int(network.broadcast_address) - 1
+    if len(own.address) == 16 and own.prefix <= 64:
+        last = int(network.network_address) | int.from_bytes(_INTERFACE_ID)
+    for number in range(last, last - min(_SPARE_TRIED, network.num_addresses - 4), -1):
+        address = Address(number.to_bytes(len(own.address)))
+        if address not in taken and address != own.address:
+            return address
+    return None

@@ -8,12 +8,12 @@ from typing import Final
 from kernelbal.kernel.probe_frames import PORT_UNREACHABLE
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import Protocol, TunnelType
+from kernelbal.model.verification import Result, fail, ok, unknown
 from kernelbal.realserver.preparation import PortMap
 from kernelbal.realserver.verify.chains import Packet, Suspect, suspects
-from kernelbal.realserver.verify.facts import Answer, Reaction
-from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
+from kernelbal.realserver.verify.evidence import Answer, Reaction
+from kernelbal.realserver.verify.prepared_address import PreparedAddress
 from kernelbal.realserver.verify.silence import SENDER_CAUSES
-from kernelbal.realserver.verify.subject import Subject
 
 WAY_IN_AND_OUT: Final = (
     "vip",
@@ -33,7 +33,7 @@ _INNER: Final = {4: "ipencap", 16: "ipv6"}
 _MANY: Final = 4
 
 
-def judge_firewall(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_firewall(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """No rule of somebody else drops packets to the virtual address, or replies from it."""
     found = _suspects(subject)
     answers = [answer for _, answer in subject.answers()]
@@ -50,16 +50,16 @@ def judge_firewall(subject: Subject, failed: Collection[str]) -> Iterator[Findin
         yield _by_the_rules(subject, found, others)
 
 
-def causes_of_silence(subject: Subject) -> tuple[str, ...]:
+def causes_of_silence(subject: PreparedAddress) -> tuple[str, ...]:
     """Return the requirements without which a client hears nothing.
 
     Who asks for its next hop in the name of the virtual address gets no answer, as the question is kept back.
     """
-    kept_back = any(wire.named_sender for wire in subject.facts.wires.get(subject.one.virtual, ()))
+    kept_back = any(wire.named_sender for wire in subject.evidence.wires.get(subject.one.virtual, ()))
     return (*WAY_IN_AND_OUT, *(SENDER_CAUSES if kept_back else ()))
 
 
-def _by_the_rules(subject: Subject, found: tuple[Suspect, ...], others: list[str]) -> Finding:
+def _by_the_rules(subject: PreparedAddress, found: tuple[Suspect, ...], others: list[str]) -> Result:
     """Without an answer that decides, only what is certain counts."""
     certain = tuple(each for each in found if each.certain)
     if certain:
@@ -67,8 +67,8 @@ def _by_the_rules(subject: Subject, found: tuple[Suspect, ...], others: list[str
     unread = _unread(subject)
     if found or unread:
         text = "; ".join(part for part in (_listed(found), unread) if part)
-        later = f"; tell after {others[0]} is mended" if others else ""
-        return skipped(f"may drop packets, no answer decides: {text}{later}", because=(others or [""])[0])
+        later = f"; tell after {others[0]} is fixed" if others else ""
+        return unknown(f"may drop packets, no answer decides: {text}{later}", "", next(iter(others), ""))
     return ok("no rule of nftables drops packets")
 
 
@@ -78,14 +78,14 @@ def _listed(found: tuple[Suspect, ...]) -> str:
     return "; ".join(f"`{text}`" for text in texts[:_MANY]) + more
 
 
-def _unread(subject: Subject) -> str:
-    ruleset = subject.facts.ruleset
+def _unread(subject: PreparedAddress) -> str:
+    ruleset = subject.evidence.ruleset
     parts = [f"rules of nftables cannot be read: {ruleset.unreadable}"] if ruleset.unreadable else []
     parts += [f"`{table}` (see {table.split()[0]}-save)" for table in ruleset.legacy]
     return "; ".join(parts)
 
 
-def _fix(subject: Subject, found: tuple[Suspect, ...]) -> str:
+def _fix(subject: PreparedAddress, found: tuple[Suspect, ...]) -> str:
     port = subject.one.ports[0] if subject.one.ports else None
     family = "ip" if subject.is_ipv4 else "ip6"
     what = f"{family} daddr {subject.virtual}"
@@ -98,7 +98,7 @@ def _fix(subject: Subject, found: tuple[Suspect, ...]) -> str:
 # --- what was heard ---
 
 
-def _blocked(subject: Subject, answer: Answer, failed: Collection[str]) -> bool:
+def _blocked(subject: PreparedAddress, answer: Answer, failed: Collection[str]) -> bool:
     """Whether an answer, or none, says that something is in the way."""
     match answer.reaction:
         case Reaction.SILENT:
@@ -111,13 +111,13 @@ def _blocked(subject: Subject, answer: Answer, failed: Collection[str]) -> bool:
             return False
 
 
-def _passed(subject: Subject, answer: Answer, failed: Collection[str]) -> bool:
+def _passed(subject: PreparedAddress, answer: Answer, failed: Collection[str]) -> bool:
     if answer.reaction is Reaction.REFUSED:
         return not _blocked(subject, answer, failed)
     return answer.reaction is Reaction.ACCEPTED or _nobody_listens(subject, answer)
 
 
-def _nobody_listens(subject: Subject, answer: Answer) -> bool:
+def _nobody_listens(subject: PreparedAddress, answer: Answer) -> bool:
     """What a host says of a UDP port without a socket (RFC 1122, 4.1.3.1)."""
     unreachable = answer.reaction is Reaction.UNREACHABLE
     is_udp = answer.port.protocol == Protocol.UDP
@@ -127,13 +127,13 @@ def _nobody_listens(subject: Subject, answer: Answer) -> bool:
 # --- what passes the chains ---
 
 
-def _suspects(subject: Subject) -> tuple[Suspect, ...]:
-    objects = subject.facts.ruleset.objects
+def _suspects(subject: PreparedAddress) -> tuple[Suspect, ...]:
+    objects = subject.evidence.ruleset.objects
     found = [suspect for packet in _packets(subject) for suspect in suspects(objects, packet)]
     return tuple({suspect.text: suspect for suspect in found}.values())
 
 
-def _packets(subject: Subject) -> Iterator[Packet]:
+def _packets(subject: PreparedAddress) -> Iterator[Packet]:
     for interface in subject.one.interfaces:
         if len(subject.one.real) == 4:
             yield Packet({"arp daddr": subject.one.real, "iifname": interface}, ("input",), ("arp",))
@@ -144,8 +144,8 @@ def _packets(subject: Subject) -> Iterator[Packet]:
             yield from _inner(subject, entry, port)
 
 
-def _wrapped(subject: Subject, interface: str) -> Packet:
-    one, director = subject.one, subject.facts.director
+def _wrapped(subject: PreparedAddress, interface: str) -> Packet:
+    one, director = subject.one, subject.evidence.director
     fields: dict[str, str | int | Address] = {
         "nfproto": _VERSIONS[len(one.real)],
         "daddr": one.real,
@@ -162,7 +162,7 @@ def _wrapped(subject: Subject, interface: str) -> Packet:
     return Packet(fields, _IN, _FAMILIES[len(one.real)])
 
 
-def _inner(subject: Subject, entry: str, port: PortMap | None) -> Iterator[Packet]:
+def _inner(subject: PreparedAddress, entry: str, port: PortMap | None) -> Iterator[Packet]:
     """The client's packet, before and after `redirect`, and the reply."""
     one, client = subject.one, subject.path.client
     common: dict[str, str | int | Address] = {"nfproto": _VERSIONS[len(one.virtual)]}

@@ -18,8 +18,8 @@ from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.run import Host
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.sysctls import conf
-from kernelbal.realserver.verify.facts import Facts, Path, Ruleset, Wires
-from kernelbal.realserver.verify.spare import FAR_CLIENTS
+from kernelbal.realserver.verify.conversation import FAR_CLIENTS
+from kernelbal.realserver.verify.evidence import HostEvidence, Path, Ruleset, Wires
 from kernelbal.realserver.verify.wire import Prober
 from kernelbal.realserver.wanted import setup_for
 
@@ -49,11 +49,11 @@ class Outside:
     probe: bool = True
 
 
-def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) -> Facts:
+def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) -> HostEvidence:
     """Read a host and ask it.
 
     Raises:
-        KernelError: something cannot be read; that libnftables is missing is a fact and no error.
+        KernelError: something cannot be read; that libnftables is missing is evidence and no error.
     """
     host = reader.observe()
     sysctls = sorted(_sysctls(preparations, host))
@@ -67,7 +67,7 @@ def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) 
     with RtNetlink.open() as rtnetlink:
         paths = {one.virtual: _path(rtnetlink, one, host, outside) for one in preparations}
         sockets = read_bound_sockets({port.to_port for one in preparations for port in one.ports})
-        facts = Facts(
+        evidence = HostEvidence(
             host=host,
             no_nftables=no_nftables,
             sockets=sockets,
@@ -77,9 +77,9 @@ def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) 
             director=outside.director,
         )
         if not outside.probe:
-            return facts
+            return evidence
         wires = Prober(rtnetlink, host, sockets, paths, outside.director).ask(preparations)
-        return replace(facts, wires=wires, paths=_with_silence(rtnetlink, facts, wires))
+        return replace(evidence, wires=wires, paths=_with_silence(rtnetlink, evidence, wires))
 
 
 def _sysctls(preparations: Iterable[Preparation], host: HostState) -> set[str]:
@@ -99,12 +99,12 @@ def _path(rtnetlink: RtNetlink, one: Preparation, host: HostState, outside: Outs
     return Path(client, reply, backwards, chosen is not None)
 
 
-def _with_silence(rtnetlink: RtNetlink, facts: Facts, wires: Wires) -> dict[Address, Path]:
+def _with_silence(rtnetlink: RtNetlink, evidence: HostEvidence, wires: Wires) -> dict[Address, Path]:
     """After the probes the neighbour table says whether somebody takes the replies.
 
     A question in the name of the virtual address was kept from the wire, so that nobody could answer it.
     """
-    names = {link.ifindex: link.name for link in facts.host.links}
+    names = {link.ifindex: link.name for link in evidence.host.links}
     silent = {
         (names.get(each.ifindex, ""), each.address) for each in read_neighbours(rtnetlink) if each.silent
     }
@@ -114,7 +114,7 @@ def _with_silence(rtnetlink: RtNetlink, facts: Facts, wires: Wires) -> dict[Addr
             and (path.reply.device, path.next_hop) in silent
             and not any(wire.named_sender for wire in wires[virtual])
         )
-        for virtual, path in facts.paths.items()
+        for virtual, path in evidence.paths.items()
     }
 
 

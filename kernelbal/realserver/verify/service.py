@@ -8,28 +8,28 @@ from typing import Final
 from kernelbal.model.address import format_address, format_endpoint
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.ipvs import Protocol
+from kernelbal.model.verification import Result, fail, ok, unknown
 from kernelbal.realserver.preparation import PortMap
 from kernelbal.realserver.rules import most_segment_bytes
 from kernelbal.realserver.setup import INET_TABLE
-from kernelbal.realserver.verify.facts import Reaction
-from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
-from kernelbal.realserver.verify.subject import APPLY, Subject
+from kernelbal.realserver.verify.evidence import Reaction
+from kernelbal.realserver.verify.prepared_address import APPLY, PreparedAddress
 
 SMALLEST_IPV6_MTU_BYTES: Final = 1280
 """RFC 8200, section 5."""
 NO_PORT: Final = "no port is known: name it with --port"
 
 
-def judge_listening(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_listening(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The service has a socket for the address and port at which packets arrive."""
     if not subject.one.ports:
-        yield skipped(NO_PORT)
+        yield unknown(NO_PORT)
     for port in subject.one.ports:
         yield _judge_port(subject, port)
 
 
-def _judge_port(subject: Subject, port: PortMap) -> Finding:
-    sockets = subject.facts.sockets
+def _judge_port(subject: PreparedAddress, port: PortMap) -> Result:
+    sockets = subject.evidence.sockets
     taking = [each for each in sockets if each.takes(port.protocol, subject.target, port.to_port)]
     if taking:
         return ok(", ".join(map(_shown, taking)))
@@ -49,13 +49,13 @@ def _shown(each: BoundSocket) -> str:
     return f"{format_endpoint(each.address, each.port)}{by}"
 
 
-def judge_mtu(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_mtu(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The interface takes packets as long as the path from the director carries them."""
     wanted = subject.one.mtu_bytes
     for name in subject.one.interfaces:
         link = subject.link(name)
         if link is None:
-            yield skipped("there is no such device", name, "device")
+            yield unknown("there is no such device", name, "device")
         elif len(subject.one.real) == 16 and link.mtu_bytes < SMALLEST_IPV6_MTU_BYTES:
             fix = f"ip link set {name} mtu {max(wanted, SMALLEST_IPV6_MTU_BYTES)}"
             yield fail(f"{link.mtu_bytes}: IPv6 takes {SMALLEST_IPV6_MTU_BYTES} at least", fix, name)
@@ -66,7 +66,7 @@ def judge_mtu(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
             yield ok(f"{link.mtu_bytes}", name)
 
 
-def judge_mss(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_mss(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The service asks for segments that still fit when the director has wrapped them."""
     if subject.one.ports and not any(port.protocol == Protocol.TCP for port in subject.one.ports):
         return
@@ -78,8 +78,8 @@ def judge_mss(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
         yield fail(f"asks for {max(heard)}, of which the tunnel carries {most}{why}", APPLY)
     elif heard:
         yield ok(f"asks for {max(heard)}, at most {most} fit")
-    elif subject.facts.no_nftables:
-        yield skipped(f"cannot be read: {subject.facts.no_nftables}")
+    elif subject.evidence.no_nftables:
+        yield unknown(f"cannot be read: {subject.evidence.no_nftables}")
     elif missing:
         yield fail(f"`{INET_TABLE.title}` lacks {'; '.join(missing)}", APPLY)
     else:

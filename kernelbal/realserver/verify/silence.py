@@ -7,12 +7,12 @@ from typing import Final
 
 from kernelbal.model.address import format_address
 from kernelbal.model.network import Link
+from kernelbal.model.verification import Result, fail, first_of, ok, unknown
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.setup import ARP_TABLE, LOOPBACK
 from kernelbal.realserver.sysctls import conf
-from kernelbal.realserver.verify.facts import Wire
-from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
-from kernelbal.realserver.verify.subject import APPLY, Subject
+from kernelbal.realserver.verify.evidence import Wire
+from kernelbal.realserver.verify.prepared_address import APPLY, PreparedAddress
 
 _IGNORE_SILENT: Final = (1, 2)
 _IGNORE_MEANS: Final = {
@@ -35,16 +35,16 @@ SENDER_CAUSES: Final = ("arp_announce", "real address", "arp table", "vip")
 _CONTROL_CAUSES: Final = ("arp_ignore", "device", "real address", "firewall")
 
 
-def judge_arp_ignore(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_arp_ignore(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """Each interface that can be asked ignores questions for addresses of other devices."""
-    others = [link.name for link in subject.facts.host.links if _can_be_asked(link)]
+    others = [link.name for link in subject.evidence.host.links if _can_be_asked(link)]
     for name in dict.fromkeys((*subject.one.interfaces, *others)):
         finding = _judge_sysctl(subject, "arp_ignore", name, _ignores, 1)
         if finding is not None and (name in subject.one.interfaces or finding.fix):
             yield finding
 
 
-def judge_arp_announce(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_arp_announce(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The host's own questions name an address of the interface that they leave by."""
     for name in subject.asking:
         finding = _judge_sysctl(subject, "arp_announce", name, _announces, _ANNOUNCE_SILENT)
@@ -65,46 +65,46 @@ def _announces(value: int) -> str:
 
 
 def _judge_sysctl(
-    subject: Subject, name: str, device: str, fault: Callable[[int], str], wanted: int
-) -> Finding | None:
+    subject: PreparedAddress, name: str, device: str, fault: Callable[[int], str], wanted: int
+) -> Result | None:
     value = subject.effective(name, device)
     if value is None:
         return None
     meaning = fault(value)
     if not meaning:
         return ok(f"{value}", device)
-    sysctls = subject.facts.host.sysctls
+    sysctls = subject.evidence.host.sysctls
     where = [each for each in ("all", device) if int(sysctls.get(conf(each, name)) or 0) > wanted]
     fixes = [f"{conf(each, name)}={wanted}" for each in where or (device,)]
     return fail(f"{value}: {meaning}", f"sysctl -w {' '.join(fixes)}", device)
 
 
-def judge_arp_table(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_arp_table(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The nftables table of the method `arp` drops questions for the virtual address."""
-    if subject.facts.no_nftables:
-        yield skipped(f"cannot be read: {subject.facts.no_nftables}")
+    if subject.evidence.no_nftables:
+        yield unknown(f"cannot be read: {subject.evidence.no_nftables}")
         return
     missing = subject.missing(ARP_TABLE, "input", "output")
     if missing:
-        because = first_of(("real address",), failed)
-        yield fail(f"`{ARP_TABLE.title}` lacks {'; '.join(missing)}", APPLY, because=because)
+        cause = first_of(("real address",), failed)
+        yield fail(f"`{ARP_TABLE.title}` lacks {'; '.join(missing)}", APPLY, consequence_of=cause)
     else:
         yield ok(f"`{ARP_TABLE.title}` is in force")
 
 
-def judge_silence(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_silence(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """Nobody on the network who asks for the virtual address gets an answer from this host."""
-    wires = subject.facts.wires.get(subject.one.virtual, ())
+    wires = subject.evidence.wires.get(subject.one.virtual, ())
     if not wires:
-        yield skipped(ASKED_NOBODY)
+        yield unknown(ASKED_NOBODY)
     for wire in wires:
         yield _judge_wire(subject, wire, failed)
 
 
-def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Finding:
+def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -> Result:
     name, virtual = wire.interface, subject.virtual
     if wire.skipped:
-        return skipped(wire.skipped, name)
+        return unknown(wire.skipped, name)
     if wire.claims:
         claims = " and ".join(wire.claims)
         cause = first_of(_CLAIM_CAUSES, failed)
@@ -115,7 +115,7 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Findin
         fix = _see(cause, silence)
         return fail(f"asks its neighbours in the name of {virtual}", fix, name, cause)
     if wire.control is None:
-        return skipped("no answer; but the interface has no address of its own to compare with", name)
+        return unknown("no answer; but the interface has no address of its own to compare with", name)
     own = format_address(wire.control)
     if not wire.control_answered:
         cause = first_of(_CONTROL_CAUSES, failed)
@@ -123,11 +123,6 @@ def _judge_wire(subject: Subject, wire: Wire, failed: Collection[str]) -> Findin
         return fail(f"nobody answers for {own} either: the director does not find it", fix, name, cause)
     asks = "; asks its neighbours as itself" if wire.asked_neighbour else ""
     return ok(f"no answer for {virtual}, an answer for {own}{asks}", name)
-
-
-def first_of(causes: Collection[str], failed: Collection[str]) -> str:
-    """Return the first of several possible causes that has failed; empty when none has."""
-    return next((cause for cause in causes if cause in failed), "")
 
 
 def _see(cause: str, otherwise: str) -> str:

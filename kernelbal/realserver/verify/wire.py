@@ -19,9 +19,8 @@ from kernelbal.model.ipvs import Protocol
 from kernelbal.model.network import AddressKey, Link
 from kernelbal.realserver.preparation import PortMap, Preparation
 from kernelbal.realserver.setup import LOOPBACK, HostState
-from kernelbal.realserver.verify.conversation import Conversation, Place, askable
-from kernelbal.realserver.verify.facts import Path, Wire
-from kernelbal.realserver.verify.spare import spare_address
+from kernelbal.realserver.verify.conversation import Conversation, Place, askable, spare_address
+from kernelbal.realserver.verify.evidence import Path, Wire
 
 ROUNDS: Final = 3
 ROUND_S: Final = 0.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
 
-from kernelbal.health.verification import Claim
+from kernelbal.health.verification import Answerer
 from kernelbal.health.verify_report import Neighbour
 from kernelbal.kernel.hardware_vendor import vendor_of
 from kernelbal.kernel.links import LinkDetail
@@ -51,7 +51,7 @@ def neighbours_on(
     owners = {mac: server for server, macs in ask(segment.device, suspects).items() for mac in macs}
     return {
         address: tuple(
-            Neighbour(Claim(mac, vendor_of(mac)), _among(segment.servers[address], owners.get(mac)))
+            Neighbour(Answerer(mac, vendor_of(mac)), _among(segment.servers[address], owners.get(mac)))
             for mac in macs
         )
         for address, macs in found.items()

@@ -1,4 +1,4 @@
-"""Ways through virtual addresses for the duration of a verification.
+"""Probe paths for the duration of a verification.
 
 They are made and taken away by the same rounds that apply a site, with a record of their own below the state
 directory: what a run that was killed left behind, the next one removes. Nothing but IPVS services with marks
@@ -41,8 +41,8 @@ def verify_store(state_dir: Path) -> StateDirectory:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """Makes ways through virtual addresses, and takes them away.
+class ProbePaths:
+    """Makes probe paths, and takes them away.
 
     Attributes:
         kernel: that holds them.
@@ -56,7 +56,7 @@ class Ways:
 
     @contextmanager
     def held(self, site: Site, node: Node, plan: ProbePlan) -> Iterator[None]:
-        """Hold the ways of a plan until the block ends, however it ends.
+        """Hold the probe paths of a plan until the block ends, however it ends.
 
         Raises:
             KernelError: the kernel cannot be read.
@@ -73,10 +73,10 @@ class Ways:
         exempt = frozenset(each.mark for each in site.virtual_services if each.mark is not None)
         scope = self._adopt_strays(exempt) | services.keys()
         try:
-            self._become(wanted, scope, "the ways for probes cannot be made")
+            self._become(wanted, scope, "the probe paths cannot be made")
             yield
         finally:
-            self._become(DesiredState(), scope, "the ways for probes cannot be removed")
+            self._become(DesiredState(), scope, "the probe paths cannot be removed")
 
     def _adopt_strays(self, exempt: Collection[int]) -> frozenset[ServiceKey]:
         """Count as ours what carries a mark of verifications; return that, and what the record names."""

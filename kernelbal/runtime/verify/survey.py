@@ -8,7 +8,7 @@ from typing import Final
 
 from kernelbal.errors import NotSupported, PlanRefused
 from kernelbal.health.path_marks import overhead_bytes
-from kernelbal.health.verification import NO_SIZES, Outcome, Remark, ServerFacts, Sizes
+from kernelbal.health.verification import NO_SIZES, PacketSizes, ProbePair, ServerEvidence, Unreachable
 from kernelbal.health.verify_probes import is_conclusive, plan_verification
 from kernelbal.health.verify_report import Neighbour, ServerReport, ServiceReport
 from kernelbal.kernel.links import LinkDetail, observe_links
@@ -27,7 +27,7 @@ from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.reachability import reachability_problems
 from kernelbal.realserver.from_site import options_of
 from kernelbal.runtime.verify.neighbourhood import Segment, neighbours_on
-from kernelbal.runtime.verify.paths import Ways
+from kernelbal.runtime.verify.paths import ProbePaths
 from kernelbal.runtime.verify.probing import probe_once
 from kernelbal.runtime.verify.segments import segment_sizes
 
@@ -37,7 +37,7 @@ _LOOPBACK: Final = "lo"
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Survey:
     """What is verified, and where.
 
     Attributes:
@@ -81,7 +81,7 @@ class _Found:
     """What was found out.
 
     Attributes:
-        outcomes: of checks, by real server.
+        pairs: of checks, by real server.
         segments: MSS in bytes by real server.
         paths: path MTU in bytes by address of the real server.
         devices: MTU in bytes of the device towards a real server, by its address.
@@ -89,42 +89,42 @@ class _Found:
         unreachable: why a real server cannot work.
     """
 
-    outcomes: Mapping[ServerKey, tuple[Outcome, ...]]
+    pairs: Mapping[ServerKey, tuple[ProbePair, ...]]
     segments: Mapping[ServerKey, int]
     paths: Mapping[Address, int]
     devices: Mapping[Address, int]
     neighbours: Mapping[tuple[str, Address], tuple[Neighbour, ...]]
-    unreachable: Mapping[ServerKey, Remark]
+    unreachable: Mapping[ServerKey, Unreachable]
 
 
-def verify(scene: Scene, ways: Ways, tell: Tell) -> tuple[ServiceReport, ...]:
+def verify(survey: Survey, probe_paths: ProbePaths, tell: Tell) -> tuple[ServiceReport, ...]:
     """Return what was found out about each virtual service.
 
     Raises:
         KernelError: this machine does not let itself or its neighbours be asked.
-        NotConverged: the ways through virtual addresses cannot be made.
+        NotConverged: the probe paths through virtual addresses cannot be made.
         NotSupported: there is no IPVS, and a service needs it.
         PlanRefused: the node document names no device of this machine for a network of the site.
         StateError: the record of what was changed cannot be read or written.
     """
-    plan = plan_verification(scene.site)
-    for service in scene.services:
-        scene.device(service)
-    if plan.paths and not scene.observed.ipvs_available:
+    plan = plan_verification(survey.site)
+    for service in survey.services:
+        survey.device(service)
+    if plan.paths and not survey.observed.ipvs_available:
         message = "this kernel has no IPVS, or did not load its module: nothing leads to virtual addresses"
         raise NotSupported("verify", "", 0, message, "modprobe ip_vs")
-    unreachable = _unreachable(scene)
-    with ways.held(scene.site, scene.node, plan):
-        outcomes = _outcomes(scene, plan, _probed(plan, tell))
+    unreachable = _unreachable(survey)
+    with probe_paths.held(survey.site, survey.node, plan):
+        pairs = _probe_pairs(survey, plan, _probed(plan, tell))
         tell("asking for segment sizes", "segments")
-        segments = _segments(scene, plan, outcomes)
-    neighbours = _neighbours(scene, tell)
-    destinations = _destinations(scene, outcomes)
+        segments = _segments(survey, plan, pairs)
+    neighbours = _neighbours(survey, tell)
+    destinations = _destinations(survey, pairs)
     tell("measuring path MTUs", "mtu")
     paths = path_mtus(destinations, lambda done: tell(f"path MTUs: {done} of {len(destinations)}", "mtu"))
     devices = {each.address: each.ceiling_bytes for each in destinations}
-    found = _Found(outcomes, segments, paths, devices, neighbours, unreachable)
-    return tuple(_service_report(scene, service, found) for service in scene.services)
+    found = _Found(pairs, segments, paths, devices, neighbours, unreachable)
+    return tuple(_service_report(survey, service, found) for service in survey.services)
 
 
 # --- what real servers say ---
@@ -135,30 +135,30 @@ def _probed(plan: ProbePlan, tell: Tell) -> dict[str, ProbeState]:
     return probe_once(plan.probes, lambda done, total: tell(f"probing: {done} of {total} done", "probing"))
 
 
-def _outcomes(
-    scene: Scene, plan: ProbePlan, states: Mapping[str, ProbeState]
-) -> dict[ServerKey, tuple[Outcome, ...]]:
-    def outcome(key: str) -> Outcome:
+def _probe_pairs(
+    survey: Survey, plan: ProbePlan, states: Mapping[str, ProbeState]
+) -> dict[ServerKey, tuple[ProbePair, ...]]:
+    def pair(key: str) -> ProbePair:
         probe, beside = plan.probes[key], plan.causes.get(key)
         conclusive = is_conclusive(probe)
         if beside is None:
-            return Outcome(probe.target.port, states[key], None, conclusive)
-        return Outcome(probe.target.port, states[beside], states[key], conclusive)
+            return ProbePair(probe.target.port, states[key], None, conclusive)
+        return ProbePair(probe.target.port, states[beside], states[key], conclusive)
 
-    keys = [service.server_key(server) for service, server in scene.pairs()]
-    return {key: tuple(outcome(check) for check in plan.checks.get(key, ())) for key in keys}
+    keys = [service.server_key(server) for service, server in survey.pairs()]
+    return {key: tuple(pair(check) for check in plan.checks.get(key, ())) for key in keys}
 
 
 def _segments(
-    scene: Scene, plan: ProbePlan, outcomes: Mapping[ServerKey, tuple[Outcome, ...]]
+    survey: Survey, plan: ProbePlan, pairs: Mapping[ServerKey, tuple[ProbePair, ...]]
 ) -> dict[ServerKey, int]:
     targets = {}
-    for service, server in scene.pairs():
+    for service, server in survey.pairs():
         key = service.server_key(server)
         if service.protocol is not ProtocolName.TCP:
             continue
-        for check, outcome in zip(plan.checks.get(key, ()), outcomes[key], strict=True):
-            if outcome.virtual is not None and outcome.virtual.health is Health.UP:
+        for check, pair in zip(plan.checks.get(key, ()), pairs[key], strict=True):
+            if pair.virtual is not None and pair.virtual.health is Health.UP:
                 targets[key] = plan.probes[check].target
                 break
     by_text = {str(number): key for number, key in enumerate(targets)}
@@ -169,44 +169,44 @@ def _segments(
 # --- what the network says ---
 
 
-def _unreachable(scene: Scene) -> dict[ServerKey, Remark]:
+def _unreachable(survey: Survey) -> dict[ServerKey, Unreachable]:
     """Return why real servers cannot work, by the addresses and routes of this director."""
-    broken = {fault.service for fault in reachability_problems(scene.site, scene.node, scene.observed)}
+    broken = {fault.service for fault in reachability_problems(survey.site, survey.node, survey.observed)}
     found = {}
-    for service, server in scene.pairs():
+    for service, server in survey.pairs():
         if service.name in broken:
             alone = service.model_copy(update={"real_servers": (server,)})
-            site = scene.site.model_copy(update={"virtual_services": (alone,)})
-            for fault in reachability_problems(site, scene.node, scene.observed):
-                found[service.server_key(server)] = Remark(fault.message, fault.hint)
+            site = survey.site.model_copy(update={"virtual_services": (alone,)})
+            for fault in reachability_problems(site, survey.node, survey.observed):
+                found[service.server_key(server)] = Unreachable(fault.message, fault.hint)
     return found
 
 
-def _neighbours(scene: Scene, tell: Tell) -> dict[tuple[str, Address], tuple[Neighbour, ...]]:
-    own = {each.link.hardware_address for each in scene.details.values()}
+def _neighbours(survey: Survey, tell: Tell) -> dict[tuple[str, Address], tuple[Neighbour, ...]]:
+    own = {each.link.hardware_address for each in survey.details.values()}
     asked: dict[str, dict[Address, set[Address]]] = {}
-    for service in scene.services:
+    for service in survey.services:
         servers = {Address(server.address) for server in service.real_servers}
-        asked.setdefault(scene.device(service), {}).setdefault(Address(service.address), set()).update(
+        asked.setdefault(survey.device(service), {}).setdefault(Address(service.address), set()).update(
             servers
         )
     found = {}
     for device, virtual in asked.items():
         tell(f"asking the segment on {device} who answers for virtual addresses", device)
-        for address, others in neighbours_on(Segment(scene.details[device], virtual), own).items():
+        for address, others in neighbours_on(Segment(survey.details[device], virtual), own).items():
             found[device, address] = others
     return found
 
 
-def _destinations(scene: Scene, outcomes: Mapping[ServerKey, tuple[Outcome, ...]]) -> list[MtuTarget]:
+def _destinations(survey: Survey, pairs: Mapping[ServerKey, tuple[ProbePair, ...]]) -> list[MtuTarget]:
     """Return the real servers whose path is measured: those that get packets for the virtual address."""
     found: dict[Address, MtuTarget] = {}
     with RtNetlink.open() as rtnetlink:
         links = observe_links(rtnetlink)
         sizes = {link.name: link.mtu_bytes for link in links}
-        for service, server in scene.pairs():
+        for service, server in survey.pairs():
             address = Address(server.address)
-            dead = any(each.own.health is Health.DOWN for each in outcomes[service.server_key(server)])
+            dead = any(each.own.health is Health.DOWN for each in pairs[service.server_key(server)])
             if service.forwarding is ForwardingName.NAT or address in found or dead:
                 continue
             route = route_to(rtnetlink, address, links)
@@ -223,31 +223,33 @@ def _source(address: Address, service: VirtualService) -> Address | None:
 # --- what is made of it ---
 
 
-def _service_report(scene: Scene, service: VirtualService, found: _Found) -> ServiceReport:
-    device, virtual = scene.device(service), Address(service.address)
-    detail = scene.details[device]
+def _service_report(survey: Survey, service: VirtualService, found: _Found) -> ServiceReport:
+    device, virtual = survey.device(service), Address(service.address)
+    detail = survey.details[device]
     neighbours = found.neighbours.get((device, virtual), ())
-    held = any(each.key.address == virtual for each in scene.observed.addresses)
-    claims = {each.server: each.claim for each in neighbours if each.server is not None}
+    held = any(each.key.address == virtual for each in survey.observed.addresses)
+    answering = {each.server: each.answerer for each in neighbours if each.server is not None}
     servers = []
     for server in service.real_servers:
         key, address = service.server_key(server), Address(server.address)
-        facts = ServerFacts(
+        evidence = ServerEvidence(
             service.forwarding,
             virtual,
             options_of(service, address),
-            found.outcomes[key],
+            found.pairs[key],
             found.unreachable.get(key),
-            claims.get(address),
+            answering.get(address),
             _sizes(service, key, detail.link.mtu_bytes, found),
         )
-        servers.append(ServerReport(server, facts))
+        servers.append(ServerReport(server, evidence))
     return ServiceReport(service, device, held, detail.announces, neighbours, tuple(servers))
 
 
-def _sizes(service: VirtualService, key: ServerKey, largest: int, found: _Found) -> Sizes:
+def _sizes(service: VirtualService, key: ServerKey, largest: int, found: _Found) -> PacketSizes:
     address = key.address
     if address not in found.devices or service.forwarding is ForwardingName.NAT:
         return NO_SIZES
     overhead = overhead_bytes(service, address)
-    return Sizes(largest, found.devices[address], found.paths.get(address), overhead, found.segments.get(key))
+    return PacketSizes(
+        largest, found.devices[address], found.paths.get(address), overhead, found.segments.get(key)
+    )

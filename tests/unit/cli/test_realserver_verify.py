@@ -16,7 +16,7 @@ from kernelbal.realserver.run import Host
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.store import RecordStore
 from kernelbal.realserver.verify import gather as gathering
-from kernelbal.realserver.verify.facts import Facts
+from kernelbal.realserver.verify.evidence import HostEvidence
 from kernelbal.realserver.verify.gather import Outside
 from tests.support.fake_host import FakeHost
 from tests.unit.cli.desk import Said
@@ -40,7 +40,7 @@ class Desk:
     def record(self, *preparations: Preparation) -> None:
         RecordStore(self.folder).save_record(Record(preparations=preparations))
 
-    def gather(self, _: Host, preparations: tuple[Preparation, ...], outside: Outside) -> Facts:
+    def gather(self, _: Host, preparations: tuple[Preparation, ...], outside: Outside) -> HostEvidence:
         self.asked.append((preparations, outside))
         (one,) = preparations
         facts = good(one)

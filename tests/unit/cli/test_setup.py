@@ -168,16 +168,16 @@ def test_json_names_every_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert [(each["path"], each["sign"], each["found"]) for each in document["files"]] == [
         (str(tmp_path / name), "+", "absent") for name in FILES
     ]
-    assert document["findings"] == []
+    assert document["results"] == []
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[MachineFacts], Path]:
     """The running machine, with its files below a directory, and what is found on it."""
 
-    def make(facts: MachineFacts) -> Path:
+    def make(evidence: MachineFacts) -> Path:
         monkeypatch.setattr(command, "RUNNING", tmp_path)
-        monkeypatch.setattr(machine, "read_machine_facts", lambda _program: facts)
+        monkeypatch.setattr(machine, "read_machine_facts", lambda _program: evidence)
         monkeypatch.setattr(documents, "SITE_FILE", tmp_path / SITE_FILE)
         monkeypatch.setattr(documents, "NODE_FILE", tmp_path / NODE_FILE)
         return tmp_path
@@ -200,7 +200,7 @@ def test_what_is_missing_is_said_with_its_remedy_and_fails(
     assert said.code == ExitCode.FAILED
     assert "error: the library libnftables.so.1 cannot be loaded\n  hint: Debian, Ubuntu: apt" in said.err
     document = json.loads(setup(here(replace(GOOD, libnftables=False)), capsys, "--json").out)
-    assert [finding["subject"] for finding in document["findings"]] == ["nftables"]
+    assert [result["requirement"] for result in document["results"]] == ["nftables"]
 
 
 def test_a_warning_does_not_fail(

@@ -6,12 +6,8 @@ from typing import Any
 import pytest
 
 from kernelbal.kernel.modules import Presence
-from kernelbal.kernel.prerequisites import (
-    NEEDED_CAPABILITIES,
-    FindingLevel,
-    MachineFacts,
-    check_prerequisites,
-)
+from kernelbal.kernel.prerequisites import NEEDED_CAPABILITIES, MachineFacts, check_prerequisites
+from kernelbal.model.verification import ResultStatus
 from kernelbal.render import unit_directory
 
 GOOD = MachineFacts(
@@ -32,81 +28,75 @@ def test_nothing_is_said_of_a_machine_that_has_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "level", "subject", "message", "hint"),
+    ("changes", "status", "requirement", "message", "fix"),
     [
-        ({"ipvs": Presence.ABSENT}, FindingLevel.ERROR, "ipvs", "no IPVS", "linux-modules-extra"),
-        ({"ipvs": Presence.UNKNOWN}, FindingLevel.WARNING, "ipvs", "cannot tell", "modprobe ip_vs"),
-        ({"nf_tables": Presence.ABSENT}, FindingLevel.ERROR, "nftables", "no nftables", "distribution"),
-        ({"libnftables": False}, FindingLevel.ERROR, "nftables", "libnftables", "apt install libnftables1"),
-        ({"systemd": False}, FindingLevel.WARNING, "systemd", "has no effect", "kernelbal run"),
+        ({"ipvs": Presence.ABSENT}, ResultStatus.FAIL, "ipvs", "no IPVS", "linux-modules-extra"),
+        ({"ipvs": Presence.UNKNOWN}, ResultStatus.WARN, "ipvs", "does not say", "modprobe ip_vs"),
+        ({"nf_tables": Presence.ABSENT}, ResultStatus.FAIL, "nftables", "no nftables", "distribution"),
+        ({"libnftables": False}, ResultStatus.FAIL, "nftables", "libnftables", "apt install libnftables1"),
+        ({"systemd": False}, ResultStatus.WARN, "systemd", "starts nothing", "kernelbal run"),
         (
             {"program_paths": ("/root/.local/bin/kernelbal", "/root/.local")},
-            FindingLevel.ERROR,
+            ResultStatus.FAIL,
             "program",
             "cannot see /root/.local/bin/kernelbal",
             "/opt/kernelbal",
         ),
         (
             {"program_paths": ("/usr/bin/kernelbal", "/home/ann/.pyenv")},
-            FindingLevel.ERROR,
+            ResultStatus.FAIL,
             "program",
             "ann",
             "",
         ),
         (
             {"capabilities": (1 << 41) - 1 & ~(1 << 12)},
-            FindingLevel.ERROR,
+            ResultStatus.FAIL,
             "capabilities",
             "CAP_NET_ADMIN",
             "host",
         ),
-        ({"table_buckets": 4096}, FindingLevel.WARNING, "table", "4096 buckets; 262144 fit", "modprobe"),
+        ({"table_buckets": 4096}, ResultStatus.WARN, "table", "4096 buckets; 262144 suit", "modprobe"),
         (
             {"processes": GOOD.processes | {"keepalived"}},
-            FindingLevel.WARNING,
+            ResultStatus.WARN,
             "others",
             "keepalived is running",
             "disable --now keepalived",
         ),
         (
             {"enabled": frozenset({"ldirectord"})},
-            FindingLevel.WARNING,
+            ResultStatus.WARN,
             "others",
             "ldirectord starts at boot",
             "",
         ),
-        ({"devices": frozenset({"kube-ipvs0"})}, FindingLevel.ERROR, "others", "kube-proxy", "nftables"),
+        ({"devices": frozenset({"kube-ipvs0"})}, ResultStatus.FAIL, "others", "kube-proxy", "nftables"),
         (
             {"forwarding_off_in": ("/etc/sysctl.d/10.conf",)},
-            FindingLevel.WARNING,
+            ResultStatus.WARN,
             "forwarding",
-            "/etc/sysctl.d/10.conf disables",
+            "/etc/sysctl.d/10.conf switches",
             "remove that line",
         ),
-        ({"enabled": frozenset({"ufw"})}, FindingLevel.WARNING, "firewall", "ufw starts at boot", "ports"),
+        ({"enabled": frozenset({"ufw"})}, ResultStatus.WARN, "firewall", "ufw starts at boot", "ports"),
         (
             {"dropping_chains": ("inet filter input", "ip filter FORWARD")},
-            FindingLevel.WARNING,
+            ResultStatus.WARN,
             "firewall",
             "`inet filter input`, `ip filter FORWARD`",
             "replies",
         ),
-        (
-            {"processes": frozenset({"sshd"})},
-            FindingLevel.WARNING,
-            "clock",
-            "no time synchronization",
-            "chrony",
-        ),
+        ({"processes": frozenset({"sshd"})}, ResultStatus.WARN, "clock", "nothing sets the clock", "chrony"),
     ],
 )
 def test_each_lack_has_its_remedy(
-    changes: dict[str, Any], level: FindingLevel, subject: str, message: str, hint: str
+    changes: dict[str, Any], status: ResultStatus, requirement: str, message: str, fix: str
 ) -> None:
-    (finding,) = check_prerequisites(replace(GOOD, **changes))
-    assert (finding.level, finding.subject) == (level, subject)
-    assert message in finding.message
-    assert hint in finding.hint
+    (result,) = check_prerequisites(replace(GOOD, **changes))
+    assert (result.status, result.requirement) == (status, requirement)
+    assert message in result.message
+    assert fix in result.fix
 
 
 def test_a_table_that_is_not_loaded_gets_its_size_at_boot() -> None:
@@ -119,11 +109,7 @@ def test_chains_that_cannot_be_read_are_no_finding() -> None:
 
 def test_errors_come_first() -> None:
     found = check_prerequisites(replace(GOOD, systemd=False, capabilities=0, ipvs=Presence.UNKNOWN))
-    assert [finding.level for finding in found] == [
-        FindingLevel.ERROR,
-        FindingLevel.WARNING,
-        FindingLevel.WARNING,
-    ]
+    assert [result.status for result in found] == [ResultStatus.FAIL, ResultStatus.WARN, ResultStatus.WARN]
 
 
 def test_the_capabilities_are_those_of_the_unit() -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from kernelbal.model.address import parse_address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.network import Link, ObservedAddress, Route
+from kernelbal.model.verification import Result, ResultStatus
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import HostState
-from kernelbal.realserver.verify.facts import Answer, Facts, Path, Reaction, Wire
-from kernelbal.realserver.verify.report import judge
-from kernelbal.realserver.verify.row import Finding, Row, Verdict
+from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path, Reaction, Wire
+from kernelbal.realserver.verify.requirements import verify_addresses
 from kernelbal.realserver.wanted import setup_for
 from tests.unit.realserver.samples import REAL, REAL6, host
 
@@ -66,9 +66,9 @@ def wire(one: Preparation, *answers: Answer, **settings: object) -> Wire:
     return replace(made, **settings)
 
 
-def good(one: Preparation, **settings: object) -> Facts:
-    """Facts of which nothing is wrong."""
-    made = Facts(
+def good(one: Preparation, **settings: object) -> HostEvidence:
+    """HostEvidence of which nothing is wrong."""
+    made = HostEvidence(
         host=prepared_host(one),
         sockets=tuple(BoundSocket(port.protocol, ANY6, port.to_port, only_ipv6=False) for port in one.ports),
         paths={one.virtual: path(one)},
@@ -78,26 +78,27 @@ def good(one: Preparation, **settings: object) -> Facts:
     return replace(made, **settings)
 
 
-def judged(one: Preparation, facts: Facts) -> dict[str, list[Finding]]:
-    """All findings by requirement."""
-    found: dict[str, list[Finding]] = {}
-    for row in judge((one,), facts):
-        found.setdefault(row.requirement, []).append(row.finding)
+def verified(one: Preparation, evidence: HostEvidence) -> tuple[Result, ...]:
+    """All results."""
+    ((_, results),) = verify_addresses((one,), evidence)
+    return results
+
+
+def judged(one: Preparation, evidence: HostEvidence) -> dict[str, list[Result]]:
+    """All results by requirement."""
+    found: dict[str, list[Result]] = {}
+    for result in verified(one, evidence):
+        found.setdefault(result.requirement, []).append(result)
     return found
 
 
-def fails(one: Preparation, facts: Facts) -> dict[str, Finding]:
-    """The finding by requirement of those that fail of themselves."""
+def fails(one: Preparation, evidence: HostEvidence) -> dict[str, Result]:
+    """The result by requirement of those that fail of themselves."""
     return {
-        row.requirement: row.finding
-        for row in judge((one,), facts)
-        if row.finding.verdict is Verdict.FAIL and not row.finding.because
+        result.requirement: result
+        for result in verified(one, evidence)
+        if result.status is ResultStatus.FAIL and not result.consequence_of
     }
-
-
-def verdicts(rows: Collection[Row]) -> set[Verdict]:
-    """Every verdict that occurs."""
-    return {row.finding.verdict for row in rows}
 
 
 def with_sysctl(one: Preparation, **values: str) -> HostState:

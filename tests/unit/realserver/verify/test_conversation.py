@@ -17,10 +17,19 @@ from kernelbal.kernel.probe_frames import (
     parse_frame,
 )
 from kernelbal.kernel.traffic_control import arp_for, arp_from, to_hardware
-from kernelbal.model.address import parse_address
+from kernelbal.model.address import format_address, parse_address
+from kernelbal.model.network import AddressKey
 from kernelbal.realserver.preparation import Method, PortMap
-from kernelbal.realserver.verify.conversation import MOST_PORTS, Conversation, Place, askable
-from kernelbal.realserver.verify.facts import Answer, Reaction
+from kernelbal.realserver.verify.conversation import (
+    FAR_CLIENTS,
+    MOST_PORTS,
+    Conversation,
+    Place,
+    askable,
+    spare_address,
+)
+from kernelbal.realserver.verify.evidence import Answer, Reaction
+from tests.unit.plan.samples import place
 from tests.unit.realserver.samples import HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import CLIENT, CLIENT6, DIRECTOR
 
@@ -138,3 +147,33 @@ def test_no_more_ports_than_there_is_room_for() -> None:
     ports = tuple(PortMap(6, number, number) for number in range(1, 40))
     assert len(talk(*ports).wire().answers) == MOST_PORTS
     assert askable((HTTP, PortMap(132, 80, 80), DNS)) == (HTTP, DNS)
+
+
+# --- addresses that nobody has ---
+
+
+def spare(own: AddressKey, *taken: str) -> str | None:
+    found = spare_address(own, [parse_address(each) for each in taken])
+    return format_address(found) if found else None
+
+
+def test_last_address_of_the_network_that_is_free() -> None:
+    own = place("eth0", "10.0.0.11", 24)
+    assert spare(own) == "10.0.0.254"
+    assert spare(own, "10.0.0.254", "10.0.0.253") == "10.0.0.252"
+    assert spare(place("eth0", "10.0.0.254", 24)) == "10.0.0.253"
+
+
+def test_networks_without_room_have_none() -> None:
+    assert spare(place("eth0", "10.0.0.11", 32)) is None
+    assert spare(place("eth0", "10.0.0.1", 30)) is None
+    full = [f"10.0.0.{number}" for number in range(1, 8)]
+    assert spare(place("eth0", "10.0.0.1", 29), *full) is None
+
+
+def test_ipv6_has_an_interface_identifier_of_its_own() -> None:
+    assert spare(place("eth0", "fd00::11", 64)) == "fd00::24b:42ff:fe4b:4277"
+
+
+def test_clients_far_away_are_those_of_documentation() -> None:
+    assert {format_address(each) for each in FAR_CLIENTS.values()} == {"203.0.113.77", "2001:db8:77::77"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
-from kernelbal.realserver.verify.facts import Answer, Facts, Reaction, Ruleset
-from kernelbal.realserver.verify.row import Verdict
+from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Reaction, Ruleset
 from tests.unit.realserver.samples import GUE, HTTP, IPIP, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import fails, good, judged, path, wire, with_sysctl
 from tests.unit.realserver.verify.test_chains import DROP, base, match, payload, rule
@@ -15,7 +15,7 @@ DIRECT = prepared(VIP, Method.LOOPBACK, None, HTTP)
 DNS = PortMap(17, 53, 53)
 
 
-def heard(one: Preparation, reaction: Reaction, code: int = 0, **more: object) -> Facts:
+def heard(one: Preparation, reaction: Reaction, code: int = 0, **more: object) -> HostEvidence:
     answers = tuple(Answer(port, reaction, code=code) for port in one.ports or (HTTP,))
     return good(one, wires={one.virtual: (wire(one, *answers),)}, **more)
 
@@ -30,23 +30,23 @@ CERTAIN = rules(base(), rule(match(payload("tcp", "dport"), 80), DROP))
 
 @pytest.mark.parametrize("reaction", [Reaction.SILENT, Reaction.UNREACHABLE, Reaction.REFUSED])
 def test_without_another_cause_the_suspect_is_named(reaction: Reaction) -> None:
-    finding = fails(DIRECT, heard(DIRECT, reaction, 13, ruleset=SUSPECT))["firewall"]
-    assert "`inet filter input (policy drop)`" in finding.current
-    assert finding.fix == "nft insert rule inet filter input ip daddr 10.0.0.80 tcp dport 80 accept"
+    result = fails(DIRECT, heard(DIRECT, reaction, 13, ruleset=SUSPECT))["firewall"]
+    assert "`inet filter input (policy drop)`" in result.message
+    assert result.fix == "nft insert rule inet filter input ip daddr 10.0.0.80 tcp dport 80 accept"
 
 
 def test_answer_decides_against_suspicion() -> None:
-    finding = judged(DIRECT, heard(DIRECT, Reaction.ACCEPTED, ruleset=SUSPECT))["firewall"][0]
-    assert finding.verdict is Verdict.OK
-    assert "looked at" in finding.current
+    result = judged(DIRECT, heard(DIRECT, Reaction.ACCEPTED, ruleset=SUSPECT))["firewall"][0]
+    assert result.status is ResultStatus.OK
+    assert "looked at" in result.message
 
 
 def test_nothing_to_see_still_is_a_firewall() -> None:
-    assert "cannot be told" in fails(DIRECT, heard(DIRECT, Reaction.SILENT))["firewall"].current
+    assert "cannot be told" in fails(DIRECT, heard(DIRECT, Reaction.SILENT))["firewall"].message
     unread = heard(
         DIRECT, Reaction.SILENT, ruleset=rules(unreadable="no library", legacy=("iptables filter",))
     )
-    assert "no library; `iptables filter` (see iptables-save)" in fails(DIRECT, unread)["firewall"].current
+    assert "no library; `iptables filter` (see iptables-save)" in fails(DIRECT, unread)["firewall"].message
 
 
 def test_another_cause_comes_first() -> None:
@@ -54,10 +54,10 @@ def test_another_cause_comes_first() -> None:
     way = path(DIRECT)
     assert way.backwards is not None
     way = way._replace(backwards=way.backwards._replace(device="eth1"))
-    facts = heard(DIRECT, Reaction.SILENT, ruleset=SUSPECT, host=host, paths={VIP: way})
-    assert fails(DIRECT, facts).keys() == {"rp_filter"}
-    finding = judged(DIRECT, facts)["firewall"][0]
-    assert (finding.verdict, finding.because) == (Verdict.SKIPPED, "rp_filter")
+    evidence = heard(DIRECT, Reaction.SILENT, ruleset=SUSPECT, host=host, paths={VIP: way})
+    assert fails(DIRECT, evidence).keys() == {"rp_filter"}
+    result = judged(DIRECT, evidence)["firewall"][0]
+    assert (result.status, result.consequence_of) == (ResultStatus.UNKNOWN, "rp_filter")
     certain = heard(DIRECT, Reaction.SILENT, ruleset=CERTAIN, host=host, paths={VIP: way})
     assert fails(DIRECT, certain).keys() == {"rp_filter", "firewall"}
 
@@ -71,22 +71,22 @@ def test_question_that_was_kept_back_is_a_cause() -> None:
 @pytest.mark.parametrize(
     ("ruleset", "verdict"),
     [
-        (rules(), Verdict.OK),
-        (SUSPECT, Verdict.SKIPPED),
-        (CERTAIN, Verdict.FAIL),
-        (rules(unreadable="no library"), Verdict.SKIPPED),
-        (rules(legacy=("iptables filter",)), Verdict.SKIPPED),
+        (rules(), ResultStatus.OK),
+        (SUSPECT, ResultStatus.UNKNOWN),
+        (CERTAIN, ResultStatus.FAIL),
+        (rules(unreadable="no library"), ResultStatus.UNKNOWN),
+        (rules(legacy=("iptables filter",)), ResultStatus.UNKNOWN),
     ],
 )
-def test_without_probes_the_rules_are_all_there_is(ruleset: Ruleset, verdict: Verdict) -> None:
-    assert judged(DIRECT, good(DIRECT, wires={}, ruleset=ruleset))["firewall"][0].verdict is verdict
+def test_without_probes_the_rules_are_all_there_is(ruleset: Ruleset, verdict: ResultStatus) -> None:
+    assert judged(DIRECT, good(DIRECT, wires={}, ruleset=ruleset))["firewall"][0].status is verdict
 
 
 def test_refusal_of_a_host_on_which_nobody_listens_has_passed() -> None:
-    facts = heard(DIRECT, Reaction.REFUSED, ruleset=SUSPECT, sockets=())
-    assert judged(DIRECT, facts)["firewall"][0].verdict is Verdict.OK
+    evidence = heard(DIRECT, Reaction.REFUSED, ruleset=SUSPECT, sockets=())
+    assert judged(DIRECT, evidence)["firewall"][0].status is ResultStatus.OK
     nameless = prepared(VIP)
-    assert judged(nameless, heard(nameless, Reaction.REFUSED))["firewall"][0].verdict is Verdict.OK
+    assert judged(nameless, heard(nameless, Reaction.REFUSED))["firewall"][0].status is ResultStatus.OK
 
 
 def test_udp() -> None:
@@ -112,14 +112,14 @@ def test_udp() -> None:
     ],
 )
 def test_each_stage_is_looked_at(one: Preparation, drops: dict[str, Any]) -> None:
-    facts = heard(one, Reaction.SILENT, ruleset=rules(base(), rule(drops, DROP)))
-    assert "`inet filter input: drop`" in fails(one, facts)["firewall"].current
+    evidence = heard(one, Reaction.SILENT, ruleset=rules(base(), rule(drops, DROP)))
+    assert "`inet filter input: drop`" in fails(one, evidence)["firewall"].message
 
 
 def test_replies_and_arp_are_looked_at() -> None:
     out = rules(base(hook="output"), rule(match(payload("tcp", "sport"), 80), DROP, chain="output"))
     assert (
-        "inet filter output" in fails(DIRECT, heard(DIRECT, Reaction.SILENT, ruleset=out))["firewall"].current
+        "inet filter output" in fails(DIRECT, heard(DIRECT, Reaction.SILENT, ruleset=out))["firewall"].message
     )
     arp = rules(base(family="arp"), rule(match(payload("arp", "daddr ip"), "10.0.0.11"), DROP, family="arp"))
-    assert "arp filter input" in fails(DIRECT, good(DIRECT, wires={}, ruleset=arp))["firewall"].current
+    assert "arp filter input" in fails(DIRECT, good(DIRECT, wires={}, ruleset=arp))["firewall"].message

@@ -8,7 +8,7 @@ from kernelbal.errors import NotSupported
 from kernelbal.kernel.nftables import Nftables
 from kernelbal.model.address import parse_address
 from kernelbal.realserver.verify import gather
-from kernelbal.realserver.verify.facts import Ruleset
+from kernelbal.realserver.verify.evidence import Ruleset
 from kernelbal.realserver.verify.gather import read_ruleset, read_unusable
 
 IF_INET6 = """\

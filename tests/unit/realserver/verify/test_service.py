@@ -7,9 +7,9 @@ import pytest
 from kernelbal.model.address import parse_address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.ipvs import Protocol
+from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
-from kernelbal.realserver.verify.facts import Answer, Reaction
-from kernelbal.realserver.verify.row import Verdict
+from kernelbal.realserver.verify.evidence import Answer, Reaction
 from tests.unit.realserver.samples import GRE, HTTP, IPIP, REAL6, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import fails, good, judged, prepared_host, wire
 
@@ -51,14 +51,14 @@ def test_sockets_that_take_packets(one: Preparation, listening: BoundSocket) -> 
     ],
 )
 def test_sockets_that_do_not(one: Preparation, listening: BoundSocket, says: str) -> None:
-    finding = fails(one, good(one, sockets=(listening,)))["listening"]
-    assert finding.current == says
-    assert finding.fix
+    result = fails(one, good(one, sockets=(listening,)))["listening"]
+    assert result.message == says
+    assert result.fix
 
 
 def test_no_port_is_told() -> None:
     one = prepared(VIP)
-    assert judged(one, good(one))["listening"][0].verdict is Verdict.SKIPPED
+    assert judged(one, good(one))["listening"][0].status is ResultStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_no_port_is_told() -> None:
 def test_interface_that_takes_too_little(one: Preparation, mtu_bytes: int, says: str) -> None:
     made = prepared_host(one)
     links = tuple(each._replace(mtu_bytes=mtu_bytes) if each.name == "eth0" else each for each in made.links)
-    finding = fails(one, good(one, host=replace(made, links=links)))["mtu"]
-    assert says in finding.current
-    assert finding.fix.startswith("ip link set eth0 mtu ")
+    result = fails(one, good(one, host=replace(made, links=links)))["mtu"]
+    assert says in result.message
+    assert result.fix.startswith("ip link set eth0 mtu ")
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_segments_are_judged_by_what_was_heard(tunnel: object, virtual: bytes, m
 
 def test_segments_are_judged_by_the_rule_where_nothing_was_heard() -> None:
     one = prepared(VIP, Method.LOOPBACK, IPIP, HTTP)
-    facts = good(one, wires={})
-    assert fails(one, facts) == {}
-    without = replace(facts, host=replace(facts.host, tables=()))
-    assert "maxseg" in fails(one, without)["mss"].current
-    assert judged(one, replace(without, no_nftables="missing"))["mss"][0].verdict is Verdict.SKIPPED
+    evidence = good(one, wires={})
+    assert fails(one, evidence) == {}
+    without = replace(evidence, host=replace(evidence.host, tables=()))
+    assert "maxseg" in fails(one, without)["mss"].message
+    assert judged(one, replace(without, no_nftables="missing"))["mss"][0].status is ResultStatus.UNKNOWN
 
 
 def test_rule_for_another_size_is_not_enough() -> None:
     one = prepared(VIP, Method.LOOPBACK, IPIP, HTTP)
-    facts = good(one, wires={})
-    assert "mss" in fails(replace(one, mtu_bytes=1400), facts)
+    evidence = good(one, wires={})
+    assert "mss" in fails(replace(one, mtu_bytes=1400), evidence)
 
 
 def test_udp_has_no_segments() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from kernelbal.health.verification import Claim
+from kernelbal.health.verification import Answerer
 from kernelbal.health.verify_report import Neighbour
 from kernelbal.kernel.hardware_vendor import LOCALLY_ADMINISTERED
 from kernelbal.kernel.links import IFF_UP, LinkDetail
@@ -33,8 +33,8 @@ class Wire:
         return neighbours_on(Segment(DEVICE, {WEB: {ONE, TWO}, DNS: {TWO}}), {OWN}, self.ask)
 
 
-def claim(mac: str) -> Claim:
-    return Claim(mac, LOCALLY_ADMINISTERED)
+def answerer(mac: str) -> Answerer:
+    return Answerer(mac, LOCALLY_ADMINISTERED)
 
 
 def test_this_machine_and_virtual_routers_are_no_strangers() -> None:
@@ -46,11 +46,11 @@ def test_this_machine_and_virtual_routers_are_no_strangers() -> None:
 def test_an_answer_is_that_of_the_real_server_with_the_same_hardware() -> None:
     wire = Wire({WEB: ("02:00:00:00:00:12", "02:00:00:00:00:99"), TWO: ("02:00:00:00:00:12",)})
     assert wire.neighbours() == {
-        WEB: (Neighbour(claim("02:00:00:00:00:12"), TWO), Neighbour(claim("02:00:00:00:00:99")))
+        WEB: (Neighbour(answerer("02:00:00:00:00:12"), TWO), Neighbour(answerer("02:00:00:00:00:99")))
     }
     assert wire.asked[1] == {ONE, TWO}
 
 
 def test_a_real_server_of_another_service_is_a_stranger() -> None:
     wire = Wire({DNS: ("02:00:00:00:00:11",), ONE: ("02:00:00:00:00:11",)})
-    assert wire.neighbours() == {DNS: (Neighbour(claim("02:00:00:00:00:11")),)}
+    assert wire.neighbours() == {DNS: (Neighbour(answerer("02:00:00:00:00:11")),)}

@@ -1,4 +1,4 @@
-"""Ways through virtual addresses come and go, and nothing else does."""
+"""Probe paths through virtual addresses come and go, and nothing else does."""
 
 import errno
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.nft import NftTable
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.plan.actions import AddService, RemoveService, WriteSysctl
-from kernelbal.runtime.verify.paths import Ways
+from kernelbal.runtime.verify.paths import ProbePaths
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fake_store import MemoryStore
 from tests.unit.health.scene import site_of
@@ -45,10 +45,10 @@ class Bench:
         )
         self.verified = verify_site(site_of(forwarding="dsr"), {"web"})
         self.plan = plan_verification(self.verified)
-        self.ways = Ways(self.kernel, self.store, lambda: 1000.0)
+        self.probe_paths = ProbePaths(self.kernel, self.store, lambda: 1000.0)
 
     def held(self):  # noqa: ANN201 - a context manager
-        return self.ways.held(self.verified, node(outside="eth0"), self.plan)
+        return self.probe_paths.held(self.verified, node(outside="eth0"), self.plan)
 
     @property
     def marks(self) -> set[int]:
@@ -129,7 +129,7 @@ def test_sysctls_that_the_daemon_has_set_stay() -> None:
 def test_a_kernel_that_refuses_is_told(kind: type, message: str) -> None:
     bench = Bench()
     bench.kernel.refuse = lambda action: errno.EINVAL if isinstance(action, kind) else 0
-    refused = f"the ways for probes {message}: refused with errno 22"
+    refused = f"the probe paths {message}: refused with errno 22"
     with pytest.raises(NotConverged, match=refused), bench.held():
         pass
 

@@ -108,7 +108,7 @@ class Ruleset:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HostEvidence:
     """What is known of a host.
 
     Attributes:

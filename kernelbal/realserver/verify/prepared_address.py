@@ -9,26 +9,26 @@ from typing import Final, NamedTuple
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import AddressKey, Link
 from kernelbal.model.nft import NftTable
-from kernelbal.realserver.preparation import Method, PortMap, Preparation
+from kernelbal.realserver.preparation import PortMap, Preparation
 from kernelbal.realserver.setup import LOOPBACK, Setup
 from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.tunnels import Unwrapping, unwrapping
-from kernelbal.realserver.verify.facts import Answer, Facts, Path
+from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path
 from kernelbal.realserver.wanted import setup_for
 
 APPLY: Final = "kernelbal realserver apply"
 """Brings back everything that was prepared."""
 
 
-class Subject(NamedTuple):
-    """What is judged.
+class PreparedAddress(NamedTuple):
+    """One virtual address with all that is known.
 
     Attributes:
         setup: what this preparation alone takes, by the devices that it uses.
     """
 
     one: Preparation
-    facts: Facts
+    evidence: HostEvidence
     setup: Setup
 
     @property
@@ -55,7 +55,7 @@ class Subject(NamedTuple):
     @property
     def path(self) -> Path:
         """The ways to the client and back."""
-        return self.facts.paths[self.one.virtual]
+        return self.evidence.paths[self.one.virtual]
 
     @property
     def target(self) -> Address:
@@ -71,22 +71,22 @@ class Subject(NamedTuple):
 
     def link(self, name: str) -> Link | None:
         """Return a device."""
-        return self.facts.host.link(name)
+        return self.evidence.host.link(name)
 
     def held(self) -> list[AddressKey]:
         """Return where the host has the virtual address."""
-        return [key for key, *_ in self.facts.host.addresses if key.address == self.one.virtual]
+        return [key for key, *_ in self.evidence.host.addresses if key.address == self.one.virtual]
 
     def effective(self, name: str, device: str) -> int | None:
         """Return the greater of the values of `all` and a device; None where there is no such device."""
-        values = [self.facts.host.sysctls.get(conf(each, name)) for each in ("all", device)]
+        values = [self.evidence.host.sysctls.get(conf(each, name)) for each in ("all", device)]
         if values[1] is None:
             return None
         return max(int(value) for value in values if value is not None)
 
     def answers(self) -> Iterator[tuple[str, Answer]]:
         """Yield interface and answer for each port that was asked for."""
-        for wire in self.facts.wires.get(self.one.virtual, ()):
+        for wire in self.evidence.wires.get(self.one.virtual, ()):
             yield from ((wire.interface, answer) for answer in wire.answers)
 
     def named(self, port: PortMap) -> bool:
@@ -101,7 +101,7 @@ class Subject(NamedTuple):
             hooks: such as `prerouting`.
         """
         wanted = next((each for each in self.setup.tables if each.title == table.title), table)
-        present = next((each for each in self.facts.host.tables if each.title == table.title), table)
+        present = next((each for each in self.evidence.host.tables if each.title == table.title), table)
         there = {(*chain[:4], rule.expression) for chain in present.chains for rule in chain.rules}
         elements = {(each.name, element) for each in present.sets for element in each.elements}
         lost = [
@@ -119,13 +119,8 @@ class Subject(NamedTuple):
         ]
 
 
-def subject_for(one: Preparation, facts: Facts) -> Subject:
-    """Return the subject of a preparation."""
-    subject = Subject(one, facts, Setup())
-    asking = tuple(link for link in facts.host.links if link.name in subject.asking)
-    return subject._replace(setup=setup_for((one,), replace(facts.host, links=asking)))
-
-
-def silences_by_sysctls(one: Preparation) -> bool:
-    """Whether a preparation relies on sysctls to keep ARP silent."""
-    return len(one.virtual) == 4 and one.method is Method.LOOPBACK
+def prepared_address(one: Preparation, evidence: HostEvidence) -> PreparedAddress:
+    """Return a preparation with what is known of its host."""
+    made = PreparedAddress(one, evidence, Setup())
+    asking = tuple(link for link in evidence.host.links if link.name in made.asking)
+    return made._replace(setup=setup_for((one,), replace(evidence.host, links=asking)))

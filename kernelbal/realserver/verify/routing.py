@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from kernelbal.model.address import Address, format_address
+from kernelbal.model.verification import Result, fail, first_of, ok, unknown
 from kernelbal.realserver.setup import INET_TABLE, LOOPBACK
 from kernelbal.realserver.sysctls import conf
-from kernelbal.realserver.verify.row import Finding, fail, ok, skipped
-from kernelbal.realserver.verify.subject import APPLY, Subject
+from kernelbal.realserver.verify.prepared_address import APPLY, PreparedAddress
 
 _OFF, _STRICT = 0, 1
 
 
-def judge_listener(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_listener(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The UDP port of a GUE tunnel unwraps packets."""
     for each in subject.setup.listeners:
-        if each in subject.facts.host.listeners:
+        if each in subject.evidence.host.listeners:
             yield ok(f"{each} is open")
         else:
             yield fail(f"{each} is not open", APPLY)
 
 
-def judge_redirection(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_redirection(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """Packets for the virtual address become packets for the host's own address."""
-    if subject.facts.no_nftables:
-        yield skipped(f"cannot be read: {subject.facts.no_nftables}")
+    if subject.evidence.no_nftables:
+        yield unknown(f"cannot be read: {subject.evidence.no_nftables}")
         return
     missing = subject.missing(INET_TABLE, "prerouting")
     if missing:
@@ -34,18 +34,18 @@ def judge_redirection(subject: Subject, failed: Collection[str]) -> Iterator[Fin
         yield ok(f"`{INET_TABLE.title}` leads to {format_address(subject.target)}")
 
 
-def judge_reverse_path(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_reverse_path(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """The kernel does not take a client's packet for a forged one where it comes in (RFC 3704)."""
     names = (subject.wrapped.device,) if subject.wrapped else subject.one.interfaces
     for name in names:
         value = subject.effective("rp_filter", name)
         if value is None:
-            yield skipped("there is no such device", name, "device")
+            yield unknown("there is no such device", name, "device")
         else:
             yield _judge_filter(subject, name, value, failed)
 
 
-def _judge_filter(subject: Subject, name: str, value: int, failed: Collection[str]) -> Finding:
+def _judge_filter(subject: PreparedAddress, name: str, value: int, failed: Collection[str]) -> Result:
     path = subject.path
     client = format_address(path.client)
     loosen = f"sysctl -w {conf(name, 'rp_filter')}=2"
@@ -54,8 +54,7 @@ def _judge_filter(subject: Subject, name: str, value: int, failed: Collection[st
         return ok("0", name)
     if subject.wrapped is not None and not _has_ipv4(subject, name):
         text = f"{value}, and the device has no IPv4 address: the kernel drops all that it unwraps"
-        because = "vip" if "vip" in failed else ""
-        return fail(text, APPLY, name, because)
+        return fail(text, APPLY, name, first_of(("vip",), failed))
     if not back:
         text = f"{value}, and there is no route to {client}: the kernel drops what it sends"
         return fail(text, f"ip route add {client} dev {name}", name, "" if path.reply else "return route")
@@ -65,13 +64,13 @@ def _judge_filter(subject: Subject, name: str, value: int, failed: Collection[st
     return ok(f"{value}; the route to {client} leads by {back}", name)
 
 
-def _has_ipv4(subject: Subject, name: str) -> bool:
-    return any(key.device == name and len(key.address) == 4 for key, *_ in subject.facts.host.addresses)
+def _has_ipv4(subject: PreparedAddress, name: str) -> bool:
+    return any(key.device == name and len(key.address) == 4 for key, *_ in subject.evidence.host.addresses)
 
 
-def judge_return(subject: Subject, failed: Collection[str]) -> Iterator[Finding]:
+def judge_return(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
     """Replies from the virtual address find their way to the client, past the director."""
-    path, director = subject.path, subject.facts.director
+    path, director = subject.path, subject.evidence.director
     client = format_address(path.client)
     if path.reply is None:
         away = "" if path.chosen else ", which stands for any client far away"
@@ -81,8 +80,8 @@ def judge_return(subject: Subject, failed: Collection[str]) -> Iterator[Finding]
         return
     by = path.reply.device
     if by == LOOPBACK:
-        because = "vip" if "vip" in failed else ""
-        yield fail(f"{client} is local to this host", "name a client with --client", by, because)
+        cause = first_of(("vip",), failed)
+        yield fail(f"{client} is local to this host", "name a client with --client", by, cause)
     elif director is not None and path.next_hop == director:
         yield _by_the_director(subject, director, by)
     elif path.unanswered:
@@ -94,7 +93,7 @@ def judge_return(subject: Subject, failed: Collection[str]) -> Iterator[Finding]
         yield ok(f"{client} via {format_address(path.next_hop)}" if path.reply.gateway else client, by)
 
 
-def _by_the_director(subject: Subject, director: Address, device: str) -> Finding:
+def _by_the_director(subject: PreparedAddress, director: Address, device: str) -> Result:
     text = (
         f"replies go to the director {format_address(director)}, which has {subject.virtual} itself and "
         "drops what comes from it"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.model.address import parse_address
+from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, Preparation
-from kernelbal.realserver.verify.row import Verdict
 from tests.unit.realserver.samples import GUE, HTTP, IPIP, VIP, VIP6, prepared
 from tests.unit.realserver.verify.scene import (
     CLIENT,
@@ -26,17 +26,17 @@ WRAPPED = prepared(VIP, Method.LOOPBACK, GUE, HTTP)
 
 def test_port_that_unwraps_nothing() -> None:
     host = replace(prepared_host(WRAPPED), listeners=frozenset())
-    assert fails(WRAPPED, good(WRAPPED, host=host))["gue"].current == "gue 5555/udp ipv4 is not open"
+    assert fails(WRAPPED, good(WRAPPED, host=host))["gue"].message == "gue 5555/udp ipv4 is not open"
 
 
 def test_redirection_that_is_missing() -> None:
     host = replace(prepared_host(REDIRECTED), tables=())
-    assert "dnat" in fails(REDIRECTED, good(REDIRECTED, host=host))["redirect rule"].current
+    assert "dnat" in fails(REDIRECTED, good(REDIRECTED, host=host))["redirect rule"].message
 
 
 def test_redirection_that_cannot_be_read() -> None:
     found = judged(REDIRECTED, good(REDIRECTED, no_nftables="libnftables.so.1 is missing"))
-    assert found["redirect rule"][0].verdict is Verdict.SKIPPED
+    assert found["redirect rule"][0].status is ResultStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -68,22 +68,22 @@ def test_tunnel_device_without_an_address_drops_everything() -> None:
         for each in made.addresses
     ]
     found = fails(TUNNELLED, good(TUNNELLED, host=replace(made, addresses=tuple(moved))))
-    assert "no IPv4 address" in found["rp_filter"].current
+    assert "no IPv4 address" in found["rp_filter"].message
 
 
 def test_client_that_nothing_leads_to() -> None:
     for one in (DIRECT, DIRECT6):
-        facts = good(one, paths={one.virtual: path(one, reply=None, backwards=None)})
-        finding = fails(one, facts)["return route"]
-        assert "stands for any client far away" in finding.current
-        assert "--client" in finding.fix
-    facts = good(DIRECT, paths={VIP: path(DIRECT, reply=None, backwards=None)})
-    assert judged(DIRECT, facts)["rp_filter"][0].because == "return route"
+        evidence = good(one, paths={one.virtual: path(one, reply=None, backwards=None)})
+        result = fails(one, evidence)["return route"]
+        assert "stands for any client far away" in result.message
+        assert "--client" in result.fix
+    evidence = good(DIRECT, paths={VIP: path(DIRECT, reply=None, backwards=None)})
+    assert judged(DIRECT, evidence)["rp_filter"][0].consequence_of == "return route"
     assert (
         "stands for"
         not in fails(
-            DIRECT, replace(facts, paths={VIP: path(DIRECT, reply=None, backwards=None, chosen=True)})
-        )["return route"].current
+            DIRECT, replace(evidence, paths={VIP: path(DIRECT, reply=None, backwards=None, chosen=True)})
+        )["return route"].message
     )
 
 
@@ -92,19 +92,19 @@ def test_director_as_the_router(one: Preparation) -> None:
     way = path(one)
     assert way.reply is not None
     way = way._replace(reply=way.reply._replace(gateway=DIRECTOR))
-    finding = fails(one, good(one, paths={VIP: way}))["return route"]
-    assert "drops what comes from it" in finding.current
+    result = fails(one, good(one, paths={VIP: way}))["return route"]
+    assert "drops what comes from it" in result.message
     assert fails(one, good(one, paths={VIP: way}, director=parse_address("10.0.0.2"))) == {}
 
 
 def test_router_that_does_not_answer() -> None:
-    facts = good(DIRECT, paths={VIP: path(DIRECT, unanswered=True)})
-    assert "10.0.0.254 does not answer on eth0" in fails(DIRECT, facts)["return route"].current
+    evidence = good(DIRECT, paths={VIP: path(DIRECT, unanswered=True)})
+    assert "10.0.0.254 does not answer on eth0" in fails(DIRECT, evidence)["return route"].message
 
 
 def test_client_that_is_this_host() -> None:
     way = path(DIRECT)
     assert way.reply is not None
     way = way._replace(reply=way.reply._replace(device="lo", gateway=None))
-    assert "local to this host" in fails(DIRECT, good(DIRECT, paths={VIP: way}))["return route"].current
+    assert "local to this host" in fails(DIRECT, good(DIRECT, paths={VIP: way}))["return route"].message
     assert way.next_hop == CLIENT
