@@ -2,9 +2,11 @@
 
 import ast
 import fnmatch
+import re
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
+MODULE = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 KINDS = ("unit", "property", "contract", "lab")
 
 
@@ -43,13 +45,18 @@ def folders_of(path: PurePosixPath) -> tuple[str, ...]:
 
 
 def imported(tree: ast.Module) -> set[str]:
-    """Source files that a test file may mean with its imports, `from a import b` as `a.py` and `a/b.py`."""
+    """Source files that a test file may mean with its imports, `from a import b` as `a.py` and `a/b.py`.
+
+    A name that is passed to `python -m` counts as well.
+    """
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.fullmatch(node.value):
+            names.add(node.value)
     return {name.replace(".", "/") + ".py" for name in names}
 
 

@@ -57,8 +57,8 @@ def test_one_file_may_specify_what_it_imports_of_its_package() -> None:
 
 
 def test_imports_are_found_in_each_form() -> None:
-    text = "import a.b\nfrom a.c import d\ndef test() -> None:\n    from e import f\n"
-    assert imported(ast.parse(text)) == {"a/b.py", "a/c.py", "a/c/d.py", "e.py", "e/f.py"}
+    text = "import a.b\nfrom a.c import d\ndef test() -> None:\n    from e import f\n    run('-m', 'g.h')\n"
+    assert imported(ast.parse(text)) == {"a/b.py", "a/c.py", "a/c/d.py", "e.py", "e/f.py", "g/h.py"}
 
 
 def test_excuse_may_be_a_pattern() -> None:

@@ -210,7 +210,7 @@ def test_two_at_a_time_do_not_get_into_each_others_way(made: NamespaceLab) -> No
     prepare(server, Case(4).preparation)
     with server.inside(), exclusive():
         results = verify(server, Case(4).preparation, outside=Case(4).outside)
-        with pytest.raises(KernelError, match="under way"), exclusive():
+        with pytest.raises(KernelError, match="another verification is running"), exclusive():
             pass
     assert set(unclear(results)) == {"silent", "answer"}, shown(results)
 

@@ -56,7 +56,7 @@ def test_nothing_is_said_of_a_machine_that_has_everything() -> None:
             "CAP_NET_ADMIN",
             "host",
         ),
-        ({"table_buckets": 4096}, ResultStatus.WARN, "table", "4096 buckets; 262144 suit", "modprobe"),
+        ({"table_buckets": 4096}, ResultStatus.WARN, "table", "4096 buckets; 262144 fit", "modprobe"),
         (
             {"processes": GOOD.processes | {"keepalived"}},
             ResultStatus.WARN,

@@ -7,17 +7,20 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.network import Link, ObservedAddress, Route
 from kernelbal.model.verification import Result, ResultStatus
-from kernelbal.realserver.preparation import Preparation
+from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.setup import HostState
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path, Reaction, Wire
 from kernelbal.realserver.verify.requirements import verify_addresses
 from kernelbal.realserver.wanted import setup_for
-from tests.unit.realserver.samples import REAL, REAL6, host
+from tests.unit.realserver.samples import HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
 
 CLIENT, CLIENT6 = parse_address("198.51.100.7"), parse_address("2001:db8::7")
 ROUTER, ROUTER6 = parse_address("10.0.0.254"), parse_address("fd00::254")
 DIRECTOR = parse_address("10.0.0.1")
 ANY6 = parse_address("::")
+DIRECT, DIRECT6 = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP6, Method.LOOPBACK, None, HTTP)
+TUNNELLED = prepared(VIP, Method.LOOPBACK, IPIP, HTTP)
+REDIRECTED = prepared(VIP, Method.REDIRECT, None, HTTP)
 
 
 def prepared_host(one: Preparation, **settings: object) -> HostState:

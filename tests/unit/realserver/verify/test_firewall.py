@@ -8,10 +8,9 @@ from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Reaction, Ruleset
 from tests.unit.realserver.samples import GUE, HTTP, IPIP, VIP, VIP6, prepared
-from tests.unit.realserver.verify.scene import fails, good, judged, path, wire, with_sysctl
+from tests.unit.realserver.verify.scene import DIRECT, fails, good, judged, path, wire, with_sysctl
 from tests.unit.realserver.verify.test_chains import DROP, base, match, payload, rule
 
-DIRECT = prepared(VIP, Method.LOOPBACK, None, HTTP)
 DNS = PortMap(17, 53, 53)
 
 

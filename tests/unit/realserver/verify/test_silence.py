@@ -8,9 +8,18 @@ from kernelbal.model.nft import NftTable
 from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, Preparation
 from tests.unit.realserver.samples import HTTP, REAL6, VIP, VIP6, prepared
-from tests.unit.realserver.verify.scene import fails, good, judged, path, prepared_host, wire, with_sysctl
+from tests.unit.realserver.verify.scene import (
+    DIRECT,
+    fails,
+    good,
+    judged,
+    path,
+    prepared_host,
+    wire,
+    with_sysctl,
+)
 
-DIRECT, BY_TABLE = prepared(VIP, Method.LOOPBACK, None, HTTP), prepared(VIP, Method.ARP, None, HTTP)
+BY_TABLE = prepared(VIP, Method.ARP, None, HTTP)
 THIEF = "52:54:00:00:00:01"
 
 
