@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from kernelbal.config.document import Data
 from kernelbal.config.finding import Finding, Path, one_line, shown
-from kernelbal.config.foreign import key_hint, meant_key, value_hint
+from kernelbal.config.vocabulary import key_hint, means, value_hint
 from kernelbal.config.wording import Setting, describe, key_of, setting_at
 from kernelbal.model.fields import DOCUMENT
 
@@ -28,13 +28,16 @@ _MAX_MESSAGE_CHARACTERS = 200
 def find_faults(model: type[BaseModel], data: Data) -> Iterator[Finding]:
     """Yield every fault that `model` finds in `data`; nothing when it accepts the data."""
     for path, error in _errors(model, data, ()):
-        if error["type"] != "missing" or not _is_renamed(str(path[-1]), error["input"]):
+        if error["type"] != "missing" or not _is_renamed(model, path, error["input"]):
             yield _finding(model, path, error)
 
 
-def _is_renamed(key: str, mapping: object) -> bool:
-    """Return whether a missing key stands there under a foreign name, which is reported by itself."""
-    return isinstance(mapping, dict) and any(meant_key(written, (key,)) for written in mapping)
+def _is_renamed(model: type[BaseModel], path: Path, mapping: object) -> bool:
+    """Return whether a missing key is there under a foreign name, which is reported by itself."""
+    inner = setting_at(model, path[:-1]).model
+    if inner is None or not isinstance(mapping, dict):
+        return False
+    return any(key not in inner.model_fields and means(key, inner, str(path[-1])) for key in mapping)
 
 
 def _errors(model: type[BaseModel], data: Data, path: Path) -> Iterator[tuple[Path, ErrorDetails]]:
@@ -124,22 +127,22 @@ def _missing(fault: _Fault) -> Finding:
 def _unknown_key(fault: _Fault) -> Finding:
     model = fault.setting.model
     known = tuple(model.model_fields) if model else ()
-    hint = key_hint(str(fault.path[-1]), fault.value, known) or "remove it"
+    hint = key_hint(str(fault.path[-1]), fault.error["input"], model) if model else None
     expected = f"one of the keys {', '.join(f'`{key}`' for key in known)}"
-    return Finding(fault.path, f"unknown key `{fault.last}`", expected, hint, at_key=True)
+    return Finding(fault.path, f"unknown key `{fault.last}`", expected, hint or "remove it", at_key=True)
 
 
 def _unknown_value(fault: _Fault) -> Finding:
     if not isinstance(fault.value, str):
         return _of_wrong_type(fault)
     hint = value_hint(fault.setting.key, fault.value, _choices(fault.setting))
-    return fault.finding(f"`{shown(fault.value)}` is not possible here", hint)
+    return fault.finding(f"invalid value `{shown(fault.value)}`", hint)
 
 
 def _wrong_value(fault: _Fault) -> Finding:
     reason = str(fault.error.get("ctx", {}).get("error", fault.error["msg"]))
     if len(reason) > _MAX_MESSAGE_CHARACTERS or fault.is_secret:
-        reason = f"`{fault.shown}` is not possible here"
+        reason = f"invalid value `{fault.shown}`"
     return fault.finding(one_line(reason))
 
 
@@ -152,7 +155,7 @@ def _too_large(fault: _Fault) -> Finding:
 
 
 def _bad_text(fault: _Fault) -> Finding:
-    return fault.finding(f"`{fault.shown}` is not possible here")
+    return fault.finding(f"invalid value `{fault.shown}`")
 
 
 def _too_short(fault: _Fault) -> Finding:
@@ -162,11 +165,11 @@ def _too_short(fault: _Fault) -> Finding:
 def _too_long(fault: _Fault) -> Finding:
     limit = fault.error.get("ctx", {}).get("max_length")
     length = f"{len(fault.value)} characters" if isinstance(fault.value, str) else "too long"
-    return fault.finding(f"`{fault.last}` has {length}; at most {limit} are possible")
+    return fault.finding(f"`{fault.last}` has {length}; the limit is {limit}")
 
 
 def _free_key(fault: _Fault) -> Finding:
-    message = f"`{fault.last}` is not possible as a name"
+    message = f"invalid name `{fault.last}`"
     return Finding(fault.path, message, describe(fault.setting), None, at_key=True)
 
 

@@ -71,7 +71,7 @@ MAX_SYSCTL_CHARACTERS = 64
 
 def _few(value: object) -> object:
     if isinstance(value, dict | list | tuple) and len(value) > MAX_ENTRIES:
-        raise ValueError(f"{len(value)} entries; at most {MAX_ENTRIES} are possible")
+        raise ValueError(f"{len(value)} entries; the limit is {MAX_ENTRIES}")
     return value
 
 
@@ -86,7 +86,7 @@ def _ports(value: object) -> object:
     if not items:
         raise ValueError("no ports")
     if len(items) > MAX_PORT_RANGES:
-        raise ValueError(f"{len(items)} ports and ranges; at most {MAX_PORT_RANGES} are possible")
+        raise ValueError(f"{len(items)} ports and ranges; the limit is {MAX_PORT_RANGES}")
     return items
 
 

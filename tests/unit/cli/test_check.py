@@ -57,7 +57,7 @@ def test_problem_is_shown_with_its_line(site: Path, capsys: pytest.CaptureFixtur
     code, out, err = check(capsys, site)
     assert (code, out) == (ExitCode.CONFIG, "")
     assert err == (
-        f"{site}:5:17: virtual_services[0].forwarding: virtual service `web`: `DR` is not possible here\n"
+        f"{site}:5:17: virtual_services[0].forwarding: virtual service `web`: invalid value `DR`\n"
         "      5 |     forwarding: DR\n"
         "        |                 ^\n"
         "  expected: one of `nat`, `dsr`, `tunnel`\n"
@@ -127,7 +127,7 @@ def test_json_holds_the_same(site: Path, capsys: pytest.CaptureFixture[str]) -> 
                 "line": 5,
                 "column": 17,
                 "key": "virtual_services[0].forwarding",
-                "message": "virtual service `web`: `DR` is not possible here",
+                "message": "virtual service `web`: invalid value `DR`",
                 "expected": "one of `nat`, `dsr`, `tunnel`",
                 "hint": "write `dsr`",
             }

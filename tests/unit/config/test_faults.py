@@ -74,13 +74,13 @@ def test_key_under_a_foreign_name_is_not_missing_too() -> None:
 def test_short_lists_are_limited() -> None:
     networks: Data = {f"n{number}": {} for number in range(257)}
     (finding,) = find_faults(Site, {"networks": networks})
-    assert finding.message == "257 entries; at most 256 are possible"
+    assert finding.message == "257 entries; the limit is 256"
 
 
 def test_ports_are_limited() -> None:
     web: Data = {"name": "a", "address": "192.0.2.1", "ports": list(range(1, 1002)), "forwarding": "nat"}
     (finding,) = find_faults(Site, {"virtual_services": [web]})
-    assert finding.message == "1001 ports and ranges; at most 1000 are possible"
+    assert finding.message == "1001 ports and ranges; the limit is 1000"
 
 
 def test_the_same_model_accepts_what_has_no_faults() -> None:
@@ -105,8 +105,8 @@ def test_unknown_protocol_is_a_key_that_is_unknown() -> None:
 
 def test_faults_inside_of_a_check_are_found() -> None:
     assert check_faults({"http": {"path": "health", "expect": [99, "2xx"]}, "rise": 0, "interval": 5}) == [
-        ("check.http.path", "`health` is not possible here", "`path`: Request target."),
-        ("check.http.expect[0]", "`99` is not possible here", "`expect`: Statuses that are good."),
+        ("check.http.path", "invalid value `health`", "`path`: Request target."),
+        ("check.http.expect[0]", "invalid value `99`", "`expect`: Statuses that are good."),
         (
             "check.interval",
             "`5` has no unit; write a duration such as `300ms`, `9s`, `5m`, `1h`",
@@ -128,10 +128,10 @@ def test_neither_statuses_nor_headers_are_what_cannot_be_sent() -> None:
     )
     assert check_faults({"http": {"expect": []}})[0][1] == "`expect` is empty"
     assert check_faults({"http": {"headers": {"X A": "b"}}}) == [
-        ("check.http.headers.X A", "`X A` is not possible as a name", None)
+        ("check.http.headers.X A", "invalid name `X A`", None)
     ]
     assert check_faults({"http": {"host": "x" * 2000}})[0][1] == (
-        "`host` has 2000 characters; at most 1024 are possible"
+        "`host` has 2000 characters; the limit is 1024"
     )
 
 
@@ -157,6 +157,6 @@ def test_key_that_looks_like_the_models_own_sign_is_only_a_key() -> None:
     assert paths({"[key]": None}) == ["[key]"]
     assert paths({"networks": {"[key]": {}}}) == ["networks.[key]"]
     assert check_faults({"http": {"headers": {"[key]": 5}}}) == [
-        ("check.http.headers.[key]", "`[key]` is not possible as a name", None),
+        ("check.http.headers.[key]", "invalid name `[key]`", None),
         ("check.http.headers.[key]", "found a number", "put it in quotes"),
     ]

@@ -167,14 +167,14 @@ write a duration such as `300ms`, `9s`, `5m`, `1h`
               - {address: fe80::1%eth0, weight: -1}
         """,
         """
-        2:11 virtual_services[0].name: virtual service `my web`: `my web` is not possible here
+        2:11 virtual_services[0].name: virtual service `my web`: invalid value `my web`
           = a name of letters, digits, `_`, `.` and `-`, 63 at most, the first a letter or digit
           ? `name`: Unique in the site.
         3:14 virtual_services[0].address: virtual service `my web`: `192.0.2.300` is not an IPv4 address: \
 an octet is above 255
           = an IPv4 or IPv6 address, such as `192.0.2.10` or `"2001:db8::10"`
           ? `address`: The virtual address.
-        4:15 virtual_services[0].protocol: virtual service `my web`: `TCP` is not possible here
+        4:15 virtual_services[0].protocol: virtual service `my web`: invalid value `TCP`
           = one of `tcp`, `udp`, `sctp`
           ? write `tcp`
         5:17 virtual_services[0].ports[1]: virtual service `my web`: `70000` is outside the ports 1-65535
@@ -187,10 +187,10 @@ an octet is above 255
 or a range such as `8000-8010`
           = a port 1-65535, or a range such as `8000-8010`
           ? `ports`: `all`, a port, or a list of ports and `low-high` ranges.
-        6:17 virtual_services[0].forwarding: virtual service `my web`: `dsrr` is not possible here
+        6:17 virtual_services[0].forwarding: virtual service `my web`: invalid value `dsrr`
           = one of `nat`, `dsr`, `tunnel`
           ? did you mean `dsr`?
-        7:16 virtual_services[0].scheduler: virtual service `my web`: `least-connection` is not possible here
+        7:16 virtual_services[0].scheduler: virtual service `my web`: invalid value `least-connection`
           = one of `rr`, `wrr`, `lc`, `wlc`, `sh`, `mh`, `sed`, `nq`, `fo`, `ovf`, `lblc`, `lblcr`, `dh`
           ? write `lc`
         9:38 virtual_services[0].real_servers[0].weight: virtual service `my web`: 65536 is too large
@@ -223,7 +223,7 @@ zone identifier; write the address without `%`
           inside: {shared_addresses: [10.0.0.1, 10.0.0.2/33, 5]}
         """,
         """
-        2:3 networks.out side: `out side` is not possible as a name
+        2:3 networks.out side: invalid name `out side`
           = a name of letters, digits, `_`, `.` and `-`, 63 at most, the first a letter or digit
         3:31 networks.inside.shared_addresses[0]: `10.0.0.1` lacks the prefix length of its subnet; \
 write `10.0.0.1/24`
@@ -260,7 +260,7 @@ write `10.0.0.1/24`
           - {name: web, address: 192.0.2.10, ports: 70-90, forwarding: nat}
         """,
         """
-        6:16 virtual_services[0].scheduler: virtual service `web`: `wlcc` is not possible here
+        6:16 virtual_services[0].scheduler: virtual service `web`: invalid value `wlcc`
           = one of `rr`, `wrr`, `lc`, `wlc`, `sh`, `mh`, `sed`, `nq`, `fo`, `ovf`, `lblc`, `lblcr`, `dh`
           ? did you mean `wlc`?
         9:30 virtual_services[0].real_servers[0].wieght: virtual service `web`: unknown key `wieght`
@@ -358,10 +358,10 @@ def test_faults_of_a_node_document_are_reported_alike() -> None:
         1:1 name: `name` is missing
           = a name of letters, digits, `_`, `.` and `-`, 63 at most, the first a letter or digit
           ? `name`: Name of this director.
-        1:7 role: `master` is not possible here
+        1:7 role: invalid value `master`
           = one of `first`, `second`
           ? write `first`
-        2:23 interfaces.outside: `eth0/1` is not possible here
+        2:23 interfaces.outside: invalid value `eth0/1`
           = a network device, 15 characters at most, such as `eth0`
           ? `interfaces`: Device by network name, such as `outside: eth0`.
         """
