@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, FailFast, ValidationError
 from pydantic_core import ErrorDetails
 
 from kernelbal.config.document import Data
-from kernelbal.config.finding import Finding, Path, one_line, shown
+from kernelbal.config.finding import Finding, Path, one_line, shown, value_at
 from kernelbal.config.vocabulary import key_hint, means, value_hint
-from kernelbal.config.wording import Setting, describe, key_of, setting_at
+from kernelbal.config.wording import Setting, describe, key_of, setting_at, step_into
 from kernelbal.model.fields import DOCUMENT
 
 MAX_FINDINGS = 1000
@@ -41,39 +41,39 @@ def _is_renamed(model: type[BaseModel], path: Path, mapping: object) -> bool:
 
 
 def _errors(model: type[BaseModel], data: Data, path: Path) -> Iterator[tuple[Path, ErrorDetails]]:
-    long = _long_lists(model, data)
-    shell = {key: value for key, value in data.items() if key not in long} if isinstance(data, dict) else data
-    try:
-        model.model_validate(shell, context=DOCUMENT)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            yield (*path, *detail["loc"]), detail
-    for key, (item_model, items) in long.items():
-        for index, item in enumerate(items):
-            if not _accepts(item_model, item):
-                yield from _errors(item_model, item, (*path, key, index))
-
-
-def _accepts(model: type[BaseModel], data: Data) -> bool:
+    """Yield the errors of a model; a list that stops at its first fault is gone through item by item."""
     try:
         model.model_validate(data, context=DOCUMENT)
-    except ValidationError:
-        return False
-    return True
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    else:
+        return
+    visited: set[Path] = set()
+    for detail in details:
+        steps = detail["loc"]
+        place = _long_list(model, steps)
+        if place is None:
+            yield (*path, *steps), detail
+        elif place not in visited:
+            visited.add(place)
+            item_model = setting_at(model, (*place, 0)).model
+            items = value_at(data, place)
+            if item_model is not None and isinstance(items, list):
+                for index, item in enumerate(items):
+                    yield from _errors(item_model, item, (*path, *place, index))
 
 
-def _long_lists(model: type[BaseModel], data: Data) -> dict[str, tuple[type[BaseModel], list[Data]]]:
-    """Return the lists of mappings in `data`, with the model of their items."""
-    if not isinstance(data, dict):
-        return {}
-    lists: dict[str, tuple[type[BaseModel], list[Data]]] = {}
-    for key in model.model_fields:
-        value = data.get(key)
-        if isinstance(value, list) and get_origin(setting_at(model, (key,)).annotation) is tuple:
-            item_model = setting_at(model, (key, 0)).model
-            if item_model is not None:
-                lists[key] = (item_model, value)
-    return lists
+def _long_list(model: type[BaseModel], steps: Path) -> Path | None:
+    """Return the outermost list around a fault that stops at its first one, with a model of its items."""
+    setting = Setting(model)
+    for depth, step in enumerate(steps):
+        if isinstance(step, int) and any(isinstance(each, FailFast) for each in setting.metadata):
+            return steps[:depth]
+        inner = step_into(setting, step)
+        if inner is None:
+            return None
+        setting = inner
+    return None
 
 
 class _Fault(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 """Keys and list indices that lead to a value."""
@@ -45,6 +45,18 @@ def shown(value: object) -> str:
     text = words[value] if value is None or isinstance(value, bool) else str(value)
     line = one_line(text[: MAX_SHOWN_CHARACTERS + 1])
     return line if len(line) <= MAX_SHOWN_CHARACTERS else line[: MAX_SHOWN_CHARACTERS - 3] + "..."
+
+
+def value_at(document: Any, path: Path) -> object:  # noqa: ANN401 - data or a model
+    """Return the value at a path of data or of a model; None where there is none."""
+    for step in path:
+        if isinstance(document, dict):
+            document = document.get(step)
+        elif isinstance(document, list | tuple) and isinstance(step, int):
+            document = document[step] if step < len(document) else None
+        else:
+            document = getattr(document, str(step), None)
+    return document
 
 
 def key_path(path: Path) -> str:

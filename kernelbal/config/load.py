@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -12,14 +12,15 @@ from kernelbal.config.checks.daemon import find_daemon_conflicts, find_taken_end
 from kernelbal.config.checks.subject import context_of
 from kernelbal.config.checks.table import find_advice, find_conflicts
 from kernelbal.config.document import Data, compose, paused_gc
-from kernelbal.config.faults import find_faults
-from kernelbal.config.finding import Finding, Path, key_path, shown
-from kernelbal.config.partial import valid_part
+from kernelbal.config.finding import Finding, Path, key_path, shown, value_at
 from kernelbal.config.places import Place, find_places, nearest_place
+from kernelbal.config.salvage import Part, salvage
+from kernelbal.config.wording import called, setting_at
 from kernelbal.errors import ConfigError, Problem, Span
 from kernelbal.model.fields import DOCUMENT, Model
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
+from kernelbal.model.site.services import VirtualService
 
 MAX_PROBLEMS = 1000
 """Most problems that are reported of one document."""
@@ -37,37 +38,55 @@ def load_site(text: bytes, file: str) -> Site:
     Raises:
         ConfigError: the document is refused; it holds every problem, up to `MAX_PROBLEMS`.
     """
-    with paused_gc():
-        data = compose(text, file)
-        try:
-            site = Site.model_validate(data, context=DOCUMENT)
-        except ValidationError as error:
-            raise _refusal(_all_findings(data), text, file) from error
-        conflicts = list(islice(find_conflicts(context_of(site)), MAX_PROBLEMS + 1))
-        if conflicts:
-            raise _refusal(_named(conflicts, data), text, file)
-        return site
+    return load_document(Site, text, file, _site_conflicts, by_field=(VirtualService,))
 
 
 def load_node(text: bytes, file: str) -> Node:
     """Return the node that a document describes; arguments and errors are those of `load_site`."""
-    data = compose(text, file)
-    try:
-        node = Node.model_validate(data, context=DOCUMENT)
-    except ValidationError as error:
-        findings = list(islice(find_faults(Node, data), MAX_PROBLEMS + 1))
-        raise _refusal(findings, text, file) from error
-    conflicts = list(islice(find_daemon_conflicts(node), MAX_PROBLEMS + 1))
-    if conflicts:
-        raise _refusal(conflicts, text, file)
-    return node
+    return load_document(Node, text, file, lambda part: find_daemon_conflicts(part.document))
+
+
+def load_document(
+    model: type[_Document],
+    text: bytes,
+    file: str,
+    conflicts: Callable[[Part[_Document]], Iterable[Finding]],
+    by_field: Collection[type[Model]] = (),
+) -> _Document:
+    """Return the document that a text describes.
+
+    Args:
+        model: the document's.
+        text: YAML, in UTF-8.
+        file: name of the document for messages.
+        conflicts: finds what is wrong between the values of a document, or of the valid part of one.
+        by_field: models of which `conflicts` looks at some fields while others are not valid.
+
+    Raises:
+        ConfigError: see `load_site`.
+    """
+    with paused_gc():
+        data = compose(text, file)
+        try:
+            document = model.model_validate(data, context=DOCUMENT)
+        except ValidationError as error:
+            from kernelbal.config.faults import find_faults  # with all the words of other load balancers
+
+            findings = list(islice(find_faults(model, data), MAX_PROBLEMS + 1))
+            if len(findings) <= MAX_PROBLEMS:
+                part = salvage(model, data, [finding.path for finding in findings], by_field)
+                findings += islice(_in_text(part, conflicts), MAX_PROBLEMS + 1 - len(findings))
+            raise _refusal(_named(findings, model, data), text, file) from error
+        findings = list(islice(conflicts(Part(document)), MAX_PROBLEMS + 1))
+        if findings:
+            raise _refusal(_named(findings, model, data), text, file)
+        return document
 
 
 def site_warnings(site: Site, text: bytes, file: str) -> tuple[Problem, ...]:
     """Return what works in a valid site, but hardly as intended."""
-    findings = list(islice(find_advice(context_of(site)), MAX_PROBLEMS))
-    names = {index: service.name for index, service in enumerate(site.virtual_services)}
-    return _located([_with_name(finding, names) for finding in findings], text, file)
+    findings = islice(find_advice(context_of(site)), MAX_PROBLEMS)
+    return _located(_named(findings, Site, site), text, file)
 
 
 def node_problems(site: Site, node: Node, text: bytes, file: str) -> tuple[Problem, ...]:
@@ -78,47 +97,44 @@ def node_problems(site: Site, node: Node, text: bytes, file: str) -> tuple[Probl
     return _located(findings, text, file)
 
 
-def _all_findings(data: Data) -> list[Finding]:
-    """Return the model's faults, and the conflicts of what is valid."""
-    names = _names(data)
-    findings = list(islice(find_faults(Site, data), MAX_PROBLEMS + 1))
-    if len(findings) <= MAX_PROBLEMS:
-        context = valid_part(data, findings)
-        if context is not None:
-            findings += islice(find_conflicts(context), MAX_PROBLEMS + 1 - len(findings))
-    return [_with_name(finding, names) for finding in findings]
+def _site_conflicts(part: Part[Site]) -> Iterator[Finding]:
+    return find_conflicts(context_of(part.document, part.incomplete))
 
 
-def _named(findings: Iterable[Finding], data: Data) -> list[Finding]:
-    names = _names(data)
-    return [_with_name(finding, names) for finding in findings]
+def _in_text(
+    part: Part[_Document] | None, conflicts: Callable[[Part[_Document]], Iterable[Finding]]
+) -> Iterator[Finding]:
+    """Yield conflicts of the valid part with paths in the text."""
+    if part is None:
+        return
+    for finding in conflicts(part):
+        other = finding.other and (part.original(finding.other[0]), finding.other[1])
+        yield finding._replace(path=part.original(finding.path), other=other)
 
 
-def _names(data: Data) -> dict[int, str]:
-    """Return the names of the virtual services, faulty or not, by their place."""
-    services = data.get("virtual_services") if isinstance(data, dict) else None
-    if not isinstance(services, list):
-        return {}
-    return {
-        index: shown(service["name"])
-        for index, service in enumerate(services)
-        if isinstance(service, dict) and isinstance(service.get("name"), str)
-    }
+def _named(findings: Iterable[Finding], model: type[Model], document: Data | Model) -> list[Finding]:
+    """Say which items of lists messages are about, where those have names."""
+    named: list[Finding] = []
+    for finding in findings:
+        titles = ", ".join(_titles(model, document, finding.path))
+        message = f"{titles}: {finding.message}" if titles else finding.message
+        named.append(finding._replace(message=message))
+    return named
 
 
-def _with_name(finding: Finding, names: dict[int, str]) -> Finding:
-    """Say which virtual service a message is about, where that is known."""
-    match finding.path:
-        case ("virtual_services", int(index), *_) if index in names:
-            message = f"virtual service `{names[index]}`: {finding.message}"
-            return finding._replace(message=message)
-    return finding
+def _titles(model: type[Model], document: Data | Model, path: Path) -> Iterator[str]:
+    """Yield how the items on a path are called: `virtual service `web``."""
+    for depth, step in enumerate(path, 1):
+        if isinstance(step, int) and (item := setting_at(model, path[:depth]).model) is not None:
+            name = value_at(document, (*path[:depth], "name"))
+            if isinstance(name, str):
+                yield f"{called(item)} `{shown(name)}`"
 
 
 def _refusal(findings: Sequence[Finding], text: bytes, file: str) -> ConfigError:
     problems = _located(findings[:MAX_PROBLEMS], text, file)
     if len(findings) > MAX_PROBLEMS:
-        hint = "mend these first"
+        hint = "fix these first"
         problems += (Problem("", f"more than {MAX_PROBLEMS} problems", hint=hint, span=Span(file, 1, 1)),)
     return ConfigError(problems)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import Enum
 from types import NoneType, UnionType
@@ -49,11 +50,28 @@ def setting_at(model: type[BaseModel], path: Path) -> Setting:
     """Return the setting at `path`; the innermost one that exists when the path leads outside."""
     setting = Setting(model)
     for step in path:
-        inner = _step(setting, step)
+        inner = step_into(setting, step)
         if inner is None:
             break
         setting = inner
     return setting
+
+
+def step_into(setting: Setting, step: str | int) -> Setting | None:
+    """Return the setting at one key or place below; None where there is no such."""
+    if setting.model is not None:
+        field = setting.model.model_fields.get(str(step))
+        if field is None:
+            return None
+        inner = _unwrap(field.annotation)
+        metadata = (*field.metadata, *inner.metadata)
+        return Setting(inner.annotation, metadata, field, str(step))
+    origin, arguments = get_origin(setting.annotation), get_args(setting.annotation)
+    if origin is tuple and isinstance(step, int):
+        return _unwrap(arguments[0])._replace(field=setting.field, key=setting.key)
+    if origin is dict and isinstance(step, str):
+        return _unwrap(arguments[1])._replace(field=setting.field, key=setting.key)
+    return None
 
 
 def key_of(setting: Setting) -> Setting | None:
@@ -84,6 +102,11 @@ def describe(setting: Setting) -> str:
     return {bool: "`true` or `false`", str: "text"}.get(kind, "a value")
 
 
+def called(model: type[BaseModel]) -> str:
+    """Return what messages call an item of a list: `virtual service` for `VirtualService`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
+
+
 def one_of(values: Iterable[object]) -> str:
     """Return the choice between literal values in words."""
     shown = [f"`{value}`" for value in values]
@@ -100,22 +123,6 @@ def _range(metadata: Iterable[Any]) -> str:
     if low is None or high is None:
         return ""
     return f" {low}-{high}"
-
-
-def _step(setting: Setting, step: str | int) -> Setting | None:
-    if setting.model is not None:
-        field = setting.model.model_fields.get(str(step))
-        if field is None:
-            return None
-        inner = _unwrap(field.annotation)
-        metadata = (*field.metadata, *inner.metadata)
-        return Setting(inner.annotation, metadata, field, str(step))
-    origin, arguments = get_origin(setting.annotation), get_args(setting.annotation)
-    if origin is tuple and isinstance(step, int):
-        return _unwrap(arguments[0])._replace(field=setting.field, key=setting.key)
-    if origin is dict and isinstance(step, str):
-        return _unwrap(arguments[1])._replace(field=setting.field, key=setting.key)
-    return None
 
 
 def _unwrap(annotation: object) -> Setting:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from kernelbal.config.checks.addresses import PARTNER_PORT, fault_of, unusable
 from kernelbal.config.checks.subject import Context
 from kernelbal.config.finding import Finding, Path
+from kernelbal.config.wording import called
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.site.edge import Edge, Forward, OneToOne, SourceNat
 from kernelbal.model.units import PortRange
@@ -30,7 +31,7 @@ class Placed(NamedTuple):
     @property
     def title(self) -> str:
         """What other findings call it."""
-        return f"{self.path[1]} `{self.entry.name}`"
+        return f"{called(type(self.entry))} `{self.entry.name}`"
 
 
 def entries(context: Context) -> Iterator[Placed]:
@@ -141,8 +142,10 @@ def ports(context: Context) -> Iterator[Finding]:
                 yield from _partner_port(entry, taken, path, context)
     for subject in context.subjects:
         service = subject.service
+        if not claims or not subject.invalid.isdisjoint(("address", "protocol", "ports")):
+            continue
         found = claims.get((service.address, service.protocol.value))
-        if found is None or not subject.invalid.isdisjoint(("address", "protocol", "ports")):
+        if found is None:
             continue
         for place, taken in enumerate(service.ports):
             title = f"virtual service `{subject.title}`"
@@ -238,7 +241,7 @@ def source_addresses(context: Context) -> Iterator[Finding]:
 def networks(context: Context) -> Iterator[Finding]:
     """The network of an entry is one of the site's, and that of its address."""
     known = context.site.networks
-    if not known or "networks" in context.invalid:
+    if not known or "networks" in context.incomplete:
         return
     for placed in entries(context):
         named = placed.entry.network

@@ -59,7 +59,7 @@ def gateways(context: Context) -> Iterator[Finding]:
 def networks(context: Context) -> Iterator[Finding]:
     """The network of a route is one of the site's."""
     known = context.site.networks
-    if known and "networks" not in context.invalid:
+    if known and "networks" not in context.incomplete:
         for route, path in _routes(context):
             if route.network not in known:
                 yield unknown_network((*path, "network"), route.network, context)
@@ -85,7 +85,7 @@ def tables(context: Context) -> Iterator[Finding]:
                 f"table {route.table} leads elsewhere already",
                 "the same `gateway` and `network`, or another table",
                 "remove the key: a free number is derived from the name",
-                other=((*other, "table"), f"route `{before.name}`"),
+                other=((*other, "table"), f"edge route `{before.name}`"),
             )
 
 
@@ -102,7 +102,7 @@ def priorities(context: Context) -> Iterator[Finding]:
                 f"priority {route.priority} is taken",
                 "a priority of its own",
                 "remove the key: routes count in the order in which they stand here",
-                other=((*other, "priority"), f"route `{before.name}`"),
+                other=((*other, "priority"), f"edge route `{before.name}`"),
             )
 
 

@@ -123,7 +123,7 @@ def sysctl_names(context: Context) -> Iterator[Finding]:
 def sysctl_conntrack(context: Context) -> Iterator[Finding]:
     """Masquerading needs connection tracking."""
     value = context.site.kernel.sysctls.get("conntrack")
-    armed = next((s for s in context.subjects if s.service.one_armed and "one_armed" not in s.invalid), None)
+    armed = next((s for s in context.subjects if "one_armed" not in s.invalid and s.service.one_armed), None)
     if armed is not None and value is not None and str(value) != "1":
         yield Finding(
             ("kernel", "sysctls", "conntrack"),

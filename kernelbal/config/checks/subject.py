@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
 
 NOTHING: frozenset[str] = frozenset()
+_FIELDS = frozenset(VirtualService.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,12 @@ class Subject:
 
     Attributes:
         index: its place in the document.
-        server_indices: places of its real servers in the document; a faulty one is left out.
         addresses: addresses of its real servers.
-        invalid: its fields that hold no valid value; what `service` has there means nothing.
+        invalid: its fields that hold no valid value; `service` has no such attributes.
     """
 
     index: int
     service: VirtualService
-    server_indices: Sequence[int]
     addresses: list[Address]
     invalid: frozenset[str] = NOTHING
 
@@ -36,8 +34,8 @@ class Subject:
         return ("virtual_services", self.index, *steps)
 
     def server_path(self, position: int, *steps: str | int) -> Path:
-        """Return the path of a setting of the real server at a position of `service.real_servers`."""
-        return ("virtual_services", self.index, "real_servers", self.server_indices[position], *steps)
+        """Return the path of a setting of one of its real servers."""
+        return ("virtual_services", self.index, "real_servers", position, *steps)
 
     def finding(
         self,
@@ -65,7 +63,7 @@ class Context(NamedTuple):
         crowded: virtual addresses of several services.
         shared: network and path of each shared address.
         taken: all of these addresses.
-        invalid: sections of the document that hold no valid value.
+        incomplete: sections of the document of which some part is not valid.
     """
 
     site: Site
@@ -74,27 +72,12 @@ class Context(NamedTuple):
     crowded: frozenset[Address]
     shared: dict[Address, tuple[str, Path]]
     taken: frozenset[Address]
-    invalid: frozenset[str] = NOTHING
+    incomplete: frozenset[str] = NOTHING
 
 
-def context_of(
-    site: Site,
-    invalid_sections: frozenset[str] = NOTHING,
-    invalid_fields: Mapping[int, frozenset[str]] | None = None,
-    server_indices: Mapping[int, Sequence[int]] | None = None,
-) -> Context:
-    """Return what the checks look at; without the optional arguments, a valid site."""
-    fields, indices = invalid_fields or {}, server_indices or {}
-    subjects = tuple(
-        Subject(
-            index,
-            service,
-            indices.get(index, range(len(service.real_servers))),
-            [Address(server.address) for server in service.real_servers],
-            fields.get(index, NOTHING),
-        )
-        for index, service in enumerate(site.virtual_services)
-    )
+def context_of(site: Site, incomplete: frozenset[str] = NOTHING) -> Context:
+    """Return what the checks look at; `incomplete` names sections of which some part is not valid."""
+    subjects = tuple(_subject(index, service) for index, service in enumerate(site.virtual_services))
     virtual: dict[Address, Subject] = {}
     crowded: set[Address] = set()
     for subject in subjects:
@@ -108,4 +91,11 @@ def context_of(
         for index, interface in enumerate(network.shared_addresses)
     }
     taken = frozenset((*virtual, *shared))
-    return Context(site, subjects, virtual, frozenset(crowded), shared, taken, invalid_sections)
+    return Context(site, subjects, virtual, frozenset(crowded), shared, taken, incomplete)
+
+
+def _subject(index: int, service: VirtualService) -> Subject:
+    held = service.__dict__
+    invalid = NOTHING if len(held) == len(_FIELDS) else _FIELDS - held.keys()
+    servers = () if "real_servers" in invalid else service.real_servers
+    return Subject(index, service, [Address(server.address) for server in servers], invalid)

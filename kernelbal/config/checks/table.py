@@ -169,7 +169,7 @@ def find_advice(context: Context) -> Iterator[Finding]:
 
 def _each_service(checks: Iterable[ServiceCheck], context: Context) -> Iterator[Finding]:
     for check in checks:
-        if not check.sections.isdisjoint(context.invalid):
+        if not check.sections.isdisjoint(context.incomplete):
             continue
         reads, run = check.reads, check.run
         subjects = (subject for subject in context.subjects if subject.invalid.isdisjoint(reads))

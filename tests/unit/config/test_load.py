@@ -1,12 +1,17 @@
 """Documents and every problem that they must lead to."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from kernelbal.config.load import load_node, load_site, node_problems, site_warnings
+from kernelbal.config.finding import Finding
+from kernelbal.config.load import load_document, load_node, load_site, node_problems, site_warnings
+from kernelbal.config.salvage import Part
 from kernelbal.errors import ConfigError
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.site import Site
 from tests.unit.config.spec import FILE, blocks, expect, refused, service, text_of
+from tests.unit.config.test_salvage import Atlas
 
 MINIMAL = """
 virtual_services:
@@ -378,3 +383,42 @@ def test_node_must_name_the_devices_that_the_site_needs() -> None:
           ? add `outside: eth0` with the right device to `interfaces`
         """
     )
+
+
+def _twice(part: Part[Atlas]) -> Iterator[Finding]:
+    """A check of our own: each record once."""
+    for index, zone in enumerate(part.document.geo.zones):
+        ttls = [record.ttl for record in zone.records]
+        for place, ttl in enumerate(ttls):
+            if ttl in ttls[:place]:
+                path = ("geo", "zones", index, "records", place, "ttl")
+                yield Finding(path, f"{ttl} is given twice", "each once", "remove it")
+
+
+def test_document_of_another_shape_needs_its_models_only() -> None:
+    document = text_of("""
+        geo:
+          zones:
+          - name: a
+            records: [{name: x, ttl: 0}, {ttl: 5}, {name: y, tll: 5}, {name: z, ttl: 5}]
+          - {nmae: b}
+    """)
+    with pytest.raises(ConfigError) as caught:
+        load_document(Atlas, document, FILE, _twice)
+    assert blocks(caught.value.problems) == expect("""
+        4:30 geo.zones[0].records[0].ttl: zone `a`, record `x`: 0 is too small
+          = a whole number 1-60
+        4:44 geo.zones[0].records[2].ttl: zone `a`, record `y`: `ttl` is missing
+          = a whole number 1-60
+        4:54 geo.zones[0].records[2].tll: zone `a`, record `y`: unknown key `tll`
+          = one of the keys `name`, `ttl`
+          ? did you mean `ttl`?
+        4:78 geo.zones[0].records[3].ttl: zone `a`, record `z`: 5 is given twice
+          = each once
+          ? remove it
+        5:5 geo.zones[1].name: `name` is missing
+          = a name of letters, digits, `_`, `.` and `-`, 63 at most, the first a letter or digit
+        5:6 geo.zones[1].nmae: unknown key `nmae`
+          = one of the keys `name`, `records`
+          ? did you mean `name`?
+    """)

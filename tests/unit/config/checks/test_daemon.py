@@ -44,7 +44,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "token twice": (
         f"api: {{tls: {{{TLS}, tokens: [{TOKEN}, {TOKEN}]}}}}",
-        "2:171 api.tls.tokens[1]: `desk` is given twice",
+        "2:171 api.tls.tokens[1]: token `desk`: `desk` is given twice",
     ),
 }
 

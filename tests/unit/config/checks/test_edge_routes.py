@@ -15,40 +15,40 @@ edge:
 FAULTS = {
     "name twice": (
         ("{name: a, source: 10.0.0.1}", "{name: a, source: 10.0.0.2}"),
-        "[1].name: name `a` is given twice (the first: line 6)",
+        "[1].name: edge route `a`: name `a` is given twice (the first: line 6)",
     ),
-    "for all packets": (("{name: a}",), "[0]: a policy route for all packets"),
+    "for all packets": (("{name: a}",), "[0]: edge route `a`: a policy route for all packets"),
     "for all packets, in other words": (
         ("{name: a, source: 0.0.0.0/0}",),
-        "[0]: a policy route for all packets",
+        "[0]: edge route `a`: a policy route for all packets",
     ),
     "families mixed": (
         ('{name: a, source: 10.0.0.1, gateway: "fe80::1"}',),
-        "[0]: IPv4 and IPv6 addresses in one policy route",
+        "[0]: edge route `a`: IPv4 and IPv6 addresses in one policy route",
     ),
     "impossible gateway": (
         ("{name: a, source: 10.0.0.1, gateway: 127.0.0.1}",),
-        "[0].gateway: 127.0.0.1 is a loopback address",
+        "[0].gateway: edge route `a`: 127.0.0.1 is a loopback address",
     ),
     "the director as gateway": (
         ("{name: a, source: 10.0.0.1, gateway: 192.0.2.10}",),
-        "[0].gateway: 192.0.2.10 is an address of the director itself",
+        "[0].gateway: edge route `a`: 192.0.2.10 is an address of the director itself",
     ),
     "unknown network": (
         ("{name: a, source: 10.0.0.1, network: dmz}",),
-        "[0].network: unknown network `dmz`",
+        "[0].network: edge route `a`: unknown network `dmz`",
     ),
     "table of the kernel": (
         ("{name: a, source: 10.0.0.1, table: 254}",),
-        "[0].table: table 254 is the kernel's table `main`",
+        "[0].table: edge route `a`: table 254 is the kernel's table `main`",
     ),
     "table with two default routes": (
         ("{name: a, source: 10.0.0.1, table: 9}", "{name: b, source: 10.0.0.2, table: 9, network: inside}"),
-        "[1].table: table 9 leads elsewhere already (route `a`: line 6)",
+        "[1].table: edge route `b`: table 9 leads elsewhere already (edge route `a`: line 6)",
     ),
     "priority twice": (
         ("{name: a, source: 10.0.0.1, priority: 9}", "{name: b, source: 10.0.0.2, priority: 9}"),
-        "[1].priority: priority 9 is taken (route `a`: line 6)",
+        "[1].priority: edge route `b`: priority 9 is taken (edge route `a`: line 6)",
     ),
 }
 
@@ -86,4 +86,4 @@ def test_shared_table_and_link_local_gateway_are_accepted() -> None:
 
 def test_gateway_off_the_link() -> None:
     found = warnings("{name: a, source: 10.0.0.1, gateway: 198.51.100.1}")
-    assert found == ["198.51.100.1 is in no subnet of network `outside`"]
+    assert found == ["edge route `a`: 198.51.100.1 is in no subnet of network `outside`"]

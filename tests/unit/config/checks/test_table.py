@@ -57,7 +57,6 @@ def test_checks_declare_what_they_read(document: str) -> None:
             spied = type(subject)(
                 subject.index,
                 Spy(subject.service, read),  # type: ignore[arg-type]  # stands for a service
-                subject.server_indices,
                 subject.addresses,
             )
             list(check.run(spied, seen))
@@ -79,7 +78,8 @@ def test_every_check_is_seen_to_find_something() -> None:
 
 def test_faulty_field_silences_its_checks_alone() -> None:
     site = context(service("one_armed: true, one_packet: true", base=DSR)).site
-    seen = context_of(site, invalid_fields={0: frozenset({"one_armed"})})
+    del site.virtual_services[0].__dict__["one_armed"]
+    seen = context_of(site)
     assert [key_path(finding.path) for finding in find_conflicts(seen)] == ["virtual_services[0].one_packet"]
 
 
