@@ -41,8 +41,11 @@ def check(
     """
     if node is None and site == SITE_FILE and NODE_FILE.exists():
         node = NODE_FILE
+    from kernelbal.config.document import paused_gc
+
     report = _Report()
-    report.read(site, node)
+    with paused_gc():
+        report.read(site, node)
     if as_json:
         report.print_json(site, node)
     else:

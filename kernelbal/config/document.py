@@ -155,6 +155,7 @@ class _Composer:
     def __init__(self, parser: yaml.CSafeLoader | yaml.SafeLoader) -> None:
         self._events: Iterator[Event] = islice(iter(parser.get_event, None), MAX_EVENTS)
         self._plain = PlainScalars()
+        self._keys: set[str] = set()
 
     def document(self) -> Data:
         """Return the data of the only document."""
@@ -194,13 +195,16 @@ class _Composer:
 
     def _mapping(self, start: Event, depth: int) -> dict[str, Data]:
         data: dict[str, Data] = {}
-        plain, events = self._plain, self._events
+        plain, keys, events = self._plain, self._keys, self._events
         for key_event in events:
-            if type(key_event) is MappingEndEvent:
-                return data
-            if type(key_event) is not ScalarEvent or type(key := self._scalar(key_event)) is not str:
+            if type(key_event) is not ScalarEvent:
+                if type(key_event) is MappingEndEvent:
+                    return data
                 raise _bad_key(key_event)
-            if key in data or key == "<<" or len(data) == MAX_KEYS:
+            key = key_event.value
+            if key not in keys or not key_event.implicit[0] or key_event.anchor is not None:
+                self._require_key(key_event)
+            if key in data or len(data) == MAX_KEYS:
                 raise _refused_key(key_event, key, data)
             event = next(events, start)
             if type(event) is ScalarEvent and event.implicit[0] and event.anchor is None:
@@ -208,6 +212,15 @@ class _Composer:
             else:
                 data[key] = self._child(key, event, depth)
         raise _too_long(start)
+
+    def _require_key(self, event: ScalarEvent) -> None:
+        """Refuse a key that is not text; remember others, since keys repeat."""
+        if type(self._scalar(event)) is not str:
+            raise _bad_key(event)
+        if event.value == "<<":
+            raise _refused_key(event, event.value, {})
+        if event.implicit[0]:
+            self._keys.add(event.value)
 
     def _sequence(self, start: Event, depth: int) -> list[Data]:
         data: list[Data] = []

@@ -24,9 +24,13 @@ _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9A-Fa-f]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(
+    r"([-+]?(?:0|[1-9][0-9]*))"
+    r"|(0o[0-7]+|0x[0-9A-Fa-f]+)"
+    r"|([-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
+)
+_CONVERSIONS = (int, lambda text: int(text, 0), float)
+"""By group of `_NUMBER`: decimal, with a base, floating-point."""
 
 
 def resolve_plain(text: str) -> Scalar:
@@ -35,13 +39,8 @@ def resolve_plain(text: str) -> Scalar:
         return _WORDS[text]
     if not (text[0].isdigit() or text[0] in "+-.") or len(text) > MAX_NUMBER_CHARACTERS:
         return text
-    if _DECIMAL.fullmatch(text):
-        return int(text)
-    if _BASED.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
+    number = _NUMBER.fullmatch(text)
+    return _CONVERSIONS[number.lastindex - 1](text) if number and number.lastindex else text
 
 
 class PlainScalars(dict[str, Scalar]):

@@ -24,7 +24,7 @@ from kernelbal.model.site.check import (
     TlsSettings,
 )
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.units import format_duration
+from kernelbal.model.units import ALL_PORTS, format_duration
 from kernelbal.plan.marks import MARK_BASE
 
 MIN_INTERVAL_S: Final = 0.1
@@ -73,16 +73,23 @@ def timing_faults(subject: Subject, key: str, interval_s: float, timeout_s: floa
 
 
 def check_port(subject: Subject, _: Context) -> Iterator[Finding]:
-    """A port is probed by a protocol that has ports; without one, there must be a port."""
+    """A port is probed by a protocol that has ports."""
     service = subject.service
     protocol = _protocol(service)
     if service.check.port is not None and not (has_port(protocol) or isinstance(protocol, ScriptCheck)):
         hint = "remove it, or name a protocol with ports, such as `tcp`"
         yield subject.finding(("check", "port"), f"a port for check `{protocol.kind}`", "no port", hint)
-    if has_port(protocol) and not (checked_ports(service)[0] or protocol.port):
-        hint = "add `port` to the check"
+
+
+def check_of_all_ports(subject: Subject, _: Context) -> Iterator[Finding]:
+    """With `ports: all`, the port to probe must be named."""
+    service = subject.service
+    if service.ports[0] != ALL_PORTS or checked_ports(service)[0]:
+        return
+    protocol = _protocol(service)
+    if has_port(protocol) and not protocol.port:
         message = f"check `{protocol.kind}` of `ports: all` without a port"
-        yield subject.finding(("check",), message, "a port 1-65535", hint)
+        yield subject.finding(("check",), message, "a port 1-65535", "add `port` to the check")
 
 
 def through(subject: Subject, _: Context) -> Iterator[Finding]:

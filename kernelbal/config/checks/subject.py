@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,6 +65,7 @@ class Context(NamedTuple):
         crowded: virtual addresses of several services.
         shared: network and path of each shared address.
         taken: all of these addresses.
+        writing: the virtual services that write a key, by key.
         incomplete: sections of the document of which some part is not valid.
     """
 
@@ -72,6 +75,7 @@ class Context(NamedTuple):
     crowded: frozenset[Address]
     shared: dict[Address, tuple[str, Path]]
     taken: frozenset[Address]
+    writing: Mapping[str, Sequence[Subject]]
     incomplete: frozenset[str] = NOTHING
 
 
@@ -80,7 +84,10 @@ def context_of(site: Site, incomplete: frozenset[str] = NOTHING) -> Context:
     subjects = tuple(_subject(index, service) for index, service in enumerate(site.virtual_services))
     virtual: dict[Address, Subject] = {}
     crowded: set[Address] = set()
+    writing: defaultdict[str, list[Subject]] = defaultdict(list)
     for subject in subjects:
+        for key in subject.service.model_fields_set:
+            writing[key].append(subject)
         if "address" not in subject.invalid:
             address = Address(subject.service.address)
             if virtual.setdefault(address, subject) is not subject:
@@ -91,7 +98,7 @@ def context_of(site: Site, incomplete: frozenset[str] = NOTHING) -> Context:
         for index, interface in enumerate(network.shared_addresses)
     }
     taken = frozenset((*virtual, *shared))
-    return Context(site, subjects, virtual, frozenset(crowded), shared, taken, incomplete)
+    return Context(site, subjects, virtual, frozenset(crowded), shared, taken, writing, incomplete)
 
 
 def _subject(index: int, service: VirtualService) -> Subject:

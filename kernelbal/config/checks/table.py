@@ -29,12 +29,14 @@ class ServiceCheck(NamedTuple):
 
     Attributes:
         reads: fields of the service that it looks at.
-        sections: sections of the document that must be free of faults.
+        sections: sections of the document that must be valid as a whole.
+        about: the key, one of `reads`, without which in the document there is nothing to look at.
     """
 
     run: Callable[[Subject, Context], Iterable[Finding]]
     reads: frozenset[str]
     sections: frozenset[str] = frozenset()
+    about: str | None = None
 
 
 class CrossCheck(NamedTuple):
@@ -50,6 +52,14 @@ SiteCheck = Callable[[Context], Iterable[Finding]]
 
 def _reads(names: str) -> frozenset[str]:
     return frozenset(names.split())
+
+
+def _about(
+    run: Callable[[Subject, Context], Iterable[Finding]], names: str, sections: frozenset[str] = frozenset()
+) -> ServiceCheck:
+    """Return a check that has nothing to look at where the first key of `names` is not written."""
+    reads = names.split()
+    return ServiceCheck(run, frozenset(reads), sections, reads[0])
 
 
 _NETWORKS = frozenset({"networks"})
@@ -84,63 +94,64 @@ CROSS_CHECKS: tuple[CrossCheck, ...] = (
 
 SERVICE_CHECKS: tuple[ServiceCheck, ...] = (
     ServiceCheck(addresses.service_addresses, _reads("address")),
-    ServiceCheck(addresses.other_network, _reads("address network")),
-    ServiceCheck(services.known_network, _reads("network"), _NETWORKS),
+    _about(addresses.other_network, "network address"),
+    _about(services.known_network, "network", _NETWORKS),
     ServiceCheck(services.own_ports, _reads("ports")),
     ServiceCheck(addresses.partner_port, _reads("address protocol ports")),
-    ServiceCheck(services.one_armed, _reads("one_armed forwarding")),
-    ServiceCheck(services.tunnel_section, _reads("tunnel forwarding sorry_server")),
-    ServiceCheck(services.tunnel_port, _reads("tunnel")),
-    ServiceCheck(services.tunnel_checksum, _reads("tunnel")),
-    ServiceCheck(services.scheduler_flags, _reads("scheduler scheduler_flags")),
-    ServiceCheck(services.persistence_prefix, _reads("persistence address")),
-    ServiceCheck(services.persistence_timeout, _reads("persistence")),
-    ServiceCheck(services.persistence_engine, _reads("persistence_engine persistence protocol")),
-    ServiceCheck(services.one_packet, _reads("one_packet protocol")),
+    _about(services.one_armed, "one_armed forwarding"),
+    _about(services.tunnel_section, "tunnel forwarding sorry_server"),
+    _about(services.tunnel_port, "tunnel"),
+    _about(services.tunnel_checksum, "tunnel"),
+    _about(services.scheduler_flags, "scheduler_flags scheduler"),
+    _about(services.persistence_prefix, "persistence address"),
+    _about(services.persistence_timeout, "persistence"),
+    _about(services.persistence_engine, "persistence_engine persistence protocol"),
+    _about(services.one_packet, "one_packet protocol"),
     ServiceCheck(servers.virtual_address, _reads("real_servers")),
     ServiceCheck(addresses.server_addresses, _reads("real_servers")),
     ServiceCheck(servers.duplicates, _reads("real_servers ports")),
     ServiceCheck(servers.families, _reads("real_servers address forwarding")),
     ServiceCheck(servers.ports, _reads("real_servers ports forwarding")),
     ServiceCheck(servers.thresholds, _reads("real_servers")),
-    ServiceCheck(servers.sorry_virtual_address, _reads("sorry_server")),
-    ServiceCheck(addresses.sorry_addresses, _reads("sorry_server")),
-    ServiceCheck(servers.sorry_family, _reads("sorry_server address forwarding")),
-    ServiceCheck(servers.sorry_port, _reads("sorry_server ports forwarding")),
-    ServiceCheck(servers.sorry_is_real, _reads("sorry_server real_servers ports")),
-    ServiceCheck(probing.one_protocol, _reads("check")),
-    ServiceCheck(probing.rhythm, _reads("check")),
-    ServiceCheck(probing.check_port, _reads("check protocol ports")),
-    ServiceCheck(probing.through, _reads("check protocol ports forwarding")),
-    ServiceCheck(probing.source, _reads("check address real_servers forwarding")),
-    ServiceCheck(probing.usable, _reads("check protocol ports")),
-    ServiceCheck(probing.http_body, _reads("check")),
-    ServiceCheck(probing.http_headers, _reads("check")),
-    ServiceCheck(probing.script_path, _reads("check")),
-    ServiceCheck(probing.ca_file, _reads("check")),
-    ServiceCheck(pool.hysteresis, _reads("hysteresis quorum")),
+    _about(servers.sorry_virtual_address, "sorry_server"),
+    _about(addresses.sorry_addresses, "sorry_server"),
+    _about(servers.sorry_family, "sorry_server address forwarding"),
+    _about(servers.sorry_port, "sorry_server ports forwarding"),
+    _about(servers.sorry_is_real, "sorry_server real_servers ports"),
+    _about(probing.one_protocol, "check"),
+    _about(probing.rhythm, "check"),
+    _about(probing.check_port, "check protocol ports"),
+    ServiceCheck(probing.check_of_all_ports, _reads("check protocol ports")),
+    _about(probing.through, "check protocol ports forwarding"),
+    _about(probing.source, "check address real_servers forwarding"),
+    _about(probing.usable, "check protocol ports"),
+    _about(probing.http_body, "check"),
+    _about(probing.http_headers, "check"),
+    _about(probing.script_path, "check"),
+    _about(probing.ca_file, "check"),
+    _about(pool.hysteresis, "hysteresis quorum"),
     ServiceCheck(pool.quorum, _reads("quorum hysteresis real_servers")),
-    ServiceCheck(pool.sorry_when_down, _reads("all_down sorry_server")),
-    ServiceCheck(pool.adaptive_source, _reads("adaptive")),
-    ServiceCheck(pool.adaptive_rhythm, _reads("adaptive")),
-    ServiceCheck(pool.response_time_of_nothing, _reads("adaptive check")),
+    _about(pool.sorry_when_down, "all_down sorry_server"),
+    _about(pool.adaptive_source, "adaptive"),
+    _about(pool.adaptive_rhythm, "adaptive"),
+    _about(pool.response_time_of_nothing, "adaptive check"),
 )
 
 ADVICE: tuple[ServiceCheck, ...] = (
     ServiceCheck(advice.overflow_of_datagrams, _reads("scheduler protocol")),
-    ServiceCheck(advice.port_hash_of_followed_ports, _reads("scheduler_flags port_following")),
-    ServiceCheck(advice.persistence_of_hash, _reads("persistence scheduler")),
-    ServiceCheck(advice.one_packet_nat, _reads("one_packet forwarding")),
+    _about(advice.port_hash_of_followed_ports, "scheduler_flags port_following"),
+    _about(advice.persistence_of_hash, "persistence scheduler"),
+    _about(advice.one_packet_nat, "one_packet forwarding"),
     ServiceCheck(advice.quiesced_hash, _reads("scheduler scheduler_flags real_servers")),
     ServiceCheck(advice.ignored_weights, _reads("scheduler real_servers")),
     ServiceCheck(advice.nobody_serves, _reads("real_servers sorry_server")),
-    ServiceCheck(advice.unused_mark, _reads("mark one_armed port_following ports")),
-    ServiceCheck(advice.port_following_alone, _reads("port_following persistence scheduler")),
-    ServiceCheck(advice.foreign_subnet, _reads("network address"), _NETWORKS),
-    ServiceCheck(pool.unused_sorry_server, _reads("sorry_server all_down")),
-    ServiceCheck(pool.withdrawn_with_others, _reads("all_down address")),
-    ServiceCheck(pool.ramp_of_ignored_weights, _reads("slow_start scheduler")),
-    ServiceCheck(pool.adaptive_of_ignored_weights, _reads("adaptive scheduler")),
+    _about(advice.unused_mark, "mark one_armed port_following ports"),
+    _about(advice.port_following_alone, "port_following persistence scheduler"),
+    _about(advice.foreign_subnet, "network address", _NETWORKS),
+    _about(pool.unused_sorry_server, "sorry_server all_down"),
+    _about(pool.withdrawn_with_others, "all_down address"),
+    _about(pool.ramp_of_ignored_weights, "slow_start scheduler"),
+    _about(pool.adaptive_of_ignored_weights, "adaptive scheduler"),
 )
 
 SITE_ADVICE: tuple[SiteCheck, ...] = (
@@ -172,5 +183,6 @@ def _each_service(checks: Iterable[ServiceCheck], context: Context) -> Iterator[
         if not check.sections.isdisjoint(context.incomplete):
             continue
         reads, run = check.reads, check.run
-        subjects = (subject for subject in context.subjects if subject.invalid.isdisjoint(reads))
-        yield from chain.from_iterable(run(subject, context) for subject in subjects)
+        subjects = context.writing.get(check.about, ()) if check.about else context.subjects
+        valid = (subject for subject in subjects if subject.invalid.isdisjoint(reads))
+        yield from chain.from_iterable(run(subject, context) for subject in valid)
