@@ -25,19 +25,17 @@ from kernelbal.cli.realserver_options import (
     TUNNEL_PORT_OPTION,
     VIRTUAL_ARGUMENT,
     Asked,
-    Forwarding,
-    MethodName,
-    PersistName,
-    TunnelName,
 )
 from kernelbal.cli.realserver_print import (
     PRINT_OPTION,
     SYSTEM_OPTION,
-    FormatName,
-    SystemName,
     print_format,
     print_instructions,
 )
+from kernelbal.model.choices import ForwardingName, TunnelTypeName
+from kernelbal.realserver.persist.manager import Manager
+from kernelbal.realserver.preparation import Method
+from kernelbal.realserver.printing import Format, System
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
@@ -82,17 +80,17 @@ JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
 @app.command(epilog=PLAN_EPILOG)
 def plan(
     virtual: list[str] = VIRTUAL_ARGUMENT,
-    forwarding: Forwarding | None = FORWARDING_OPTION,
-    method: MethodName | None = METHOD_OPTION,
+    forwarding: ForwardingName | None = FORWARDING_OPTION,
+    method: Method | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     real: str = REAL_OPTION,
     port: list[str] = PORT_OPTION,
-    tunnel: TunnelName | None = TUNNEL_OPTION,
+    tunnel: TunnelTypeName | None = TUNNEL_OPTION,
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
-    persist: PersistName = PERSIST_OPTION,
-    printed: FormatName | None = PRINT_OPTION,
-    system: SystemName | None = SYSTEM_OPTION,
+    persist: Manager | None = PERSIST_OPTION,
+    printed: Format | None = PRINT_OPTION,
+    system: System | None = SYSTEM_OPTION,
     state_dir: Path = STATE_OPTION,
     detailed_exitcode: bool = typer.Option(
         False, "--detailed-exitcode", help="Exit with 2 when there are changes."
@@ -111,7 +109,7 @@ def plan(
         return ExitCode.OK
     with _opened(state_dir) as server:
         if printed is not None:
-            persist = PersistName.NONE
+            persist = Manager.NONE
         prepared = _prepare(server, asked, persist)
     if printed is not None:
         print_format(printed, prepared.preparations, prepared.host)
@@ -126,15 +124,15 @@ def plan(
 @app.command(epilog=APPLY_EPILOG)
 def apply(
     virtual: list[str] = VIRTUAL_ARGUMENT,
-    forwarding: Forwarding | None = FORWARDING_OPTION,
-    method: MethodName | None = METHOD_OPTION,
+    forwarding: ForwardingName | None = FORWARDING_OPTION,
+    method: Method | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     real: str = REAL_OPTION,
     port: list[str] = PORT_OPTION,
-    tunnel: TunnelName | None = TUNNEL_OPTION,
+    tunnel: TunnelTypeName | None = TUNNEL_OPTION,
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
-    persist: PersistName = PERSIST_OPTION,
+    persist: Manager | None = PERSIST_OPTION,
     state_dir: Path = STATE_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
@@ -190,15 +188,15 @@ def _opened(state_dir: Path) -> Iterator[RealServer]:
         yield RealServer(host, RecordStore(state_dir), files_at_boot)
 
 
-def _prepare(server: RealServer, asked: Asked, persist: PersistName) -> Prepared:
+def _prepare(server: RealServer, asked: Asked, persist: Manager | None) -> Prepared:
     from kernelbal.realserver.resolve import resolve
 
     record = server.store.load_record()
     host = server.host.observe()
-    requests = asked.requests(at_boot=persist is not PersistName.NONE)
+    requests = asked.requests(at_boot=persist is not Manager.NONE)
     preparations = resolve(requests, record.preparations, host, record.addresses)
     prepared = server.prepare(preparations, choose_manager(persist, preparations, record), host, record)
-    if persist is not PersistName.NONE:
+    if persist is not Manager.NONE:
         check_boot(prepared.files)
     return prepared
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernelbal.cli.output import say
-from kernelbal.cli.realserver_options import PersistName
+from kernelbal.realserver.persist.manager import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,24 +14,23 @@ if TYPE_CHECKING:
     from kernelbal.realserver.setup import Record, Setup
 
 
-def choose_manager(persist: PersistName, preparations: tuple[Preparation, ...], record: Record) -> str:
+def choose_manager(persist: Manager | None, preparations: tuple[Preparation, ...], record: Record) -> str:
     """Return the name of who brings the preparations back; empty where none of them is to be.
 
-    With `auto` that stays whoever it was before; at first it is whoever configures the interfaces.
+    Without a manager that stays whoever it was before; at first it is whoever configures the interfaces.
 
     Raises:
         PlanRefused: nobody is known who could, or the one that is named would not read our files.
     """
     from kernelbal.realserver.persist.detect import check, detect
     from kernelbal.realserver.persist.facts import read_facts
-    from kernelbal.realserver.persist.manager import Manager
 
     kept = [each for each in preparations if each.at_boot]
     if not kept:
         return ""
-    if persist not in (PersistName.AUTO, PersistName.NONE):
-        check(read_facts(), Manager(persist.value))
-        return persist.value
+    if persist is not None and persist is not Manager.NONE:
+        check(read_facts(), persist)
+        return str(persist.value)
     if record.persist:
         return record.persist
     interfaces = tuple(sorted({name for each in kept for name in each.interfaces}))
@@ -63,7 +62,6 @@ def files_at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None])
     """
     from kernelbal.realserver.persist.facts import read_facts
     from kernelbal.realserver.persist.files import files_for
-    from kernelbal.realserver.persist.manager import Manager
     from kernelbal.render import render
 
     return files_for(setup, Manager(manager), render, lo_network=read_facts().lo_network, values=sysctls)

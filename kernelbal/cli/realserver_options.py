@@ -3,56 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import typer
 
+from kernelbal.cli.choice import choice_option
+from kernelbal.model.choices import ForwardingName, TunnelTypeName
+from kernelbal.realserver.persist.manager import Manager
+from kernelbal.realserver.preparation import Method
+
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
-    from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
+    from kernelbal.realserver.preparation import Encapsulation, PortMap, Preparation
     from kernelbal.realserver.resolve import Request
-
-
-class Forwarding(StrEnum):
-    """Forwarding methods that a real server must be prepared for."""
-
-    DSR = "dsr"
-    TUNNEL = "tunnel"
-
-
-class MethodName(StrEnum):
-    """How the virtual address is accepted."""
-
-    LOOPBACK = "loopback"
-    ARP = "arp"
-    REDIRECT = "redirect"
-
-
-class TunnelName(StrEnum):
-    """Encapsulations, in the words of the site file."""
-
-    IPIP = "ipip"
-    GRE = "gre"
-    GUE = "gue"
-
-
-class PersistName(StrEnum):
-    """Who brings it back at boot."""
-
-    AUTO = "auto"
-    NETWORKD = "networkd"
-    NETWORKMANAGER = "networkmanager"
-    IFUPDOWN = "ifupdown"
-    UNIT = "unit"
-    NONE = "none"
 
 
 VIRTUAL_ARGUMENT = typer.Argument(
     None, metavar="[VIP]...", help="Addresses of virtual services, IPv4 and IPv6."
 )
-FORWARDING_OPTION = typer.Option(
-    None, "--forwarding", help="Forwarding method of the virtual service; dsr by default."
+FORWARDING_OPTION = choice_option(
+    "--forwarding",
+    (ForwardingName.DSR, ForwardingName.TUNNEL),
+    help="Forwarding method of the virtual service; dsr by default.",
 )
 METHOD_OPTION = typer.Option(
     None,
@@ -81,8 +53,8 @@ TUNNEL_PORT_OPTION = typer.Option(
 MTU_OPTION = typer.Option(
     0, "--mtu", help="MTU of the path from the director; the interface's by default.", show_default=False
 )
-PERSIST_OPTION = typer.Option(
-    PersistName.AUTO, "--persist", help="Who brings it back at boot; `none`: nobody."
+PERSIST_OPTION = choice_option(
+    "--persist", Manager, unset="auto", help="Who brings it back at boot: `auto` by default, `none`: nobody."
 )
 
 
@@ -91,12 +63,12 @@ class Asked:
     """The options of `plan`, `apply` and `verify` as they were typed; None, empty or 0 where not."""
 
     virtual: list[str] | None
-    forwarding: Forwarding | None
-    method: MethodName | None
+    forwarding: ForwardingName | None
+    method: Method | None
     interface: list[str] | None
     real: str
     port: list[str] | None
-    tunnel: TunnelName | None
+    tunnel: TunnelTypeName | None
     tunnel_port: int
     mtu: int
 
@@ -110,13 +82,12 @@ class Asked:
             typer.BadParameter: something is no address or port, an encapsulation without a tunnel, or options
                 without an address.
         """
-        from kernelbal.realserver.preparation import Method
         from kernelbal.realserver.resolve import Request
 
         options = (self.forwarding, self.method, self.interface, self.real, self.port, self.tunnel, self.mtu)
         if not self.virtual and any(options):
             raise typer.BadParameter("name the virtual address that the options are for", param_hint="VIP")
-        method = self._method(Method.LOOPBACK)
+        method = self.method or Method.LOOPBACK
         tunnel, ports = self._tunnel(), self.ports()
         return tuple(
             Request(
@@ -141,7 +112,7 @@ class Asked:
         named = tuple(self.interface or one.interfaces)
         return replace(
             one,
-            method=self._method(one.method),
+            method=self.method or one.method,
             tunnel=self._tunnel(one.tunnel),
             interfaces=one.interfaces if set(named) == set(one.interfaces) else named,
             real=self._real(one.virtual) or one.real,
@@ -157,15 +128,10 @@ class Asked:
         """
         return tuple(port for text in self.port or () for port in _ports(text))
 
-    def _method(self, otherwise: Method) -> Method:
-        from kernelbal.realserver.preparation import Method
-
-        return otherwise if self.method is None else Method(self.method.value)
-
     def _real(self, virtual: Address) -> Address | None:
         """With addresses of both families, --real is for those of its own; a tunnel takes it for all."""
         real = address(self.real, "--real") if self.real else None
-        for_all = len(self.virtual or ()) == 1 or self.forwarding is Forwarding.TUNNEL
+        for_all = len(self.virtual or ()) == 1 or self.forwarding is ForwardingName.TUNNEL
         return real if real is None or for_all or len(real) == len(virtual) else None
 
     def _tunnel(self, known: Encapsulation | None = None) -> Encapsulation | None:
@@ -174,12 +140,12 @@ class Asked:
         from kernelbal.realserver.preparation import Encapsulation
 
         typed = "--tunnel" if self.tunnel else "--tunnel-port" if self.tunnel_port else ""
-        if typed and self.forwarding is not Forwarding.TUNNEL:
+        if typed and self.forwarding is not ForwardingName.TUNNEL:
             raise typer.BadParameter("it is for tunnels only: add --forwarding tunnel", param_hint=typed)
-        if self.forwarding is not Forwarding.TUNNEL:
+        if self.forwarding is not ForwardingName.TUNNEL:
             return known if self.forwarding is None else None
         default = known or Encapsulation(TunnelType.IPIP)
-        kind = TunnelType[self.tunnel.name] if self.tunnel else default.kind
+        kind = self.tunnel.number if self.tunnel else default.kind
         return Encapsulation(kind, self.tunnel_port or (default.port if kind is default.kind else 0))
 
 

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import typer
 
 from kernelbal.cli.output import put
+from kernelbal.realserver.printing import Format, System
 
 if TYPE_CHECKING:
     from kernelbal.cli.realserver_options import Asked
     from kernelbal.realserver.preparation import Preparation
     from kernelbal.realserver.setup import HostState
-
-
-class FormatName(StrEnum):
-    """What can be printed."""
-
-    SYSCTL = "sysctl"
-    IFCFG = "ifcfg"
-    ARPTABLES = "arptables"
-    NFT = "nft"
-    NETWORKD = "networkd"
-    NETWORKMANAGER = "networkmanager"
-    IFUPDOWN = "ifupdown"
-    UNIT = "unit"
-
-
-class SystemName(StrEnum):
-    """Systems whose preparation is printed as instructions."""
-
-    WINDOWS = "windows"
-    FREEBSD = "freebsd"
 
 
 PRINT_OPTION = typer.Option(
@@ -43,19 +23,19 @@ SYSTEM_OPTION = typer.Option(
 )
 
 
-def print_format(wanted: FormatName, preparations: tuple[Preparation, ...], host: HostState) -> None:
+def print_format(wanted: Format, preparations: tuple[Preparation, ...], host: HostState) -> None:
     """Print a preparation of this host as configuration of another tool.
 
     Raises:
         PlanRefused: the tool has no words for it.
     """
-    from kernelbal.realserver.printing import Format, print_as
+    from kernelbal.realserver.printing import print_as
     from kernelbal.render import render
 
-    put(print_as(Format(wanted.value), preparations, host, render).rstrip("\n"))
+    put(print_as(wanted, preparations, host, render).rstrip("\n"))
 
 
-def print_instructions(system: SystemName, asked: Asked) -> None:
+def print_instructions(system: System, asked: Asked) -> None:
     """Print what to do on a real server of another system; nothing is looked up on this host.
 
     Raises:
@@ -63,7 +43,7 @@ def print_instructions(system: SystemName, asked: Asked) -> None:
         PlanRefused: that system cannot do what is asked for.
     """
     from kernelbal.realserver.preparation import STANDARD_MTU_BYTES, Preparation
-    from kernelbal.realserver.printing import System, instructions
+    from kernelbal.realserver.printing import instructions
     from kernelbal.render import render
 
     requests = asked.requests()
@@ -85,4 +65,4 @@ def print_instructions(system: SystemName, asked: Asked) -> None:
         for each in requests
     )
     interface = next(iter(asked.interface or ()), "")
-    put(instructions(System(system.value), preparations, interface, render).rstrip("\n"))
+    put(instructions(system, preparations, interface, render).rstrip("\n"))

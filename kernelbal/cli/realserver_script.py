@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kernelbal.cli.choice import choice_option
 from kernelbal.cli.documents import SITE_FILE
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.cli.realserver_options import METHOD_OPTION, MethodName, PersistName
+from kernelbal.cli.realserver_options import METHOD_OPTION
+from kernelbal.realserver.persist.manager import Manager
+from kernelbal.realserver.preparation import Method
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
@@ -37,8 +40,11 @@ INTERFACE_OPTION = typer.Option(
     None, "--interface", help="Device of the real servers by which packets come in; found there by default."
 )
 MTU_OPTION = typer.Option(0, "--mtu", help="MTU of the path from the director.", show_default="1500")
-PERSIST_OPTION = typer.Option(
-    PersistName.AUTO, "--persist", help="Who brings it back at boot, in the commands; the script has --boot."
+PERSIST_OPTION = choice_option(
+    "--persist",
+    Manager,
+    unset="auto",
+    help="Who brings it back at boot, in the commands: `auto` by default; the script has --boot.",
 )
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
 _DEVICE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}")
@@ -49,10 +55,10 @@ def script(
     service: list[str] = SERVICE_OPTION,
     shell: bool = SHELL_OPTION,
     real: str = REAL_OPTION,
-    method: MethodName | None = METHOD_OPTION,
+    method: Method | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     mtu: int = MTU_OPTION,
-    persist: PersistName = PERSIST_OPTION,
+    persist: Manager | None = PERSIST_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
     """Print what to run on the real servers of a site.
@@ -63,7 +69,7 @@ def script(
     from kernelbal.cli.documents import read_site
     from kernelbal.cli.output import put
     from kernelbal.realserver.from_site import prepared_by_site
-    from kernelbal.realserver.preparation import STANDARD_MTU_BYTES, Method
+    from kernelbal.realserver.preparation import STANDARD_MTU_BYTES
     from kernelbal.realserver.script import INTERFACE
     from kernelbal.realserver.script import script as shell_script
     from kernelbal.render import render
@@ -72,7 +78,7 @@ def script(
     prepared = prepared_by_site(
         read_site(site),
         names,
-        method=Method(method.value) if method else Method.LOOPBACK,
+        method=method or Method.LOOPBACK,
         interfaces=interfaces or (INTERFACE,),
         mtu_bytes=mtu or STANDARD_MTU_BYTES,
     )
@@ -88,7 +94,7 @@ def script(
 def _put_commands(
     prepared: dict[Address, tuple[Preparation, ...]],
     interfaces: tuple[str, ...],
-    persist: PersistName,
+    persist: Manager | None,
     *,
     as_json: bool,
 ) -> None:
@@ -96,7 +102,7 @@ def _put_commands(
     from kernelbal.model.address import format_address
     from kernelbal.realserver.from_site import command_lines
 
-    named = "" if persist is PersistName.AUTO else persist.value
+    named = persist.value if persist else ""
     commands = {
         format_address(real): command_lines(each, interfaces, named) for real, each in prepared.items()
     }

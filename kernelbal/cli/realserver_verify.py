@@ -19,11 +19,10 @@ from kernelbal.cli.realserver_options import (
     TUNNEL_OPTION,
     TUNNEL_PORT_OPTION,
     Asked,
-    Forwarding,
-    MethodName,
-    TunnelName,
     address,
 )
+from kernelbal.model.choices import ForwardingName, TunnelTypeName
+from kernelbal.realserver.preparation import Method
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
@@ -64,11 +63,11 @@ def verify(
     director: str = DIRECTOR_OPTION,
     probe: bool = PROBE_OPTION,
     port: list[str] = PORT_OPTION,
-    forwarding: Forwarding | None = FORWARDING_OPTION,
-    method: MethodName | None = METHOD_OPTION,
+    forwarding: ForwardingName | None = FORWARDING_OPTION,
+    method: Method | None = METHOD_OPTION,
     interface: list[str] = INTERFACE_OPTION,
     real: str = REAL_OPTION,
-    tunnel: TunnelName | None = TUNNEL_OPTION,
+    tunnel: TunnelTypeName | None = TUNNEL_OPTION,
     tunnel_port: int = TUNNEL_PORT_OPTION,
     mtu: int = MTU_OPTION,
     state_dir: Path = STATE_OPTION,

@@ -7,11 +7,17 @@ import pytest
 
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.cli.realserver_boot import choose_manager, files_at_boot
-from kernelbal.cli.realserver_options import PersistName
 from kernelbal.errors import PlanRefused
 from kernelbal.realserver.persist import facts
 from kernelbal.realserver.persist.detect import Facts
-from kernelbal.realserver.persist.manager import NETWORKD_FILE, SYSCTL_FILE, UNIT, UNIT_FILE, UNIT_IF_LOADED
+from kernelbal.realserver.persist.manager import (
+    NETWORKD_FILE,
+    SYSCTL_FILE,
+    UNIT,
+    UNIT_FILE,
+    UNIT_IF_LOADED,
+    Manager,
+)
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.wanted import setup_for
 from tests.unit.cli.realserver_desk import RealServerDesk
@@ -36,23 +42,23 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a function 
 
 
 def test_who_configures_the_interface_does_it(found: Any) -> None:  # noqa: ANN401 (as the fixture)
-    assert choose_manager(PersistName.AUTO, (ONE,), Record()) == "networkd"
+    assert choose_manager(None, (ONE,), Record()) == "networkd"
     found(Facts(systemd=True))
-    assert choose_manager(PersistName.AUTO, (ONE,), Record()) == "unit"
+    assert choose_manager(None, (ONE,), Record()) == "unit"
     found(Facts())
     with pytest.raises(PlanRefused, match="systemd does not run here"):
-        choose_manager(PersistName.AUTO, (ONE,), Record())
+        choose_manager(None, (ONE,), Record())
 
 
 @pytest.mark.usefixtures("found")
 def test_it_stays_who_it_was_unless_another_is_named() -> None:
     before = Record(persist="unit")
-    assert choose_manager(PersistName.AUTO, (ONE,), before) == "unit"
-    assert choose_manager(PersistName.NONE, (ONE, ONCE), before) == "unit"
-    assert choose_manager(PersistName.NETWORKD, (ONE,), before) == "networkd"
-    assert choose_manager(PersistName.NONE, (ONCE,), before) == ""
+    assert choose_manager(None, (ONE,), before) == "unit"
+    assert choose_manager(Manager.NONE, (ONE, ONCE), before) == "unit"
+    assert choose_manager(Manager.NETWORKD, (ONE,), before) == "networkd"
+    assert choose_manager(Manager.NONE, (ONCE,), before) == ""
     with pytest.raises(PlanRefused, match="does nothing here"):
-        choose_manager(PersistName.IFUPDOWN, (ONE,), before)
+        choose_manager(Manager.IFUPDOWN, (ONE,), before)
 
 
 @pytest.mark.usefixtures("found")

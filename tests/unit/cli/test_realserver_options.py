@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import typer
 
-from kernelbal.cli.realserver_options import Asked, Forwarding, MethodName, TunnelName, address
+from kernelbal.cli.realserver_options import Asked, address
 from kernelbal.model.address import parse_address
+from kernelbal.model.choices import ForwardingName, TunnelTypeName
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, VIP, VIP6, prepared
 
@@ -18,7 +19,7 @@ def asked(*virtual: str, real: str = "") -> Asked:
     return replace(
         NOTHING,
         virtual=[*virtual],
-        method=MethodName.ARP,
+        method=Method.ARP,
         interface=["eth0"],
         real=real,
         port=["80", "53/udp"],
@@ -27,7 +28,10 @@ def asked(*virtual: str, real: str = "") -> Asked:
 
 def through(*virtual: str, real: str = "") -> Asked:
     return replace(
-        asked(*virtual, real=real), forwarding=Forwarding.TUNNEL, tunnel=TunnelName.GUE, tunnel_port=5555
+        asked(*virtual, real=real),
+        forwarding=ForwardingName.TUNNEL,
+        tunnel=TunnelTypeName.GUE,
+        tunnel_port=5555,
     )
 
 
@@ -41,18 +45,19 @@ def test_one_request_per_address() -> None:
 def test_what_is_left_out_is_dsr_by_the_loopback_device_and_a_tunnel_is_ipip() -> None:
     (request,) = NOTHING.requests()
     assert (request.method, request.tunnel) == (Method.LOOPBACK, None)
-    (request,) = replace(NOTHING, forwarding=Forwarding.TUNNEL).requests()
+    (request,) = replace(NOTHING, forwarding=ForwardingName.TUNNEL).requests()
     assert request.tunnel == IPIP
     (request,) = through("10.0.0.80").requests()
     assert request.tunnel == GUE
 
 
-@pytest.mark.parametrize("forwarding", [None, Forwarding.DSR])
+@pytest.mark.parametrize("forwarding", [None, ForwardingName.DSR])
 @pytest.mark.parametrize(
-    ("option", "typed"), [("--tunnel", {"tunnel": TunnelName.IPIP}), ("--tunnel-port", {"tunnel_port": 5555})]
+    ("option", "typed"),
+    [("--tunnel", {"tunnel": TunnelTypeName.IPIP}), ("--tunnel-port", {"tunnel_port": 5555})],
 )
 def test_encapsulation_without_a_tunnel_is_refused(
-    forwarding: Forwarding | None, option: str, typed: dict[str, Any]
+    forwarding: ForwardingName | None, option: str, typed: dict[str, Any]
 ) -> None:
     with pytest.raises(typer.BadParameter, match="add --forwarding tunnel") as caught:
         replace(NOTHING, forwarding=forwarding, **typed).requests()
@@ -63,14 +68,14 @@ def test_encapsulation_without_a_tunnel_is_refused(
     ("known", "typed", "changes"),
     [
         (prepared(VIP, Method.ARP, GUE, HTTP), {}, {}),
-        (prepared(VIP, Method.ARP, GUE, HTTP), {"forwarding": Forwarding.TUNNEL}, {}),
+        (prepared(VIP, Method.ARP, GUE, HTTP), {"forwarding": ForwardingName.TUNNEL}, {}),
         (prepared(interfaces=("eth0", "eth1")), {"interface": ["eth1", "eth0"]}, {}),
-        (prepared(VIP6), {"real": "fd00::11", "forwarding": Forwarding.DSR}, {}),
-        (prepared(VIP, Method.ARP, GUE), {"forwarding": Forwarding.DSR}, {"tunnel": None}),
-        (prepared(VIP, Method.ARP, GUE), {"forwarding": Forwarding.TUNNEL, "tunnel": TunnelName.GRE},
+        (prepared(VIP6), {"real": "fd00::11", "forwarding": ForwardingName.DSR}, {}),
+        (prepared(VIP, Method.ARP, GUE), {"forwarding": ForwardingName.DSR}, {"tunnel": None}),
+        (prepared(VIP, Method.ARP, GUE), {"forwarding": ForwardingName.TUNNEL, "tunnel": TunnelTypeName.GRE},
          {"tunnel": GRE}),
-        (prepared(), {"forwarding": Forwarding.TUNNEL}, {"tunnel": IPIP}),
-        (prepared(), {"method": MethodName.REDIRECT, "mtu": 1400},
+        (prepared(), {"forwarding": ForwardingName.TUNNEL}, {"tunnel": IPIP}),
+        (prepared(), {"method": Method.REDIRECT, "mtu": 1400},
          {"method": Method.REDIRECT, "mtu_bytes": 1400}),
         (prepared(), {"interface": ["eth1"], "port": ["80"]}, {"interfaces": ("eth1",), "ports": (HTTP,)}),
         (prepared(), {"real": "10.0.0.12"}, {"real": parse_address("10.0.0.12")}),
@@ -95,7 +100,7 @@ def test_no_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": MethodName.ARP}, {"real": "10.0.0.11"}, {"mtu": 1400}, {"interface": ["eth0"]}]
+    "options", [{"method": Method.ARP}, {"real": "10.0.0.11"}, {"mtu": 1400}, {"interface": ["eth0"]}]
 )
 def test_options_without_an_address_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(typer.BadParameter, match="name the virtual address that the options are for"):

@@ -3,19 +3,13 @@
 import pytest
 
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.cli.realserver_print import FormatName, SystemName
 from kernelbal.realserver.printing import Format, System
 from tests.unit.cli.realserver_desk import RealServerDesk
 
 
-def test_every_format_can_be_named() -> None:
-    assert {each.value for each in FormatName} == {each.value for each in Format}
-    assert {each.value for each in SystemName} == {each.value for each in System}
-
-
-@pytest.mark.parametrize("name", list(FormatName))
-def test_formats(realserver_desk: RealServerDesk, name: FormatName) -> None:
-    said = realserver_desk.say("plan", "10.0.0.80", "--print", name)
+@pytest.mark.parametrize("name", list(Format))
+def test_formats(realserver_desk: RealServerDesk, name: Format) -> None:
+    said = realserver_desk.say("plan", "10.0.0.80", "--print", name.value)
     assert said.code == ExitCode.OK, said.err
     assert said.out.strip()
     assert realserver_desk.host.performed == []
@@ -26,10 +20,10 @@ def test_sysctl_lines(realserver_desk: RealServerDesk) -> None:
     assert "net.ipv4.conf.all.arp_ignore = 1\nnet.ipv4.conf.eth0.arp_ignore = 1\n" in said.out
 
 
-@pytest.mark.parametrize("name", list(SystemName))
-def test_instructions(realserver_desk: RealServerDesk, name: SystemName) -> None:
+@pytest.mark.parametrize("name", list(System))
+def test_instructions(realserver_desk: RealServerDesk, name: System) -> None:
     said = realserver_desk.say(
-        "plan", "10.9.9.80", "--os", name, "--real", "10.9.9.11", "--interface", "vmx0"
+        "plan", "10.9.9.80", "--os", name.value, "--real", "10.9.9.11", "--interface", "vmx0"
     )
     assert said.code == ExitCode.OK, said.err
     assert "10.9.9.80" in said.out
