@@ -2,8 +2,8 @@
 
 The C parser of PyYAML delivers events, and this module composes them, because PyYAML's constructors
 accept what a configuration must not hold: duplicate keys, aliases that explode, tags, YAML 1.1 booleans.
-Positions are not kept: a document without faults, however large, does not pay for them, and for one with
-faults `kernelbal.config.places` reads the text a second time.
+Positions are not kept: a valid document, however large, does not pay for them, and for one with
+problems `kernelbal.config.places` reads the text a second time.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from kernelbal.config.finding import Path, key_path, shown
 from kernelbal.config.places import Loader, find_places, mark_of, nearest_place
 from kernelbal.config.scalars import PlainScalars, Scalar
 from kernelbal.config.syntax import syntax_problem
+from kernelbal.config.violation import Path, key_path, shown
 from kernelbal.errors import ConfigError, Problem, Span
 
 Data = Scalar | list["Data"] | dict[str, "Data"]

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from kernelbal.config.checks.daemon import find_daemon_conflicts, find_taken_endpoint
-from kernelbal.config.checks.subject import context_of
+from kernelbal.config.checks.context import context_of
+from kernelbal.config.checks.node import find_daemon_conflicts, find_node_conflicts, find_taken_endpoint
 from kernelbal.config.checks.table import find_advice, find_conflicts
 from kernelbal.config.document import Data, compose, paused_gc
-from kernelbal.config.finding import Finding, Path, key_path, shown, value_at
-from kernelbal.config.places import Place, find_places, nearest_place
-from kernelbal.config.salvage import Part, salvage
+from kernelbal.config.places import TextPlace, find_places, nearest_place
+from kernelbal.config.salvage import ValidPart, salvage
+from kernelbal.config.violation import Path, Violation, key_path, shown, value_at
 from kernelbal.config.wording import called, setting_at
 from kernelbal.errors import ConfigError, Problem, Span
 from kernelbal.model.fields import DOCUMENT, Model
@@ -50,7 +50,7 @@ def load_document(
     model: type[_Document],
     text: bytes,
     file: str,
-    conflicts: Callable[[Part[_Document]], Iterable[Finding]],
+    conflicts: Callable[[ValidPart[_Document]], Iterable[Violation]],
     by_field: Collection[type[Model]] = (),
 ) -> _Document:
     """Return the document that a text describes.
@@ -70,55 +70,55 @@ def load_document(
         try:
             document = model.model_validate(data, context=DOCUMENT)
         except ValidationError as error:
-            from kernelbal.config.faults import find_faults  # with all the words of other load balancers
+            from kernelbal.config.model_errors import (
+                find_model_errors,  # with all the words of other load balancers
+            )
 
-            findings = list(islice(find_faults(model, data), MAX_PROBLEMS + 1))
-            if len(findings) <= MAX_PROBLEMS:
-                part = salvage(model, data, [finding.path for finding in findings], by_field)
-                findings += islice(_in_text(part, conflicts), MAX_PROBLEMS + 1 - len(findings))
-            raise _refusal(_named(findings, model, data), text, file) from error
-        findings = list(islice(conflicts(Part(document)), MAX_PROBLEMS + 1))
-        if findings:
-            raise _refusal(_named(findings, model, data), text, file)
+            violations = list(islice(find_model_errors(model, data), MAX_PROBLEMS + 1))
+            if len(violations) <= MAX_PROBLEMS:
+                part = salvage(model, data, [violation.path for violation in violations], by_field)
+                violations += islice(_in_text(part, conflicts), MAX_PROBLEMS + 1 - len(violations))
+            raise _refusal(_named(violations, model, data), text, file) from error
+        violations = list(islice(conflicts(ValidPart(document)), MAX_PROBLEMS + 1))
+        if violations:
+            raise _refusal(_named(violations, model, data), text, file)
         return document
 
 
 def site_warnings(site: Site, text: bytes, file: str) -> tuple[Problem, ...]:
     """Return what works in a valid site, but hardly as intended."""
-    findings = islice(find_advice(context_of(site)), MAX_PROBLEMS)
-    return _located(_named(findings, Site, site), text, file)
+    violations = islice(find_advice(context_of(site)), MAX_PROBLEMS)
+    return _located(_named(violations, Site, site), text, file)
 
 
 def node_problems(site: Site, node: Node, text: bytes, file: str) -> tuple[Problem, ...]:
     """Return what a valid node document (`text`, `file`) lacks for a valid site."""
-    from kernelbal.config.checks.node import find_node_conflicts  # loads the planner; a site alone needs none
-
-    findings = [*find_node_conflicts(site, node), *find_taken_endpoint(site, node)]
-    return _located(findings, text, file)
+    violations = [*find_node_conflicts(site, node), *find_taken_endpoint(site, node)]
+    return _located(violations, text, file)
 
 
-def _site_conflicts(part: Part[Site]) -> Iterator[Finding]:
+def _site_conflicts(part: ValidPart[Site]) -> Iterator[Violation]:
     return find_conflicts(context_of(part.document, part.incomplete))
 
 
 def _in_text(
-    part: Part[_Document] | None, conflicts: Callable[[Part[_Document]], Iterable[Finding]]
-) -> Iterator[Finding]:
+    part: ValidPart[_Document] | None, conflicts: Callable[[ValidPart[_Document]], Iterable[Violation]]
+) -> Iterator[Violation]:
     """Yield conflicts of the valid part with paths in the text."""
     if part is None:
         return
-    for finding in conflicts(part):
-        other = finding.other and (part.original(finding.other[0]), finding.other[1])
-        yield finding._replace(path=part.original(finding.path), other=other)
+    for violation in conflicts(part):
+        other = violation.other and (part.original(violation.other[0]), violation.other[1])
+        yield violation._replace(path=part.original(violation.path), other=other)
 
 
-def _named(findings: Iterable[Finding], model: type[Model], document: Data | Model) -> list[Finding]:
+def _named(violations: Iterable[Violation], model: type[Model], document: Data | Model) -> list[Violation]:
     """Say which items of lists messages are about, where those have names."""
-    named: list[Finding] = []
-    for finding in findings:
-        titles = ", ".join(_titles(model, document, finding.path))
-        message = f"{titles}: {finding.message}" if titles else finding.message
-        named.append(finding._replace(message=message))
+    named: list[Violation] = []
+    for violation in violations:
+        titles = ", ".join(_titles(model, document, violation.path))
+        message = f"{titles}: {violation.message}" if titles else violation.message
+        named.append(violation._replace(message=message))
     return named
 
 
@@ -131,22 +131,22 @@ def _titles(model: type[Model], document: Data | Model, path: Path) -> Iterator[
                 yield f"{called(item)} `{shown(name)}`"
 
 
-def _refusal(findings: Sequence[Finding], text: bytes, file: str) -> ConfigError:
-    problems = _located(findings[:MAX_PROBLEMS], text, file)
-    if len(findings) > MAX_PROBLEMS:
+def _refusal(violations: Sequence[Violation], text: bytes, file: str) -> ConfigError:
+    problems = _located(violations[:MAX_PROBLEMS], text, file)
+    if len(violations) > MAX_PROBLEMS:
         hint = "fix these first"
         problems += (Problem("", f"more than {MAX_PROBLEMS} problems", hint=hint, span=Span(file, 1, 1)),)
     return ConfigError(problems)
 
 
-def _located(findings: Sequence[Finding], text: bytes, file: str) -> tuple[Problem, ...]:
-    """Return the findings with their places, in the order of the text."""
-    if not findings:
+def _located(violations: Sequence[Violation], text: bytes, file: str) -> tuple[Problem, ...]:
+    """Return the violations with their places, in the order of the text."""
+    if not violations:
         return ()
-    paths = [finding.path for finding in findings]
-    paths += [finding.other[0] for finding in findings if finding.other]
+    paths = [violation.path for violation in violations]
+    paths += [violation.other[0] for violation in violations if violation.other]
     places = find_places(text, paths)
-    problems = [_problem(finding, places, file) for finding in findings]
+    problems = [_problem(violation, places, file) for violation in violations]
     return tuple(sorted(problems, key=lambda problem: _order(problem.span)))
 
 
@@ -154,21 +154,21 @@ def _order(span: Span | None) -> tuple[int, int]:
     return (span.line, span.column) if span else (0, 0)
 
 
-def _problem(finding: Finding, places: dict[Path, Place], file: str) -> Problem:
-    path = _written(finding.path, places)
+def _problem(violation: Violation, places: dict[Path, TextPlace], file: str) -> Problem:
+    path = _written(violation.path, places)
     place = nearest_place(places, path)
     # A missing key is shown where its mapping begins, one inside of a shorthand at the shorthand.
-    mark = place.key if (path in places) is finding.at_key else place.value
-    message = finding.message
-    if finding.other is not None:
-        other, name = finding.other
+    mark = place.key if (path in places) is violation.at_key else place.value
+    message = violation.message
+    if violation.other is not None:
+        other, name = violation.other
         line = nearest_place(places, other).key.line
         message += f" ({name}: line {line})"
     span = Span(file, mark.line, mark.column)
-    return Problem(key_path(path), message, finding.expected, finding.hint, span)
+    return Problem(key_path(path), message, violation.expected, violation.hint, span)
 
 
-def _written(path: Path, places: dict[Path, Place]) -> Path:
+def _written(path: Path, places: dict[Path, TextPlace]) -> Path:
     """Return the path as it is written: `ports` where one port stands instead of a list."""
     while path and path not in places and isinstance(path[-1], int):
         path = path[:-1]

@@ -19,7 +19,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from kernelbal.config.finding import Path
+from kernelbal.config.violation import Path
 
 Loader: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C parser, or the slow one in Python where PyYAML was built without libyaml."""
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
     column: int
 
 
-class Place(NamedTuple):
+class TextPlace(NamedTuple):
     """Where a key and its value begin; both are the same for an item of a list."""
 
     key: Mark
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 _Wanted = dict[str | int, "_Wanted"]
 """The paths that are looked for, as a tree."""
 
-START = Place(Mark(1, 1), Mark(1, 1))
+START = TextPlace(Mark(1, 1), Mark(1, 1))
 """The beginning of a document."""
 
 
@@ -52,10 +52,10 @@ def mark_of(event: Event | None) -> Mark:
     return Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1)
 
 
-def find_places(text: bytes, paths: Iterable[Path]) -> dict[Path, Place]:
+def find_places(text: bytes, paths: Iterable[Path]) -> dict[Path, TextPlace]:
     """Return the places of those `paths` that exist in a document.
 
-    The document is one that `kernelbal.config.document.compose` accepts, or the part of one before a fault.
+    The document is one that `kernelbal.config.document.compose` accepts, or the part of one before an error.
     Of a key that is given twice the first one counts.
     """
     wanted: _Wanted = {}
@@ -65,12 +65,12 @@ def find_places(text: bytes, paths: Iterable[Path]) -> dict[Path, Place]:
             branch = branch.setdefault(step, {})
     parser = Loader(text)
     try:
-        return dict(_Walk(iter(parser.get_event, None)).document(wanted))
+        return dict(_PlaceFinder(iter(parser.get_event, None)).document(wanted))
     finally:
         parser.dispose()
 
 
-def nearest_place(places: dict[Path, Place], path: Path) -> Place:
+def nearest_place(places: dict[Path, TextPlace], path: Path) -> TextPlace:
     """Return the place of `path`, or of the innermost setting around it that exists."""
     for length in range(len(path), -1, -1):
         place = places.get(path[:length])
@@ -79,21 +79,21 @@ def nearest_place(places: dict[Path, Place], path: Path) -> Place:
     return START
 
 
-class _Walk:
+class _PlaceFinder:
     """One pass over the events; recursion is bounded by the length of the paths."""
 
     def __init__(self, events: Iterator[Event | None]) -> None:
         self._events = events
 
-    def document(self, wanted: _Wanted) -> Iterator[tuple[Path, Place]]:
+    def document(self, wanted: _Wanted) -> Iterator[tuple[Path, TextPlace]]:
         for event in self._events:
             if isinstance(event, ScalarEvent | CollectionStartEvent):
                 mark = mark_of(event)
-                yield (), Place(mark, mark)
+                yield (), TextPlace(mark, mark)
                 yield from self._inside(event, wanted, ())
                 return
 
-    def _inside(self, event: Event | None, wanted: _Wanted, path: Path) -> Iterator[tuple[Path, Place]]:
+    def _inside(self, event: Event | None, wanted: _Wanted, path: Path) -> Iterator[tuple[Path, TextPlace]]:
         if wanted and isinstance(event, MappingStartEvent):
             yield from self._mapping(dict(wanted), path)
         elif wanted and isinstance(event, SequenceStartEvent):
@@ -101,7 +101,7 @@ class _Walk:
         elif isinstance(event, CollectionStartEvent):
             self._skip()
 
-    def _mapping(self, wanted: _Wanted, path: Path) -> Iterator[tuple[Path, Place]]:
+    def _mapping(self, wanted: _Wanted, path: Path) -> Iterator[tuple[Path, TextPlace]]:
         for event in self._events:
             if isinstance(event, CollectionEndEvent):
                 return
@@ -110,17 +110,17 @@ class _Walk:
             event = next(self._events)
             branch = wanted.pop(key, None) if key is not None else None
             if branch is not None and key is not None:
-                yield (*path, key), Place(at_key, mark_of(event))
+                yield (*path, key), TextPlace(at_key, mark_of(event))
             yield from self._inside(event, branch or {}, (*path, key or ""))
 
-    def _sequence(self, wanted: _Wanted, path: Path) -> Iterator[tuple[Path, Place]]:
+    def _sequence(self, wanted: _Wanted, path: Path) -> Iterator[tuple[Path, TextPlace]]:
         for index, event in enumerate(self._events):
             if isinstance(event, CollectionEndEvent):
                 return
             branch = wanted.get(index)
             if branch is not None:
                 mark = mark_of(event)
-                yield (*path, index), Place(mark, mark)
+                yield (*path, index), TextPlace(mark, mark)
             yield from self._inside(event, branch or {}, (*path, index))
 
     def _skip(self) -> None:

@@ -1,6 +1,6 @@
 """The valid part of a refused document, so that its conflicts are reported along with its problems.
 
-It follows the models. Of a list or a mapping of models, the faulty items are left out; a value with a fault
+It follows the models. Of a list or a mapping of models, the invalid items are left out; a value with an error
 elsewhere is left out whole. The items of some lists are kept field by field: checks that name the fields that
 they read can look at what is valid in them.
 """
@@ -15,24 +15,24 @@ from typing import Final, Generic, TypeVar, cast
 from pydantic import BaseModel, TypeAdapter
 
 from kernelbal.config.document import Data
-from kernelbal.config.finding import Path
+from kernelbal.config.violation import Path
 from kernelbal.config.wording import Setting, setting_at, step_into
 from kernelbal.model.fields import DOCUMENT, Model
 
 _Document = TypeVar("_Document", bound=Model)
-_Faults = dict[str | int, "_Faults"]
-"""Paths of faults as a tree; a leaf is the fault itself."""
+_Errors = dict[str | int, "_Errors"]
+"""Paths of errors as a tree; a leaf is the error itself."""
 _NOTHING: Final = object()
 """In place of a value that is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[_Document]):
+class ValidPart(Generic[_Document]):
     """A document, or what is valid of one.
 
     Attributes:
-        document: a field of it that is faulty has its default; an item that is kept field by field has no
-            attribute for a faulty one.
+        document: a field of it that is invalid has its default; an item that is kept field by field has no
+            attribute for an invalid one.
         incomplete: keys of the document below which something is missing.
         kept: of each list that lacks items, the places in the text of those that are left.
     """
@@ -51,18 +51,18 @@ class Part(Generic[_Document]):
 
 
 def salvage(
-    model: type[_Document], data: Data, faults: Iterable[Path], by_field: Collection[type[BaseModel]]
-) -> Part[_Document] | None:
+    model: type[_Document], data: Data, errors: Iterable[Path], by_field: Collection[type[BaseModel]]
+) -> ValidPart[_Document] | None:
     """Return what is valid of a document, or None when that is nothing.
 
     Args:
         model: the document's.
         data: what it refused.
-        faults: paths of everything that it found.
+        errors: paths of everything that it found.
         by_field: models that are kept field by field.
     """
-    tree: _Faults = {}
-    for path in faults:
+    tree: _Errors = {}
+    for path in errors:
         branch = tree
         for step in path:
             branch = branch.setdefault(step, {})
@@ -72,7 +72,7 @@ def salvage(
     values = salvager.fields(model, data, tree, ())
     valid = {key: value for key, value in values.items() if value is not _NOTHING}
     document = cast("_Document", model.model_construct(None, **valid))
-    return Part(document, frozenset(map(str, tree)), salvager.kept)
+    return ValidPart(document, frozenset(map(str, tree)), salvager.kept)
 
 
 @cache
@@ -81,14 +81,14 @@ def _adapter(model: type[BaseModel], key: str) -> TypeAdapter[object]:
 
 
 class _Salvager:
-    """Walks data, models and faults side by side."""
+    """Walks data, models and errors side by side."""
 
     def __init__(self, by_field: Collection[type[BaseModel]]) -> None:
         self._by_field = by_field
         self.kept: dict[Path, Sequence[int]] = {}
 
     def fields(
-        self, model: type[BaseModel], data: dict[str, Data], faults: _Faults, path: Path
+        self, model: type[BaseModel], data: dict[str, Data], errors: _Errors, path: Path
     ) -> dict[str, object]:
         """Return the value of each field that is written or required; `_NOTHING` where it is not valid."""
         values: dict[str, object] = {}
@@ -96,24 +96,24 @@ class _Salvager:
             if key not in data:
                 if info.is_required():
                     values[key] = _NOTHING
-            elif key not in faults:
+            elif key not in errors:
                 values[key] = _adapter(model, key).validate_python(data[key], context=DOCUMENT)
             else:
-                values[key] = self._value(setting_at(model, (key,)), data[key], faults[key], (*path, key))
+                values[key] = self._value(setting_at(model, (key,)), data[key], errors[key], (*path, key))
         return values
 
-    def _value(self, setting: Setting, data: Data, faults: _Faults, path: Path) -> object:
+    def _value(self, setting: Setting, data: Data, errors: _Errors, path: Path) -> object:
         if setting.model is not None:
-            return self._mapping(setting.model, data, faults, path)
-        if not faults:
+            return self._mapping(setting.model, data, errors, path)
+        if not errors:
             return _NOTHING
         if isinstance(data, list):
-            found = self._items(setting, enumerate(data), faults, path)
+            found = self._items(setting, enumerate(data), errors, path)
             if len(found) < len(data):
                 self.kept[path] = [int(place) for place in found]
             return tuple(found.values()) if self._has_models(setting, 0) else _NOTHING
         if isinstance(data, dict) and self._has_models(setting, ""):
-            return self._items(setting, data.items(), faults, path)
+            return self._items(setting, data.items(), errors, path)
         return _NOTHING
 
     def _has_models(self, setting: Setting, step: str | int) -> bool:
@@ -121,7 +121,7 @@ class _Salvager:
         return inner is not None and inner.model is not None
 
     def _items(
-        self, setting: Setting, items: Iterable[tuple[str | int, Data]], faults: _Faults, path: Path
+        self, setting: Setting, items: Iterable[tuple[str | int, Data]], errors: _Errors, path: Path
     ) -> dict[str | int, object]:
         """Return the items that are valid, by place or key."""
         found: dict[str | int, object] = {}
@@ -129,15 +129,15 @@ class _Salvager:
             inner = step_into(setting, step)
             if inner is None or inner.model is None:
                 continue
-            if step not in faults:
+            if step not in errors:
                 found[step] = inner.model.model_validate(item, context=DOCUMENT)
-            elif (value := self._mapping(inner.model, item, faults[step], (*path, step))) is not _NOTHING:
+            elif (value := self._mapping(inner.model, item, errors[step], (*path, step))) is not _NOTHING:
                 found[step] = value
         return found
 
-    def _mapping(self, model: type[BaseModel], data: Data, faults: _Faults, path: Path) -> object:
+    def _mapping(self, model: type[BaseModel], data: Data, errors: _Errors, path: Path) -> object:
         """Return a model; `_NOTHING` when one of its fields is, unless it is kept field by field."""
-        values = self.fields(model, data, faults, path) if faults and isinstance(data, dict) else {}
+        values = self.fields(model, data, errors, path) if errors and isinstance(data, dict) else {}
         missing = [key for key, value in values.items() if value is _NOTHING]
         if model not in self._by_field:
             return _NOTHING if missing or not values else model.model_construct(None, **values)

@@ -59,7 +59,7 @@ WORDS: tuple[tuple[str, Syntax], ...] = (
     ("directive", Syntax("a directive (`%`) at the start of the document", "remove the line")),
     ("exceeded maximum depth", Syntax("nested too deeply", "a site document needs fewer than ten levels")),
 )
-"""Part of the parser's message, and our words for it; the first that fits counts."""
+"""ValidPart of the parser's message, and our words for it; the first that fits counts."""
 
 _TAB = Syntax("a tab where YAML takes spaces only", "replace the tab by spaces")
 

@@ -41,7 +41,7 @@ from kernelbal.model.site.check import Check, TlsSettings, UdpCheck
 from kernelbal.model.site.services import RealServer, VirtualService
 
 
-class System(Enum):
+class OtherSystem(Enum):
     """Whose word it is."""
 
     KEEPALIVED = "keepalived"
@@ -62,7 +62,7 @@ class Term(NamedTuple):
         path: keys from there to our setting.
     """
 
-    system: System
+    system: OtherSystem
     word: str
     place: type[BaseModel]
     path: tuple[str, ...]
@@ -142,7 +142,7 @@ SCRIPT = block({"argv": ["/full/path"]})
 
 
 def _rows(
-    system: System, place: type[BaseModel], words: Mapping[str, tuple[str, Converter]]
+    system: OtherSystem, place: type[BaseModel], words: Mapping[str, tuple[str, Converter]]
 ) -> Iterable[Term]:
     """Yield the terms of a system in one place; the words of one setting stand together."""
     for synonyms, (path, converter) in words.items():
@@ -151,17 +151,17 @@ def _rows(
 
 
 TERMS: tuple[Term, ...] = (
-    *_rows(System.KEEPALIVED, Site, {"virtual_server": ("virtual_services", SERVICES)}),
-    *_rows(System.KEEPALIVED, KernelSettings, {"lvs_timeouts": ("timeouts", TIMEOUTS)}),
-    *_rows(System.KEEPALIVED, TimeoutSettings, {"tcpfin": ("tcp_fin", SECONDS)}),
-    *_rows(System.KEEPALIVED, Network, {"virtual_ipaddress": ("shared_addresses", SHARED)}),
+    *_rows(OtherSystem.KEEPALIVED, Site, {"virtual_server": ("virtual_services", SERVICES)}),
+    *_rows(OtherSystem.KEEPALIVED, KernelSettings, {"lvs_timeouts": ("timeouts", TIMEOUTS)}),
+    *_rows(OtherSystem.KEEPALIVED, TimeoutSettings, {"tcpfin": ("tcp_fin", SECONDS)}),
+    *_rows(OtherSystem.KEEPALIVED, Network, {"virtual_ipaddress": ("shared_addresses", SHARED)}),
     *_rows(
-        System.KEEPALIVED,
+        OtherSystem.KEEPALIVED,
         Node,
         {"interface": ("interfaces", entry("outside", "eth0")), "state": ("role", ROLE)},
     ),
     *_rows(
-        System.KEEPALIVED,
+        OtherSystem.KEEPALIVED,
         VirtualService,
         {
             "lb_algo lvs_sched": ("scheduler", SCHEDULER),
@@ -198,10 +198,10 @@ TERMS: tuple[Term, ...] = (
             "status_code": ("check.http.expect", STATUSES),
         },
     ),
-    *_rows(System.KEEPALIVED, Check, {"fwmark": ("mark", WHOLE)}),
-    *_rows(System.KEEPALIVED, TlsSettings, {"enable_sni": ("server_name", LINE)}),
+    *_rows(OtherSystem.KEEPALIVED, Check, {"fwmark": ("mark", WHOLE)}),
+    *_rows(OtherSystem.KEEPALIVED, TlsSettings, {"enable_sni": ("server_name", LINE)}),
     *_rows(
-        System.KEEPALIVED,
+        OtherSystem.KEEPALIVED,
         RealServer,
         {
             "uthreshold u_threshold": ("upper_threshold", WHOLE),
@@ -209,7 +209,7 @@ TERMS: tuple[Term, ...] = (
         },
     ),
     *_rows(
-        System.LDIRECTORD,
+        OtherSystem.LDIRECTORD,
         VirtualService,
         {
             "real": ("real_servers", SERVERS),
@@ -228,7 +228,7 @@ TERMS: tuple[Term, ...] = (
         },
     ),
     *_rows(
-        System.HAPROXY,
+        OtherSystem.HAPROXY,
         VirtualService,
         {
             "balance": ("scheduler", SCHEDULER),
@@ -245,10 +245,10 @@ TERMS: tuple[Term, ...] = (
             "agent_send": ("adaptive.text_agent.send", LINE),
         },
     ),
-    *_rows(System.HAPROXY, TlsSettings, {"sni": ("server_name", LINE)}),
-    *_rows(System.HAPROXY, RealServer, {"maxconn": ("upper_threshold", WHOLE)}),
+    *_rows(OtherSystem.HAPROXY, TlsSettings, {"sni": ("server_name", LINE)}),
+    *_rows(OtherSystem.HAPROXY, RealServer, {"maxconn": ("upper_threshold", WHOLE)}),
     *_rows(
-        System.LOADMASTER,
+        OtherSystem.LOADMASTER,
         VirtualService,
         {
             "vsaddress": ("address", ADDRESS),
@@ -272,15 +272,17 @@ TERMS: tuple[Term, ...] = (
             "chkretrycount": ("check.fall", WHOLE),
         },
     ),
-    *_rows(System.LOADMASTER, RealServer, {"limit": ("upper_threshold", WHOLE), "rsport": ("port", PORTS)}),
     *_rows(
-        System.COMMON,
+        OtherSystem.LOADMASTER, RealServer, {"limit": ("upper_threshold", WHOLE), "rsport": ("port", PORTS)}
+    ),
+    *_rows(
+        OtherSystem.COMMON,
         Site,
         {"virtual_servers services": ("virtual_services", SERVICES)},
     ),
-    *_rows(System.COMMON, Network, {"vips addresses": ("shared_addresses", SHARED)}),
+    *_rows(OtherSystem.COMMON, Network, {"vips addresses": ("shared_addresses", SHARED)}),
     *_rows(
-        System.COMMON,
+        OtherSystem.COMMON,
         Node,
         {
             "devices": ("interfaces", block({"outside": "eth0"})),
@@ -288,7 +290,7 @@ TERMS: tuple[Term, ...] = (
         },
     ),
     *_rows(
-        System.COMMON,
+        OtherSystem.COMMON,
         VirtualService,
         {
             "sched algorithm": ("scheduler", SCHEDULER),
@@ -306,7 +308,7 @@ TERMS: tuple[Term, ...] = (
         },
     ),
     *_rows(
-        System.COMMON,
+        OtherSystem.COMMON,
         Check,
         {
             "httpget": ("http", block({"path": "/health"})),
@@ -327,7 +329,7 @@ TERMS: tuple[Term, ...] = (
             "headers checkheaders": ("http.headers", block({"X-Probe": "kernelbal"})),
         },
     ),
-    *_rows(System.COMMON, UdpCheck, {"agent_send payload": ("send", LINE), "receive": ("expect", LINE)}),
+    *_rows(OtherSystem.COMMON, UdpCheck, {"agent_send payload": ("send", LINE), "receive": ("expect", LINE)}),
 )
 
 VALUES: dict[str, Converter] = {
@@ -342,6 +344,7 @@ VALUES: dict[str, Converter] = {
         }
     ),
     "on_down": ON_DOWN,
+    "persistence": as_key(PERSIST),
     "through": choice({"virtual": "vip", "real": "rip direct"}),
     "encryption": choice({"implicit": "ssl tls smtps", "starttls": "start_tls", "none": ""}),
     "role": ROLE,

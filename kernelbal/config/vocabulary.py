@@ -12,9 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from kernelbal.config.converters import NoEquivalent, folded
 from kernelbal.config.document import Data
-from kernelbal.config.finding import one_line, shown
 from kernelbal.config.scalars import resolve_plain
-from kernelbal.config.terms import TERMS, VALUES, System, Term
+from kernelbal.config.terms import TERMS, VALUES, OtherSystem, Term
+from kernelbal.config.violation import one_line, shown
 from kernelbal.config.wording import describe, setting_at
 from kernelbal.model.fields import DOCUMENT
 
@@ -28,7 +28,7 @@ for _term in TERMS:
     _BY_WORD[_term.word].append(_term)
 
 
-def find_term(word: str, model: type[BaseModel], system: System | None = None) -> Term | None:
+def find_term(word: str, model: type[BaseModel], system: OtherSystem | None = None) -> Term | None:
     """Return what a word means in the mapping of a model: to one system, or to the first that has it.
 
     Where it means several settings, that of the mapping itself comes before those inside of it.
@@ -70,7 +70,7 @@ def value_hint(key: str, value: str, known: Collection[str]) -> str | None:
     converter = VALUES.get(key)
     if converter is not None and converter.convert is not None:
         try:
-            return f"write `{converter.convert(value)}`"
+            return f"write `{flow(converter.convert(value), outermost=False)}`"
         except NoEquivalent as error:
             return f"no equivalent: {error}"
         except ValueError:

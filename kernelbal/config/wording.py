@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from kernelbal.config.finding import Path
+from kernelbal.config.violation import Path
 from kernelbal.model.fields import Wording
 
 

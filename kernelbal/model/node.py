@@ -37,7 +37,7 @@ class ClientCertificate(Model):
 
 
 class ApiTls(Model):
-    """The control API on the network: TLS only, and nobody unknown."""
+    """The control API on the network: TLS only, with a token or a client certificate."""
 
     address: IpAddress = Field(description="Address of this node to listen on.")
     port: Whole = Field(8443, ge=1, le=65535, description="TCP port.")
@@ -45,9 +45,9 @@ class ApiTls(Model):
     key: FilePath = Field(description="Its key, PEM.")
     client_ca: FilePath | None = Field(None, description="CA of client certificates.")
     clients: Annotated[tuple[ClientCertificate, ...], Few] = Field(
-        (), description="Who may come with a client certificate."
+        (), description="Client certificates that give access."
     )
-    tokens: Annotated[tuple[Token, ...], Few] = Field((), description="Who may come with a token.")
+    tokens: Annotated[tuple[Token, ...], Few] = Field((), description="Tokens that give access.")
 
 
 class ApiSettings(Model):
@@ -64,7 +64,7 @@ class ApiSettings(Model):
 
 
 class Hook(Model):
-    """Somebody to tell: a script or a webhook."""
+    """A notify hook: a script or a webhook."""
 
     script: Annotated[tuple[Text, ...], Few] = Field(
         (), description="Program (a full path) and arguments; gets the event as JSON on its standard input."
@@ -81,7 +81,9 @@ class Hook(Model):
         description="Events such as `real_server.down`, or `real_server` for all of a kind; all by default.",
     )
     timeout: Duration = Field(10.0, description="How long it may take.")
-    per_minute: Whole = Field(60, ge=1, le=6000, description="More events than this are counted, not told.")
+    per_minute: Whole = Field(
+        60, ge=1, le=6000, description="Most events per minute; further ones are only counted."
+    )
 
 
 class Node(Model):
@@ -92,5 +94,7 @@ class Node(Model):
     interfaces: Annotated[dict[Name, Device], Few] = Field(
         default_factory=dict, description="Device by network name, such as `outside: eth0`."
     )
-    api: ApiSettings = Field(default_factory=ApiSettings, description="Who may ask and tell the daemon.")
-    notify: Annotated[tuple[Hook, ...], Few] = Field((), description="Whom the daemon tells what happens.")
+    api: ApiSettings = Field(
+        default_factory=ApiSettings, description="Control API: who may read, and who may change."
+    )
+    notify: Annotated[tuple[Hook, ...], Few] = Field((), description="Hooks that are notified of events.")

@@ -76,5 +76,5 @@ def parse_ports(value: int | str) -> PortRange:
     if not 1 <= low <= MAX_PORT or not 1 <= high <= MAX_PORT:
         raise ValueError(f"`{value}` is outside the ports 1-65535")
     if high < low:
-        raise ValueError(f"`{value}` runs backwards; write `{high}-{low}`")
+        raise ValueError(f"`{value}` is reversed; write `{high}-{low}`")
     return PortRange(low, high)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelbal.config.checks.subject import Context, Subject
-from kernelbal.config.finding import Finding
+from kernelbal.config.checks.context import CheckedService, SiteContext
+from kernelbal.config.violation import Violation
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.choices import ForwardingName, ProtocolName, Scheduler, SchedulerFlag
 from kernelbal.plan.marks import needs_mark
@@ -16,43 +16,44 @@ _FALLBACKS = {Scheduler.SH: SchedulerFlag.SH_FALLBACK, Scheduler.MH: SchedulerFl
 _IGNORES_WEIGHT = frozenset({Scheduler.RR, Scheduler.LC, Scheduler.DH})
 
 
-def overflow_of_datagrams(subject: Subject, _: Context) -> Iterator[Finding]:
+def overflow_of_datagrams(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """`ovf` counts active connections, which UDP has none of (ipvsadm(8))."""
     service = subject.service
     if service.scheduler is Scheduler.OVF and service.protocol is ProtocolName.UDP:
         message = "scheduler `ovf` counts active connections, and udp has none"
-        yield subject.finding(("scheduler",), message, "tcp or sctp", "use `fo`, or `wlc`")
+        yield subject.violation(("scheduler",), message, "tcp or sctp", "use `fo`, or `wlc`")
 
 
-def port_hash_of_followed_ports(subject: Subject, _: Context) -> Iterator[Finding]:
+def port_hash_of_followed_ports(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """Hashing the port sends a client's connections to several real servers."""
     service = subject.service
     for index, flag in enumerate(service.scheduler_flags):
         if service.port_following and flag in {SchedulerFlag.SH_PORT, SchedulerFlag.MH_PORT}:
             message = f"`{flag.value}` spreads a client's connections, and port following ties them together"
             hint = "remove one of the two"
-            yield subject.finding(("scheduler_flags", index), message, "one of the two", hint)
+            yield subject.violation(("scheduler_flags", index), message, "one of the two", hint)
 
 
-def persistence_of_hash(subject: Subject, _: Context) -> Iterator[Finding]:
+def persistence_of_hash(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A hash of the client's address already sends it to the same real server."""
     service = subject.service
     if service.persistence is not None and service.scheduler in _HASHING:
-        message = f"persistence costs memory, and scheduler `{service.scheduler.value}` does without"
+        name = service.scheduler.value
+        message = f"persistence with scheduler `{name}`, which keeps clients in place anyway"
         hint = "remove `persistence`, or use `wlc`"
-        yield subject.finding(("persistence",), message, "one of the two", hint)
+        yield subject.violation(("persistence",), message, "one of the two", hint)
 
 
-def one_packet_nat(subject: Subject, _: Context) -> Iterator[Finding]:
+def one_packet_nat(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """One-packet scheduling keeps no connection, so replies keep the real server's address."""
     service = subject.service
     if service.one_packet and service.forwarding is ForwardingName.NAT:
         message = "with one-packet scheduling, nat does not translate the replies"
         hint = "use `forwarding: dsr` or `tunnel`, unless there are no replies"
-        yield subject.finding(("one_packet",), message, "`forwarding: dsr` or `tunnel`", hint)
+        yield subject.violation(("one_packet",), message, "`forwarding: dsr` or `tunnel`", hint)
 
 
-def quiesced_hash(subject: Subject, _: Context) -> Iterator[Finding]:
+def quiesced_hash(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A hash without fallback refuses the clients of a quiesced real server (`ip_vs_sh.c`, `ip_vs_mh.c`)."""
     service = subject.service
     fallback = _FALLBACKS.get(service.scheduler)
@@ -62,10 +63,10 @@ def quiesced_hash(subject: Subject, _: Context) -> Iterator[Finding]:
     for position, server in enumerate(service.real_servers):
         if server.weight == 0:
             message = f"clients of quiesced {format_address(Address(server.address))} get no connection"
-            yield Finding(subject.server_path(position), message, "a scheduler that falls back", hint)
+            yield Violation(subject.server_path(position), message, "a scheduler that falls back", hint)
 
 
-def ignored_weights(subject: Subject, _: Context) -> Iterator[Finding]:
+def ignored_weights(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """Some schedulers only ask whether a weight is 0."""
     service = subject.service
     if service.scheduler not in _IGNORES_WEIGHT:
@@ -74,10 +75,10 @@ def ignored_weights(subject: Subject, _: Context) -> Iterator[Finding]:
     if len(weights) > 1:
         message = f"scheduler `{service.scheduler.value}` ignores the different weights"
         hint = "use `wrr`, `wlc` or `mh`, or give all real servers the same weight"
-        yield subject.finding(("scheduler",), message, "a scheduler with weights", hint)
+        yield subject.violation(("scheduler",), message, "a scheduler with weights", hint)
 
 
-def nobody_serves(subject: Subject, _: Context) -> Iterator[Finding]:
+def nobody_serves(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A service without a real server refuses every client."""
     service = subject.service
     if service.sorry_server is not None or any(server.weight for server in service.real_servers):
@@ -85,26 +86,28 @@ def nobody_serves(subject: Subject, _: Context) -> Iterator[Finding]:
     what = "all its real servers have weight 0" if service.real_servers else "it has no real servers"
     hint = "add a real server or a `sorry_server`"
     steps = ("real_servers",) if service.real_servers else ()
-    yield subject.finding(steps, f"nobody serves: {what}", "at least one real server", hint)
+    yield subject.violation(
+        steps, f"no real server takes connections: {what}", "at least one real server", hint
+    )
 
 
-def unused_mark(subject: Subject, _: Context) -> Iterator[Finding]:
+def unused_mark(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A mark without ports to tie or packets to masquerade does nothing."""
     if subject.service.mark is not None and not needs_mark(subject.service):
         message = "the mark is not used: a single port without port following needs none"
-        yield subject.finding(("mark",), message, "no mark", "remove the key")
+        yield subject.violation(("mark",), message, "no mark", "remove the key")
 
 
-def port_following_alone(subject: Subject, _: Context) -> Iterator[Finding]:
+def port_following_alone(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """Port following without persistence decides nothing for a client."""
     service = subject.service
     if service.port_following and service.persistence is None and service.scheduler not in _HASHING:
         message = "port following without persistence: each connection is scheduled by itself"
         hint = "add `persistence: {source_ip: {timeout: 5m}}`"
-        yield subject.finding(("port_following",), message, "a key `persistence`", hint)
+        yield subject.violation(("port_following",), message, "a key `persistence`", hint)
 
 
-def foreign_subnet(subject: Subject, context: Context) -> Iterator[Finding]:
+def foreign_subnet(subject: CheckedService, context: SiteContext) -> Iterator[Violation]:
     """A virtual address in the subnet of one network, announced on another, is not found there."""
     service = subject.service
     if service.network not in context.site.networks or Address(service.address) in context.shared:
@@ -115,6 +118,6 @@ def foreign_subnet(subject: Subject, context: Context) -> Iterator[Finding]:
             return
         if holds:
             message = f"{format_address(Address(service.address))} lies in the subnet of network `{name}`"
-            hint = "remove the key, unless the routers know better"
-            yield subject.finding(("network",), message, f"`{name}`", hint)
+            hint = "remove the key, unless your routers route it there"
+            yield subject.violation(("network",), message, f"`{name}`", hint)
             return

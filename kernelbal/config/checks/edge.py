@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kernelbal.config.checks.addresses import PARTNER_PORT, fault_of, unusable
-from kernelbal.config.checks.subject import Context
-from kernelbal.config.finding import Finding, Path
+from kernelbal.config.checks.addresses import PARTNER_PORT, unusable, unusable_reason
+from kernelbal.config.checks.context import SiteContext
+from kernelbal.config.violation import Path, Violation
 from kernelbal.config.wording import called
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.site.edge import Edge, Forward, OneToOne, SourceNat
@@ -30,11 +30,11 @@ class Placed(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What other findings call it."""
+        """What other violations call it."""
         return f"{called(type(self.entry))} `{self.entry.name}`"
 
 
-def entries(context: Context) -> Iterator[Placed]:
+def entries(context: SiteContext) -> Iterator[Placed]:
     """Yield all entries that translate."""
     edge = context.site.edge or Edge()
     for section in TRANSLATION:
@@ -42,7 +42,7 @@ def entries(context: Context) -> Iterator[Placed]:
             yield Placed(entry, ("edge", section, index))
 
 
-def names(context: Context) -> Iterator[Finding]:
+def names(context: SiteContext) -> Iterator[Violation]:
     """Names tell the entries of a list apart."""
     edge = context.site.edge or Edge()
     for section in (*TRANSLATION, "routes"):
@@ -53,25 +53,25 @@ def names(context: Context) -> Iterator[Finding]:
             if before != path:
                 message = f"name `{entry.name}` is given twice"
                 other = (before, "the first")
-                yield Finding(path, message, "a name of its own", "rename one of them", other=other)
+                yield Violation(path, message, "a name of its own", "rename one of them", other=other)
 
 
-def usable_addresses(context: Context) -> Iterator[Finding]:
+def usable_addresses(context: SiteContext) -> Iterator[Violation]:
     """Outside and inside addresses are those of machines."""
     for entry, path in entries(context):
         for key in ("outside", "inside"):
             value = getattr(entry, key)
-            if isinstance(value, bytes) and (why := fault_of(Address(value))):
+            if isinstance(value, bytes) and (why := unusable_reason(Address(value))):
                 yield unusable((*path, key), Address(value), why)
 
 
-def families(context: Context) -> Iterator[Finding]:
+def families(context: SiteContext) -> Iterator[Violation]:
     """Address translation keeps the address family."""
     for entry, path in entries(context):
         inside = entry.inside if isinstance(entry.inside, bytes) else entry.inside.address
         if entry.outside is not None and len(entry.outside) != len(inside):
             ours, other = ("IPv4", "IPv6") if len(entry.outside) == 4 else ("IPv6", "IPv4")
-            yield Finding(
+            yield Violation(
                 (*path, "inside"),
                 f"{_an(other)} inside address behind {_an(ours)} outside address",
                 f"{_an(ours)} address",
@@ -86,7 +86,7 @@ def _an(family: str) -> str:
 # --- who has an outside address ---
 
 
-def whole_addresses(context: Context) -> Iterator[Finding]:
+def whole_addresses(context: SiteContext) -> Iterator[Violation]:
     """An address with one machine behind it is that machine's alone."""
     first: dict[bytes, Placed] = {}
     for placed in entries(context):
@@ -100,7 +100,7 @@ def whole_addresses(context: Context) -> Iterator[Finding]:
             yield _taken(placed, before.title, (*before.path, "outside"))
 
 
-def _of_others(placed: Placed, context: Context) -> Iterator[Finding]:
+def _of_others(placed: Placed, context: SiteContext) -> Iterator[Violation]:
     address = Address(placed.entry.outside or b"")
     if address in context.virtual:
         subject = context.virtual[address]
@@ -110,9 +110,9 @@ def _of_others(placed: Placed, context: Context) -> Iterator[Finding]:
         yield _taken(placed, f"network `{network}`, as a shared address", path)
 
 
-def _taken(placed: Placed, owner: str, other: Path) -> Finding:
+def _taken(placed: Placed, owner: str, other: Path) -> Violation:
     shown = format_address(Address(placed.entry.outside or b""))
-    return Finding(
+    return Violation(
         (*placed.path, "outside"),
         f"{shown} belongs to {owner}",
         "an outside address of its own",
@@ -121,7 +121,7 @@ def _taken(placed: Placed, owner: str, other: Path) -> Finding:
     )
 
 
-class _Claim(NamedTuple):
+class _PortClaim(NamedTuple):
     """Ports of an outside address that an entry takes; those of virtual services come first."""
 
     ports: PortRange
@@ -130,15 +130,17 @@ class _Claim(NamedTuple):
     path: Path
 
 
-def ports(context: Context) -> Iterator[Finding]:
+def ports(context: SiteContext) -> Iterator[Violation]:
     """A new connection to a port goes one way: inside, or to a virtual service."""
-    claims: defaultdict[tuple[bytes, str], list[_Claim]] = defaultdict(list)
+    claims: defaultdict[tuple[bytes, str], list[_PortClaim]] = defaultdict(list)
     for index, placed in enumerate(entries(context)):
         entry = placed.entry
         if isinstance(entry, Forward):
             for place, taken in enumerate(entry.ports):
                 path: Path = (*placed.path, "ports", place)
-                claims[entry.outside, entry.protocol].append(_Claim(taken, (1, index), placed.title, path))
+                claims[entry.outside, entry.protocol].append(
+                    _PortClaim(taken, (1, index), placed.title, path)
+                )
                 yield from _partner_port(entry, taken, path, context)
     for subject in context.subjects:
         service = subject.service
@@ -149,19 +151,19 @@ def ports(context: Context) -> Iterator[Finding]:
             continue
         for place, taken in enumerate(service.ports):
             title = f"virtual service `{subject.title}`"
-            found.append(_Claim(taken, (0, subject.index), title, subject.path("ports", place)))
+            found.append(_PortClaim(taken, (0, subject.index), title, subject.path("ports", place)))
     for (address, protocol), found in claims.items():
         yield from _overlaps(f"{format_address(Address(address))}, {protocol}", found)
 
 
-def _overlaps(where: str, claims: list[_Claim]) -> Iterator[Finding]:
+def _overlaps(where: str, claims: list[_PortClaim]) -> Iterator[Violation]:
     claims.sort()
     widest = claims[0]
     for claim in claims[1:]:
         earlier, later = sorted((widest, claim), key=lambda one: (one.order, one.ports))
         if claim.ports.low <= widest.ports.high and later.order[0]:
             both = PortRange(claim.ports.low, min(claim.ports.high, widest.ports.high))
-            yield Finding(
+            yield Violation(
                 later.path,
                 f"overlaps {earlier.title} on {where} port {both}",
                 "ports that nothing else has on this address",
@@ -172,12 +174,12 @@ def _overlaps(where: str, claims: list[_Claim]) -> Iterator[Finding]:
             widest = claim
 
 
-def _partner_port(entry: Forward, ports: PortRange, path: Path, context: Context) -> Iterator[Finding]:
+def _partner_port(entry: Forward, ports: PortRange, path: Path, context: SiteContext) -> Iterator[Violation]:
     shared = Address(entry.outside) in context.shared and entry.protocol == "tcp"
     if shared and ports.low <= PARTNER_PORT <= ports.high:
-        yield Finding(
+        yield Violation(
             path,
-            f"port {PARTNER_PORT}/tcp of a shared address is where the partners talk to each other",
+            f"port {PARTNER_PORT}/tcp of a shared address is reserved for the partner channel",
             f"other ports than {PARTNER_PORT}",
             "use an outside address that is no shared address, or leave the port out",
         )
@@ -186,7 +188,7 @@ def _partner_port(entry: Forward, ports: PortRange, path: Path, context: Context
 # --- who is behind it ---
 
 
-def inside_machines(context: Context) -> Iterator[Finding]:
+def inside_machines(context: SiteContext) -> Iterator[Violation]:
     """Behind an outside address is another machine, not the director, and one machine has one address."""
     held = {placed.entry.outside: placed for placed in entries(context) if placed.entry.outside is not None}
     first: dict[bytes, Placed] = {}
@@ -195,14 +197,14 @@ def inside_machines(context: Context) -> Iterator[Finding]:
         if not isinstance(inside, bytes):
             continue
         if inside in held or Address(inside) in context.taken:
-            yield Finding(
+            yield Violation(
                 path,
                 f"{format_address(Address(inside))} is an address of the director itself",
                 "the address of an inside machine",
                 "to balance what comes to an address of the director, write a virtual service",
             )
         if isinstance(placed.entry, OneToOne) and (before := first.setdefault(inside, placed)) is not placed:
-            yield Finding(
+            yield Violation(
                 path,
                 f"{format_address(Address(inside))} has an outside address already",
                 "each inside machine once",
@@ -211,13 +213,13 @@ def inside_machines(context: Context) -> Iterator[Finding]:
             )
 
 
-def inside_ports(context: Context) -> Iterator[Finding]:
+def inside_ports(context: SiteContext) -> Iterator[Violation]:
     """A single port can become another one."""
     for entry, path in entries(context):
         if not isinstance(entry, Forward) or entry.inside_port is None:
             continue
         if len(entry.ports) > 1 or entry.ports[0].low != entry.ports[0].high:
-            yield Finding(
+            yield Violation(
                 (*path, "inside_port"),
                 "several ports with a single one inside",
                 "no `inside_port`",
@@ -225,12 +227,12 @@ def inside_ports(context: Context) -> Iterator[Finding]:
             )
 
 
-def source_addresses(context: Context) -> Iterator[Finding]:
+def source_addresses(context: SiteContext) -> Iterator[Violation]:
     """Inside machines appear with an address that is named, or with whichever the director has."""
     for entry, path in entries(context):
         if isinstance(entry, SourceNat) and (entry.outside is None) is not entry.masquerade:
             both = "both an outside address and masquerading" if entry.masquerade else "no outside address"
-            yield Finding(
+            yield Violation(
                 path,
                 both,
                 "either `outside` or `masquerade: true`",
@@ -238,7 +240,7 @@ def source_addresses(context: Context) -> Iterator[Finding]:
             )
 
 
-def networks(context: Context) -> Iterator[Finding]:
+def networks(context: SiteContext) -> Iterator[Violation]:
     """The network of an entry is one of the site's, and that of its address."""
     known = context.site.networks
     if not known or "networks" in context.incomplete:
@@ -253,7 +255,7 @@ def networks(context: Context) -> Iterator[Finding]:
         network, other = context.shared.get(Address(placed.entry.outside or b""), (named, ()))
         if network != named:
             shown = format_address(Address(placed.entry.outside or b""))
-            yield Finding(
+            yield Violation(
                 (*placed.path, "network"),
                 f"{shown} is a shared address of network `{network}`",
                 f"`{network}`",
@@ -262,23 +264,23 @@ def networks(context: Context) -> Iterator[Finding]:
             )
 
 
-def unknown_network(path: Path, name: str, context: Context) -> Finding:
-    """Return the finding for the name of a network that the site does not have."""
+def unknown_network(path: Path, name: str, context: SiteContext) -> Violation:
+    """Return the violation for the name of a network that the site does not have."""
     known = ", ".join(f"`{network}`" for network in context.site.networks)
     hint = "add it to `networks`, or remove the key"
-    return Finding(path, f"unknown network `{name}`", f"one of {known}", hint)
+    return Violation(path, f"unknown network `{name}`", f"one of {known}", hint)
 
 
 # --- what works, but hardly as intended ---
 
 
-def unreachable_inside(context: Context) -> Iterator[Finding]:
+def unreachable_inside(context: SiteContext) -> Iterator[Violation]:
     """Answers come back here only when the director is their default gateway."""
     shared = [each for network in context.site.networks.values() for each in network.shared_addresses]
     for placed in entries(context):
         inside = placed.entry.inside
         if isinstance(inside, bytes) and not any(each.contains(inside) for each in shared):
-            yield Finding(
+            yield Violation(
                 (*placed.path, "inside"),
                 f"{format_address(Address(inside))} is in the subnet of no shared address",
                 "a machine whose default gateway is a shared address of the site",
@@ -286,7 +288,7 @@ def unreachable_inside(context: Context) -> Iterator[Finding]:
             )
 
 
-def hidden_clients(context: Context) -> Iterator[Finding]:
+def hidden_clients(context: SiteContext) -> Iterator[Violation]:
     """Source NAT towards inside machines takes their clients' addresses away from them."""
     placed = list(entries(context))
     for source in placed:
@@ -296,7 +298,7 @@ def hidden_clients(context: Context) -> Iterator[Finding]:
         for target in placed:
             inside = target.entry.inside
             if isinstance(inside, bytes) and _hides(source.entry, inside, towards, context):
-                yield Finding(
+                yield Violation(
                     source.path,
                     f"hides the clients of {target.title} from {format_address(Address(inside))}:"
                     " it sees the director instead",
@@ -307,7 +309,7 @@ def hidden_clients(context: Context) -> Iterator[Finding]:
                 break
 
 
-def _hides(source: SourceNat, inside: bytes, towards: str, context: Context) -> bool:
+def _hides(source: SourceNat, inside: bytes, towards: str, context: SiteContext) -> bool:
     """Machines of the same subnet are hidden from each other in any case (hairpin)."""
     network = context.site.networks.get(towards)
     for shared in network.shared_addresses if network is not None else ():
@@ -317,7 +319,7 @@ def _hides(source: SourceNat, inside: bytes, towards: str, context: Context) -> 
     return False
 
 
-def idle_sources(context: Context) -> Iterator[Finding]:
+def idle_sources(context: SiteContext) -> Iterator[Violation]:
     """The first entry that fits counts."""
     before: list[Placed] = []
     for placed in entries(context):
@@ -329,7 +331,7 @@ def idle_sources(context: Context) -> Iterator[Finding]:
             other = earlier.entry
             same_way = way == carrier_of(context.site, other.outside, other.network)
             if same_way and isinstance(other, SourceNat) and other.inside.covers(entry.inside):
-                yield Finding(
+                yield Violation(
                     (*placed.path, "inside"),
                     f"never used: {earlier.title} covers {entry.inside}",
                     "entries from the smaller block to the larger",

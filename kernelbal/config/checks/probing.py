@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kernelbal.config.checks.subject import Context, Subject
-from kernelbal.config.finding import Finding, Path, one_line, shown
+from kernelbal.config.checks.context import CheckedService, SiteContext
+from kernelbal.config.violation import Path, Violation, one_line, shown
 from kernelbal.health.defaults import default_protocol, has_port
 from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.health.probe_templates import check_templates, checked_ports
@@ -40,48 +40,52 @@ _PATTERNS: Final = {"http": "matches", "https": "matches", "udp": "expect"}
 _MAX_CHARACTERS: Final = 200
 
 
-def one_protocol(subject: Subject, _: Context) -> Iterator[Finding]:
+def one_protocol(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A real server is asked in one way."""
     kinds = [protocol.kind for protocol in subject.service.check.protocols]
     for kind in kinds[1:]:
         message = f"a second protocol beside `{kinds[0]}`"
         hint = "remove one of them; a second virtual service, or a `script`, may check more"
-        yield subject.finding(("check", kind), message, "at most one protocol", hint)
+        yield subject.violation(("check", kind), message, "at most one protocol", hint)
 
 
-def rhythm(subject: Subject, _: Context) -> Iterator[Finding]:
+def rhythm(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A probe ends before the next one begins."""
     check = subject.service.check
-    yield from timing_faults(subject, "check", check.interval, check.timeout)
+    yield from timing_conflicts(subject, "check", check.interval, check.timeout)
 
 
-def timing_faults(subject: Subject, key: str, interval_s: float, timeout_s: float) -> Iterator[Finding]:
+def timing_conflicts(
+    subject: CheckedService, key: str, interval_s: float, timeout_s: float
+) -> Iterator[Violation]:
     """Yield what is wrong with an interval and a timeout below `key`."""
     interval = format_duration(interval_s)
     if interval_s < MIN_INTERVAL_S:
         least = format_duration(MIN_INTERVAL_S)
         hint = "several seconds are usual: each probe costs the real server work"
-        yield subject.finding((key, "interval"), f"an interval of {interval}", f"at least `{least}`", hint)
+        yield subject.violation((key, "interval"), f"an interval of {interval}", f"at least `{least}`", hint)
     elif timeout_s > interval_s:
         message = f"a timeout of {format_duration(timeout_s)} with an interval of {interval}"
         hint = "shorten `timeout`, or lengthen `interval`"
-        yield subject.finding((key, "timeout"), message, f"at most `{interval}`", hint)
+        yield subject.violation((key, "timeout"), message, f"at most `{interval}`", hint)
     if timeout_s < MIN_TIMEOUT_S:
         message = f"a timeout of {format_duration(timeout_s)}"
         hint = "a second or more is usual"
-        yield subject.finding((key, "timeout"), message, f"at least `{format_duration(MIN_TIMEOUT_S)}`", hint)
+        yield subject.violation(
+            (key, "timeout"), message, f"at least `{format_duration(MIN_TIMEOUT_S)}`", hint
+        )
 
 
-def check_port(subject: Subject, _: Context) -> Iterator[Finding]:
+def check_port(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A port is probed by a protocol that has ports."""
     service = subject.service
     protocol = _protocol(service)
     if service.check.port is not None and not (has_port(protocol) or isinstance(protocol, ScriptCheck)):
         hint = "remove it, or name a protocol with ports, such as `tcp`"
-        yield subject.finding(("check", "port"), f"a port for check `{protocol.kind}`", "no port", hint)
+        yield subject.violation(("check", "port"), f"a port for check `{protocol.kind}`", "no port", hint)
 
 
-def check_of_all_ports(subject: Subject, _: Context) -> Iterator[Finding]:
+def check_of_all_ports(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """With `ports: all`, the port to probe must be named."""
     service = subject.service
     if service.ports[0] != ALL_PORTS or checked_ports(service)[0]:
@@ -89,10 +93,10 @@ def check_of_all_ports(subject: Subject, _: Context) -> Iterator[Finding]:
     protocol = _protocol(service)
     if has_port(protocol) and not protocol.port:
         message = f"check `{protocol.kind}` of `ports: all` without a port"
-        yield subject.finding(("check",), message, "a port 1-65535", "add `port` to the check")
+        yield subject.violation(("check",), message, "a port 1-65535", "add `port` to the check")
 
 
-def through(subject: Subject, _: Context) -> Iterator[Finding]:
+def through(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """Only dsr and tunnel take probes to the virtual address, led by a mark of ours."""
     service, check = subject.service, subject.service.check
     if check.through is not Through.VIRTUAL:
@@ -100,19 +104,19 @@ def through(subject: Subject, _: Context) -> Iterator[Finding]:
     if service.forwarding is ForwardingName.NAT:
         message = "a check through the virtual address with forwarding `nat`"
         hint = "remove the key: with nat, real servers never see the virtual address"
-        yield subject.finding(("check", "through"), message, "`real`", hint)
+        yield subject.violation(("check", "through"), message, "`real`", hint)
     elif not has_port(protocol := _protocol(service)):
         message = f"check `{protocol.kind}` through the virtual address"
         hint = "name a protocol with ports, such as `tcp`, or remove the key"
-        yield subject.finding(("check", "through"), message, "`real`", hint)
+        yield subject.violation(("check", "through"), message, "`real`", hint)
     for key, value in (("address", check.address), ("mark", check.mark)):
         if value is not None:
             message = f"`{key}` in a check through the virtual address"
             hint = f"remove `{key}`, or write `through: real`"
-            yield subject.finding(("check", key), message, f"no `{key}`", hint)
+            yield subject.violation(("check", key), message, f"no `{key}`", hint)
 
 
-def marks(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+def marks(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
     """The mark of a probe leads it past the virtual services, not into one."""
     services = {subject.service.mark: subject for subject in subjects if subject.service.mark is not None}
     for subject in subjects:
@@ -127,12 +131,12 @@ def marks(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
             yield _mark_taken(subject, f"mark {mark:#x} is one that kernelbal gives by itself", None)
 
 
-def _mark_taken(subject: Subject, message: str, other: tuple[Path, str] | None) -> Finding:
+def _mark_taken(subject: CheckedService, message: str, other: tuple[Path, str] | None) -> Violation:
     hint = "use another one; your routing rules say which"
-    return subject.finding(("check", "mark"), message, "a mark for probes alone", hint, other)
+    return subject.violation(("check", "mark"), message, "a mark for probes alone", hint, other)
 
 
-def source(subject: Subject, _: Context) -> Iterator[Finding]:
+def source(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """Source and target of a probe are of one family."""
     service, check = subject.service, subject.service.check
     if check.source is None:
@@ -145,11 +149,11 @@ def source(subject: Subject, _: Context) -> Iterator[Finding]:
         return
     shown_source = format_address(Address(check.source))
     message = f"source {shown_source} for probes of {format_address(targets[0])}"
-    hint = "remove the key: the routes then choose"
-    yield subject.finding(("check", "source"), message, "an address of the same family", hint)
+    hint = "remove the key: the routing table then chooses it"
+    yield subject.violation(("check", "source"), message, "an address of the same family", hint)
 
 
-def usable(subject: Subject, _: Context) -> Iterator[Finding]:
+def usable(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """What no probe could be made of: regular expressions, DNS names, RADIUS attributes."""
     protocols = subject.service.check.protocols
     if len(protocols) != 1 or not protocols[0].model_fields_set:
@@ -164,14 +168,14 @@ def usable(subject: Subject, _: Context) -> Iterator[Finding]:
             yield _unusable(subject, protocols[0], str(error))
 
 
-def _unusable(subject: Subject, protocol: CheckProtocol, why: str) -> Finding:
+def _unusable(subject: CheckedService, protocol: CheckProtocol, why: str) -> Violation:
     pattern = _PATTERNS.get(protocol.kind)
     steps = ("check", protocol.kind, *((pattern,) if pattern else ()))
     expected = "a regular expression of Python's `re`" if pattern else "values that the protocol can carry"
-    return subject.finding(steps, one_line(why)[:_MAX_CHARACTERS], expected, "mend it, or remove the key")
+    return subject.violation(steps, one_line(why)[:_MAX_CHARACTERS], expected, "fix it, or remove the key")
 
 
-def http_body(subject: Subject, _: Context) -> Iterator[Finding]:
+def http_body(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """HEAD brings no body, and only POST takes one."""
     for check in subject.service.check.protocols:
         if not isinstance(check, HttpCheck):
@@ -180,14 +184,14 @@ def http_body(subject: Subject, _: Context) -> Iterator[Finding]:
             if check.method == "HEAD" and getattr(check, key) is not None:
                 message = f"`{key}` with method HEAD, whose replies have no body"
                 hint = "write `method: GET`"
-                yield subject.finding(("check", check.kind, key), message, "method GET", hint)
+                yield subject.violation(("check", check.kind, key), message, "method GET", hint)
         if check.body and check.method != "POST":
             message = f"a request body with method {check.method}"
             hint = "write `method: POST`"
-            yield subject.finding(("check", check.kind, "body"), message, "method POST", hint)
+            yield subject.violation(("check", check.kind, "body"), message, "method POST", hint)
 
 
-def http_headers(subject: Subject, _: Context) -> Iterator[Finding]:
+def http_headers(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """The checker itself says how long its request is; each header is given once."""
     for check in subject.service.check.protocols:
         headers = check.headers if isinstance(check, HttpCheck) else {}
@@ -197,20 +201,20 @@ def http_headers(subject: Subject, _: Context) -> Iterator[Finding]:
                 twice = "twice, in other letters" if name.lower() in seen else "which the checker writes"
                 message = f"header `{shown(name)}`, {twice}"
                 path = subject.path("check", check.kind, "headers", name)
-                yield Finding(path, message, "other headers, each once", "remove it", at_key=True)
+                yield Violation(path, message, "other headers, each once", "remove it", at_key=True)
             seen.add(name.lower())
 
 
-def script_path(subject: Subject, _: Context) -> Iterator[Finding]:
+def script_path(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """A script is found by its full path: the daemon has no search path of the author's."""
     for check in subject.service.check.protocols:
         if isinstance(check, ScriptCheck) and not check.argv[0].startswith("/"):
             message = f"program `{shown(check.argv[0])}`"
             hint = "`command -v` says where a program is"
-            yield subject.finding(("check", "script", "argv", 0), message, "a full path", hint)
+            yield subject.violation(("check", "script", "argv", 0), message, "a full path", hint)
 
 
-def ca_file(subject: Subject, _: Context) -> Iterator[Finding]:
+def ca_file(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
     """CA certificates are in a file with a full path, and serve to verify."""
     for check in subject.service.check.protocols:
         steps, tls = _tls_of(check)
@@ -219,10 +223,10 @@ def ca_file(subject: Subject, _: Context) -> Iterator[Finding]:
         place = ("check", check.kind, *steps, "ca_file")
         if not tls.ca_file.startswith("/"):
             hint = "write where the file is, such as `/etc/ssl/certs/ca.pem`"
-            yield subject.finding(place, f"file `{shown(tls.ca_file)}`", "a full path", hint)
+            yield subject.violation(place, f"file `{shown(tls.ca_file)}`", "a full path", hint)
         elif not tls.verify:
             hint = "add `verify: true`, or remove the key"
-            yield subject.finding(place, "CA certificates without `verify`", "`verify: true`", hint)
+            yield subject.violation(place, "CA certificates without `verify`", "`verify: true`", hint)
 
 
 def _tls_of(check: CheckProtocol) -> tuple[tuple[str, ...], TlsSettings | None]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from kernelbal.config.checks.subject import Context, Subject
-from kernelbal.config.finding import Finding, Path, shown
+from kernelbal.config.checks.context import CheckedService, SiteContext
+from kernelbal.config.violation import Path, Violation, shown
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.site import TimeoutSettings
 from kernelbal.model.units import PortRange, format_duration
@@ -20,28 +20,28 @@ MAX_TIMEOUT_S = 2147483
 _VS_NAMES = tuple(sysctl.name for sysctl in IPVS_SYSCTLS)
 
 
-class _Claim(NamedTuple):
+class _ServicePorts(NamedTuple):
     """Ports of one address that a service takes."""
 
     ports: PortRange
-    subject: Subject
+    subject: CheckedService
     path: Path
 
 
-def names(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+def names(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
     """Names tell services apart."""
-    first: dict[str, Subject] = {}
+    first: dict[str, CheckedService] = {}
     for subject in subjects:
         before = first.setdefault(subject.service.name, subject)
         if before is not subject:
             message = f"name `{subject.service.name}` is given twice"
             other = (before.path("name"), "the first")
-            yield subject.finding(("name",), message, "a name of its own", "rename one of them", other)
+            yield subject.violation(("name",), message, "a name of its own", "rename one of them", other)
 
 
-def marks(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+def marks(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
     """A firewall mark ties packets to one service."""
-    first: dict[int, Subject] = {}
+    first: dict[int, CheckedService] = {}
     for subject in subjects:
         mark = subject.service.mark
         if mark is None:
@@ -51,23 +51,23 @@ def marks(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
             message = f"mark {mark} is taken"
             hint = "remove the key: a free mark is derived from the name"
             other = (before.path("mark"), before.title)
-            yield subject.finding(("mark",), message, "a mark of its own", hint, other)
+            yield subject.violation(("mark",), message, "a mark of its own", hint, other)
 
 
-def overlaps(subjects: Sequence[Subject], _: Context) -> Iterator[Finding]:
+def overlaps(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
     """A packet belongs to one service."""
-    claims: defaultdict[tuple[str, bytes], list[_Claim]] = defaultdict(list)
+    claims: defaultdict[tuple[str, bytes], list[_ServicePorts]] = defaultdict(list)
     for subject in subjects:
         service = subject.service
         taken = claims[service.protocol.value, service.address]
         for index, ports in enumerate(service.ports):
-            taken.append(_Claim(ports, subject, subject.path("ports", index)))
+            taken.append(_ServicePorts(ports, subject, subject.path("ports", index)))
     for (protocol, _address), taken in claims.items():
         if len(taken) > 1:
             yield from _overlaps(protocol, taken)
 
 
-def _overlaps(protocol: str, claims: list[_Claim]) -> Iterator[Finding]:
+def _overlaps(protocol: str, claims: list[_ServicePorts]) -> Iterator[Violation]:
     claims.sort(key=lambda claim: (claim.ports.low, claim.subject.index))
     widest = claims[0]
     for claim in claims[1:]:
@@ -78,10 +78,10 @@ def _overlaps(protocol: str, claims: list[_Claim]) -> Iterator[Finding]:
             widest = claim
 
 
-def _overlap(protocol: str, later: _Claim, earlier: _Claim) -> Finding:
+def _overlap(protocol: str, later: _ServicePorts, earlier: _ServicePorts) -> Violation:
     both = PortRange(max(later.ports.low, earlier.ports.low), min(later.ports.high, earlier.ports.high))
     address = format_address(Address(later.subject.service.address))
-    return Finding(
+    return Violation(
         later.path,
         f"overlaps virtual service `{earlier.subject.title}` on {address}, {protocol} port {both}",
         "ports that no other service has on this address",
@@ -90,13 +90,13 @@ def _overlap(protocol: str, later: _Claim, earlier: _Claim) -> Finding:
     )
 
 
-def timeouts(context: Context) -> Iterator[Finding]:
+def timeouts(context: SiteContext) -> Iterator[Violation]:
     """IPVS counts its timeouts in whole seconds."""
     settings = context.site.kernel.timeouts
     for name in TimeoutSettings.model_fields:
         value_s: float = getattr(settings, name)
         if value_s != int(value_s) or not 1 <= value_s <= MAX_TIMEOUT_S:
-            yield Finding(
+            yield Violation(
                 ("kernel", "timeouts", name),
                 f"a timeout of {format_duration(value_s)}",
                 f"whole seconds from `1s` to `{MAX_TIMEOUT_S}s`",
@@ -104,14 +104,14 @@ def timeouts(context: Context) -> Iterator[Finding]:
             )
 
 
-def sysctl_names(context: Context) -> Iterator[Finding]:
+def sysctl_names(context: SiteContext) -> Iterator[Violation]:
     """Only sysctls below `net.ipv4.vs` that some kernel has."""
     for name in context.site.kernel.sysctls:
         if name not in _VS_NAMES:
             bare = name[:64].replace("/", ".").removeprefix("net.ipv4.vs.")
             similar = (bare,) if bare in _VS_NAMES else get_close_matches(bare, _VS_NAMES, n=1)
             hint = f"did you mean `{similar[0]}`?" if similar else "set others in /etc/sysctl.d"
-            yield Finding(
+            yield Violation(
                 ("kernel", "sysctls", name),
                 f"`{shown(name)}` is no sysctl of `net.ipv4.vs`",
                 "a name below `net.ipv4.vs`, without the prefix",
@@ -120,12 +120,12 @@ def sysctl_names(context: Context) -> Iterator[Finding]:
             )
 
 
-def sysctl_conntrack(context: Context) -> Iterator[Finding]:
+def sysctl_conntrack(context: SiteContext) -> Iterator[Violation]:
     """Masquerading needs connection tracking."""
     value = context.site.kernel.sysctls.get("conntrack")
     armed = next((s for s in context.subjects if "one_armed" not in s.invalid and s.service.one_armed), None)
     if armed is not None and value is not None and str(value) != "1":
-        yield Finding(
+        yield Violation(
             ("kernel", "sysctls", "conntrack"),
             f"conntrack {shown(value)} with a one-armed service",
             "`conntrack: 1`",

@@ -1,6 +1,6 @@
 """Every check of a site, in the order of the document, with what it reads.
 
-A check is left out where a value that it reads is faulty itself: it would only guess.
+A check is left out where a value that it reads is invalid itself: it would only guess.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from kernelbal.config.checks import (
     services,
     site,
 )
-from kernelbal.config.checks.subject import Context, Subject
-from kernelbal.config.finding import Finding
+from kernelbal.config.checks.context import CheckedService, SiteContext
+from kernelbal.config.violation import Violation
+
+_CheckOfService = Callable[[CheckedService, SiteContext], Iterable[Violation]]
 
 
 class ServiceCheck(NamedTuple):
@@ -33,7 +35,7 @@ class ServiceCheck(NamedTuple):
         about: the key, one of `reads`, without which in the document there is nothing to look at.
     """
 
-    run: Callable[[Subject, Context], Iterable[Finding]]
+    run: _CheckOfService
     reads: frozenset[str]
     sections: frozenset[str] = frozenset()
     about: str | None = None
@@ -42,11 +44,11 @@ class ServiceCheck(NamedTuple):
 class CrossCheck(NamedTuple):
     """A check of all virtual services against each other; `reads` names fields of them."""
 
-    run: Callable[[Sequence[Subject], Context], Iterable[Finding]]
+    run: Callable[[Sequence[CheckedService], SiteContext], Iterable[Violation]]
     reads: frozenset[str]
 
 
-SiteCheck = Callable[[Context], Iterable[Finding]]
+SiteCheck = Callable[[SiteContext], Iterable[Violation]]
 """A check of what is valid outside of the virtual services."""
 
 
@@ -55,7 +57,9 @@ def _reads(names: str) -> frozenset[str]:
 
 
 def _about(
-    run: Callable[[Subject, Context], Iterable[Finding]], names: str, sections: frozenset[str] = frozenset()
+    run: _CheckOfService,
+    names: str,
+    sections: frozenset[str] = frozenset(),
 ) -> ServiceCheck:
     """Return a check that has nothing to look at where the first key of `names` is not written."""
     reads = names.split()
@@ -162,7 +166,7 @@ SITE_ADVICE: tuple[SiteCheck, ...] = (
 )
 
 
-def find_conflicts(context: Context) -> Iterator[Finding]:
+def find_conflicts(context: SiteContext) -> Iterator[Violation]:
     """Yield what makes the site impossible."""
     for check in SITE_CHECKS:
         yield from check(context)
@@ -171,14 +175,14 @@ def find_conflicts(context: Context) -> Iterator[Finding]:
     yield from _each_service(SERVICE_CHECKS, context)
 
 
-def find_advice(context: Context) -> Iterator[Finding]:
+def find_advice(context: SiteContext) -> Iterator[Violation]:
     """Yield what works, but hardly as intended."""
     yield from _each_service(ADVICE, context)
     for check in SITE_ADVICE:
         yield from check(context)
 
 
-def _each_service(checks: Iterable[ServiceCheck], context: Context) -> Iterator[Finding]:
+def _each_service(checks: Iterable[ServiceCheck], context: SiteContext) -> Iterator[Violation]:
     for check in checks:
         if not check.sections.isdisjoint(context.incomplete):
             continue

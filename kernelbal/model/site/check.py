@@ -40,7 +40,7 @@ def _status(value: object) -> object:
         raise ValueError(f"`{value}` is no HTTP status such as `200`, `2xx` or `200-204`")
     low, _, high = str(value).partition("-")
     if high.isascii() and high.isdigit() and low.isascii() and low.isdigit() and int(high) < int(low):
-        raise ValueError(f"`{value}` runs backwards; write `{high}-{low}`")
+        raise ValueError(f"`{value}` is reversed; write `{high}-{low}`")
     return str(value)
 
 
@@ -166,9 +166,9 @@ class DnsCheck(CheckProtocol):
     kind: ClassVar[str] = "dns"
     port: ClassVar[int] = 53
 
-    query: Text = Field(".", description="Name that is asked for.")
+    query: Text = Field(".", description="Name that is queried.")
     type: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,10}$"), Wording("a record type such as `A`")] = Field(
-        "SOA", description="Record type that is asked for."
+        "SOA", description="Record type that is queried."
     )
     transport: DnsTransport | None = Field(None, description="The virtual service's protocol by default.")
     rcode: Rcode | None = Field(
@@ -426,7 +426,7 @@ class Adaptive(Model):
     http_agent: HttpAgent | None = Field(None, description="LoadMaster's agent.")
     text_agent: TextAgent | None = Field(None, description="HAProxy's agent-check.")
     response_time: ResponseTime | None = Field(None, description="Response time of the checks.")
-    interval: Duration = Field(7.0, description="How often agents are asked.")
+    interval: Duration = Field(7.0, description="How often agents are polled.")
     timeout: Duration = Field(3.0, description="How long an agent may take.")
     smoothing: Duration = Field(15.0, description="Time constant of the moving average of readings.")
     step: Whole = Field(

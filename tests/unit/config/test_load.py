@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kernelbal.config.finding import Finding
 from kernelbal.config.load import load_document, load_node, load_site, node_problems, site_warnings
-from kernelbal.config.salvage import Part
+from kernelbal.config.salvage import ValidPart
+from kernelbal.config.violation import Violation
 from kernelbal.errors import ConfigError
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.site import Site
@@ -185,7 +185,7 @@ an octet is above 255
         5:17 virtual_services[0].ports[1]: virtual service `my web`: `70000` is outside the ports 1-65535
           = a port 1-65535, or a range such as `8000-8010`
           ? `ports`: `all`, a port, or a list of ports and `low-high` ranges.
-        5:24 virtual_services[0].ports[2]: virtual service `my web`: `90-80` runs backwards; write `80-90`
+        5:24 virtual_services[0].ports[2]: virtual service `my web`: `90-80` is reversed; write `80-90`
           = a port 1-65535, or a range such as `8000-8010`
           ? `ports`: `all`, a port, or a list of ports and `low-high` ranges.
         5:31 virtual_services[0].ports[3]: virtual service `my web`: `x` is not a port \
@@ -339,7 +339,8 @@ def test_warnings_are_apart_from_problems() -> None:
     document = text_of("virtual_services: [{name: web, address: 192.0.2.10, ports: 80, forwarding: nat}]")
     assert blocks(site_warnings(load_site(document, FILE), document, FILE)) == expect(
         """
-        1:20 virtual_services[0]: virtual service `web`: nobody serves: it has no real servers
+        1:20 virtual_services[0]: virtual service `web`: no real server takes connections: \
+it has no real servers
           = at least one real server
           ? add a real server or a `sorry_server`
         """
@@ -385,14 +386,14 @@ def test_node_must_name_the_devices_that_the_site_needs() -> None:
     )
 
 
-def _twice(part: Part[Atlas]) -> Iterator[Finding]:
+def _twice(part: ValidPart[Atlas]) -> Iterator[Violation]:
     """A check of our own: each record once."""
     for index, zone in enumerate(part.document.geo.zones):
         ttls = [record.ttl for record in zone.records]
         for place, ttl in enumerate(ttls):
             if ttl in ttls[:place]:
                 path = ("geo", "zones", index, "records", place, "ttl")
-                yield Finding(path, f"{ttl} is given twice", "each once", "remove it")
+                yield Violation(path, f"{ttl} is given twice", "each once", "remove it")
 
 
 def test_document_of_another_shape_needs_its_models_only() -> None:

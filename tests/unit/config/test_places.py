@@ -2,8 +2,8 @@
 
 import pytest
 
-from kernelbal.config.finding import Path
-from kernelbal.config.places import START, Mark, Place, find_places, nearest_place
+from kernelbal.config.places import START, Mark, TextPlace, find_places, nearest_place
+from kernelbal.config.violation import Path
 
 TEXT = b"""\
 networks: {outside: {}}
@@ -29,7 +29,7 @@ virtual_services:
     ],
 )
 def test_place_of_key_and_value(path: Path, key: tuple[int, int], value: tuple[int, int]) -> None:
-    assert find_places(TEXT, [path])[path] == Place(Mark(*key), Mark(*value))
+    assert find_places(TEXT, [path])[path] == TextPlace(Mark(*key), Mark(*value))
 
 
 def test_only_what_exists_is_found() -> None:

@@ -5,18 +5,18 @@ from typing import Annotated
 from pydantic import FailFast, Field
 
 from kernelbal.config.document import compose
-from kernelbal.config.faults import find_faults
-from kernelbal.config.finding import Path
-from kernelbal.config.salvage import Part, salvage
+from kernelbal.config.model_errors import find_model_errors
+from kernelbal.config.salvage import ValidPart, salvage
+from kernelbal.config.violation import Path
 from kernelbal.model.fields import Model, Name, Whole
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
 from tests.unit.config.spec import text_of
 
 
-def salvaged(document: str) -> Part[Site] | None:
+def salvaged(document: str) -> ValidPart[Site] | None:
     data = compose(text_of(document), "x")
-    return salvage(Site, data, [fault.path for fault in find_faults(Site, data)], (VirtualService,))
+    return salvage(Site, data, [fault.path for fault in find_model_errors(Site, data)], (VirtualService,))
 
 
 def test_faulty_real_server_is_left_out_and_the_others_keep_their_places() -> None:
@@ -104,7 +104,7 @@ limits: {x: 1, y: z}
 
 def test_other_models_are_salvaged_as_deep_as_they_go() -> None:
     data = compose(ATLAS.encode(), "x")
-    faults = [fault.path for fault in find_faults(Atlas, data)]
+    faults = [fault.path for fault in find_model_errors(Atlas, data)]
     assert set(faults) == {
         ("geo", "zones", 0, "records", 0, "ttl"),
         ("geo", "zones", 0, "records", 2, "ttl"),

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.config.document import Data
-from kernelbal.config.terms import System
+from kernelbal.config.terms import OtherSystem
 from kernelbal.config.vocabulary import find_term, flow, key_hint, means, value_hint
 from kernelbal.model.choices import AllDown, ForwardingName, Scheduler
 from kernelbal.model.fields import Model
@@ -144,9 +144,9 @@ def test_word_counts_only_where_its_meaning_exists() -> None:
 
 
 def test_word_of_one_system_can_be_asked_for() -> None:
-    retry = find_term("retry", VirtualService, System.KEEPALIVED)
+    retry = find_term("retry", VirtualService, OtherSystem.KEEPALIVED)
     assert retry is not None
-    assert find_term("retry", VirtualService, System.HAPROXY) is None
+    assert find_term("retry", VirtualService, OtherSystem.HAPROXY) is None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.config.finding import Path
+from kernelbal.config.violation import Path
 from kernelbal.config.wording import describe, key_of, setting_at
 from kernelbal.model.site import Site
 from kernelbal.model.site.check import Check, HttpsCheck

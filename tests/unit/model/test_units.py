@@ -78,7 +78,7 @@ def test_ports(value: int | str, ports: PortRange, text: str) -> None:
         ("", "not a port"),
         ("0-80", "outside the ports"),
         ("80-65536", "outside the ports"),
-        ("90-80", "runs backwards; write `80-90`"),
+        ("90-80", "is reversed; write `80-90`"),
     ],
 )
 def test_what_is_no_port(value: int | str, reason: str) -> None:

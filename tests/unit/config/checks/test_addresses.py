@@ -50,8 +50,8 @@ CASES: dict[str, Case] = {
           - {name: c, address: 192.0.2.11, ports: 6973, forwarding: nat}
         """,
         (
-            "virtual_services[0].ports[1]: virtual service `a`: port 6973/tcp of a shared address is where "
-            "the partners talk to each other",
+            "virtual_services[0].ports[1]: virtual service `a`: port 6973/tcp of a shared address is "
+            "reserved for the partner channel",
         ),
     ),
     "shared addresses": Case(

@@ -15,7 +15,7 @@ CASES: dict[str, Case] = {
         ports="[80, 443]",
     ),
     "persistence with sh": one(
-        "persistence: persistence costs memory, and scheduler `sh` does without",
+        "persistence: persistence with scheduler `sh`, which keeps clients in place anyway",
         "scheduler: sh, persistence: {source_ip: {}}",
     ),
     "one packet with nat": one(
@@ -39,7 +39,7 @@ CASES: dict[str, Case] = {
         "{address: 10.0.0.1, weight: 1}, {address: 10.0.0.2, weight: 2}",
     ),
     "all quiesced": one(
-        "real_servers: nobody serves: all its real servers have weight 0",
+        "real_servers: no real server takes connections: all its real servers have weight 0",
         servers="{address: 10.0.0.1, weight: 0}",
     ),
     "unused mark": one(

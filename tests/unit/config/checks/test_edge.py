@@ -86,7 +86,7 @@ CASES: dict[str, Case] = {
     "the partners' port": case(
         FORWARD.format("outside: 192.0.2.10, ports: 6000-7000, inside: 10.0.0.11"),
         "edge.forward[0].ports: forward `a`: "
-        "port 6973/tcp of a shared address is where the partners talk to each other",
+        "port 6973/tcp of a shared address is reserved for the partner channel",
     ),
     "inside machine is the director": case(
         FORWARD.format("outside: 192.0.2.10, ports: 22, inside: 192.0.2.80"),

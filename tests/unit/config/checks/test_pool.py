@@ -69,8 +69,8 @@ DOUBTFUL: dict[str, Case] = {
         - {name: dns, address: 192.0.2.10, ports: 53, forwarding: nat, real_servers: [{address: 10.0.0.1}]}
         """,
         (
-            "virtual_services[0].all_down: virtual service `web`: `all_down: withdraw` takes 192.0.2.10 from "
-            "other virtual services, too (dns: line 8)",
+            "virtual_services[0].all_down: virtual service `web`: `all_down: withdraw` withdraws "
+            "192.0.2.10 from other virtual services as well (dns: line 8)",
         ),
     ),
 }

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kernelbal.config.checks.subject import Context, context_of
+from kernelbal.config.checks.context import SiteContext, context_of
 from kernelbal.config.checks.table import ADVICE, CROSS_CHECKS, SERVICE_CHECKS, SITE_CHECKS, find_conflicts
 from kernelbal.config.document import compose
-from kernelbal.config.finding import key_path
+from kernelbal.config.violation import key_path
 from kernelbal.model.fields import DOCUMENT
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
@@ -31,7 +31,7 @@ DOCUMENTS = {
 } | {f"doubtful: {name}": case.document for name, case in test_pool.DOUBTFUL.items()}
 
 
-def context(document: str) -> Context:
+def context(document: str) -> SiteContext:
     """What the checks see of a document that the model accepts."""
     return context_of(Site.model_validate(compose(text_of(document), FILE), context=DOCUMENT))
 
@@ -80,7 +80,9 @@ def test_faulty_field_silences_its_checks_alone() -> None:
     site = context(service("one_armed: true, one_packet: true", base=DSR)).site
     del site.virtual_services[0].__dict__["one_armed"]
     seen = context_of(site)
-    assert [key_path(finding.path) for finding in find_conflicts(seen)] == ["virtual_services[0].one_packet"]
+    assert [key_path(violation.path) for violation in find_conflicts(seen)] == [
+        "virtual_services[0].one_packet"
+    ]
 
 
 def test_faulty_networks_silence_the_search_for_a_network() -> None:

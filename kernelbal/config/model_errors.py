@@ -1,7 +1,7 @@
-"""What a model says against a document, in plain words.
+"""The errors of a model, in words for the author of the document.
 
-The model stops at the first fault of a long list, so that a document full of faults costs no more than one
-without. Only then are the items of long lists validated one by one, until `MAX_FINDINGS`.
+The model stops at the first error of a long list, so that a document full of errors costs no more than one
+without. Only then are the items of long lists validated one by one, until `MAX_VIOLATIONS`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pydantic import BaseModel, FailFast, ValidationError
 from pydantic_core import ErrorDetails
 
 from kernelbal.config.document import Data
-from kernelbal.config.finding import Finding, Path, one_line, shown, value_at
-from kernelbal.config.vocabulary import key_hint, means, value_hint
+from kernelbal.config.violation import Path, Violation, one_line, shown, value_at
+from kernelbal.config.vocabulary import flow, key_hint, means, value_hint
 from kernelbal.config.wording import Setting, describe, key_of, setting_at, step_into
 from kernelbal.model.fields import DOCUMENT
 
-MAX_FINDINGS = 1000
-"""Most findings of one document."""
+MAX_VIOLATIONS = 1000
+"""Most violations of one document."""
 
 _MAX_MESSAGE_CHARACTERS = 200
 
 
-def find_faults(model: type[BaseModel], data: Data) -> Iterator[Finding]:
-    """Yield every fault that `model` finds in `data`; nothing when it accepts the data."""
+def find_model_errors(model: type[BaseModel], data: Data) -> Iterator[Violation]:
+    """Yield every error that `model` finds in `data`; nothing when it accepts the data."""
     for path, error in _errors(model, data, ()):
         if error["type"] != "missing" or not _is_renamed(model, path, error["input"]):
-            yield _finding(model, path, error)
+            yield _violation(model, path, error)
 
 
 def _is_renamed(model: type[BaseModel], path: Path, mapping: object) -> bool:
@@ -41,7 +41,7 @@ def _is_renamed(model: type[BaseModel], path: Path, mapping: object) -> bool:
 
 
 def _errors(model: type[BaseModel], data: Data, path: Path) -> Iterator[tuple[Path, ErrorDetails]]:
-    """Yield the errors of a model; a list that stops at its first fault is gone through item by item."""
+    """Yield the errors of a model; a list that stops at its first error is gone through item by item."""
     try:
         model.model_validate(data, context=DOCUMENT)
     except ValidationError as error:
@@ -64,7 +64,7 @@ def _errors(model: type[BaseModel], data: Data, path: Path) -> Iterator[tuple[Pa
 
 
 def _long_list(model: type[BaseModel], steps: Path) -> Path | None:
-    """Return the outermost list around a fault that stops at its first one, with a model of its items."""
+    """Return the outermost list around a error that stops at its first one, with a model of its items."""
     setting = Setting(model)
     for depth, step in enumerate(steps):
         if isinstance(step, int) and any(isinstance(each, FailFast) for each in setting.metadata):
@@ -76,16 +76,16 @@ def _long_list(model: type[BaseModel], steps: Path) -> Path | None:
     return None
 
 
-class _Fault(NamedTuple):
+class _ModelError(NamedTuple):
     """One error of the model, with everything that its words need."""
 
     setting: Setting
     path: Path
-    error: ErrorDetails
+    detail: ErrorDetails
 
     @property
     def value(self) -> object:
-        return self.error["input"]
+        return self.detail["input"]
 
     @property
     def shown(self) -> str:
@@ -101,8 +101,8 @@ class _Fault(NamedTuple):
     def last(self) -> str:
         return shown(self.path[-1]) if self.path else "the document"
 
-    def finding(self, message: str, hint: str | None = None, *, at_key: bool = False) -> Finding:
-        return Finding(self.path, message, describe(self.setting), hint or self.about, at_key)
+    def violation(self, message: str, hint: str | None = None, *, at_key: bool = False) -> Violation:
+        return Violation(self.path, message, describe(self.setting), hint or self.about, at_key)
 
     @property
     def about(self) -> str | None:
@@ -112,76 +112,76 @@ class _Fault(NamedTuple):
         return f"`{self.setting.key}`: {field.description}"
 
 
-def _finding(model: type[BaseModel], path: Path, error: ErrorDetails) -> Finding:
+def _violation(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Violation:
     if path[-1:] == ("[key]",) and (key := key_of(setting_at(model, path[:-2]))):
-        return _free_key(_Fault(key, path[:-1], error))
-    fault = _Fault(setting_at(model, path), path, error)
-    words = _WORDS.get(error["type"], _of_wrong_type)
-    return words(fault)
+        return _free_key(_ModelError(key, path[:-1], detail))
+    error = _ModelError(setting_at(model, path), path, detail)
+    words = _WORDS.get(detail["type"], _of_wrong_type)
+    return words(error)
 
 
-def _missing(fault: _Fault) -> Finding:
-    return fault.finding(f"`{fault.last}` is missing")
+def _missing(error: _ModelError) -> Violation:
+    return error.violation(f"`{error.last}` is missing")
 
 
-def _unknown_key(fault: _Fault) -> Finding:
-    model = fault.setting.model
+def _unknown_key(error: _ModelError) -> Violation:
+    model = error.setting.model
     known = tuple(model.model_fields) if model else ()
-    hint = key_hint(str(fault.path[-1]), fault.error["input"], model) if model else None
+    hint = key_hint(str(error.path[-1]), error.detail["input"], model) if model else None
     expected = f"one of the keys {', '.join(f'`{key}`' for key in known)}"
-    return Finding(fault.path, f"unknown key `{fault.last}`", expected, hint or "remove it", at_key=True)
+    return Violation(error.path, f"unknown key `{error.last}`", expected, hint or "remove it", at_key=True)
 
 
-def _unknown_value(fault: _Fault) -> Finding:
-    if not isinstance(fault.value, str):
-        return _of_wrong_type(fault)
-    hint = value_hint(fault.setting.key, fault.value, _choices(fault.setting))
-    return fault.finding(f"invalid value `{shown(fault.value)}`", hint)
+def _unknown_value(error: _ModelError) -> Violation:
+    if not isinstance(error.value, str):
+        return _of_wrong_type(error)
+    hint = value_hint(error.setting.key, error.value, _choices(error.setting))
+    return error.violation(f"invalid value `{shown(error.value)}`", hint)
 
 
-def _wrong_value(fault: _Fault) -> Finding:
-    reason = str(fault.error.get("ctx", {}).get("error", fault.error["msg"]))
-    if len(reason) > _MAX_MESSAGE_CHARACTERS or fault.is_secret:
-        reason = f"invalid value `{fault.shown}`"
-    return fault.finding(one_line(reason))
+def _wrong_value(error: _ModelError) -> Violation:
+    reason = str(error.detail.get("ctx", {}).get("error", error.detail["msg"]))
+    if len(reason) > _MAX_MESSAGE_CHARACTERS or error.is_secret:
+        reason = f"invalid value `{error.shown}`"
+    return error.violation(one_line(reason))
 
 
-def _too_small(fault: _Fault) -> Finding:
-    return fault.finding(f"{fault.shown} is too small")
+def _too_small(error: _ModelError) -> Violation:
+    return error.violation(f"{error.shown} is too small")
 
 
-def _too_large(fault: _Fault) -> Finding:
-    return fault.finding(f"{fault.shown} is too large")
+def _too_large(error: _ModelError) -> Violation:
+    return error.violation(f"{error.shown} is too large")
 
 
-def _bad_text(fault: _Fault) -> Finding:
-    return fault.finding(f"invalid value `{fault.shown}`")
+def _bad_text(error: _ModelError) -> Violation:
+    return error.violation(f"invalid value `{error.shown}`")
 
 
-def _too_short(fault: _Fault) -> Finding:
-    return fault.finding(f"`{fault.last}` is empty")
+def _too_short(error: _ModelError) -> Violation:
+    return error.violation(f"`{error.last}` is empty")
 
 
-def _too_long(fault: _Fault) -> Finding:
-    limit = fault.error.get("ctx", {}).get("max_length")
-    length = f"{len(fault.value)} characters" if isinstance(fault.value, str) else "too long"
-    return fault.finding(f"`{fault.last}` has {length}; the limit is {limit}")
+def _too_long(error: _ModelError) -> Violation:
+    limit = error.detail.get("ctx", {}).get("max_length")
+    length = f"{len(error.value)} characters" if isinstance(error.value, str) else "too long"
+    return error.violation(f"`{error.last}` has {length}; the limit is {limit}")
 
 
-def _free_key(fault: _Fault) -> Finding:
-    message = f"invalid name `{fault.last}`"
-    return Finding(fault.path, message, describe(fault.setting), None, at_key=True)
+def _free_key(error: _ModelError) -> Violation:
+    message = f"invalid name `{error.last}`"
+    return Violation(error.path, message, describe(error.setting), None, at_key=True)
 
 
-def _of_wrong_type(fault: _Fault) -> Finding:
-    kind = _kind(fault.value)
-    if fault.is_secret and "`" in kind:
-        kind = "a number" if isinstance(fault.value, int | float) else "text"
-    return fault.finding(f"found {kind}", _type_hint(fault))
+def _of_wrong_type(error: _ModelError) -> Violation:
+    kind = _kind(error.value)
+    if error.is_secret and "`" in kind:
+        kind = "a number" if isinstance(error.value, int | float) else "text"
+    return error.violation(f"found {kind}", _type_hint(error))
 
 
-def _type_hint(fault: _Fault) -> str | None:
-    value, kind = fault.value, fault.setting.annotation
+def _type_hint(error: _ModelError) -> str | None:
+    value, kind = error.value, error.setting.annotation
     if value is None:
         return "write a value, or remove the line"
     if kind is bool:
@@ -189,12 +189,20 @@ def _type_hint(fault: _Fault) -> str | None:
     if kind is int and isinstance(value, str) and value.strip().isdecimal():
         return "remove the quotes"
     if kind is str and isinstance(value, int | float):
-        return "put it in quotes" if fault.is_secret else f'quote it: `"{shown(value)}"`'
-    if isinstance(value, str) and fault.setting.key in _WRITTEN_OUT:
-        return _WRITTEN_OUT[fault.setting.key]
+        return "put it in quotes" if error.is_secret else f'quote it: `"{shown(value)}"`'
+    if isinstance(value, str | int | float) and error.setting.model is not None:
+        return _as_mapping(error.setting.key, error.setting.model, value)
     if get_origin(kind) is tuple:
         return "begin each item with `- `, or write `[...]`"
     return None
+
+
+def _as_mapping(key: str, model: type[BaseModel], value: str | float) -> str | None:
+    """Return how a value that is written alone goes into its mapping: `{address: 10.0.0.11}`."""
+    for field in model.model_fields:
+        if not any(_errors(model, {field: value}, ())):
+            return f"write `{flow({field: value}, outermost=False)}`"
+    return value_hint(key, str(value), ())
 
 
 def _kind(value: object) -> str:
@@ -225,15 +233,7 @@ _SWITCHES = {
     **dict.fromkeys(("no", "off", "0", "n", "disable", "disabled"), "write `false`"),
 }
 
-_WRITTEN_OUT = {
-    "real_servers": "write `{address: 10.0.0.11}`",
-    "sorry_server": "write `{address: 10.0.0.99}`",
-    "persistence": "write `{source_ip: {timeout: 5m}}`",
-    "source_ip": "write `{timeout: 5m}`",
-}
-"""Mappings that other load balancers write as a word, by key."""
-
-_WORDS: dict[str, Callable[[_Fault], Finding]] = {
+_WORDS: dict[str, Callable[[_ModelError], Violation]] = {
     "missing": _missing,
     "extra_forbidden": _unknown_key,
     "enum": _unknown_value,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kernelbal.config.finding import Finding, Path
+from kernelbal.config.violation import Path, Violation
 from kernelbal.model.address import Address
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
@@ -17,7 +17,7 @@ _FIELDS = frozenset(VirtualService.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CheckedService:
     """One virtual service.
 
     Attributes:
@@ -39,16 +39,16 @@ class Subject:
         """Return the path of a setting of one of its real servers."""
         return ("virtual_services", self.index, "real_servers", position, *steps)
 
-    def finding(
+    def violation(
         self,
         steps: tuple[str | int, ...],
         message: str,
         expected: str,
         hint: str,
         other: tuple[Path, str] | None = None,
-    ) -> Finding:
-        """Return a finding at a setting of this service."""
-        return Finding(self.path(*steps), message, expected, hint, other=other)
+    ) -> Violation:
+        """Return a violation at a setting of this service."""
+        return Violation(self.path(*steps), message, expected, hint, other=other)
 
     @property
     def title(self) -> str:
@@ -56,7 +56,7 @@ class Subject:
         return f"virtual_services[{self.index}]" if "name" in self.invalid else self.service.name
 
 
-class Context(NamedTuple):
+class SiteContext(NamedTuple):
     """The whole site, for checks of one service.
 
     Attributes:
@@ -70,21 +70,21 @@ class Context(NamedTuple):
     """
 
     site: Site
-    subjects: tuple[Subject, ...]
-    virtual: dict[Address, Subject]
+    subjects: tuple[CheckedService, ...]
+    virtual: dict[Address, CheckedService]
     crowded: frozenset[Address]
     shared: dict[Address, tuple[str, Path]]
     taken: frozenset[Address]
-    writing: Mapping[str, Sequence[Subject]]
+    writing: Mapping[str, Sequence[CheckedService]]
     incomplete: frozenset[str] = NOTHING
 
 
-def context_of(site: Site, incomplete: frozenset[str] = NOTHING) -> Context:
+def context_of(site: Site, incomplete: frozenset[str] = NOTHING) -> SiteContext:
     """Return what the checks look at; `incomplete` names sections of which some part is not valid."""
     subjects = tuple(_subject(index, service) for index, service in enumerate(site.virtual_services))
-    virtual: dict[Address, Subject] = {}
+    virtual: dict[Address, CheckedService] = {}
     crowded: set[Address] = set()
-    writing: defaultdict[str, list[Subject]] = defaultdict(list)
+    writing: defaultdict[str, list[CheckedService]] = defaultdict(list)
     for subject in subjects:
         for key in subject.service.model_fields_set:
             writing[key].append(subject)
@@ -98,11 +98,11 @@ def context_of(site: Site, incomplete: frozenset[str] = NOTHING) -> Context:
         for index, interface in enumerate(network.shared_addresses)
     }
     taken = frozenset((*virtual, *shared))
-    return Context(site, subjects, virtual, frozenset(crowded), shared, taken, writing, incomplete)
+    return SiteContext(site, subjects, virtual, frozenset(crowded), shared, taken, writing, incomplete)
 
 
-def _subject(index: int, service: VirtualService) -> Subject:
+def _subject(index: int, service: VirtualService) -> CheckedService:
     held = service.__dict__
     invalid = NOTHING if len(held) == len(_FIELDS) else _FIELDS - held.keys()
     servers = () if "real_servers" in invalid else service.real_servers
-    return Subject(index, service, [Address(server.address) for server in servers], invalid)
+    return CheckedService(index, service, [Address(server.address) for server in servers], invalid)

@@ -1,6 +1,6 @@
 """What the checks look at."""
 
-from kernelbal.config.checks.subject import context_of
+from kernelbal.config.checks.context import context_of
 from kernelbal.model.address import parse_address
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService

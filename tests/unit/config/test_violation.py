@@ -1,8 +1,8 @@
-"""How findings name keys and repeat values."""
+"""How violations name keys and repeat values."""
 
 import pytest
 
-from kernelbal.config.finding import Path, key_path, shown
+from kernelbal.config.violation import Path, key_path, shown
 
 
 @pytest.mark.parametrize(

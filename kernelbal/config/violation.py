@@ -8,7 +8,7 @@ Path = tuple[str | int, ...]
 """Keys and list indices that lead to a value."""
 
 
-class Finding(NamedTuple):
+class Violation(NamedTuple):
     """One fault.
 
     Attributes:

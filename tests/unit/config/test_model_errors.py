@@ -1,8 +1,8 @@
 """What the model says against data, and that it says all of it."""
 
 from kernelbal.config.document import Data, compose
-from kernelbal.config.faults import find_faults
-from kernelbal.config.finding import key_path
+from kernelbal.config.model_errors import find_model_errors
+from kernelbal.config.violation import key_path
 from kernelbal.model.fields import DOCUMENT
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
@@ -10,7 +10,7 @@ from tests.unit.config.spec import service, text_of
 
 
 def paths(data: Data) -> list[str]:
-    return [key_path(finding.path) for finding in find_faults(Site, data)]
+    return [key_path(violation.path) for violation in find_model_errors(Site, data)]
 
 
 def test_valid_data_has_no_faults() -> None:
@@ -45,14 +45,14 @@ def test_mapping_that_others_write_as_a_word_is_written_out() -> None:
         "real_servers": ["10.0.0.11"],
         "sorry_server": "10.0.0.99",
     }
-    first = [finding.hint for finding in find_faults(Site, {"virtual_services": [web]})]
-    second = find_faults(Site, {"virtual_services": [{**web, "persistence": "source"}]})
+    first = [violation.hint for violation in find_model_errors(Site, {"virtual_services": [web]})]
+    second = find_model_errors(Site, {"virtual_services": [{**web, "persistence": "source"}]})
     assert sorted(map(str, first)) == [
         "write `{address: 10.0.0.11}`",
         "write `{address: 10.0.0.99}`",
         "write `{timeout: 5m}`",
     ]
-    assert "write `{source_ip: {timeout: 5m}}`" in [finding.hint for finding in second]
+    assert "write `{source_ip: {}}`" in [violation.hint for violation in second]
 
 
 def test_faults_of_a_service_and_of_its_real_servers_are_found_together() -> None:
@@ -66,21 +66,21 @@ def test_faults_of_a_service_and_of_its_real_servers_are_found_together() -> Non
 
 
 def test_key_under_a_foreign_name_is_not_missing_too() -> None:
-    (finding,) = find_faults(Node, {"name": "a", "interface": "eth0"})
-    assert finding.hint == "write `interfaces: {outside: eth0}`"
+    (violation,) = find_model_errors(Node, {"name": "a", "interface": "eth0"})
+    assert violation.hint == "write `interfaces: {outside: eth0}`"
     assert "virtual_services[0].address" not in paths({"virtual_services": [{"vip": "192.0.2.1"}]})
 
 
 def test_short_lists_are_limited() -> None:
     networks: Data = {f"n{number}": {} for number in range(257)}
-    (finding,) = find_faults(Site, {"networks": networks})
-    assert finding.message == "257 entries; the limit is 256"
+    (violation,) = find_model_errors(Site, {"networks": networks})
+    assert violation.message == "257 entries; the limit is 256"
 
 
 def test_ports_are_limited() -> None:
     web: Data = {"name": "a", "address": "192.0.2.1", "ports": list(range(1, 1002)), "forwarding": "nat"}
-    (finding,) = find_faults(Site, {"virtual_services": [web]})
-    assert finding.message == "1001 ports and ranges; the limit is 1000"
+    (violation,) = find_model_errors(Site, {"virtual_services": [web]})
+    assert violation.message == "1001 ports and ranges; the limit is 1000"
 
 
 def test_the_same_model_accepts_what_has_no_faults() -> None:
@@ -92,7 +92,7 @@ def test_the_same_model_accepts_what_has_no_faults() -> None:
 def check_faults(check: Data) -> list[tuple[str, str, str | None]]:
     """Path, message and hint of each fault of a check."""
     web: Data = {"name": "a", "address": "192.0.2.1", "ports": 80, "forwarding": "nat", "check": check}
-    found = find_faults(Site, {"virtual_services": [web]})
+    found = find_model_errors(Site, {"virtual_services": [web]})
     return [(key_path(each.path[2:]), each.message, each.hint) for each in found]
 
 
@@ -123,9 +123,7 @@ def test_radius_needs_a_secret() -> None:
 
 
 def test_neither_statuses_nor_headers_are_what_cannot_be_sent() -> None:
-    assert check_faults({"http": {"expect": "204-200"}})[0][1] == (
-        "`204-200` runs backwards; write `200-204`"
-    )
+    assert check_faults({"http": {"expect": "204-200"}})[0][1] == ("`204-200` is reversed; write `200-204`")
     assert check_faults({"http": {"expect": []}})[0][1] == "`expect` is empty"
     assert check_faults({"http": {"headers": {"X A": "b"}}}) == [
         ("check.http.headers.X A", "invalid name `X A`", None)
