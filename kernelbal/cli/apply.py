@@ -80,7 +80,7 @@ def _confirm_seconds(text: str) -> float | None:
 
 def _refuse_unconfirmed(session: Session) -> None:
     from kernelbal.errors import PlanRefused
-    from kernelbal.kernel.boot import boot_clock_s
+    from kernelbal.store.boot import boot_clock_s
 
     snapshot = session.store.load_snapshot()
     if snapshot is not None:

@@ -64,7 +64,7 @@ class _Report:
     def read(self, site_path: Path, node_path: Path | None) -> None:
         """Check both documents, then whether they fit together."""
         from kernelbal.config.load import node_problems, site_warnings
-        from kernelbal.kernel.document_files import read_document
+        from kernelbal.store.documents import read_document
 
         site_text = read_document(site_path, "site")
         node_text = read_document(node_path, "node") if node_path else b""

@@ -36,7 +36,7 @@ def confirm(state_dir: Path = STATE_OPTION) -> int:
     """
     from kernelbal.cli.output import put
     from kernelbal.errors import PlanRefused
-    from kernelbal.kernel.state import StateDirectory
+    from kernelbal.store.state import StateDirectory
 
     store = StateDirectory(state_dir)
     with store.lock(PATIENCE_S):
@@ -86,8 +86,8 @@ def _wait_for_deadline(state_dir: Path) -> bool:
     """Wait for the deadline; False when the roll-back was called off meanwhile."""
     import time
 
-    from kernelbal.kernel.boot import boot_clock_s
-    from kernelbal.kernel.state import StateDirectory
+    from kernelbal.store.boot import boot_clock_s
+    from kernelbal.store.state import StateDirectory
 
     store = StateDirectory(state_dir)
     while True:
@@ -113,8 +113,8 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
 
     from kernelbal.cli.output import say
     from kernelbal.errors import StateError
-    from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.reconcile.round import owned_state
+    from kernelbal.store.boot import boot_clock_s
 
     state = owned_state(prepared.observed, prepared.ownership, prepared.plan.adopted)
     session.store.save_snapshot(state, boot_clock_s() + confirm_s, prepared.plan.adopted)

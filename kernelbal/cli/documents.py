@@ -34,7 +34,7 @@ def read_site(path: Path) -> Site:
         ConfigError: it is not a valid site.
     """
     from kernelbal.config.load import load_site
-    from kernelbal.kernel.document_files import read_document
+    from kernelbal.store.documents import read_document
 
     return load_site(read_document(path, "site"), str(path))
 
@@ -47,6 +47,6 @@ def read_node(path: Path) -> Node:
         ConfigError: it is not a valid node.
     """
     from kernelbal.config.load import load_node
-    from kernelbal.kernel.document_files import read_document
+    from kernelbal.store.documents import read_document
 
     return load_node(read_document(path, "node"), str(path))

@@ -13,6 +13,7 @@ from kernelbal.plan.actions import ReplaceTable
 from kernelbal.realserver.steps import Step, WriteFile, describe_step
 
 if TYPE_CHECKING:
+    from kernelbal.realserver.preparation import Preparation
     from kernelbal.realserver.run import Prepared, Report
 
 AS_PREPARED = "no changes: this host is prepared"
@@ -61,11 +62,27 @@ def put_plan(prepared: Prepared) -> None:
 
 
 def _prepared_document(prepared: Prepared) -> dict[str, Any]:
-    from kernelbal.realserver.codec import preparation_document
-
     return {
-        "preparations": [preparation_document(each) for each in prepared.preparations],
+        "preparations": [_preparation(each) for each in prepared.preparations],
         "persist": prepared.persist or None,
+    }
+
+
+def _preparation(each: Preparation) -> dict[str, Any]:
+    from kernelbal.model.address import format_address
+
+    tunnel = {"type": each.tunnel.kind.name.lower(), "port": each.tunnel.port} if each.tunnel else None
+    return {
+        "address": format_address(each.virtual),
+        "method": each.method.value,
+        "forwarding": each.forwarding,
+        "tunnel": tunnel,
+        "real": format_address(each.real),
+        "own": format_address(each.own) if each.own is not None else None,
+        "interfaces": list(each.interfaces),
+        "ports": [list(port) for port in each.ports],
+        "mtu_bytes": each.mtu_bytes,
+        "at_boot": each.at_boot,
     }
 
 

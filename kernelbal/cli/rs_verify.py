@@ -86,13 +86,13 @@ def chosen(site: Site, service: str) -> frozenset[str]:
 def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[ServiceReport, ...]:
     from kernelbal.cli.progress import StatusLine
     from kernelbal.health.verify_probes import verify_site
-    from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.kernel.links import read_link_details
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.rtnetlink import RtNetlink
     from kernelbal.runtime.verify.paths import ProbePaths, verify_store
     from kernelbal.runtime.verify.survey import Survey
     from kernelbal.runtime.verify.survey import verify as survey
+    from kernelbal.store.boot import boot_clock_s
 
     names = chosen(site, service)
     narrowed = verify_site(site, names)

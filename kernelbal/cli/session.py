@@ -15,12 +15,12 @@ from kernelbal.errors import PlanRefused
 
 if TYPE_CHECKING:
     from kernelbal.kernel.linux import LinuxKernel
-    from kernelbal.kernel.state import StateDirectory
     from kernelbal.model.ipvs import ServiceKey
     from kernelbal.model.node import Node
     from kernelbal.model.site import Site
     from kernelbal.model.state import DesiredState, ObservedState
     from kernelbal.reconcile.round import Reconciler
+    from kernelbal.store.state import StateDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ def open_session(state_dir: Path) -> Iterator[Session]:
         KernelError: the kernel cannot be talked to.
     """
     from kernelbal.config.document import paused_gc
-    from kernelbal.kernel.boot import boot_clock_s
     from kernelbal.kernel.linux import LinuxKernel
-    from kernelbal.kernel.state import StateDirectory
     from kernelbal.reconcile.round import Reconciler
+    from kernelbal.store.boot import boot_clock_s
+    from kernelbal.store.state import StateDirectory
 
     store = StateDirectory(state_dir)
     with paused_gc(), LinuxKernel() as kernel:
@@ -96,9 +96,9 @@ def beside_daemon(documents: Documents, state_dir: Path) -> Documents:
     from kernelbal.health.decide import decide
     from kernelbal.health.decision import Facts
     from kernelbal.health.probes import plan_probes
-    from kernelbal.kernel.boot import boot_clock_s, wall_clock_s
-    from kernelbal.kernel.daemon_state import DaemonState
     from kernelbal.plan.desire import desired_state
+    from kernelbal.store.boot import boot_clock_s, wall_clock_s
+    from kernelbal.store.daemon import DaemonState
 
     if not answers(Path(documents.node.api.socket)):
         return documents

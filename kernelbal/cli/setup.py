@@ -10,8 +10,8 @@ import typer
 from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from kernelbal.kernel.placed_files import PlacedFile, Standing
     from kernelbal.model.verification import Result
+    from kernelbal.store.placed import FileStatus, PlacedFile
 
 RUNNING = Path("/")
 ROOT_OPTION = typer.Option(RUNNING, "--root", help="Write below this directory, such as an image's.")
@@ -52,11 +52,11 @@ def director(
     and node document in /etc/kernelbal. A later version replaces what nobody has edited. An edited file is
     left alone and named; --force replaces it and keeps the old one beside it. Documents are never replaced.
     """
-    from kernelbal.kernel.placed_files import standing
+    from kernelbal.store.placed import file_status
 
     _refuse_contradictions(root, enable=enable, dry_run=dry_run)
     program = program or _this_program()
-    files = [(file, standing(file)) for file in _files(root, program)]
+    files = [(file, file_status(file)) for file in _files(root, program)]
     kept = {} if dry_run else _place(files, force=force)
     results = _check_machine(program) if root == RUNNING else ()
     if as_json:
@@ -102,11 +102,11 @@ def _this_program() -> Path:
 def _files(root: Path, program: Path) -> list[PlacedFile]:
     from socket import gethostname
 
-    from kernelbal.kernel.boot import total_memory_bytes
     from kernelbal.kernel.modules import modprobe_text, modules_load_text, recommended_bits
-    from kernelbal.kernel.placed_files import PlacedFile, stamped
     from kernelbal.kernel.systemctl import UNIT
     from kernelbal.render import render, unit_text
+    from kernelbal.store.boot import total_memory_bytes
+    from kernelbal.store.placed import PlacedFile, stamped
 
     bits = recommended_bits(total_memory_bytes())
     outside, inside = _devices()
@@ -149,44 +149,44 @@ def _check_machine(program: Path) -> tuple[Result, ...]:
     return check_prerequisites(read_machine_facts(program))
 
 
-def _sign(file: PlacedFile, found: Standing, *, force: bool) -> str:
+def _sign(file: PlacedFile, found: FileStatus, *, force: bool) -> str:
     """Return `+` for a file that is written, `~` for one that is replaced, `=` for one that stays."""
-    from kernelbal.kernel.placed_files import Standing
+    from kernelbal.store.placed import FileStatus
 
-    replaced = found is Standing.OUTDATED or (found is Standing.EDITED and force and not file.document)
-    return "+" if found is Standing.ABSENT else "~" if replaced else "="
+    replaced = found is FileStatus.OUTDATED or (found is FileStatus.EDITED and force and not file.document)
+    return "+" if found is FileStatus.ABSENT else "~" if replaced else "="
 
 
-def _place(files: list[tuple[PlacedFile, Standing]], *, force: bool) -> dict[Path, Path]:
+def _place(files: list[tuple[PlacedFile, FileStatus]], *, force: bool) -> dict[Path, Path]:
     """Write what has to be written; return what edited files are called now."""
-    from kernelbal.kernel.placed_files import Standing, place
+    from kernelbal.store.placed import FileStatus, place
 
     kept = {}
     for file, found in files:
         if _sign(file, found, force=force) != "=":
-            old = place(file, keep_old=found is Standing.EDITED)
+            old = place(file, keep_old=found is FileStatus.EDITED)
             if old is not None:
                 kept[file.path] = old
     return kept
 
 
 def _print(
-    files: list[tuple[PlacedFile, Standing]],
+    files: list[tuple[PlacedFile, FileStatus]],
     kept: dict[Path, Path],
     results: tuple[Result, ...],
     *,
     force: bool,
 ) -> None:
     from kernelbal.cli.output import note_finding, put
-    from kernelbal.kernel.placed_files import Standing
     from kernelbal.model.verification import ResultStatus
+    from kernelbal.store.placed import FileStatus
 
     for file, found in files:
         sign = _sign(file, found, force=force)
         remark = ""
         if file.path in kept:
             remark = f"  (the edited one is now {kept[file.path].name})"
-        elif found is Standing.EDITED and sign == "=":
+        elif found is FileStatus.EDITED and sign == "=":
             remark = "  (exists and differs; left alone)"
         put(f"{sign} {file.path}{remark}")
     for result in results:
@@ -195,7 +195,7 @@ def _print(
 
 
 def _print_json(
-    files: list[tuple[PlacedFile, Standing]],
+    files: list[tuple[PlacedFile, FileStatus]],
     kept: dict[Path, Path],
     results: tuple[Result, ...],
     *,
@@ -232,10 +232,10 @@ def _enable(results: tuple[Result, ...]) -> None:
     from kernelbal.cli.documents import NODE_FILE, SITE_FILE, read_node, read_site
     from kernelbal.cli.output import say
     from kernelbal.errors import PlanRefused
-    from kernelbal.kernel.document_files import read_document
     from kernelbal.kernel.systemctl import UNIT, enable_now
     from kernelbal.model.verification import ResultStatus, status_of
     from kernelbal.render import render
+    from kernelbal.store.documents import read_document
 
     if status_of(results) is ResultStatus.FAIL:
         raise PlanRefused("the daemon was not started, since it could not work", "see the errors above")

@@ -138,10 +138,10 @@ def _show(status: DirectorStatus, *, as_json: bool) -> None:
 def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
     from dataclasses import replace
 
-    from kernelbal.kernel.boot import total_memory_bytes
     from kernelbal.kernel.modules import table_too_small
     from kernelbal.model.state import DesiredState
     from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
+    from kernelbal.store.boot import total_memory_bytes
 
     desired = documents.desired if documents else DesiredState()
     prepared = session.reconciler.prepare(desired)

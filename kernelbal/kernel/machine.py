@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import KernelError, StateError
-from kernelbal.kernel.boot import total_memory_bytes
 from kernelbal.kernel.modules import IPVS, ModuleIndex
 from kernelbal.kernel.nftables import LIBRARY, Nftables
 from kernelbal.kernel.prerequisites import MachineFacts
+from kernelbal.store.boot import total_memory_bytes
 
 _SYSCTL_PLACES: Final = ("etc/sysctl.conf", "etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d")
 _FORWARDING_OFF: Final = re.compile(r"^\s*-?net[./]ipv4[./]ip_forward\s*=\s*0\s*$", re.MULTILINE)

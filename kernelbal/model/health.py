@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
 from kernelbal.model.address import Address
+from kernelbal.model.bounds import Count, Mark, Port, Seconds, ShortText
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
 from kernelbal.model.site.check import ProbeProtocol
 from kernelbal.model.site.services import ServerKey
-
-MAX_TEXT: Final = 1000
-"""Longest reason, warning or message that a checker reports, in characters."""
-
-ShortText = Annotated[str, Meta(max_length=MAX_TEXT)]
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Mark = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
-Count = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(ge=0)]
 
 
 class Health(Enum):

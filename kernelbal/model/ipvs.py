@@ -12,6 +12,7 @@ from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 from kernelbal.model.address import Address, format_endpoint
+from kernelbal.model.bounds import Mark, Port
 
 
 class Protocol(IntEnum):
@@ -72,8 +73,8 @@ class ServiceKey(NamedTuple):
     family: int
     protocol: int
     address: Address
-    port: int
-    mark: int = 0
+    port: Port
+    mark: Mark = 0
 
     def __str__(self) -> str:
         if self.mark:
@@ -103,7 +104,7 @@ class DestinationKey(NamedTuple):
     """Identity of a real server inside a service; port 0 keeps the port of the packet."""
 
     address: Address
-    port: int
+    port: Port
 
     def __str__(self) -> str:
         return format_endpoint(self.address, self.port)

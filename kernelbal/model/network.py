@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kernelbal.model.address import AF_INET, Address, format_address
+from kernelbal.model.bounds import GivenPort, Prefix
 
 IFA_PROTO_KERNELBAL = 0x4B
 """Value of `IFA_PROTO` (`linux/if_addr.h`, Linux 5.18) that marks an address as ours."""
@@ -16,7 +17,7 @@ class AddressKey(NamedTuple):
 
     device: str
     address: Address
-    prefix: int
+    prefix: Prefix
 
     def __str__(self) -> str:
         return f"{format_address(self.address)}/{self.prefix} dev {self.device}"
@@ -86,7 +87,7 @@ class GueListener(NamedTuple):
         family: `AF_INET` or `AF_INET6`, of the outer packets.
     """
 
-    port: int
+    port: GivenPort
     family: int
 
     def __str__(self) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from kernelbal.model.address import Address
+from kernelbal.model.bounds import Port
 from kernelbal.model.health import PathCheck
 from kernelbal.model.site.services import ServerKey
 
@@ -80,9 +82,9 @@ class OperatorKey(NamedTuple):
         port: port of its own where several real servers share the address; 0 for all.
     """
 
-    address: bytes
+    address: Address
     service: str = ""
-    port: int = 0
+    port: Port = 0
 
 
 class Order(NamedTuple):

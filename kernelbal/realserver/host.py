@@ -18,7 +18,6 @@ from kernelbal.kernel.fou import observe_listeners
 from kernelbal.kernel.links import observe_links
 from kernelbal.kernel.network import NetworkDrivers
 from kernelbal.kernel.network_errors import AS_ROOT, failure
-from kernelbal.kernel.placed_files import PlacedFile, place
 from kernelbal.kernel.routes import observe_routes
 from kernelbal.kernel.sysctl import ROOT as SYSCTLS
 from kernelbal.kernel.sysctl import read_sysctls
@@ -27,6 +26,7 @@ from kernelbal.realserver.persist.manager import drop_in_directory, file_mode
 from kernelbal.realserver.persist.programs import fault
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.steps import RemoveFile, Step, WriteFile
+from kernelbal.store.placed import PlacedFile, place
 
 
 class StepOutcome(NamedTuple):

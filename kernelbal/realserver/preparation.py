@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from kernelbal.model.address import Address, format_address, host_prefix
+from kernelbal.model.bounds import GivenPort, Port
 from kernelbal.model.ipvs import Protocol, TunnelType
 
 STANDARD_MTU_BYTES: Final = 1500
@@ -44,8 +45,8 @@ class PortMap(NamedTuple):
     """
 
     protocol: int
-    port: int
-    to_port: int
+    port: GivenPort
+    to_port: GivenPort
 
     def __str__(self) -> str:
         mapped = f":{self.to_port}" if self.to_port != self.port else ""
@@ -61,7 +62,7 @@ class Encapsulation(NamedTuple):
     """
 
     kind: TunnelType
-    port: int = 0
+    port: Port = 0
 
     def __str__(self) -> str:
         return self.kind.name.lower() + (f" port {self.port}" if self.port else "")

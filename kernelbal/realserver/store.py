@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from kernelbal.kernel.state import StateDirectory
-from kernelbal.realserver.codec import decode_record, encode_record
 from kernelbal.realserver.setup import Record
+from kernelbal.store.records import RecordFile
+from kernelbal.store.state import StateDirectory
 
 DIRECTORY: Final = "realserver"
-RECORD_FILE: Final = "record.json"
+RECORD: Final = RecordFile(
+    "record.json",
+    Record,
+    "what was done to this real server",
+    "then `kernelbal realserver undo` knows of nothing that it could take back",
+)
 
 
 class RecordStore(StateDirectory):
@@ -30,9 +35,7 @@ class RecordStore(StateDirectory):
         Raises:
             StateError: it cannot be read, or is damaged.
         """
-        without = "then `kernelbal realserver undo` knows of nothing that it could take back"
-        found = self._read(RECORD_FILE, decode_record, "what was done to this real server", without)
-        return found or Record()
+        return self._read(RECORD) or Record()
 
     def save_record(self, record: Record) -> None:
         """Replace the record; on return it has reached the disk. One without preparations is removed.
@@ -41,6 +44,6 @@ class RecordStore(StateDirectory):
             StateError: it cannot be written; then the old one stays.
         """
         if record == Record():
-            self._remove(RECORD_FILE)
+            self._remove(RECORD.name)
         else:
-            self._write(RECORD_FILE, encode_record(record))
+            self._write(RECORD, record)

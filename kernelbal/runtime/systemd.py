@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from typing import Final, Self
 
-from kernelbal.kernel.boot import monotonic_us
+from kernelbal.store.boot import monotonic_us
 
 SHARE: Final = 3
 """The watchdog is answered this many times within its time."""

@@ -123,7 +123,7 @@ def _mirror(kind: type) -> _Shape:
     members = [
         (field.name, shapes[field.name].wire, _default(field, dumps.get(field.name))) for field in fields
     ]
-    wire = msgspec.defstruct(kind.__name__, members)
+    wire = msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True)
 
     def load(read: msgspec.Struct) -> object:
         return kind(**{name: loads[name](v) if name in loads else v for name, v in _fields(read, shapes)})

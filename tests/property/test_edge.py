@@ -4,8 +4,8 @@ from hypothesis import given, settings
 
 from kernelbal.kernel.nft_json import parse_table, replacement
 from kernelbal.kernel.policy_routing import pack_route, pack_rule, parse_rule, parse_table_route
-from kernelbal.kernel.state_codec import Snapshot, decode_snapshot, encode_snapshot
 from kernelbal.model.state import DesiredState
+from kernelbal.store.records import SNAPSHOT, Snapshot
 from tests.property.strategies import DESIRED
 
 OFTEN = settings(deadline=None, max_examples=80)
@@ -21,7 +21,7 @@ def test_table_is_the_one_that_was_planned(desired: DesiredState) -> None:
 @OFTEN
 @given(DESIRED)
 def test_snapshot_holds_everything(desired: DesiredState) -> None:
-    assert decode_snapshot(encode_snapshot(Snapshot(desired, 1.0, "5f1b"))).state == desired
+    assert SNAPSHOT.decode(SNAPSHOT.encode(Snapshot(desired, 1.0, "5f1b"))).state == desired
 
 
 @OFTEN

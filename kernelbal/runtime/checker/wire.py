@@ -16,18 +16,9 @@ from typing import Annotated, Any, Final, NamedTuple
 from msgspec import Meta, Struct
 from pydantic import ValidationError
 
+from kernelbal.model.bounds import MAX_TEXT, Count, Seconds, ShortText
 from kernelbal.model.event import Topic
-from kernelbal.model.health import (
-    MAX_TEXT,
-    Count,
-    Probe,
-    ProbeState,
-    ProbeStates,
-    Seconds,
-    ShortText,
-    Target,
-    Timing,
-)
+from kernelbal.model.health import Probe, ProbeState, ProbeStates, Target, Timing
 from kernelbal.model.site.check import KINDS, HttpAgent, ProbeProtocol, TextAgent
 from kernelbal.store.codec import Codec, Malformed
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kernelbal.health.decision import Decision, Memory
-from kernelbal.kernel.daemon_codec import Standings
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.model.standing import OperatorKey, Order
 from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
@@ -20,6 +19,7 @@ from kernelbal.runtime.director.sizes import NO_ROUNDS, Keys, Tally, keys_of
 from kernelbal.runtime.director.status_view import Counted
 from kernelbal.runtime.director.worker import Worker
 from kernelbal.runtime.systemd import Notifier
+from kernelbal.store.daemon import Standings
 
 
 class Checker(Protocol):

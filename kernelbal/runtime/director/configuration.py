@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import ConfigError, KernelbalError
-from kernelbal.kernel.daemon_state import GOOD_NODE_FILE, GOOD_SITE_FILE, DaemonState, GoodDocuments
 from kernelbal.model.status import ConfigStatus, ReloadAnswer
 from kernelbal.runtime.director.documents import Documents, Paths, parse, problem_lines, read_texts
+from kernelbal.store.daemon import GOOD_NODE_FILE, GOOD_SITE_FILE, DaemonState, GoodDocuments
 
 PROBLEMS_TOLD: Final = 5
 """How many problems an event names; the status has them all."""

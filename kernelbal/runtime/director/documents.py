@@ -11,14 +11,14 @@ from kernelbal.config.document import paused_gc
 from kernelbal.config.load import load_node, load_site
 from kernelbal.errors import ConfigError, KernelbalError, PlanRefused, Problem
 from kernelbal.health.probes import plan_probes
-from kernelbal.kernel.daemon_state import GoodDocuments
-from kernelbal.kernel.document_files import read_document
 from kernelbal.model.health import ProbePlan
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.state import ObservedState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
+from kernelbal.store.daemon import GoodDocuments
+from kernelbal.store.documents import read_document
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def _keys(meant: tuple[Meant, ...], request: OrderRequest) -> list[OperatorKey]:
     for each in meant:
         siblings = sum(1 for server in each.service.real_servers if server.address == each.server.address)
         port = (each.server.port or 0) if exact or siblings > 1 else 0
-        keys.append(OperatorKey(each.server.address, request.service or "", port))
+        keys.append(OperatorKey(Address(each.server.address), request.service or "", port))
     return list(dict.fromkeys(keys))
 
 

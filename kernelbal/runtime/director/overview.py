@@ -6,7 +6,6 @@ import os
 from functools import cache
 from importlib.metadata import version
 
-from kernelbal.kernel.boot import total_memory_bytes
 from kernelbal.kernel.modules import table_too_small
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.status import CheckerStatus, DirectorStatus, OrderAnswer, RoundStatus, TableStatus
@@ -22,6 +21,7 @@ from kernelbal.runtime.director.status_view import (
     server_view,
     service_views,
 )
+from kernelbal.store.boot import total_memory_bytes
 
 
 @cache

@@ -8,12 +8,11 @@ from typing import Final
 
 from kernelbal.errors import StateError
 from kernelbal.health.decision import Memory
-from kernelbal.kernel.daemon_codec import Standings
-from kernelbal.kernel.daemon_state import DaemonState, GoodDocuments
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbeState
 from kernelbal.model.standing import Orders
 from kernelbal.runtime.director.worker import Worker
+from kernelbal.store.daemon import DaemonState, GoodDocuments, Standings
 
 SHORTEST_S: Final = 1.0
 """Standings are written at most this often, in seconds."""

@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import KernelbalError, NotPermitted, PlanRefused, StateError
-from kernelbal.kernel.boot import boot_clock_s, wall_clock_s
-from kernelbal.kernel.daemon_codec import Standings
-from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.kernel.inotify import DirectoryWatch
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.kernel.network_errors import AS_ROOT
@@ -44,6 +41,8 @@ from kernelbal.runtime.director.sizes import size_of
 from kernelbal.runtime.director.status_view import iso
 from kernelbal.runtime.director.worker import Thread
 from kernelbal.runtime.systemd import SHARE, Notifier
+from kernelbal.store.boot import boot_clock_s, wall_clock_s
+from kernelbal.store.daemon import DaemonState, Standings
 
 LONGEST_ROUND_S: Final = 60.0
 """A round that takes longer hangs: systemd's watchdog gets no answer, and starts the daemon anew."""

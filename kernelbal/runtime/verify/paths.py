@@ -16,7 +16,6 @@ from typing import Final
 from kernelbal.errors import NotConverged
 from kernelbal.health.path_marks import PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.kernel.interface import Glance, Kernel, Progress
-from kernelbal.kernel.state import StateDirectory
 from kernelbal.model.address import Address
 from kernelbal.model.health import ProbePlan
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
@@ -28,6 +27,7 @@ from kernelbal.plan.actions import Action, Outcome
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report
+from kernelbal.store.state import StateDirectory
 
 STATE_FOLDER: Final = "verify"
 """Below the state directory."""

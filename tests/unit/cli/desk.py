@@ -12,9 +12,10 @@ import pytest
 
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.kernel import boot, linux
-from kernelbal.kernel.state import StateDirectory
+from kernelbal.kernel import linux
 from kernelbal.plan.actions import Action
+from kernelbal.store import boot
+from kernelbal.store.state import StateDirectory
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, real, route, service
 

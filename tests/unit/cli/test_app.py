@@ -15,7 +15,7 @@ from kernelbal.cli import app
 from kernelbal.cli.app import COMMANDS, run
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode
 from kernelbal.errors import FileUnreadable, NotSupported
-from kernelbal.kernel import document_files
+from kernelbal.store import documents
 from tests.unit.cli.desk import Desk
 
 HELP_SHARE = 2
@@ -29,7 +29,7 @@ def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -
     def fail(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(document_files, "read_document", fail)
+    monkeypatch.setattr(documents, "read_document", fail)
 
 
 # --- errors ---

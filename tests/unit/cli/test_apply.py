@@ -11,7 +11,6 @@ import pytest
 from kernelbal.cli import progress
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.kernel.interface import Progress
-from kernelbal.kernel.state import StateDirectory
 from kernelbal.plan.actions import (
     Action,
     AddAddress,
@@ -22,6 +21,7 @@ from kernelbal.plan.actions import (
     RemoveDestination,
     WriteSysctl,
 )
+from kernelbal.store.state import StateDirectory
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.cli.desk import SITE, WEB, WITHOUT_SECOND, A, B, Desk, Said
 from tests.unit.plan.samples import virtual, weighing

@@ -224,10 +224,10 @@ def test_orders_and_health_count_while_the_daemon_runs(desk: Desk) -> None:
     """What a daemon has taken out of service is no change that is pending."""
     import socket
 
-    from kernelbal.kernel import boot
-    from kernelbal.kernel.daemon_state import DaemonState
     from kernelbal.model.address import parse_address
     from kernelbal.model.standing import Admin, OperatorKey, Order
+    from kernelbal.store import boot
+    from kernelbal.store.daemon import DaemonState
 
     desk.write(desk.site.read_text() + "    check: none\n")
     desk.apply(desk.site.read_text())

@@ -13,8 +13,9 @@ from kernelbal.cli import setup as command
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.config.load import load_node, load_site
-from kernelbal.kernel import boot, machine, systemctl
+from kernelbal.kernel import machine, systemctl
 from kernelbal.kernel.prerequisites import MachineFacts
+from kernelbal.store import boot
 from tests.unit.cli.desk import SITE, Said
 from tests.unit.kernel.test_prerequisites import GOOD
 

@@ -7,9 +7,9 @@ import pytest
 from kernelbal.cli import status as command
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.kernel import boot
 from kernelbal.model.address import parse_address
 from kernelbal.model.ipvs import DestinationCounters, Forwarding
+from kernelbal.store import boot
 from tests.unit.cli.desk import SITE, WEB, WITHOUT_SECOND, A, B, Desk, Said, without_ipvs
 from tests.unit.plan.samples import connected, held, place, real, service, virtual, weighing
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.model.address import parse_address
+from kernelbal.model.bounds import MAX_TEXT
 from kernelbal.model.choices import Encryption
 from kernelbal.model.event import Topic
 from kernelbal.model.health import (
-    MAX_TEXT,
     AgentReading,
     AgentRequest,
     Health,

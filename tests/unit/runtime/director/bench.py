@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
@@ -27,6 +26,7 @@ from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.systemd import Notifier
+from kernelbal.store.daemon import DaemonState
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, service
 

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from kernelbal.health.decision import Memory, ServerMemory
-from kernelbal.kernel.daemon_codec import Standings
-from kernelbal.kernel.daemon_state import GoodDocuments
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.site.services import ServerKey
 from kernelbal.runtime.director.book import new_book
 from kernelbal.runtime.director.configuration import Origin, Start
 from kernelbal.runtime.director.documents import Paths, parse
+from kernelbal.store.daemon import GoodDocuments, Standings
 from tests.unit.runtime.director.bench import NODE, SITE
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import ConfigError, FileUnreadable
-from kernelbal.kernel.daemon_state import DaemonState, GoodDocuments
 from kernelbal.runtime.director.configuration import (
     NOTHING_REFUSED,
     PROBLEMS_TOLD,
@@ -18,6 +17,7 @@ from kernelbal.runtime.director.configuration import (
     told,
 )
 from kernelbal.runtime.director.documents import Paths
+from kernelbal.store.daemon import DaemonState, GoodDocuments
 from tests.unit.runtime.director.bench import BOOT, NODE, SITE
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import KernelError, NotPermitted, OrderRefused, StateError
-from kernelbal.kernel.daemon_state import GOOD_SITE_FILE, DaemonState
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters
 from kernelbal.model.standing import Admin
 from kernelbal.runtime.checker.wire import Report
 from kernelbal.runtime.director.director import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S, Cause
+from kernelbal.store.daemon import GOOD_SITE_FILE, DaemonState
 from tests.unit.runtime.director.bench import SITE, WEB, Bench, destination, new_kernel, play
 
 A, B = "10.0.0.11", "10.0.0.12"

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import FileUnreadable, PlanRefused, Problem, Span
-from kernelbal.kernel.daemon_state import GoodDocuments
 from kernelbal.model.state import ObservedState
 from kernelbal.runtime.director.documents import (
     Paths,
@@ -17,6 +16,7 @@ from kernelbal.runtime.director.documents import (
     read_texts,
     refusal_of,
 )
+from kernelbal.store.daemon import GoodDocuments
 from tests.unit.runtime.director.bench import NODE, SITE, new_kernel
 
 PATHS = Paths(Path("site.yaml"), Path("node.yaml"))

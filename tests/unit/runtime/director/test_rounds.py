@@ -8,12 +8,12 @@ import pytest
 
 from kernelbal.errors import KernelError
 from kernelbal.health.decision import Facts, Memory
-from kernelbal.kernel.daemon_state import GoodDocuments
 from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.plan.actions import Action, AddAddress, AddService
 from kernelbal.runtime.director.documents import Documents, Paths, parse
 from kernelbal.runtime.director.rounds import Inputs, Rounds
+from kernelbal.store.daemon import GoodDocuments
 from tests.support.fake_store import MemoryStore
 from tests.unit.runtime.director.bench import NODE, SITE, WEB, Kernel, destination, new_kernel
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from kernelbal.errors import StateError
 from kernelbal.health.decision import Memory
-from kernelbal.kernel.daemon_codec import Standings
-from kernelbal.kernel.daemon_state import DaemonState
+from kernelbal.model.address import parse_address
 from kernelbal.model.event import Event, Topic
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.standing import Admin, OperatorKey, Order, Orders
 from kernelbal.runtime.director.saver import SHORTEST_S, Saver
+from kernelbal.store.daemon import DaemonState, Standings
 from tests.unit.runtime.director.bench import BOOT, Inline, VirtualLoop
 
 
@@ -76,7 +76,9 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
 
 def test_orders_that_a_full_disk_refused_are_written_once_there_is_room(tmp_path: Path) -> None:
     loop, disk, told = VirtualLoop(), Disk(tmp_path, lambda: BOOT), list[Event]()
-    disabled = {OperatorKey(b"\n\0\0\x0b"): Order(Admin.DISABLE, 1.0, 1.0, False, "root", "bad memory")}
+    disabled = {
+        OperatorKey(parse_address("10.0.0.11")): Order(Admin.DISABLE, 1.0, 1.0, False, "root", "bad memory")
+    }
 
     async def scene() -> None:
         saver = Saver(disk, Inline(), told.append, lambda: ({}, Memory()), loop.time)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import ConfigError, NotPermitted, PlanRefused, StateError
-from kernelbal.kernel.boot import boot_clock_s
-from kernelbal.kernel.daemon_state import DaemonState
 from kernelbal.kernel.watch import KernelChange
 from kernelbal.model.state import DesiredState
 from kernelbal.runtime.director import service
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.pacer import Cause
+from kernelbal.store.boot import boot_clock_s
+from kernelbal.store.daemon import DaemonState
 
 
 class Ear:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from kernelbal.health.decision import Decision, Memory
-from kernelbal.kernel.daemon_state import GoodDocuments
 from kernelbal.model.network import LinkState
 from kernelbal.model.standing import Overlay
 from kernelbal.plan.actions import EnsureLink, Outcome, Result
@@ -12,6 +11,7 @@ from kernelbal.reconcile.round import Report
 from kernelbal.runtime.director.documents import Paths, parse
 from kernelbal.runtime.director.rounds import Outcomes
 from kernelbal.runtime.director.sizes import NO_ROUNDS, keys_of, size_of
+from kernelbal.store.daemon import GoodDocuments
 from tests.unit.runtime.director.bench import NODE, SITE, WEB
 
 DOCUMENTS = parse(GoodDocuments(SITE.encode(), NODE.encode()), Paths(Path("site.yaml"), Path("node.yaml")))

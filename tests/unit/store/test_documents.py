@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import FileUnreadable
-from kernelbal.kernel import document_files
-from kernelbal.kernel.document_files import read_document
+from kernelbal.store import documents
+from kernelbal.store.documents import read_document
 
 
 def test_no_more_is_read_than_tells_that_it_is_too_long(
@@ -14,7 +14,7 @@ def test_no_more_is_read_than_tells_that_it_is_too_long(
 ) -> None:
     path = tmp_path / "site.yaml"
     path.write_bytes(b"x" * 100)
-    monkeypatch.setattr(document_files, "MAX_BYTES", 10)
+    monkeypatch.setattr(documents, "MAX_BYTES", 10)
     assert len(read_document(path, "site")) == 11
 
 

@@ -1,9 +1,7 @@
 """The state directory: what is ours in this kernel, and what to come back to.
 
-Every file is replaced whole: written beside the old one, flushed to the disk, renamed over it, and the
-directory flushed. So after a crash or a power cut there is the old record or the new one, never half of one.
-A record that cannot be read is an error: taken for empty, it would turn everything of ours into foreign
-objects that nobody removes.
+Every file is replaced whole. A record that cannot be read is an error: taken for empty, it would turn
+everything of ours into foreign objects that nobody removes.
 """
 
 from __future__ import annotations
@@ -19,23 +17,16 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from kernelbal.errors import StateError
-from kernelbal.kernel.boot import boot_id
-from kernelbal.kernel.record_codec import Malformed
-from kernelbal.kernel.state_codec import (
-    Snapshot,
-    decode_ownership,
-    decode_snapshot,
-    encode_ownership,
-    encode_snapshot,
-)
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.state import DesiredState, Ownership
+from kernelbal.store.boot import boot_id
+from kernelbal.store.codec import Malformed
+from kernelbal.store.files import flush_directory, replace_file
+from kernelbal.store.records import OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
 DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 
-OWNERSHIP_FILE: Final = "owned.json"
-SNAPSHOT_FILE: Final = "snapshot.json"
 STANDINGS_FILE: Final = "standings.json"
 """What the daemon remembers of real servers; it belongs to what is in the kernel."""
 LOCK_FILE: Final = "lock"
@@ -47,9 +38,6 @@ _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _AS_ROOT: Final = "run it as root, or name another directory with --state-dir"
 _PID_BYTES: Final = 32
-_FOREIGN_WITHOUT: Final = (
-    "then what it lists counts as foreign, and `kernelbal apply` adopts what the site file names"
-)
 
 T = TypeVar("T")
 
@@ -78,7 +66,7 @@ class StateDirectory:
             StateError: the record cannot be read, or is damaged.
         """
         this_boot = self._boot()
-        found = self._read(OWNERSHIP_FILE, decode_ownership, "the record of what is ours")
+        found = self._read(OWNERSHIP)
         if found is None or found.boot_id != this_boot:
             return Ownership(boot_id=this_boot)
         return found
@@ -89,7 +77,7 @@ class StateDirectory:
         Raises:
             StateError: it cannot be written; then the old one stays.
         """
-        self._write(OWNERSHIP_FILE, encode_ownership(replace(ownership, boot_id=self._boot())))
+        self._write(OWNERSHIP, replace(ownership, boot_id=self._boot()))
 
     def load_snapshot(self) -> Snapshot | None:
         """Return what to come back to, None when nothing awaits confirmation in this boot.
@@ -97,7 +85,7 @@ class StateDirectory:
         Raises:
             StateError: the snapshot cannot be read, or is damaged.
         """
-        found = self._read(SNAPSHOT_FILE, decode_snapshot, "the snapshot for `kernelbal rollback`")
+        found = self._read(SNAPSHOT)
         return found if found is not None and found.boot_id == self._boot() else None
 
     def save_snapshot(
@@ -113,8 +101,7 @@ class StateDirectory:
         Raises:
             StateError: it cannot be written.
         """
-        snapshot = Snapshot(state, deadline_at, self._boot(), frozenset(adopted))
-        self._write(SNAPSHOT_FILE, encode_snapshot(snapshot))
+        self._write(SNAPSHOT, Snapshot(state, deadline_at, self._boot(), frozenset(adopted)))
 
     def discard_snapshot(self) -> None:
         """Forget the snapshot, if there is one.
@@ -122,22 +109,22 @@ class StateDirectory:
         Raises:
             StateError: it cannot be removed.
         """
-        self._remove(SNAPSHOT_FILE)
+        self._remove(SNAPSHOT.name)
 
     def clear(self) -> None:
-        """Forget everything: after a release nothing is ours.
+        """Forget what belongs to the kernel's state: after a release nothing is ours; orders still hold.
 
         Raises:
             StateError: a file cannot be removed.
         """
-        self._remove(SNAPSHOT_FILE)
+        self._remove(SNAPSHOT.name)
         self._remove(STANDINGS_FILE)
-        self._remove(OWNERSHIP_FILE)
+        self._remove(OWNERSHIP.name)
 
     def _remove(self, name: str) -> None:
         with _worded(f"cannot remove {self._path / name}"), contextlib.suppress(FileNotFoundError):
             (self._path / name).unlink()
-            self._flush_directory()
+            flush_directory(self._path)
 
     @contextlib.contextmanager
     def lock(self, patience_s: float = 0.0) -> Iterator[None]:
@@ -172,48 +159,37 @@ class StateDirectory:
             f" it holds {self._path / LOCK_FILE}",
         )
 
-    def _read(
-        self, name: str, decode: Callable[[str], T], what: str, without: str = _FOREIGN_WITHOUT
-    ) -> T | None:
-        path = self._path / name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+    def _read(self, record: RecordFile[T]) -> T | None:
+        data = self._read_bytes(record.name)
+        if data is None:
             return None
-        except OSError as error:
-            raise _unusable(f"cannot read {path}", error) from error
-        except UnicodeDecodeError as error:
-            raise _damaged(path, what, f"it is damaged: {error.reason}", without) from error
         try:
-            return decode(text)
+            return record.decode(data)
         except Malformed as error:
-            raise _damaged(path, what, str(error), without) from error
+            path = self._path / record.name
+            raise StateError(
+                f"{path} holds {record.what}, but {error.message}",
+                f"restore it from a backup, or move it away (`mv {path} {path}.bad`): {record.without}",
+            ) from error
 
-    def _write(self, name: str, text: str) -> None:
+    def _read_bytes(self, name: str) -> bytes | None:
+        path = self._path / name
+        with _worded(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        return None
+
+    def _write(self, record: RecordFile[T], value: T) -> None:
+        self._write_bytes(record.name, record.encode(value))
+
+    def _write_bytes(self, name: str, data: bytes) -> None:
         self._make_directory()
         path = self._path / name
-        # One writer at a time holds the lock, so the temporary name needs no random part, and what a crash
-        # left behind is overwritten.
-        temporary = self._path / f".{name}.new"
         with _worded(f"cannot write {path}"):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            with open(os.open(temporary, flags, _FILE_MODE), "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            self._flush_directory()
+            replace_file(path, data, _FILE_MODE)
 
     def _make_directory(self) -> None:
         with _worded(f"cannot make {self._path}"):
             self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-
-    def _flush_directory(self) -> None:
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _take(descriptor: int) -> bool:
@@ -228,21 +204,11 @@ def _take(descriptor: int) -> bool:
     return True
 
 
-def _damaged(path: Path, what: str, why: str, without: str) -> StateError:
-    return StateError(
-        f"{path} holds {what}, but {why}",
-        f"restore it from a backup, or move it away (`mv {path} {path}.bad`): {without}",
-    )
-
-
-def _unusable(doing: str, error: OSError) -> StateError:
-    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    return StateError(f"{doing}: {error.strerror}", _AS_ROOT if denied else "check the disk and the path")
-
-
 @contextlib.contextmanager
 def _worded(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _unusable(doing, error) from error
+        denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        hint = _AS_ROOT if denied else "check the disk and the path"
+        raise StateError(f"{doing}: {error.strerror}", hint) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import FileUnreadable, StateError
-from kernelbal.kernel.placed_files import PlacedFile, Standing, place, stamped, standing, unedited
+from kernelbal.store.placed import FileStatus, PlacedFile, file_status, place, stamped, unedited
 
 OLD, NEW = stamped("setting=1\n"), stamped("setting=2\n")
 
@@ -22,32 +22,32 @@ def test_a_stamp_fits_until_one_character_changes() -> None:
 @pytest.mark.parametrize(
     ("found", "document", "expected"),
     [
-        (None, False, Standing.ABSENT),
-        (NEW, False, Standing.SAME),
-        (OLD, False, Standing.OUTDATED),
-        (OLD + "more\n", False, Standing.EDITED),
-        ("mine\n", False, Standing.EDITED),
-        (OLD, True, Standing.EDITED),
-        (None, True, Standing.ABSENT),
-        (NEW, True, Standing.SAME),
+        (None, False, FileStatus.ABSENT),
+        (NEW, False, FileStatus.SAME),
+        (OLD, False, FileStatus.OUTDATED),
+        (OLD + "more\n", False, FileStatus.EDITED),
+        ("mine\n", False, FileStatus.EDITED),
+        (OLD, True, FileStatus.EDITED),
+        (None, True, FileStatus.ABSENT),
+        (NEW, True, FileStatus.SAME),
     ],
 )
-def test_standing(tmp_path: Path, found: str | None, document: bool, expected: Standing) -> None:
+def test_file_status(tmp_path: Path, found: str | None, document: bool, expected: FileStatus) -> None:
     path = tmp_path / "kernelbal.conf"
     if found is not None:
         path.write_text(found)
-    assert standing(PlacedFile(path, NEW, document)) is expected
+    assert file_status(PlacedFile(path, NEW, document)) is expected
 
 
 def test_a_masked_unit_counts_as_edited(tmp_path: Path) -> None:
     path = tmp_path / "kernelbal.service"
     path.symlink_to("/dev/null")
-    assert standing(PlacedFile(path, NEW)) is Standing.EDITED
+    assert file_status(PlacedFile(path, NEW)) is FileStatus.EDITED
 
 
 def test_a_directory_in_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="Is a directory"):
-        standing(PlacedFile(tmp_path, NEW))
+        file_status(PlacedFile(tmp_path, NEW))
 
 
 def test_a_placed_file_is_readable_for_all_and_complete(tmp_path: Path) -> None:

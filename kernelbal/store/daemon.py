@@ -1,22 +1,44 @@
-"""The daemon's files in the state directory: orders, standings, and the last good documents."""
+"""What the daemon keeps in the state directory, beside what every apply keeps there.
+
+Orders and good documents outlive a boot. States of probes and the memory of decisions are of the boot clock,
+and count for nothing after a reboot.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from kernelbal.kernel.daemon_codec import (
-    Standings,
-    decode_orders,
-    decode_standings,
-    encode_orders,
-    encode_standings,
-)
-from kernelbal.kernel.state import STANDINGS_FILE, StateDirectory
+from kernelbal.health.decision import Memory
+from kernelbal.model.health import ProbeStates
 from kernelbal.model.standing import OperatorKey, Order, Orders
+from kernelbal.store.records import RecordFile
+from kernelbal.store.state import STANDINGS_FILE, StateDirectory
 
-ORDERS_FILE: Final = "orders.json"
 GOOD_SITE_FILE: Final = "site.good.yaml"
 GOOD_NODE_FILE: Final = "node.good.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """States of probes and what decisions remember, when it was written.
+
+    Attributes:
+        boot_id: of the boot whose clock the instants are of.
+    """
+
+    boot_id: str = ""
+    states: ProbeStates = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+
+
+STANDINGS: Final = RecordFile(STANDINGS_FILE, Standings, "the states of probes")
+ORDERS: Final = RecordFile(
+    "orders.json",
+    dict[OperatorKey, Order],
+    "operators' orders",
+    "then nobody is drained or disabled any more, and those orders are to be given again",
+)
 
 
 class GoodDocuments(NamedTuple):
@@ -35,8 +57,7 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: the record cannot be read, or is damaged.
         """
-        without = "then nobody is drained or disabled any more, and those orders are to be given again"
-        return self._read(ORDERS_FILE, decode_orders, "operators' orders", without) or {}
+        return self._read(ORDERS) or {}
 
     def save_orders(self, orders: Orders) -> None:
         """Replace the orders; on return they have reached the disk.
@@ -44,16 +65,15 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: they cannot be written; then the old ones stay.
         """
-        self._write(ORDERS_FILE, encode_orders(orders))
+        self._write(ORDERS, dict(orders))
 
     def load_standings(self) -> Standings:
-        """Return how everything stood in this boot; empty when there is no record of it.
+        """Return the standings of this boot; empty when there is no record of it.
 
         Raises:
             StateError: the record cannot be read, or is damaged.
         """
-        found = self._read(STANDINGS_FILE, decode_standings, "the states of probes")
-        this_boot = self._boot()
+        found, this_boot = self._read(STANDINGS), self._boot()
         return found if found is not None and found.boot_id == this_boot else Standings(this_boot)
 
     def save_standings(self, standings: Standings) -> None:
@@ -62,10 +82,7 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: they cannot be written; then the old ones stay.
         """
-        self._write(
-            STANDINGS_FILE,
-            encode_standings(Standings(self._boot(), standings.states, standings.memory)),
-        )
+        self._write(STANDINGS, replace(standings, boot_id=self._boot()))
 
     def load_good(self) -> GoodDocuments | None:
         """Return the last documents that were in force; None when there are none.
@@ -73,8 +90,7 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: they cannot be read.
         """
-        site = self._read(GOOD_SITE_FILE, str.encode, "a copy of the site document")
-        node = self._read(GOOD_NODE_FILE, str.encode, "a copy of the node document")
+        site, node = self._read_bytes(GOOD_SITE_FILE), self._read_bytes(GOOD_NODE_FILE)
         return None if site is None or node is None else GoodDocuments(site, node)
 
     def save_good(self, documents: GoodDocuments) -> None:
@@ -83,5 +99,5 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: they cannot be written; then the old ones stay.
         """
-        self._write(GOOD_SITE_FILE, documents.site.decode())
-        self._write(GOOD_NODE_FILE, documents.node.decode())
+        self._write_bytes(GOOD_SITE_FILE, documents.site)
+        self._write_bytes(GOOD_NODE_FILE, documents.node)

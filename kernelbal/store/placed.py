@@ -7,15 +7,14 @@ first moment, and is never replaced.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import FileUnreadable, StateError
+from kernelbal.store.files import replace_file
 
 HINT: Final = "run it as root, or name another directory with --root"
 _DIGITS: Final = 16
@@ -24,8 +23,8 @@ _STAMP: Final = (
 )
 
 
-class Standing(Enum):
-    """How a file on the machine compares with what it should hold."""
+class FileStatus(Enum):
+    """How a file on the machine compares with its desired content."""
 
     ABSENT = "absent"
     SAME = "same"
@@ -63,7 +62,7 @@ def unedited(found: bytes) -> bool:
     return f"{first}\n" == _STAMP.format(digest=_digest(rest))
 
 
-def standing(file: PlacedFile) -> Standing:
+def file_status(file: PlacedFile) -> FileStatus:
     """Return how the file on the machine compares.
 
     Raises:
@@ -72,12 +71,12 @@ def standing(file: PlacedFile) -> Standing:
     try:
         found = file.path.read_bytes()
     except FileNotFoundError:
-        return Standing.ABSENT
+        return FileStatus.ABSENT
     except OSError as error:
         raise FileUnreadable(f"cannot read {file.path}: {error.strerror}", HINT) from error
     if found == file.text.encode():
-        return Standing.SAME
-    return Standing.OUTDATED if not file.document and unedited(found) else Standing.EDITED
+        return FileStatus.SAME
+    return FileStatus.OUTDATED if not file.document and unedited(found) else FileStatus.EDITED
 
 
 def place(file: PlacedFile, *, keep_old: bool = False) -> Path | None:
@@ -90,31 +89,11 @@ def place(file: PlacedFile, *, keep_old: bool = False) -> Path | None:
     Raises:
         StateError: it cannot be written.
     """
-    temporary = file.path.with_name(f".{file.path.name}.new")
     try:
         file.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(file.text, encoding="utf-8")
-        temporary.chmod(file.mode)
-        old = _keep(file.path) if keep_old else None
-        temporary.replace(file.path)
+        return replace_file(file.path, file.text.encode(), file.mode, keep_old=keep_old)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise StateError(f"cannot write {file.path}: {error.strerror}", HINT) from error
-    return old
-
-
-def _keep(path: Path) -> Path:
-    """Give what is there a second name that nothing has yet; no program reads a file that ends in `.old`."""
-    number = 1
-    while True:
-        old = path.with_name(f"{path.name}.{number}.old")
-        try:
-            os.link(path, old)
-        except FileExistsError:
-            number += 1
-        else:
-            return old
 
 
 def _digest(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import StateError
-from kernelbal.kernel.boot import boot_clock_s, boot_id, total_memory_bytes
+from kernelbal.store.boot import boot_clock_s, boot_id, total_memory_bytes
 
 
 def test_boot_id_has_no_end_of_line(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Files are replaced whole."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kernelbal.store.files import replace_file
+
+
+def test_content_reaches_the_disk_before_the_name_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    flush, rename = os.fsync, Path.replace
+
+    def noted_flush(descriptor: int) -> None:
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        order.append("flush directory" if is_directory else "flush file")
+        flush(descriptor)
+
+    def noted_rename(self: Path, target: Path) -> Path:
+        order.append("rename")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_flush)
+    monkeypatch.setattr(Path, "replace", noted_rename)
+    replace_file(tmp_path / "a", b"new", 0o600)
+    assert order == ["flush file", "rename", "flush directory"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_space(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    replace_file(tmp_path / "a", b"old", 0o600)
+    monkeypatch.setattr(os, "fsync", out_of_space)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(tmp_path / "a", b"new", 0o600)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old"}
+
+
+def test_the_left_over_of_a_crash_is_overwritten(tmp_path: Path) -> None:
+    left = tmp_path / ".a.new"
+    left.write_text("half of a reco")
+    left.chmod(0o666)
+    replace_file(tmp_path / "a", b"new", 0o600)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / ".a.new").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="symbolic links"):
+        replace_file(tmp_path / "a", b"new", 0o600)
+    assert (tmp_path / "target").read_text() == "mine"
+
+
+def test_an_old_file_keeps_a_name_of_its_own_when_asked(tmp_path: Path) -> None:
+    for text in (b"first", b"second", b"third"):
+        old = replace_file(tmp_path / "a", text, 0o644, keep_old=(tmp_path / "a").exists())
+    assert old == tmp_path / "a.2.old"
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == {"a.1.old": b"first", "a.2.old": b"second", "a": b"third"}

@@ -1,0 +1,302 @@
+"""The records of the state directory come back as they were written, and nothing else is taken for them."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernelbal.health.decision import Memory, ServerMemory, ServiceMemory
+from kernelbal.model.address import AF_INET, AF_INET6, Address, parse_address
+from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
+from kernelbal.model.ipvs import (
+    DestinationAttributes,
+    DestinationKey,
+    ServiceAttributes,
+    ServiceKey,
+    Timeouts,
+    TunnelType,
+    VirtualServer,
+)
+from kernelbal.model.network import AddressAttributes, AddressKey, GueListener, LinkState, Sysctl
+from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
+from kernelbal.model.site.services import ServerKey
+from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
+from kernelbal.model.state import DesiredState, Drain, DrainKey, Ownership, ServicePolicy
+from kernelbal.plan.classifier import build_table
+from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
+from kernelbal.realserver.setup import Record
+from kernelbal.realserver.store import RECORD
+from kernelbal.store.codec import Malformed
+from kernelbal.store.daemon import ORDERS, STANDINGS, Standings
+from kernelbal.store.records import LAYOUT, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
+
+V4, V6 = parse_address("192.0.2.10"), parse_address("2001:db8::10")
+WEB = ServiceKey(AF_INET, 6, V4, 80)
+WEB6 = ServiceKey(AF_INET6, 17, V6, 53)
+MARKED = ServiceKey(AF_INET6, 0, Address(b""), 0, 0x4B000001)
+SERVER = DestinationKey(parse_address("10.0.0.11"), 80)
+SERVER6 = DestinationKey(parse_address("fd00::11"), 0)
+
+OWNED = Ownership(
+    boot_id="5f1b",
+    services=frozenset({WEB, WEB6, MARKED}),
+    addresses=frozenset({AddressKey("eth0", V4, 24), AddressKey("eth0.5", V6, 128)}),
+    links=frozenset({"tunl0"}),
+    sysctls={"net/ipv4/vs/sync_threshold": "3\t50", "net/ipv4/ip_forward": "0"},
+    timeouts=Timeouts(900, 120, 300),
+    drains={DrainKey(WEB, SERVER): Drain(12.5, 72.5), DrainKey(MARKED, SERVER6): Drain(1.0, 2.0)},
+    drain_s={MARKED: 0.0, WEB: 7.5},
+)
+STATE = DesiredState(
+    services={
+        WEB: VirtualServer(
+            ServiceAttributes("wlc", 1, 300, 24, ""),
+            {
+                SERVER6: DestinationAttributes(2, 0, 0, 0, 1, 5555, 1),
+                SERVER: DestinationAttributes(0, 65535, 10, 5),
+            },
+        ),
+        MARKED: VirtualServer(ServiceAttributes("mh", 0x18, 0, 128, "sip")),
+    },
+    policies={WEB: ServicePolicy("web", 60.0)},
+    addresses={AddressKey("eth0", V6, 128): AddressAttributes(no_dad=True, deprecated=True)},
+    links=(LinkState("tunl0", "ipip", 1480),),
+    sysctls=(Sysctl("net/ipv4/ip_forward", "1", "Replies are routed.", optional=True),),
+    nft=build_table({(V4, 6, 80, 443): 1, (V6, 17, 53, 53): 2}, frozenset({1})),
+    timeouts=Timeouts(),
+    rules=frozenset(
+        {Rule(2, 500, 300, V4, 32, ANYWHERE[2], 0), Rule(10, 19200, 19300, ANYWHERE[10], 0, V6, 64)}
+    ),
+    table_routes={
+        TableRouteKey(300, ANYWHERE[2], 0): NextHop(V4, "eth0"),
+        TableRouteKey(19300, ANYWHERE[10], 0): NextHop(None, "eth1"),
+    },
+)
+
+TEXT = st.text(max_size=20)
+NUMBER = st.floats(0, 1e9)
+OPTIONAL = st.none() | NUMBER
+ADDRESSES = (st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)).map(Address)
+PORTS = st.integers(1, 65535)
+ORDERS_IN_FORCE = st.dictionaries(
+    st.builds(OperatorKey, ADDRESSES, TEXT, st.integers(0, 65535)),
+    st.builds(Order, st.sampled_from(Admin), NUMBER, NUMBER, st.booleans(), TEXT, TEXT),
+    max_size=5,
+)
+STATES = st.builds(
+    ProbeState,
+    st.sampled_from(Health),
+    NUMBER,
+    TEXT,
+    OPTIONAL,
+    OPTIONAL,
+    st.integers(0, 99),
+    TEXT,
+    st.none()
+    | st.builds(
+        AgentReading, OPTIONAL, st.none() | st.sampled_from(AgentRequest), st.none() | st.integers(0, 9), TEXT
+    ),
+)
+SERVER_MEMORIES = st.builds(
+    ServerMemory,
+    since_at=NUMBER,
+    up=st.booleans(),
+    ramp_at=OPTIONAL,
+    ramp_from=NUMBER,
+    share=OPTIONAL,
+    share_at=NUMBER,
+    weight=st.integers(0, 65535),
+    applied=OPTIONAL,
+    deadline=NUMBER,
+    cut_at=NUMBER,
+    warning=TEXT,
+)
+STANDINGS_OF_A_DAEMON = st.builds(
+    Standings,
+    TEXT,
+    st.dictionaries(TEXT, STATES, max_size=4),
+    st.builds(
+        Memory,
+        st.dictionaries(
+            st.builds(ServerKey, TEXT, ADDRESSES, st.integers(0, 65535)), SERVER_MEMORIES, max_size=4
+        ),
+        st.dictionaries(
+            TEXT, st.builds(ServiceMemory, st.sampled_from(Mode), NUMBER, st.booleans(), OPTIONAL), max_size=3
+        ),
+    ),
+)
+NAMES = st.text("abc.-@0", min_size=1, max_size=15)
+REAL_SERVER_RECORDS = st.builds(
+    Record,
+    preparations=st.lists(
+        st.builds(
+            Preparation,
+            virtual=ADDRESSES,
+            real=ADDRESSES,
+            interfaces=st.lists(NAMES, max_size=3).map(tuple),
+            method=st.sampled_from(Method),
+            tunnel=st.none() | st.builds(Encapsulation, st.sampled_from(TunnelType), st.integers(0, 65535)),
+            own=st.none() | ADDRESSES,
+            ports=st.lists(st.builds(PortMap, st.sampled_from([6, 17, 132]), PORTS, PORTS), max_size=3).map(
+                tuple
+            ),
+            mtu_bytes=st.integers(576, 65535),
+            at_boot=st.booleans(),
+        ),
+        max_size=3,
+    ).map(tuple),
+    sysctls=st.dictionaries(NAMES, st.text(max_size=5), max_size=3),
+    links=st.frozensets(NAMES, max_size=3),
+    addresses=st.frozensets(st.builds(AddressKey, NAMES, ADDRESSES, st.integers(0, 128)), max_size=3),
+    listeners=st.frozensets(st.builds(GueListener, PORTS, st.sampled_from([2, 10])), max_size=2),
+    files=st.dictionaries(NAMES, st.none() | st.text(), max_size=3),
+    tables=st.frozensets(st.sampled_from(["arp", "inet"])),
+    persist=st.sampled_from(["", "unit"]),
+)
+PAIRS: list[tuple[RecordFile[object], object]] = [
+    (OWNERSHIP, OWNED),
+    (OWNERSHIP, Ownership()),
+    (SNAPSHOT, Snapshot(STATE, 99.5, "5f1b", frozenset({WEB}))),
+    (SNAPSHOT, Snapshot(DesiredState(), 0.0, "")),
+]
+
+
+@pytest.mark.parametrize(("file", "value"), PAIRS)
+def test_a_record_comes_back(file: RecordFile[object], value: object) -> None:
+    assert file.decode(file.encode(value)) == value
+
+
+@given(ORDERS_IN_FORCE)
+def test_orders_come_back(orders: dict[OperatorKey, Order]) -> None:
+    assert ORDERS.decode(ORDERS.encode(orders)) == orders
+
+
+@given(STANDINGS_OF_A_DAEMON)
+def test_standings_come_back(standings: Standings) -> None:
+    assert STANDINGS.decode(STANDINGS.encode(standings)) == standings
+
+
+@given(REAL_SERVER_RECORDS)
+def test_the_record_of_a_real_server_comes_back(record: Record) -> None:
+    assert RECORD.decode(RECORD.encode(record)) == record
+
+
+def test_real_servers_keep_their_order() -> None:
+    """Schedulers such as `rr` go by it."""
+    found = SNAPSHOT.decode(SNAPSHOT.encode(Snapshot(STATE, 1.0, "5f1b"))).state
+    assert list(found.services) == [WEB, MARKED]
+    assert list(found.services[WEB].destinations) == [SERVER6, SERVER]
+
+
+def test_equal_records_are_equal_bytes() -> None:
+    other = replace(OWNED, sysctls=dict(reversed(OWNED.sysctls.items())))
+    assert OWNERSHIP.encode(other) == OWNERSHIP.encode(OWNED)
+
+
+@given(STANDINGS_OF_A_DAEMON, st.data())
+def test_damage_is_malformed_and_nothing_worse(standings: Standings, data: st.DataObject) -> None:
+    text = STANDINGS.encode(standings)
+    at = data.draw(st.integers(0, len(text) - 1))
+    damaged = (
+        text[:at]
+        + data.draw(st.sampled_from([b"x", b'"', b"[", b"]", b"{", b"}", b"0", b","]))
+        + text[at + 1 :]
+    )
+    try:
+        STANDINGS.decode(damaged)
+    except Malformed:
+        return
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"{}", b'{"record":{}}', b"\0", b"[" * 100_000])
+@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, STANDINGS, ORDERS, RECORD])
+def test_what_is_no_record_is_refused(file: RecordFile[object], data: bytes) -> None:
+    with pytest.raises(Malformed, match="it is damaged: "):
+        file.decode(data)
+
+
+def test_another_layout_is_refused_by_its_number() -> None:
+    with pytest.raises(Malformed, match="its layout has number 1, this version knows 2"):
+        OWNERSHIP.decode(b'{"schema":1,"boot_id":"5f1b","services":[]}')
+
+
+@pytest.mark.parametrize("cut", [2, 50, 200, 300])
+def test_a_record_that_was_cut_off_is_refused(cut: int) -> None:
+    with pytest.raises(Malformed):
+        OWNERSHIP.decode(OWNERSHIP.encode(OWNED)[:-cut])
+
+
+@pytest.mark.parametrize(("file", "value"), PAIRS)
+def test_a_part_of_another_type_is_named(file: RecordFile[object], value: object) -> None:
+    record = json.loads(file.encode(value))["record"]
+    for name, part in record.items():
+        if isinstance(part, float):
+            continue
+        for wrong in (7.5, [[7.5]], {"x": 7.5}):
+            text = json.dumps({"schema": LAYOUT, "record": {**record, name: wrong}})
+            with pytest.raises(Malformed, match=rf"at `\$\.{name}"):
+                file.decode(text.encode())
+
+
+ORDER = ["drain", 1, 2, True, "root", ""]
+KEY = ["10.0.0.11", "web", 0]
+
+
+@pytest.mark.parametrize(
+    ("key", "order", "place"),
+    [
+        (KEY, [*ORDER[:3], 1, *ORDER[4:]], "$[0][1][3]"),
+        (["10.0.0.11", "web", True], ORDER, "$[0][0][2]"),
+        (["10.0.0.11", "web", 65536], ORDER, "$[0][0][2]"),
+        (["10.0.0", "web", 0], ORDER, "$[0][0][0]"),
+        (KEY, ["sleep", *ORDER[1:]], "$[0][1][0]"),
+        (KEY, ["drain", "1", *ORDER[2:]], "$[0][1][1]"),
+        (KEY, ORDER[:5], "$[0][1]"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(key: list[object], order: list[object], place: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        ORDERS.decode(json.dumps({"schema": LAYOUT, "record": [[key, order]]}).encode())
+    assert f"at `{place}`" in caught.value.message
+
+
+@pytest.mark.parametrize("port", [-5, 70_000])
+@pytest.mark.parametrize("place", ["tunnel", "ports", "listeners"])
+def test_a_port_of_a_real_server_out_of_range_is_refused(place: str, port: int) -> None:
+    each = Preparation(
+        V4, V4, ("eth0",), tunnel=Encapsulation(TunnelType.GUE, 5555), ports=(PortMap(6, 80, 80),)
+    )
+    document = json.loads(
+        RECORD.encode(Record(preparations=(each,), listeners=frozenset({GueListener(5555, 2)})))
+    )
+    record = document["record"]
+    row = {"tunnel": record["preparations"][0]["tunnel"], "ports": record["preparations"][0]["ports"][0]}
+    row["listeners"] = record["listeners"][0]
+    row[place][0 if place == "listeners" else -1] = port
+    with pytest.raises(Malformed, match=r"Expected `int` [<>]="):
+        RECORD.decode(json.dumps(document).encode())
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_real_servers_take_seconds_at_most() -> None:
+    services = {
+        ServiceKey(AF_INET, 6, Address(bytes([10, n >> 8 & 255, n & 255, 1])), 80): VirtualServer(
+            ServiceAttributes("wlc", 0, 0, 32, ""),
+            {
+                DestinationKey(Address(bytes([172, n >> 8 & 255, n & 255, m])), 80): DestinationAttributes(
+                    0, 100
+                )
+                for m in range(10)
+            },
+        )
+        for n in range(10_000)
+    }
+    snapshot = Snapshot(DesiredState(services=services), 1.0, "5f1b")
+    owned = Ownership(services=frozenset(services))
+    started = time.process_time()
+    assert SNAPSHOT.decode(SNAPSHOT.encode(snapshot)) == snapshot
+    assert OWNERSHIP.decode(OWNERSHIP.encode(owned)) == owned
+    assert time.process_time() - started < 3
