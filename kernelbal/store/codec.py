@@ -8,6 +8,7 @@ such as `$.services[3][1]`.
 
 from __future__ import annotations
 
+import binascii
 import dataclasses
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -164,6 +165,14 @@ def _decode_address(kind: type, value: object) -> Address:
     if not value:
         return Address()
     try:
-        return Address(socket.inet_pton(socket.AF_INET6 if ":" in value else socket.AF_INET, value))
+        # Bytes of another class than Address are written in base64; no record must be lost by that.
+        packed = binascii.a2b_base64(value) if value.endswith("==") else _packed(value)
     except (OSError, ValueError):
-        raise ValueError(f"`{_bounded(value)}` is not an IP address") from None
+        packed = b""
+    if len(packed) not in (4, 16):
+        raise ValueError(f"`{_bounded(value)}` is not an IP address")
+    return Address(packed)
+
+
+def _packed(text: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)

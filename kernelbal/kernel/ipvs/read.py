@@ -175,7 +175,7 @@ class DestinationReader:
     ) -> list[DestinationKey] | None:
         """Add the destinations to `found` and return their keys; None if not all messages are of one size."""
         known = self._known
-        new_key = DestinationKey
+        new_key, new_address = DestinationKey, Address
         expected = data[:4]
         keys = []
         for length, address, port, raw, family in sweep.iter_unpack(data):
@@ -184,7 +184,7 @@ class DestinationReader:
             values = known.get(raw)
             if values is None:
                 values = known[raw] = parse_destination_attributes(raw)
-            key = new_key(address[:4] if family == _RAW_INET else address, port)
+            key = new_key(new_address(address[:4] if family == _RAW_INET else address), port)
             found[key] = values
             keys.append(key)
         return keys

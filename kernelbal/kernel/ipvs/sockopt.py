@@ -109,12 +109,12 @@ class Sockopt:
         _REQUEST.pack_into(buffer, 0, key.protocol, key.address, key.port.to_bytes(2, "big"), key.mark, count)
         if self._get(SO_GET_DESTS, buffer, length):
             return None
-        known, make = self._known, DestinationKey
+        known, make, make_address = self._known, DestinationKey, Address
         for address, port, raw in _DESTINATION.iter_unpack(entries):
             values = known.get(raw) or self._learn(raw)
             if values is None or address == _NOWHERE:
                 return None
-            found[make(address, port)] = values
+            found[make(make_address(address), port)] = values
         return found
 
     def _learn(self, raw: bytes) -> DestinationAttributes | None:

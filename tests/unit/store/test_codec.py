@@ -96,6 +96,7 @@ def test_a_value_is_readable_and_its_sets_are_sorted() -> None:
         (b'{"name":1}', "Expected `str`, got `int` - at `$.name`"),
         (b'{"name":"","addresses":[["10.0.0.1",80],["10.0.0.01",80]]}', "address - at `$.addresses[1][0]`"),
         (b'{"name":"","addresses":[["fe80::1%eth0",80]]}', "is not an IP address"),
+        (b'{"name":"","addresses":[["CgAADAA==",80]]}', "is not an IP address"),
         (b'{"name":"","addresses":[[4,80]]}', "expected an IP address as text - at `$.addresses[0][0]`"),
         (b'{"name":"","addresses":[["10.0.0.1",true]]}', "Expected `int`, got `bool`"),
         (b'{"name":"","addresses":[["10.0.0.1",65536]]}', "<= 65535 - at `$.addresses[0][1]`"),
@@ -109,6 +110,14 @@ def test_what_is_wrong_is_named_with_its_place(text: bytes, complaint: str) -> N
         OUTER.decode(text)
     assert complaint in caught.value.message
     assert len(caught.value.message) <= 300
+
+
+@pytest.mark.parametrize("packed", [b"\n\0\0\x0b", bytes(range(16))])
+def test_bytes_of_another_class_are_no_lost_address(packed: bytes) -> None:
+    codec = Codec(Key)
+    found = codec.decode(codec.encode(Key(packed, 80)))  # type: ignore[arg-type]  # what an untyped reader may do
+    assert found == (packed, 80)
+    assert type(found.address) is Address
 
 
 def test_a_complaint_is_short_whatever_it_quotes() -> None:

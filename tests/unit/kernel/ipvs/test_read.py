@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReader
 from kernelbal.kernel.netlink import attribute
-from kernelbal.model.address import AF_INET, parse_address
+from kernelbal.model.address import AF_INET, Address, parse_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationCounters,
@@ -61,7 +61,9 @@ def test_destinations_are_read_as_they_are(
     bodies = [kernel_dump.destination(key, *both, extra=extra) for key, both in wanted.items()]
     parts = [kernel_dump.datagram(row) for row in (bodies[:4], bodies[4:]) if row]
     attributes = {key: values for key, (values, _) in wanted.items()}
-    assert DestinationReader().parse(parts) == attributes
+    read = DestinationReader().parse(parts)
+    assert read == attributes
+    assert {type(key.address) for key in read} <= {Address}
     found: Counters = {}
     assert DestinationReader().parse(parts, found) == attributes
     assert found == {key: counted for key, (_, counted) in wanted.items()}

@@ -160,7 +160,9 @@ def test_destinations(key: ServiceKey) -> None:
 def test_one_call_reads_all_destinations_of_a_service() -> None:
     wanted = {place(number): NAT for number in range(1, 1500)}
     kernel = Kernel({WEB: wanted})
-    assert opened(kernel).destinations(WEB, len(wanted)) == wanted
+    found = opened(kernel).destinations(WEB, len(wanted))
+    assert found == wanted
+    assert {type(key.address) for key in found} == {Address}
     assert kernel.calls == 1
 
 
