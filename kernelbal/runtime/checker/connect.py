@@ -38,21 +38,21 @@ _TCP_INFO: Final = socket.TCP_INFO
 class ConnectRun(ProbeRun):
     """A connection being established."""
 
-    __slots__ = ("_connects", "socket")
+    __slots__ = ("_driver", "socket")
 
-    def __init__(self, task: ProbeTask, now: float, sock: socket.SocketType, connects: ConnectDriver) -> None:
+    def __init__(self, task: ProbeTask, now: float, sock: socket.SocketType, driver: ConnectDriver) -> None:
         super().__init__(task, now)
         self.socket = sock
-        self._connects = connects
+        self._driver = driver
 
     def expire(self, now: float) -> None:
         """Fail: no answer in time."""
         self.close()
-        self._connects.reactor.fail(self, reasons.timed_out(self.task.timing.timeout_s))
+        self._driver.reactor.fail(self, reasons.timed_out(self.task.timing.timeout_s))
 
     def close(self) -> None:
         """Give it up."""
-        self._connects.slow.pop(self.socket.fileno(), None)
+        self._driver.slow.pop(self.socket.fileno(), None)
         self.socket.close()
 
 

@@ -19,24 +19,24 @@ class Drivers:
     """All drivers.
 
     Attributes:
-        connects: that of TCP connects, whose results are collected once per tick.
-        echoes: that of echo requests.
-        programs: that of scripts.
+        connect: that of TCP connects, whose results are collected once per tick.
+        echo: that of echo requests.
+        script: that of scripts.
     """
 
     def __init__(self, reactor: Reactor) -> None:
         self.reactor = reactor
-        self.connects: Final = ConnectDriver(reactor)
+        self.connect: Final = ConnectDriver(reactor)
         self._contexts = TlsContexts()
-        self.echoes = EchoDriver(reactor)
-        self.programs = ScriptDriver(reactor)
+        self.echo = EchoDriver(reactor)
+        self.script = ScriptDriver(reactor)
         self._starts: dict[ProbeTransport, Callable[[ProbeTask], None]] = {
             ProbeTransport.NONE: self._pass,
-            ProbeTransport.CONNECT: self.connects.start,
+            ProbeTransport.CONNECT: self.connect.start,
             ProbeTransport.STREAM: lambda task: stream.start(reactor, self._contexts, task),
             ProbeTransport.DATAGRAM: lambda task: datagram.start(reactor, task),
-            ProbeTransport.ICMP: self.echoes.start,
-            ProbeTransport.SCRIPT: self.programs.start,
+            ProbeTransport.ICMP: self.echo.start,
+            ProbeTransport.SCRIPT: self.script.start,
         }
 
     def start(self, tasks: Sequence[ProbeTask]) -> None:
@@ -53,8 +53,8 @@ class Drivers:
 
     def close(self) -> None:
         """Close what is shared; no run is under way."""
-        self.connects.close()
-        self.echoes.close()
+        self.connect.close()
+        self.echo.close()
 
     def _pass(self, task: ProbeTask) -> None:
         run = ProbeRun(task, self.reactor.now)

@@ -51,22 +51,22 @@ class EchoKey(NamedTuple):
 class EchoRun(ProbeRun):
     """One request that waits for its reply."""
 
-    __slots__ = ("_port", "sequence", "token")
+    __slots__ = ("_socket", "sequence", "token")
 
-    def __init__(self, task: ProbeTask, now: float, port: EchoSocket) -> None:
+    def __init__(self, task: ProbeTask, now: float, sock: EchoSocket) -> None:
         super().__init__(task, now)
-        self._port = port
+        self._socket = sock
         self.sequence = 0
         self.token = b""
 
     def expire(self, now: float) -> None:
         """Fail: no reply in time."""
         self.close()
-        self._port.reactor.fail(self, reasons.timed_out(self.task.timing.timeout_s, "echo reply"))
+        self._socket.reactor.fail(self, reasons.timed_out(self.task.timing.timeout_s, "echo reply"))
 
     def close(self) -> None:
         """Wait no longer."""
-        self._port.waiting.pop(self.sequence, None)
+        self._socket.waiting.pop(self.sequence, None)
 
 
 class EchoSocket:
@@ -186,31 +186,31 @@ class EchoDriver:
     """The sockets of all echo requests, opened when they are needed.
 
     Attributes:
-        ports: the sockets.
+        sockets: the sockets.
     """
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self.ports: dict[EchoKey, EchoSocket] = {}
+        self.sockets: dict[EchoKey, EchoSocket] = {}
 
     def start(self, task: ProbeTask) -> None:
         """Send one request."""
         target = task.probe.target
         key = EchoKey(family_of(target.address), target.source, target.mark)
-        port = self.ports.get(key)
-        if port is None:
+        sock = self.sockets.get(key)
+        if sock is None:
             try:
-                port = self.ports[key] = EchoSocket(self._reactor, target)
+                sock = self.sockets[key] = EchoSocket(self._reactor, target)
             except ProbeSetupError as error:
                 self._reactor.skip(task, error.notice)
                 return
             except OSError as error:
                 self._reactor.starve(task, error.errno or 0)
                 return
-        port.send(task)
+        sock.send(task)
 
     def close(self) -> None:
         """Close all sockets; none has a request that waits."""
-        for port in self.ports.values():
-            port.close()
-        self.ports.clear()
+        for sock in self.sockets.values():
+            sock.close()
+        self.sockets.clear()

@@ -98,7 +98,7 @@ class Checker:
         for at in (reactor.schedule.next_at(), reactor.next_deadline_at()):
             if at is not None and at < until:
                 until = at
-        if self.drivers.connects.fresh or self.drivers.connects.slow or until < self._next_tick_at:
+        if self.drivers.connect.fresh or self.drivers.connect.slow or until < self._next_tick_at:
             until = self._next_tick_at  # between ticks only events of descriptors are handled
         return max(until - time.clock_gettime(time.CLOCK_BOOTTIME), 0.0)
 
@@ -109,7 +109,7 @@ class Checker:
         if now >= self._next_tick_at:
             tick_s = reactor.schedule.tick_s
             self._next_tick_at = (now // tick_s + 1) * tick_s
-            self.drivers.connects.collect()
+            self.drivers.connect.collect()
             reactor.expire()
             late_s, tasks = reactor.schedule.due(now)
             if tasks:

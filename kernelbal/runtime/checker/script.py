@@ -41,12 +41,12 @@ _MIB: Final = 1024 * 1024
 class ScriptRun(ProbeRun):
     """One running program."""
 
-    __slots__ = ("_descriptor", "_output", "_process", "_programs", "_reactor", "_reading")
+    __slots__ = ("_descriptor", "_driver", "_output", "_process", "_reactor", "_reading")
 
-    def __init__(self, programs: ScriptDriver, task: ProbeTask, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(task, programs.reactor.now)
-        self._programs = programs
-        self._reactor = programs.reactor
+    def __init__(self, driver: ScriptDriver, task: ProbeTask, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(task, driver.reactor.now)
+        self._driver = driver
+        self._reactor = driver.reactor
         self._process = process
         self._output = b""
         self._descriptor = os.pidfd_open(process.pid)
@@ -75,7 +75,7 @@ class ScriptRun(ProbeRun):
         self._process.wait()
         self._reactor.unwatch(self._descriptor)
         os.close(self._descriptor)
-        self._programs.running.discard(self)
+        self._driver.running.discard(self)
 
     def _read(self, limit: int) -> None:
         """Keep the end of its output, in small reads, so that it can neither block nor flood the loop."""

@@ -61,7 +61,7 @@ def test_who_answers_late_but_in_time_is_up() -> None:
         address = listening.getsockname()
         with socket.create_connection(address), Desk() as desk:
             desk.send(probe(TcpCheck(), address[1], timing=Timing(5, 3)))
-            desk.until(lambda: bool(desk.checker.drivers.connects.slow) or bool(desk.states))
+            desk.until(lambda: bool(desk.checker.drivers.connect.slow) or bool(desk.states))
             listening.accept()[0].close()
             desk.until(lambda: bool(desk.states))
             state = desk.states["probe"]
@@ -106,7 +106,7 @@ def test_no_connection_is_left() -> None:
             desk.result(probe(TcpCheck(), port, timing=FAST))
         desk.send()
         desk.until(lambda: desk.reports[-1].probes == 0)
-        assert desk.checker.drivers.connects.slow == {}
+        assert desk.checker.drivers.connect.slow == {}
 
 
 def test_an_unreachable_network() -> None:

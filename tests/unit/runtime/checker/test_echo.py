@@ -42,7 +42,7 @@ def test_many_targets_share_one_socket() -> None:
     with Desk() as desk:
         desk.send(*(probe(IcmpCheck(), key=str(each), address=each) for each in addresses))
         desk.until(lambda: len(desk.states) == 100)
-        assert len(desk.checker.drivers.echoes.ports) == 1
+        assert len(desk.checker.drivers.echo.sockets) == 1
     assert {state.health for state in desk.states.values()} == {Health.UP}
 
 
@@ -68,9 +68,9 @@ def test_a_reply_counts_with_the_bytes_of_its_request_only(genuine: bool) -> Non
     """Whoever makes replies up does not know the random bytes of the request."""
     with Desk() as desk:
         desk.send(probe(IcmpCheck(), timing=Timing(5.0, 0.3, 1, 1)))
-        echoes = desk.checker.drivers.echoes
-        wait_for(lambda: bool(echoes.ports) and bool(next(iter(echoes.ports.values())).waiting))
-        (port,) = echoes.ports.values()
+        echoes = desk.checker.drivers.echo
+        wait_for(lambda: bool(echoes.sockets) and bool(next(iter(echoes.sockets.values())).waiting))
+        (port,) = echoes.sockets.values()
         (run,) = port.waiting.values()
         request = echo_request(AF_INET, port.identifier, run.sequence, run.token if genuine else b"?" * 16)
         reply = b"\0" + request[1:2] + bytes(2) + request[4:]
@@ -102,7 +102,7 @@ def test_ping_sockets_where_raw_ones_are_not_allowed(monkeypatch: pytest.MonkeyP
     refuse(monkeypatch, socket.SOCK_RAW)
     with Desk() as desk:
         assert desk.result(probe(IcmpCheck())).health is Health.UP
-        assert not next(iter(desk.checker.drivers.echoes.ports.values())).raw
+        assert not next(iter(desk.checker.drivers.echo.sockets.values())).raw
 
 
 def test_without_permission_the_notice_names_the_capability(monkeypatch: pytest.MonkeyPatch) -> None:

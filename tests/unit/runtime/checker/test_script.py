@@ -83,7 +83,7 @@ def test_one_that_cannot_be_killed_holds_up_nobody_else(monkeypatch: pytest.Monk
         desk.until(lambda: desk.states.get("stuck", ProbeState()).health is Health.DOWN)
         failed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         assert failed_at - desk.states["stuck"].since_at < 1.0, "it is told at once"
-        running = desk.checker.drivers.programs.running
+        running = desk.checker.drivers.script.running
         assert any(run.task.key == "stuck" for run in list(running)), "it is not forgotten"
         desk.until(lambda: not any(run.task.key == "stuck" for run in list(running)))
         desk.until(lambda: (desk.states["other"].last_at or 0.0) > failed_at + 0.5)
@@ -167,7 +167,7 @@ def test_only_so_many_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with Desk() as desk:
         desk.send(*(probe(shell("sleep 0.2"), key=f"k{number}", timing=SLOW) for number in range(3)))
         desk.until(lambda: bool(desk.notices))
-        assert len(desk.checker.drivers.programs.running) <= 1
+        assert len(desk.checker.drivers.script.running) <= 1
         assert desk.notices[0].topic is Topic.CHECKER_STARVED
 
 
