@@ -25,7 +25,7 @@ def hardware(host: Host) -> str:
     return device(host).link.hardware_address
 
 
-def test_every_holder_is_heard_and_nobody_learns_of_the_question(lab: LabFactory) -> None:
+def test_every_holder_is_found_and_no_neighbour_table_changes(lab: LabFactory) -> None:
     made = lab("one-arm")
     first, second, third = made.real_servers
     for host in (first, third):
@@ -45,20 +45,20 @@ def test_every_holder_is_heard_and_nobody_learns_of_the_question(lab: LabFactory
     assert "10.0.0.1" not in second.run(["ip", "neighbour"]).stdout.split()
 
 
-def test_an_address_of_this_machine_is_asked_of_others_alone(lab: LabFactory) -> None:
+def test_an_address_of_this_machine_is_queried_of_others_alone(lab: LabFactory) -> None:
     made = lab("one-arm")
     with made.director.inside():
         own = [parse_address("10.0.0.1"), parse_address("fd00::1")]
         assert address_holders(device(made.director), own) == {}
 
 
-def test_devices_without_neighbours_are_not_asked(lab: LabFactory) -> None:
+def test_devices_without_neighbours_are_not_queried(lab: LabFactory) -> None:
     made = lab("one-arm")
     with made.director.inside():
         assert address_holders(device(made.director, "lo"), [parse_address("127.0.0.1")]) == {}
 
 
-def test_without_the_right_to_ask_it_is_told(lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_right_to_query_it_is_refused(lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     made = lab("one-arm")
 
     def refuse(_: str) -> None:

@@ -212,7 +212,7 @@ def test_real_servers_that_can_answer_clients_are_good(lab: LabFactory, method: 
 @pytest.mark.parametrize("networks", [NETWORKS, ""], ids=["networks given", "no networks"])
 @pytest.mark.parametrize("holds", [HOLDING, NOT_HOLDING], ids=["active", "standby"])
 @pytest.mark.parametrize("method", [DSR[4], DSR[6], IPIP], ids=["dsr", "dsr-6", "ipip"])
-def test_a_director_between_two_segments_with_strict_filters_hears_the_answers(
+def test_a_director_between_two_segments_with_strict_filters_receives_the_answers(
     lab: LabFactory, method: Method, holds: bool, networks: str
 ) -> None:
     made = prepared(lab("two-arm"), method)
@@ -390,7 +390,7 @@ def test_a_filter_that_is_off_stays_off(lab: LabFactory) -> None:
 
 
 @pytest.mark.parametrize("holds", [HOLDING, NOT_HOLDING], ids=["active", "standby"])
-def test_a_standby_director_without_a_route_is_told_so(lab: LabFactory, holds: bool) -> None:
+def test_a_standby_director_without_a_route_is_the_cause(lab: LabFactory, holds: bool) -> None:
     made = lab("one-arm")
     lab.serve(made.real_servers)
     method = Method("dsr", "dsr", "", 4, 4, direct)

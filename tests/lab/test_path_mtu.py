@@ -35,7 +35,7 @@ def test_all_are_measured_at_a_time_and_silence_is_no_mtu(lab: LabFactory) -> No
     assert found["10.0.0.12"] in NARROW_BYTES
 
 
-def test_a_router_on_the_way_says_what_it_takes(lab: LabFactory) -> None:
+def test_a_router_on_the_path_reports_its_mtu(lab: LabFactory) -> None:
     made = lab("two-arm")
     made.director.run(["ip", "link", "set", "eth1", "mtu", "1300"])
     made["rs1"].run(["ip", "link", "set", "eth0", "mtu", "1300"])
@@ -52,7 +52,7 @@ def test_what_the_kernel_believes_of_a_path_bounds_it(lab: LabFactory) -> None:
     assert list(measured(made, *servers).values()) == [1500, 1400, 1500, 1400]
 
 
-def test_progress_is_told(lab: LabFactory) -> None:
+def test_progress_is_reported(lab: LabFactory) -> None:
     made = lab("one-arm")
     done: list[int] = []
     with made.director.inside():

@@ -52,7 +52,7 @@ def test_steps_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
     assert places == sorted(places)
 
 
-def test_chosen_real_server_stands_first_and_those_out_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_chosen_real_server_comes_first_and_those_out_last(capsys: pytest.CaptureFixture[str]) -> None:
     server = service("fo", 1, 0, 9)
     rows = shown(explained(view(server)), capsys).split("real servers of")[1].splitlines()[2:5]
     assert [row.split("10.0.0.")[1][:2] for row in rows] == ["13", "11", "12"]
@@ -76,7 +76,7 @@ def test_source_is_named_where_it_differs(capsys: pytest.CaptureFixture[str]) ->
     assert "(from the kernel)" not in text
 
 
-def test_columns_that_say_nothing_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_columns_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     live = shown(explained(), capsys)
     assert "active  inactive" in live
     assert " name " not in live

@@ -62,7 +62,7 @@ def test_a_warning_is_said_once() -> None:
         (Mode.WITHDRAWN, "withdraws its address"),
     ],
 )
-def test_each_mode_has_its_words(mode: Mode, text: str) -> None:
+def test_each_mode_has_its_text(mode: Mode, text: str) -> None:
     event = mode_event(site_of("quorum: 2").virtual_services[0], mode, 1)
     assert event.message == f"virtual service `web` {text}: 1 of 3 real servers usable, quorum 2"
     gained = mode is Mode.SERVING

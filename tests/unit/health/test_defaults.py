@@ -66,13 +66,13 @@ def test_tcp_port_decides(port: int, kind: str) -> None:
     assert default_protocol(TCP, port).kind == kind
 
 
-def test_what_cannot_be_asked_is_pinged() -> None:
+def test_what_has_no_check_of_its_own_is_pinged() -> None:
     assert default_protocol(UDP, 53).kind == "dns"
     assert {default_protocol(UDP, port).kind for port in (0, 80, 443, 5060)} == {"icmp"}
     assert {default_protocol(SCTP, port).kind for port in (0, 53, 80)} == {"icmp"}
 
 
-def test_http_by_default_is_content_with_what_a_load_master_takes() -> None:
+def test_http_by_default_accepts_what_a_load_master_accepts() -> None:
     for port in (80, 443):
         check = TCP_DEFAULTS[port]
         assert isinstance(check, HttpCheck)
@@ -164,7 +164,7 @@ def test_page_names_the_check_of_every_port() -> None:
     }
 
 
-def test_page_tells_how_long_it_takes() -> None:
+def test_page_names_the_time_until_down() -> None:
     timing = check_timing(Check())
     down_s = timing.fall * timing.interval_s + timing.timeout_s + timing.jitter_s
     up_s = timing.rise * timing.interval_s + timing.jitter_s

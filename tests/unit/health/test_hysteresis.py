@@ -61,7 +61,7 @@ def test_what_an_agent_said_and_warnings_are_those_of_the_last_probe() -> None:
 
 
 @given(st.text("+-", max_size=40))
-def test_a_change_takes_as_many_results_as_are_wanted(results: str) -> None:
+def test_a_change_takes_rise_or_fall_results(results: str) -> None:
     state = ProbeState()
     for number, sign in enumerate(results, 1):
         before, state = state, after(sign, state)
@@ -71,7 +71,7 @@ def test_a_change_takes_as_many_results_as_are_wanted(results: str) -> None:
         assert state.streak < max(TIMING.rise, TIMING.fall)
 
 
-def test_a_probe_that_cannot_run_keeps_its_state_and_an_unknown_one_says_why() -> None:
+def test_a_probe_that_cannot_run_keeps_its_state_and_an_unknown_one_gets_a_reason() -> None:
     up = after("+")
     assert not_probed(up, "no permission") is up
     assert not_probed(ProbeState(), "no permission") == ProbeState(reason="no permission")

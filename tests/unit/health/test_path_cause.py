@@ -72,7 +72,7 @@ def test_without_a_word_from_its_own_address_there_is_no_guess(direct: ProbeStat
 
 
 @pytest.mark.parametrize("direct", [None, GOOD])
-def test_a_director_without_a_route_is_told_so(direct: ProbeState | None) -> None:
+def test_a_director_without_a_route_is_named_as_the_cause(direct: ProbeState | None) -> None:
     told = explain_path(bad(reasons.failure(errno.ENETUNREACH)), direct, DSR)
     assert "probes need a route to the virtual address on this director" in told
 
@@ -93,11 +93,11 @@ def test_a_good_path_needs_no_explanation() -> None:
         (errno.ECONNRESET, Symptom.ANSWER),
     ],
 )
-def test_the_checkers_words_for_errors_are_understood(number: int, found: Symptom) -> None:
+def test_the_checkers_reasons_for_errors_are_recognised(number: int, found: Symptom) -> None:
     assert symptom(reasons.failure(number)) is found
 
 
-def test_the_checkers_words_for_timeouts_are_understood() -> None:
+def test_the_checkers_reasons_for_timeouts_are_recognised() -> None:
     assert symptom(reasons.timed_out(4.0)) is Symptom.SILENCE
     assert symptom(reasons.timed_out(4.0, "HTTP status")) is Symptom.ANSWER
 

@@ -69,7 +69,7 @@ def test_timing_in_seconds() -> None:
     assert template.timing == Timing(10.0, 2.0, 2, 4, 2.0)
 
 
-def test_definition_tells_questions_apart_and_nothing_else() -> None:
+def test_definition_distinguishes_templates_and_nothing_else() -> None:
     checks: list[object] = ["http", {"http": {"path": "/x"}}, {"http": {}}, {"http": {}, "interval": "5s"}]
     asked = [check_templates(service(check=check))[0].definition for check in checks]
     plain, with_path, again, later = asked
@@ -109,7 +109,7 @@ def test_which_checks_go_through_the_virtual_address(forwarding: str, check: obj
     ("adaptive", "agent", "port"),
     [({"http_agent": {}}, "http", 80), ({"text_agent": {"port": 9999}}, "text", 9999)],
 )
-def test_agent_is_asked_in_its_own_rhythm(adaptive: dict[str, object], agent: str, port: int) -> None:
+def test_agent_is_probed_at_its_own_interval(adaptive: dict[str, object], agent: str, port: int) -> None:
     template = agent_template(service(adaptive={**adaptive, "interval": "10s", "timeout": "1s"}))
     assert template is not None
     assert (template.agent, template.port, template.own_port) == (agent, port, False)
@@ -121,7 +121,7 @@ def test_no_agent_no_question(adaptive: dict[str, object] | None) -> None:
     assert agent_template(service(adaptive=adaptive)) is None
 
 
-def test_a_definition_tells_nothing_of_a_secret_and_is_another_one_with_another_secret() -> None:
+def test_a_definition_hides_a_secret_and_changes_with_it() -> None:
     def defined(secret: str) -> str:
         check = {"radius": {"secret": secret, "password": "pass-1"}}
         (template,) = check_templates(service(1812, protocol="udp", check=check))

@@ -100,7 +100,7 @@ def test_one_probe_of_another_address_serves_all() -> None:
     assert targets(planned) == [Target(parse_address("10.0.0.9"), 80, "10.0.0.9", parse_address("10.0.0.9"))]
 
 
-def test_script_is_told_each_real_server() -> None:
+def test_script_gets_each_real_server() -> None:
     planned = plan("check: {script: {argv: [/bin/true]}, address: 10.0.0.9}")
     assert {target.server for target in targets(planned)} == {ONE, TWO}
     assert {target.host for target in targets(planned)} == {"192.0.2.10"}
@@ -109,7 +109,7 @@ def test_script_is_told_each_real_server() -> None:
 # --- sharing ---
 
 
-def test_services_that_ask_the_same_share_a_probe() -> None:
+def test_services_with_equal_checks_share_a_probe() -> None:
     planned = plan("check: tcp", "name: other, address: 192.0.2.11, check: {tcp: {}, interval: 9s}")
     assert len(planned.probes) == 2
     assert planned.checks[ServerKey("web", ONE)] == planned.checks[ServerKey("other", ONE)]
@@ -135,7 +135,7 @@ def test_whatever_differs_makes_another_probe(other: str) -> None:
     assert planned.checks[ServerKey("web", ONE)] != planned.checks[ServerKey("other", ONE)]
 
 
-def test_host_header_is_part_of_what_is_asked() -> None:
+def test_host_header_is_part_of_the_probe() -> None:
     by_address = plan("", "name: other, address: 192.0.2.11")
     by_name = plan(
         "check: {http: {host: a.example}, port: 80}",
@@ -208,7 +208,7 @@ def test_direct_check_needs_no_path() -> None:
 # --- agents ---
 
 
-def test_agent_is_asked_at_the_real_servers_address() -> None:
+def test_agent_is_probed_at_the_real_servers_address() -> None:
     planned = plan("forwarding: dsr, adaptive: {text_agent: {port: 9999}, interval: 2s, timeout: 1s}")
     probe = planned.probes[planned.agents[ServerKey("web", ONE)]]
     assert probe.target == Target(ONE, 9999, "10.0.0.1", ONE)

@@ -132,7 +132,7 @@ def test_after_a_pause_nothing_bursts_and_everything_runs_soon(pause_s: float) -
     assert at_once <= PAUSE_S * 1000 * 1.25
 
 
-def test_what_is_a_little_late_runs_and_says_how_late() -> None:
+def test_what_is_a_little_late_runs_and_reports_how_late() -> None:
     (probe,) = entries(1)
     schedule = planned([probe], 10.0)
     at = schedule.next_at()

@@ -57,12 +57,12 @@ def test_what_is_remembered() -> None:
         (Mode.WITHDRAWN, "the address is withdrawn"),
     ],
 )
-def test_why_somebody_stands_by(mode: Mode, reason: str) -> None:
+def test_reason_of_a_standby(mode: Mode, reason: str) -> None:
     view = view_of(site_of().virtual_services[0], stand("standby"), 7.0, mode, 50.0)
     assert (view.state, view.reason, view.weight) == ("standby", reason, 0)
 
 
-def test_full_weight_needs_no_words() -> None:
+def test_full_weight_has_no_reason() -> None:
     view = view_of(
         site_of().virtual_services[0], stand("serving", 100, in_service=True), 7.0, Mode.SERVING, 50.0
     )

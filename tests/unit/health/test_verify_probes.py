@@ -24,7 +24,7 @@ def pair(plan: ProbePlan) -> tuple[Probe, Probe]:
     return plan.probes[through], plan.probes[plan.causes[through]]
 
 
-def test_each_real_server_is_asked_twice_in_the_same_words() -> None:
+def test_each_real_server_gets_the_same_check_twice() -> None:
     plan = planned()
     assert len(plan.probes) == 6
     through, own = pair(plan)
@@ -40,7 +40,7 @@ def test_marks_are_others_than_those_of_the_daemon() -> None:
     assert VERIFY_MARK_BASE & ~PATH_MARK_MASK != PATH_MARK_BASE & ~PATH_MARK_MASK
 
 
-def test_nat_is_asked_once() -> None:
+def test_nat_is_probed_once() -> None:
     plan = planned(forwarding="nat", check="tcp: {}")
     assert (len(plan.probes), plan.paths, plan.causes) == (3, (), {})
 

@@ -68,7 +68,7 @@ def test_nothing_where_there_is_nothing(tmp_path: Path) -> None:
     assert list(parse_table([], Protocol.TCP, "0A")) == []
 
 
-def test_kernel_says_who_leaves_ipv4_out() -> None:
+def test_kernel_reports_ipv6_only_sockets() -> None:
     def one(inode: int, only: int) -> bytes:
         body = bytes(68) + struct.pack("=I", inode) + attribute(8, b"\0") + attribute(11, bytes((only,)))
         return struct.pack("=IHHII", 16 + len(body), 20, 2, 1, 0) + body

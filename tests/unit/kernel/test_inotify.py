@@ -14,7 +14,7 @@ def heard(watch: DirectoryWatch) -> bool:
     return watch.read()
 
 
-def test_writing_renaming_and_linking_are_heard(tmp_path: Path) -> None:
+def test_writing_renaming_and_linking_are_noticed(tmp_path: Path) -> None:
     (tmp_path / "new").write_text("x")
     with DirectoryWatch([tmp_path]) as watch:
         assert not watch.read()

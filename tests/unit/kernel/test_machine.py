@@ -54,7 +54,7 @@ def test_everything_is_found_where_it_is(tmp_path: Path) -> None:
     assert str(PROGRAM) == facts.program_paths[0]
 
 
-def test_a_machine_without_anything_is_no_fault(tmp_path: Path) -> None:
+def test_a_machine_without_anything_is_read_without_an_error(tmp_path: Path) -> None:
     facts = read_machine_facts(PROGRAM, tmp_path)
     assert not facts.systemd
     assert (facts.capabilities, facts.table_buckets, facts.memory_bytes) == (0, 0, 0)

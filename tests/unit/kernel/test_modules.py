@@ -144,7 +144,7 @@ def test_table_that_fits(size: int, connections: int) -> None:
     assert table_too_small(size, connections, GIB) == ""
 
 
-def test_table_that_is_too_small_says_what_to_set() -> None:
+def test_table_that_is_too_small_names_the_remedy() -> None:
     words = table_too_small(4096, 4097, GIB)
     assert "4096 buckets for 4097 connections" in words
     assert "conn_tab_bits=16" in words

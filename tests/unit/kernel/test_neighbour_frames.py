@@ -134,7 +134,7 @@ def test_what_is_no_advertisement(message: bytes, hop_limit: int) -> None:
 
 
 @given(st.binary(max_size=128))
-def test_whatever_comes_is_read_without_a_fault(data: bytes) -> None:
+def test_any_bytes_are_parsed_without_an_error(data: bytes) -> None:
     read_arp_reply(data)
     read_advertisement(data, 255)
     read_advertisement(b"\x88\0" + data, 255)

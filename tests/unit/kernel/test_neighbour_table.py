@@ -36,7 +36,7 @@ def test_entries() -> None:
     assert read_neighbours(socket) == (NeighbourEntry(7, A, 2, MAC), NeighbourEntry(7, B, 0x20, b""))
 
 
-def test_who_was_asked_and_has_not_answered() -> None:
+def test_silent_neighbours() -> None:
     states = {0x01: True, 0x20: True, 0x02: False, 0x04: False, 0x40: False}
     for state, silent in states.items():
         entry = parse_neighbour(message(A, state))

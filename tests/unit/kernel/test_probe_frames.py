@@ -66,7 +66,7 @@ def test_checksums(ends: FlowEnds, sequence: int, port: int, data: bytes) -> Non
 
 
 @pytest.mark.parametrize("ends", [ENDS4, ENDS6])
-def test_connection_is_asked_for_and_ended(ends: FlowEnds) -> None:
+def test_syn_and_reset(ends: FlowEnds) -> None:
     assert parse_frame(frame(PEER, MAC, tcp_syn(ends, 7, 1440))) == TcpSegment(*ends, TCP_SYN, 1440)
     assert parse_frame(frame(PEER, MAC, tcp_reset(ends, 8))) == TcpSegment(*ends, TCP_RST, 0)
     assert tcp_syn(ends, 7, 1440)[-20:-16] == struct.pack("!I", 7)
@@ -160,6 +160,6 @@ def test_what_is_cut_off_is_passed_over(length: int) -> None:
     assert parse_frame(whole[:length]) is None or length >= len(whole)
 
 
-def test_words_for_what_hosts_say() -> None:
+def test_text_of_icmp_errors() -> None:
     assert {REFUSALS[family, code] for family, code in PORT_UNREACHABLE.items()} == {"port unreachable"}
     assert TCP_ACK | TCP_SYN == 0x12

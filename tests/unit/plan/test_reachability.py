@@ -59,18 +59,18 @@ def test_fault(text: str, message: str | None) -> None:
         assert found[0].message.startswith(message)
 
 
-def test_fault_names_a_few_real_servers_and_counts_the_others() -> None:
+def test_problem_names_a_few_real_servers_and_counts_the_others() -> None:
     (problem,) = reachability_problems(
         site(_web("nat", *(f"203.0.113.{n}" for n in range(1, 6)))), node(), OBSERVED
     )
     assert problem.message.startswith("real servers 203.0.113.1, 203.0.113.2, 203.0.113.3 and 2 more: ")
 
 
-def test_both_faults_of_one_service_are_told() -> None:
+def test_both_problems_of_one_service_are_reported() -> None:
     assert len(reachability_problems(site(_web("nat", "203.0.113.5", "192.0.2.77")), node(), OBSERVED)) == 2
 
 
-def test_missing_device_is_the_fault_that_is_told() -> None:
+def test_missing_device_is_the_problem_that_is_reported() -> None:
     (problem,) = reachability_problems(site(_web("nat", "203.0.113.5")), node(outside="eth7"), OBSERVED)
     assert problem.message == "its network is on device `eth7`, which node `d1` does not have"
 

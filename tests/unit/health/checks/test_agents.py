@@ -34,7 +34,7 @@ def test_words_of_the_text_agent(line: bytes, reading: AgentReading) -> None:
     assert found == ProbeResult(True, reading=reading._replace(text=line.decode().replace("\t", ".").strip()))
 
 
-def test_unknown_words_are_passed_over_with_a_warning() -> None:
+def test_unknown_words_are_ignored_with_a_warning() -> None:
     found = read_text(b"50% turbo")
     assert found.reading == AgentReading(0.5, text="50% turbo")
     assert found.warning == 'agent sent "turbo", which is unknown'
@@ -49,7 +49,7 @@ def test_lines_without_a_known_word_are_bad(line: bytes) -> None:
     assert "expected 75%, ready, drain" in found.reason
 
 
-def test_a_text_agent_speaks_at_once_or_when_asked() -> None:
+def test_a_text_agent_sends_at_once_or_on_request() -> None:
     assert TextAgentDialogue("").begin() == DialogueStep()
     assert TextAgentDialogue("load?").begin() == DialogueStep(b"load?\n")
 
@@ -97,7 +97,7 @@ def test_what_is_no_load(line: bytes) -> None:
     assert "expected a load of 0-100, 101 or 102" in read_load(line).reason
 
 
-def test_the_http_agent_is_asked_and_answers() -> None:
+def test_request_and_reply_of_the_http_agent() -> None:
     dialogue = HttpAgentDialogue("/load", "192.0.2.1:8080")
     assert dialogue.begin().send.startswith(b"GET /load HTTP/1.1\r\nHost: 192.0.2.1:8080\r\n")
     assert dialogue.awaited == "HTTP status"

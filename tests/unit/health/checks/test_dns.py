@@ -56,7 +56,7 @@ def test_the_query() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"query": "a" * 64 + ".example"}, {"type": "NONESUCH"}])
-def test_a_question_that_cannot_be_asked_is_refused(settings: dict[str, str]) -> None:
+def test_a_question_that_cannot_be_encoded_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="is not a valid DNS question"):
         question_bytes(check(**settings))
 

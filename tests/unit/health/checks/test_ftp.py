@@ -5,7 +5,7 @@ from kernelbal.health.checks.ftp import FtpDialogue
 from tests.unit.health.checks.talk import failure, reply
 
 
-def test_a_greeting_is_good_and_the_check_takes_leave() -> None:
+def test_a_greeting_is_good_and_the_check_quits() -> None:
     dialogue = FtpDialogue()
     assert dialogue.begin() == DialogueStep()
     assert dialogue.awaited == "greeting"

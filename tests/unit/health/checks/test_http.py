@@ -102,7 +102,7 @@ def test_a_long_body_is_judged_by_what_came() -> None:
     assert result(asking(matches="^x+$"), head, b"x" * MAX_REPLY_BYTES, b"z") == GOOD
 
 
-def test_a_body_that_is_cut_short_is_bad_unless_what_is_wanted_came() -> None:
+def test_a_body_that_is_cut_short_is_bad_unless_the_expected_text_came() -> None:
     head = OK + b"Content-Length: 99\r\n\r\n"
     assert result(asking(contains="up"), head, b"up") == GOOD
     assert failure(asking(contains="up"), head, b"no") == "connection closed, expected rest of the HTTP reply"

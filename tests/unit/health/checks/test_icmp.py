@@ -95,7 +95,7 @@ def test_the_header_before_a_message() -> None:
     assert without_ipv4_header(v6_header()) == b""
 
 
-def test_errors_in_words() -> None:
+def test_text_of_errors() -> None:
     assert error_text(AF_INET, 3, 1) == "destination unreachable: host unreachable"
     assert error_text(AF_INET6, 2, 0) == "packet too big: code 0"
     assert error_text(AF_INET, 99, 1) == "ICMP error 99: code 1"

@@ -36,7 +36,7 @@ def test_lines_without_end_fail() -> None:
     assert failure(SshDialogue(), b"\n" * 5000) == "received over 4096 lines, expected SSH identification"
 
 
-def test_tls_where_clear_text_is_wanted_is_named() -> None:
+def test_tls_where_clear_text_is_expected_is_named() -> None:
     alert = bytes.fromhex("15030100020228")
     assert failure(FtpDialogue(), alert) == "received TLS, expected greeting in clear"
     assert is_tls(alert)

@@ -10,7 +10,7 @@ QUIT = DialogueStep(b"QUIT\r\n", result=GOOD)
 GREETING = b"220 mx.example ESMTP\r\n"
 
 
-def test_smtp_greets_answers_ehlo_and_is_left() -> None:
+def test_smtp_greeting_ehlo_quit() -> None:
     dialogue = SmtpDialogue("lb.example", starttls=False)
     assert dialogue.begin() == DialogueStep()
     assert reply(dialogue, b"220-mx.example\r\n", b"220 ESMTP\r\n") == DialogueStep(b"EHLO lb.example\r\n")
@@ -29,7 +29,7 @@ def test_smtp_with_starttls() -> None:
     assert dialogue.receive(b"") == QUIT
 
 
-def test_smtp_says_what_is_wrong() -> None:
+def test_smtp_failures() -> None:
     assert failure(SmtpDialogue("x", False), b"554 no\r\n") == 'greeting "554 no", expected 220'
     assert (
         failure(SmtpDialogue("x", False), GREETING, b"502 eh?\r\n")
@@ -56,7 +56,7 @@ def test_what_comes_in_clear_after_starttls_is_refused() -> None:
     )
 
 
-def test_imap_greets_and_is_left() -> None:
+def test_imap_greeting_logout() -> None:
     assert reply(ImapDialogue(starttls=False), b"* OK [CAPABILITY IMAP4rev1] ready\r\n") == DialogueStep(
         b"k2 LOGOUT\r\n", result=GOOD
     )
@@ -70,7 +70,7 @@ def test_imap_with_starttls() -> None:
     assert dialogue.receive(b"") == DialogueStep(b"k2 LOGOUT\r\n", result=GOOD)
 
 
-def test_imap_says_what_is_wrong() -> None:
+def test_imap_failures() -> None:
     assert (
         failure(ImapDialogue(False), b"* BYE overloaded\r\n") == 'greeting "* BYE overloaded", expected * OK'
     )
@@ -86,7 +86,7 @@ def test_imap_is_not_taken_in_by_a_dovecot_without_authentication() -> None:
     assert reply(ImapDialogue(False), waits, b"* OK ready\r\n").result == GOOD
 
 
-def test_pop3_greets_and_is_left() -> None:
+def test_pop3_greeting_quit() -> None:
     assert reply(Pop3Dialogue(starttls=False), b"+OK Dovecot ready.\r\n") == QUIT
 
 
@@ -97,7 +97,7 @@ def test_pop3_with_stls() -> None:
     assert dialogue.receive(b"") == QUIT
 
 
-def test_pop3_says_what_is_wrong() -> None:
+def test_pop3_failures() -> None:
     assert failure(Pop3Dialogue(False), b"-ERR busy\r\n") == 'greeting "-ERR busy", expected +OK'
     assert failure(Pop3Dialogue(False), b"+OKAY\r\n") == 'greeting "+OKAY", expected +OK'
     assert failure(Pop3Dialogue(True), b"+OK\r\n", b"-ERR no\r\n") == 'answer to STLS "-ERR no", expected +OK'

@@ -83,7 +83,7 @@ def test_bytes_after_the_packet_are_padding() -> None:
     assert reply(dialogue(user="nemo"), ACCEPT + bytes(8)).result == GOOD
 
 
-def test_a_reject_proves_that_it_works_unless_told_otherwise() -> None:
+def test_a_reject_proves_that_it_works_unless_configured_otherwise() -> None:
     assert reply(dialogue(user="nemo"), signed(3)).result == GOOD
     assert (
         failure(dialogue(user="nemo", reject_is_good=False), signed(3))

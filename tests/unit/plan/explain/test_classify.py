@@ -51,7 +51,7 @@ def test_map_with_a_key_of_another_kind_is_passed_over() -> None:
     assert classify(table, VIRTUAL, TCP, 80) == UNMARKED
 
 
-def test_mark_in_words() -> None:
+def test_reason_of_a_mark() -> None:
     found, step = classifier_step(query(8000), view(nft=TABLE))
     assert found.masquerade
     assert step.verdict is StepVerdict.MARKED
@@ -59,7 +59,7 @@ def test_mark_in_words() -> None:
     assert "masqueraded" in step.reason
 
 
-def test_no_mark_in_words() -> None:
+def test_reason_without_a_mark() -> None:
     _, step = classifier_step(query(81), view(nft=TABLE))
     assert step.verdict is StepVerdict.UNMARKED
     assert "has no entry for 192.0.2.10 port 81/tcp" in step.reason

@@ -74,7 +74,7 @@ def test_forwarded_by_nat() -> None:
     assert found.answer == "goes to real server 10.0.0.12:80, as of now"
 
 
-def test_candidates_tell_who_is_out_and_why() -> None:
+def test_candidates_name_who_is_out_and_why() -> None:
     candidates = {one.key: one for one in explain(query(), wlc()).candidates}
     assert candidates[real_server(12)].chosen
     assert not candidates[real_server(11)].chosen
@@ -112,7 +112,7 @@ def test_turn_that_is_hidden_leaves_it_open() -> None:
     assert found.steps[5].reason.startswith("nat, such as 10.0.0.11:80")
 
 
-def test_mixed_ways_are_told_one_by_one() -> None:
+def test_mixed_forwarding_is_described_one_by_one() -> None:
     server = service("rr", 1, 1)
     server.destinations[real_server(12)] = attributes(1, Forwarding.DSR)
     found = explain(query(), view(server))
@@ -162,7 +162,7 @@ def test_no_service_goes_to_the_own_stack() -> None:
     assert service_of(query(81), wlc()) is None
 
 
-def test_elsewhere_still_tells_what_a_holder_would_do() -> None:
+def test_elsewhere_still_describes_what_a_holder_would_do() -> None:
     found = explain(query(), wlc(addresses=()))
     assert found.outcome is ExplainOutcome.ELSEWHERE
     assert "does not hold 192.0.2.10" in found.answer
@@ -197,7 +197,7 @@ def test_site_file_will_make_it_local() -> None:
     assert "will be an address" in arriving(view(source=FactSource.SITE_FILE)).reason
 
 
-def test_wanted_but_not_there() -> None:
+def test_desired_but_not_there() -> None:
     found = arriving(view(addresses=(), desired_addresses=(AddressKey("eth0", VIRTUAL, 32),)))
     assert (found.verdict, found.source) == (StepVerdict.ELSEWHERE, FactSource.SITE_FILE)
     assert "kernelbal apply" in found.reason

@@ -41,7 +41,7 @@ def test_ftp_is_tcp_alone() -> None:
     assert find_service(services, query(40000, protocol=Protocol.UDP), 0) is None
 
 
-def test_match_in_words() -> None:
+def test_reason_of_a_match() -> None:
     match, step = service_step(query(), view(service(), service_names={EXACT: "web"}), 0, local=True)
     assert match is not None
     assert step.verdict is StepVerdict.MATCHED

@@ -4,7 +4,7 @@ from kernelbal.plan.explain.query import NO_CONNECTIONS
 from tests.unit.plan.explain.scene import address, query, real_server, service, service_key, view
 
 
-def test_question_in_words() -> None:
+def test_text_of_a_query() -> None:
     assert str(query()) == "198.51.100.7 -> 192.0.2.10:80/tcp"
     asked = query(53, protocol=Protocol.UDP, client_port=4711)
     assert str(asked) == "198.51.100.7:4711 -> 192.0.2.10:53/udp"

@@ -118,7 +118,7 @@ def test_tunnel_needs_a_device_that_unwraps(kind: TunnelType, server: str, virtu
     assert ("rp_filter" in text_of(found)) is ("." in virtual)
 
 
-def test_tunnel_tells_the_largest_packet() -> None:
+def test_tunnel_names_the_largest_packet() -> None:
     assert "above 1480 bytes" in text_of(reply(attributes(1, TUNNEL)))
 
 

@@ -74,20 +74,20 @@ def test_other_ports_of_the_address_are_no_affair_of_translation(there: str, por
     assert StepTopic.TRANSLATION not in [each.topic for each in found.steps]
 
 
-def test_hairpin_hides_the_client_and_says_so() -> None:
+def test_hairpin_hides_the_client_with_a_reason() -> None:
     verdict, reason = step(ask("10.0.0.13", "192.0.2.51"), StepTopic.RETURN)
     assert verdict is StepVerdict.MASQUERADED
     assert "sees an address of this director as the client" in reason
 
 
-def test_without_hairpin_the_answer_goes_astray() -> None:
+def test_without_hairpin_the_reply_bypasses_the_director() -> None:
     found = ask("10.0.0.13", "192.0.2.51", text=SITE + "  hairpin: false\n")
     verdict, reason = step(found, StepTopic.RETURN)
     assert verdict is StepVerdict.STRAIGHT
     assert "`hairpin: true` helps" in reason
 
 
-def test_director_that_asks_for_its_own_public_address() -> None:
+def test_director_as_client_of_its_own_public_address() -> None:
     assert step(ask("192.0.2.10", "192.0.2.51"), StepTopic.RETURN)[0] is StepVerdict.MASQUERADED
 
 

@@ -78,7 +78,7 @@ def test_a_source_address() -> None:
     assert set(seen) == {"127.0.0.77"}
 
 
-def test_a_source_address_of_another_machine_is_told_and_does_not_count() -> None:
+def test_a_source_address_of_another_machine_is_reported_and_does_not_count() -> None:
     up = ProbeState(Health.UP, 1.0)
     with serving(lambda connection: None) as port, Desk() as desk:
         desk.send(

@@ -80,7 +80,7 @@ def test_a_reply_counts_with_the_bytes_of_its_request_only(genuine: bool) -> Non
     assert desk.states["probe"].health is (Health.UP if genuine else Health.DOWN)
 
 
-def test_an_icmp_error_is_told_in_words() -> None:
+def test_an_icmp_error_is_the_reason() -> None:
     """A route that prohibits it: the kernel tells so at once."""
     process.run(["ip", "route", "add", "unreachable", "203.0.113.9/32"])
     with Desk() as desk:

@@ -68,7 +68,7 @@ def many(port: int, count: int, timing: Timing) -> list[Probe]:
     ]
 
 
-def test_a_change_is_told_at_once_and_everything_else_once_a_second() -> None:
+def test_a_change_is_reported_at_once_and_everything_else_once_a_second() -> None:
     with serving(lambda connection: None) as port, Desk() as desk:
         began_at = time.monotonic()
         desk.result(probe(TcpCheck(), port, timing=Timing(0.1, 0.1)))
@@ -121,7 +121,7 @@ def test_a_probe_that_stays_keeps_its_state_when_others_come_and_go() -> None:
         assert "comes" not in desk.states
 
 
-def test_a_check_that_cannot_be_used_is_told() -> None:
+def test_an_invalid_check_is_reported() -> None:
     with Desk() as desk:
         desk.send(probe(DnsCheck(query="a" * 70 + ".example"), 53))
         desk.until(lambda: bool(desk.notices) and "probe" in desk.states)

@@ -63,7 +63,7 @@ def begun(reactor: Reactor, of: ProbeTask) -> Run:
     return run
 
 
-def test_a_result_is_told_and_the_probe_has_its_next_turn(reactor: Reactor) -> None:
+def test_a_result_is_reported_and_the_next_run_is_scheduled(reactor: Reactor) -> None:
     run = begun(reactor, task())
     assert reactor.running == 1
     reactor.now = 100.5

@@ -26,7 +26,7 @@ def test_a_refused_datagram_is_an_unreachable_port() -> None:
     assert reasons.datagram_failure(errno.EHOSTUNREACH) == reasons.failure(errno.EHOSTUNREACH)
 
 
-def test_a_timeout_says_what_was_waited_for() -> None:
+def test_a_timeout_names_what_was_waited_for() -> None:
     assert reasons.timed_out(4.0) == "timeout after 4 s: no answer"
     assert reasons.timed_out(0.25, "greeting") == "timeout after 0.25 s, waiting for greeting"
 

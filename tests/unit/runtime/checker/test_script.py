@@ -49,7 +49,7 @@ def test_exit_status_0_is_good_and_any_other_is_not() -> None:
     assert "the queue is full" in state.reason
 
 
-def test_the_environment_is_clean_and_tells_what_to_check(
+def test_the_environment_is_clean_and_names_the_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "of the director")
@@ -111,7 +111,7 @@ def test_endless_output_neither_blocks_nor_floods() -> None:
     assert time.monotonic() - began_at < 2
 
 
-def test_the_last_words_of_much_output_are_kept() -> None:
+def test_the_end_of_much_output_is_kept() -> None:
     state = result(shell("printf '%060000d\\nthe end' 1 >&2; exit 1"))
     assert "the end" in state.reason
 
@@ -151,7 +151,7 @@ def test_a_fork_bomb_is_limited_and_ended(tmp_path: Path) -> None:
         (shell("exit 0", "nosuchuser"), "there is no user `nosuchuser`"),
     ],
 )
-def test_a_program_that_cannot_be_started_is_told_and_does_not_count(
+def test_a_program_that_cannot_be_started_is_reported_and_does_not_count(
     check: ScriptCheck, message: str
 ) -> None:
     with Desk() as desk:

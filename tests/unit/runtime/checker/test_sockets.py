@@ -37,7 +37,7 @@ def test_the_source_address_is_bound_without_taking_a_port() -> None:
         assert sock.getsockname() == ("127.0.0.9", 0)
 
 
-def test_a_mark_without_the_capability_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mark_without_the_capability_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusing(socket.socket):
         def setsockopt(self, *_: object) -> None:
             raise PermissionError(1, "Operation not permitted")

@@ -145,7 +145,7 @@ def test_a_greeting_that_is_never_finished() -> None:
     assert state.reason.startswith("timeout after 0.2 s")
 
 
-def test_what_an_agent_says_is_reported() -> None:
+def test_the_reading_of_an_agent_is_reported() -> None:
     with serving(lambda connection: connection.sendall(b"drain 50%\n")) as port, Desk() as desk:
         state = desk.result(probe(TextAgent(port=port), port))
     assert state.reading is not None

@@ -81,7 +81,7 @@ def test_a_certificate_that_expires_soon_is_good_with_a_warning(tmp_path: Path) 
     assert state.warning.endswith("in 3 days")
 
 
-def test_an_alert_is_told_by_its_name(certificate: Path) -> None:
+def test_an_alert_is_named(certificate: Path) -> None:
     context = server_context(certificate)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384")  # of no use with this certificate
@@ -142,7 +142,7 @@ def test_starttls(certificate: Path) -> None:
     assert "certificate expires" in state.warning
 
 
-def test_a_ca_file_that_is_missing_is_told_and_does_not_count(certificate: Path) -> None:
+def test_a_missing_ca_file_is_reported_and_does_not_count(certificate: Path) -> None:
     with serving(speaking_tls(server_context(certificate))) as port, Desk() as desk:
         desk.send(probe(TlsCheck(verify=True, ca_file="/no/such/file"), port))
         desk.until(lambda: bool(desk.states))
