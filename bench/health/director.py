@@ -14,7 +14,7 @@ import sys
 from bench.health.workload import probes
 from kernelbal.model.health import Health
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
-from kernelbal.runtime.checker.wire import Report
+from kernelbal.runtime.checker.wire import CheckerReport
 
 
 def _complain(reason: str) -> None:
@@ -29,7 +29,7 @@ class Director:
         self._late_s = 0.0
         self.supervisor = CheckerSupervisor(self._take, _complain)
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: CheckerReport) -> None:
         self._late_s = report.late_p99_s
         for key, state in report.states.items():
             self._health[key] = state.health

@@ -11,12 +11,12 @@ import random
 import socket
 import sys
 
-from kernelbal.runtime.checker.loop import Checker
+from kernelbal.runtime.checker.loop import ProbeLoop
 from kernelbal.runtime.parent import serve_parent
 
 
 def _work(connection: socket.socket) -> None:
-    Checker(connection, random.Random(os.urandom(16))).run()  # noqa: S311 - jitter is no secret
+    ProbeLoop(connection, random.Random(os.urandom(16))).run()  # noqa: S311 - jitter is no secret
 
 
 if __name__ == "__main__":

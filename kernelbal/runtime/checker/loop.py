@@ -52,7 +52,7 @@ class Lateness:
         return 0.0
 
 
-class Checker:
+class ProbeLoop:
     """Runs probes until the director closes the connection."""
 
     def __init__(self, connection: socket.socket, random: Random) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from kernelbal.model.event import Topic
 from kernelbal.model.health import ProbeState
-from kernelbal.runtime.checker.wire import REPORT_PAGES, Notice, Report, report_pages
+from kernelbal.runtime.checker.wire import REPORT_PAGES, CheckerReport, Notice, report_pages
 from kernelbal.runtime.parent import ParentLink
 
 EVERY_S: Final = 1.0
@@ -51,6 +51,6 @@ class Outbox:
             for key in states:
                 self.usual.pop(key, None)
         notices, self._notices = tuple(self._notices), []
-        for page in report_pages(Report(now, states, notices, late_p99_s(), probes)):
+        for page in report_pages(CheckerReport(now, states, notices, late_p99_s(), probes)):
             self._link.send(REPORT_PAGES.encode(page))
         self._link.write()

@@ -11,8 +11,8 @@ from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.runtime.checker.wire import (
     PROBE_PAGES,
     REPORT_PAGES,
+    CheckerReport,
     ProbePage,
-    Report,
     ReportPage,
     ReportReader,
     probe_pages,
@@ -33,7 +33,7 @@ class CheckerSupervisor:
 
     def __init__(
         self,
-        on_report: Callable[[Report], None],
+        on_report: Callable[[CheckerReport], None],
         on_lost: Callable[[str], None],
         *,
         command: tuple[str, ...] = (),

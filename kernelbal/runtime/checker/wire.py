@@ -58,7 +58,7 @@ class ProbeSet(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckerReport:
     """What the checker found since its last report.
 
     Attributes:
@@ -205,7 +205,7 @@ def _protocol(definition: Definition) -> ProbeProtocol:
         raise Malformed(_cut(f"check `{definition.kind}`: {error}")) from error
 
 
-def report_pages(report: Report) -> Iterator[ReportPage]:
+def report_pages(report: CheckerReport) -> Iterator[ReportPage]:
     """Yield the pages of a report; texts that are too long are cut."""
     left = iter(report.states.items())
     remaining = len(report.states)
@@ -225,7 +225,7 @@ class ReportReader:
     def __init__(self) -> None:
         self._states: dict[str, ProbeState] = {}
 
-    def take(self, page: ReportPage) -> Report | None:
+    def take(self, page: ReportPage) -> CheckerReport | None:
         """Take a page; return the report when it is complete.
 
         Raises:
@@ -237,7 +237,7 @@ class ReportReader:
             return None
         states, self._states = self._states, {}
         at, notices, late_p99_s, probes = page.summary
-        return Report(at, states, notices, late_p99_s, probes)
+        return CheckerReport(at, states, notices, late_p99_s, probes)
 
 
 def _check_count(probes: int) -> None:

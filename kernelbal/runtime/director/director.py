@@ -17,7 +17,7 @@ from kernelbal.model.health import ProbeState
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin
 from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Recorded, ReloadAnswer
-from kernelbal.runtime.checker.wire import Report
+from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director import orders as ordering
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.book import Book, Parts
@@ -93,7 +93,7 @@ class Director:
         self._pacer.note(cause, self._parts.clocks.boot())
         self._wake.set()
 
-    def take_report(self, report: Report) -> None:
+    def take_report(self, report: CheckerReport) -> None:
         """Take in what the checker found."""
         book = self.book
         if not self._checker_up and (report.probes or not book.force.documents.probes.probes):

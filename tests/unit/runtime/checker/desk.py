@@ -14,8 +14,8 @@ from typing import Self
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
 from kernelbal.model.site.check import ProbeProtocol
-from kernelbal.runtime.checker.loop import Checker
-from kernelbal.runtime.checker.wire import Notice, Report
+from kernelbal.runtime.checker.loop import ProbeLoop
+from kernelbal.runtime.checker.wire import CheckerReport, Notice
 from tests.support.checker_link import CheckerLink, states_of
 
 HERE = parse_address("127.0.0.1")
@@ -46,10 +46,10 @@ class Desk:
     def __init__(self) -> None:
         self.ours, self._theirs = socket.socketpair()
         self._theirs.setblocking(False)
-        self.checker = Checker(self._theirs, random.Random(1))
+        self.checker = ProbeLoop(self._theirs, random.Random(1))
         self._thread = threading.Thread(target=self.checker.run)
         self._link = CheckerLink(self.ours)
-        self.reports: list[Report] = []
+        self.reports: list[CheckerReport] = []
         self.states: dict[str, ProbeState] = {}
 
     def __enter__(self) -> Self:

@@ -16,7 +16,7 @@ from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Probe, ProbeState, Timing
 from kernelbal.model.site.check import DnsCheck, HttpCheck, NoCheck, TcpCheck
 from kernelbal.runtime.checker.loop import LATE_WINDOW_S, Lateness
-from kernelbal.runtime.checker.wire import Report
+from kernelbal.runtime.checker.wire import CheckerReport
 from tests.support.checker_link import CheckerLink
 from tests.unit.runtime.checker.desk import LIMIT_S, Desk, free_port, probe, serving
 
@@ -39,7 +39,7 @@ class Child:
     def send(self, *probes: Probe) -> None:
         self._link.send({each.key: each for each in probes})
 
-    def reports(self) -> Iterator[Report]:
+    def reports(self) -> Iterator[CheckerReport]:
         return self._link.reports()
 
     def end(self) -> int:

@@ -9,7 +9,7 @@ import pytest
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.runtime.checker.outbox import NOTICE_S, Outbox
-from kernelbal.runtime.checker.wire import Notice, Report
+from kernelbal.runtime.checker.wire import CheckerReport, Notice
 from kernelbal.runtime.parent import ParentLink
 from tests.support.checker_link import CheckerLink, states_of
 
@@ -32,7 +32,7 @@ class Ends:
     def flush(self, now: float) -> None:
         self.outbox.flush(now, lambda: 0.25, 7)
 
-    def received(self) -> list[Report]:
+    def received(self) -> list[CheckerReport]:
         found = []
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -50,7 +50,7 @@ def ends() -> Iterator[Ends]:
 
 def test_changes_go_out_at_once_and_the_rest_when_its_second_is_over(ends: Ends) -> None:
     ends.flush(10.0)
-    assert ends.received() == [Report(10.0, {}, (), 0.25, 7)]
+    assert ends.received() == [CheckerReport(10.0, {}, (), 0.25, 7)]
     ends.outbox.usual["a"] = UP
     ends.flush(10.2)
     assert ends.received() == []

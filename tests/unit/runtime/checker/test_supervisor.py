@@ -8,7 +8,7 @@ from collections.abc import Callable
 from kernelbal.model.health import Timing
 from kernelbal.model.site.check import NoCheck
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
-from kernelbal.runtime.checker.wire import Report
+from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.child import UNSTABLE_LOSSES, ChildLimits, Loss
 from tests.unit.runtime.checker.desk import LIMIT_S, probe
 
@@ -19,7 +19,7 @@ class Watch:
     """A supervisor whose reports and losses can be waited for."""
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[CheckerReport] = []
         self.lost: list[str] = []
         self._news = asyncio.Event()
         self.supervisor = CheckerSupervisor(

@@ -27,10 +27,10 @@ from kernelbal.runtime.checker.wire import (
     PROBES_PER_PAGE,
     REPORT_PAGES,
     STATES_PER_PAGE,
+    CheckerReport,
     Notice,
     ProbeSet,
     ProbeSetReader,
-    Report,
     ReportReader,
     probe_pages,
     report_pages,
@@ -75,7 +75,7 @@ def sets_of(frames: list[bytes]) -> list[ProbeSet]:
     return [found for frame in frames if (found := reader.take(PROBE_PAGES.decode(frame))) is not None]
 
 
-def reports_of(frames: list[bytes]) -> list[Report]:
+def reports_of(frames: list[bytes]) -> list[CheckerReport]:
     reader = ReportReader()
     return [found for frame in frames if (found := reader.take(REPORT_PAGES.decode(frame))) is not None]
 
@@ -84,7 +84,7 @@ def sent(probes: dict[str, Probe], states: dict[str, ProbeState] | None = None) 
     return [PROBE_PAGES.encode(page) for page in probe_pages(probes, states or {})]
 
 
-def reported(report: Report) -> list[bytes]:
+def reported(report: CheckerReport) -> list[bytes]:
     return [REPORT_PAGES.encode(page) for page in report_pages(report)]
 
 
@@ -123,21 +123,21 @@ def test_a_reader_starts_anew_with_each_set() -> None:
 @given(st.dictionaries(st.text(max_size=20), STATES, max_size=4))
 def test_a_report_comes_back_as_it_was(states: dict[str, ProbeState]) -> None:
     notices = (Notice(Topic.CHECKER_STARVED, "out of file descriptors", "raise LimitNOFILE"),)
-    report = Report(12.25, states, notices, 0.004, 5000)
+    report = CheckerReport(12.25, states, notices, 0.004, 5000)
     assert reports_of(reported(report)) == [report]
 
 
 def test_a_long_report_comes_in_pages() -> None:
     states = {f"k{n}": ProbeState(Health.DOWN, 5.0, "connection refused") for n in range(STATES_PER_PAGE + 1)}
-    frames = reported(Report(12.25, states))
+    frames = reported(CheckerReport(12.25, states))
     assert len(frames) == 2
-    assert reports_of(frames) == [Report(12.25, states)]
+    assert reports_of(frames) == [CheckerReport(12.25, states)]
 
 
 def test_long_texts_and_many_notices_are_cut() -> None:
     notices = tuple(Notice(Topic.CHECKER_LATE, "x" * 5000) for _ in range(MAX_NOTICES + 5))
     state = ProbeState(reason="y" * 5000, warning="w" * 5000, reading=AgentReading(text="z" * 5000))
-    (report,) = reports_of(reported(Report(1.0, {"k": state}, notices)))
+    (report,) = reports_of(reported(CheckerReport(1.0, {"k": state}, notices)))
     found = report.states["k"]
     assert found.reading is not None
     assert len(report.notices) == MAX_NOTICES
@@ -150,7 +150,7 @@ def test_more_probes_than_there_may_be_are_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(Malformed, match="more than 3 probes"):
         sets_of(sent({f"k{n}": probe(f"k{n}") for n in range(4)}))
     with pytest.raises(Malformed, match="more than 3 probes"):
-        reports_of(reported(Report(1.0, {f"k{n}": ProbeState() for n in range(4)})))
+        reports_of(reported(CheckerReport(1.0, {f"k{n}": ProbeState() for n in range(4)})))
 
 
 @pytest.mark.parametrize(

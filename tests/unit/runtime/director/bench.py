@@ -13,7 +13,7 @@ from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
 from kernelbal.model.network import Link, Route
 from kernelbal.model.status import OrderRequest, Recorded
-from kernelbal.runtime.checker.wire import Report
+from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.book import Clocks, Parts, new_book
 from kernelbal.runtime.director.configuration import start
 from kernelbal.runtime.director.director import Director
@@ -155,7 +155,7 @@ class Bench:
                 states[key] = (
                     found if known else ProbeState(found, self.loop.now, reason, self.loop.now, 0.001)
                 )
-        self.director.take_report(Report(self.loop.now, states, probes=len(self.checker.probes)))
+        self.director.take_report(CheckerReport(self.loop.now, states, probes=len(self.checker.probes)))
 
     def all_up(self) -> None:
         self.report({_text(probe): Health.UP for probe in self.checker.probes.values()})

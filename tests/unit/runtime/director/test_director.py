@@ -10,7 +10,7 @@ from kernelbal.errors import KernelError, NotPermitted, OrderRefused, StateError
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters
 from kernelbal.model.standing import Admin
-from kernelbal.runtime.checker.wire import Report
+from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.director import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S, Cause
 from kernelbal.store.daemon import GOOD_SITE_FILE, DaemonState
@@ -127,7 +127,7 @@ def test_five_thousand_real_servers_that_fail_at_once_make_one_round(folder: Pat
             for key in bench.checker.probes
         }
         for key, state in states.items():
-            bench.director.take_report(Report(bench.loop.now, {key: state}, probes=5000))
+            bench.director.take_report(CheckerReport(bench.loop.now, {key: state}, probes=5000))
         await asyncio.sleep(1)
         assert bench.book.tally.rounds == rounds + 1
         assert set(bench.weights().values()) <= {0}

@@ -50,7 +50,8 @@ def test_a_failure_has_a_second_try(listener: socket.socket) -> None:
         "s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
         "for at, health in ((1.0, Health.DOWN), (2.0, Health.UP)):\n"
         "    state = ProbeState(health, at, '', at)\n"
-        "    [s.sendall(REPORT_PAGES.encode(p) + b'\\n') for p in report_pages(Report(at, {'a': state}))]\n"
+        "    report = CheckerReport(at, {'a': state})\n"
+        "    [s.sendall(REPORT_PAGES.encode(p) + b'\\n') for p in report_pages(report)]\n"
         "s.recv(1 << 20); s.recv(1)"
     )
     states = probe_once({"a": probe("a", 1)}, command=(sys.executable, "-c", script))
