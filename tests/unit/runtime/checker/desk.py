@@ -21,7 +21,7 @@ from tests.support.checker_link import CheckerLink, states_of
 HERE = parse_address("127.0.0.1")
 NOWHERE = Address(b"")
 FAST = Timing(0.2, 0.3, rise=1, fall=1)
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 Handler = Callable[[socket.socket], None]
 
 

@@ -4,9 +4,12 @@ import os
 import pwd
 
 from kernelbal.health.checks.table import ProbeTransport, method_of
-from kernelbal.model.health import Health
+from kernelbal.model.health import Health, Timing
 from kernelbal.model.site.check import NoCheck, ScriptCheck, SshCheck, TcpCheck, UdpCheck
 from tests.unit.runtime.checker.desk import Desk, probe, serving
+
+PATIENT = Timing(0.2, 10.0, rise=1, fall=1)
+"""A program takes long to start on a busy machine."""
 
 
 def test_different_probes_run_side_by_side() -> None:
@@ -17,7 +20,7 @@ def test_different_probes_run_side_by_side() -> None:
             probe(TcpCheck(), port, key="connect"),
             probe(SshCheck(), port, key="stream"),
             probe(UdpCheck(), port, key="datagram"),
-            probe(ScriptCheck(argv=("/bin/true",), user=me), key="script"),
+            probe(ScriptCheck(argv=("/bin/true",), user=me), key="script", timing=PATIENT),
         ]
         assert {method_of(each).transport for each in probes} == set(ProbeTransport) - {ProbeTransport.ICMP}
         desk.send(*probes)
