@@ -37,7 +37,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in a configuration document.
+    """What is wrong in one place of a configuration document.
 
     Attributes:
         key: path of the setting, such as `virtual_services[0].ports[1]`; empty for the whole document.
@@ -55,7 +55,7 @@ class Problem:
 
 
 class ConfigError(KernelbalError):
-    """A configuration document was refused; `problems` holds every fault that was found."""
+    """A configuration document was refused; `problems` holds all that was found."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         count = len(problems)

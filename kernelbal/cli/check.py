@@ -43,7 +43,7 @@ def check(
         node = NODE_FILE
     from kernelbal.config.document import paused_gc
 
-    report = _Report()
+    report = _DocumentReport()
     with paused_gc():
         report.read(site, node)
     if as_json:
@@ -53,7 +53,7 @@ def check(
     return ExitCode.CONFIG if report.problems else ExitCode.OK
 
 
-class _Report:
+class _DocumentReport:
     """What was found in both documents."""
 
     def __init__(self) -> None:

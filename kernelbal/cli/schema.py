@@ -27,7 +27,7 @@ class Document(Enum):
     EVENTS = "events"
 
 
-class Format(Enum):
+class SchemaFormat(Enum):
     """How the vocabulary is printed."""
 
     JSON = "json"
@@ -35,12 +35,12 @@ class Format(Enum):
 
 
 DOCUMENT_ARGUMENT = typer.Argument(Document.SITE, help="Which document.")
-FORMAT_OPTION = typer.Option(Format.JSON, "--format", help="JSON Schema, or the reference page.")
+FORMAT_OPTION = typer.Option(SchemaFormat.JSON, "--format", help="JSON Schema, or the reference page.")
 
 
 def schema(
     document: Document = DOCUMENT_ARGUMENT,
-    output: Format = FORMAT_OPTION,
+    output: SchemaFormat = FORMAT_OPTION,
 ) -> int:
     """Print what documents may hold, and what the API speaks.
 
@@ -56,20 +56,20 @@ def schema(
         put(_interface(document, output).rstrip("\n"))
         return ExitCode.OK
     model = Site if document is Document.SITE else Node
-    put(json_schema(model) if output is Format.JSON else reference(model).rstrip("\n"))
+    put(json_schema(model) if output is SchemaFormat.JSON else reference(model).rstrip("\n"))
     return ExitCode.OK
 
 
-def _interface(document: Document, output: Format) -> str:
+def _interface(document: Document, output: SchemaFormat) -> str:
     from kernelbal.runtime.api import openapi
     from kernelbal.runtime.api import reference as pages
 
     writers = {
-        (Document.API, Format.JSON): openapi.openapi_json,
-        (Document.API, Format.MARKDOWN): pages.api_page,
-        (Document.METRICS, Format.JSON): pages.metrics_json,
-        (Document.METRICS, Format.MARKDOWN): pages.metrics_page,
-        (Document.EVENTS, Format.JSON): pages.events_json,
-        (Document.EVENTS, Format.MARKDOWN): pages.events_page,
+        (Document.API, SchemaFormat.JSON): openapi.openapi_json,
+        (Document.API, SchemaFormat.MARKDOWN): pages.api_page,
+        (Document.METRICS, SchemaFormat.JSON): pages.metrics_json,
+        (Document.METRICS, SchemaFormat.MARKDOWN): pages.metrics_page,
+        (Document.EVENTS, SchemaFormat.JSON): pages.events_json,
+        (Document.EVENTS, SchemaFormat.MARKDOWN): pages.events_page,
     }
     return writers[document, output]()

@@ -76,7 +76,7 @@ def _few(value: object) -> object:
 
 
 Few = BeforeValidator(_few)
-"""Keeps the number of faults that validation collects in bounds; long lists stop at their first fault."""
+"""Bounds the number of errors that validation collects; longer lists are `FailFast` and stop at the first."""
 
 
 def _ports(value: object) -> object:
