@@ -6,14 +6,41 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from kernelbal.model.standing import Admin
-from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Recorded, ReloadAnswer
+from kernelbal.model.status import (
+    DirectorStatus,
+    OrderAnswer,
+    OrderRequest,
+    Recorded,
+    ReloadAnswer,
+    ServiceStatus,
+)
+
+
+class StatusSnapshot(Protocol):
+    """The status at one moment. It is cheap to take; its parts are made when asked for, in any thread."""
+
+    def summary(self) -> DirectorStatus:
+        """Return everything but the virtual services."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the virtual services in the order of the site file."""
+        ...
+
+    def service(self, name: str) -> ServiceStatus:
+        """Return one virtual service, of those that `names` returns; no other one is looked at."""
+        ...
 
 
 class Control(Protocol):
     """A director that can be asked and told; every method is called in the daemon's event loop."""
 
-    def status(self) -> DirectorStatus:
+    def status(self) -> StatusSnapshot:
         """Return the status as it is known now, without a wait."""
+        ...
+
+    def status_epoch(self) -> object:
+        """Return a value that changes with all of the status but the ages and results of single probes."""
         ...
 
     async def reload(self, by: str) -> ReloadAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from kernelbal.errors import OrderRefused
 from kernelbal.model.standing import Admin
@@ -158,6 +159,30 @@ def recorded(seq: int, topic: str = "real_server.down", server: str = "10.0.0.12
     )
 
 
+class FakeSnapshot(NamedTuple):
+    """The snapshot of a status that is there already.
+
+    Attributes:
+        looked_at: names of the virtual services that were asked for, in this order.
+    """
+
+    status: DirectorStatus
+    looked_at: list[str]
+
+    def summary(self) -> DirectorStatus:
+        """Return the status without its virtual services."""
+        return self.status.model_copy(update={"virtual_services": []})
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the virtual services."""
+        return tuple(each.name for each in self.status.virtual_services)
+
+    def service(self, name: str) -> ServiceStatus:
+        """Return a virtual service."""
+        self.looked_at.append(name)
+        return next(each for each in self.status.virtual_services if each.name == name)
+
+
 class FakeControl:
     """A director in memory.
 
@@ -168,6 +193,9 @@ class FakeControl:
         answer: to reloads.
         left: connections that a draining real server still has, one number per look at the status.
         gate: orders wait for it.
+        epoch: of the status; None: another one each time.
+        snapshots: how many were taken.
+        looked_at: names of virtual services whose status was made.
     """
 
     def __init__(self) -> None:
@@ -180,15 +208,23 @@ class FakeControl:
         self.ended = False
         self.gate = asyncio.Event()
         self.gate.set()
+        self.epoch: object = None
+        self.snapshots = 0
+        self.looked_at: list[str] = []
         self._more = asyncio.Event()
 
-    def status(self) -> DirectorStatus:
+    def status_epoch(self) -> object:
+        """Return the epoch."""
+        return object() if self.epoch is None else self.epoch
+
+    def status(self) -> FakeSnapshot:
         """Return the status; draining real servers have lost connections since the last look."""
+        self.snapshots += 1
         if self.left:
             self._replace("draining", {"active": self.left.pop(0), "inactive": 0})
             if self._find("draining") and not self.left:
                 self._replace("draining", {"state": "drained", "active": 0})
-        return self.now
+        return FakeSnapshot(self.now, self.looked_at)
 
     async def reload(self, by: str) -> ReloadAnswer:
         """Remember who asked."""

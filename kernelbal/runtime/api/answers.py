@@ -33,9 +33,14 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
+def as_json(document: Part) -> bytes:
+    """Return a document as JSON."""
+    return document.model_dump_json(by_alias=True).encode()
+
+
 def json_answer(document: Part) -> web.Response:
     """Return a document as an answer."""
-    return web.Response(text=document.model_dump_json(by_alias=True), content_type="application/json")
+    return web.Response(body=as_json(document), content_type="application/json")
 
 
 @web.middleware

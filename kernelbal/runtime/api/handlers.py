@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any, Final, TypeVar
 
@@ -11,14 +12,23 @@ from aiohttp import web
 
 from kernelbal.model.standing import Admin
 from kernelbal.model.status import OrderRequest
-from kernelbal.runtime.api import metrics
+from kernelbal.runtime.api import documents, metrics
 from kernelbal.runtime.api.access import NOBODY, Caller
 from kernelbal.runtime.api.answers import Handler, Refusal, errors_as_documents, json_answer
 from kernelbal.runtime.api.bodies import BODY_BYTES, read_body, read_query
 from kernelbal.runtime.api.openapi import openapi_json
-from kernelbal.runtime.api.routes import ROUTES, Endpoint, EventsAnswer, EventsQuery, LiveAnswer, Route
+from kernelbal.runtime.api.routes import (
+    ROUTES,
+    Endpoint,
+    EventsAnswer,
+    EventsQuery,
+    LiveAnswer,
+    Route,
+    StatusQuery,
+)
+from kernelbal.runtime.api.shared import Shared
 from kernelbal.runtime.api.stream import DEFAULT_PACE, Pace, Streams
-from kernelbal.runtime.control import Control
+from kernelbal.runtime.control import Control, StatusSnapshot
 
 T = TypeVar("T")
 _CALLER: Final = web.RequestKey("caller", Caller)
@@ -43,6 +53,9 @@ class Handlers:
         self._control = control
         self._identify = identify
         self._streams = Streams(pace)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="documents")
+        self._status = Shared(lambda: self._made(documents.status_json), control.status_epoch)
+        self._metrics = Shared(lambda: self._made(metrics.render), control.status_epoch)
         self._at_work: set[asyncio.Future[Any]] = set()
 
     def application(self) -> web.Application:
@@ -73,9 +86,9 @@ class Handlers:
             raise Refusal(400, f"{next(iter(request.query), '?')}: unknown field", "there is no query here")
         match route.endpoint:
             case Endpoint.STATUS:
-                return json_answer(self._control.status())
+                return await self._status_of(request, read_query(request, StatusQuery))
             case Endpoint.SERVICE:
-                return self._service(request.match_info["name"])
+                return await self._service(request, request.match_info["name"])
             case Endpoint.EVENTS:
                 return await self._events(request)
             case Endpoint.DRAIN | Endpoint.DISABLE | Endpoint.ENABLE:
@@ -87,19 +100,35 @@ class Handlers:
             case Endpoint.LIVE:
                 return json_answer(LiveAnswer(alive=True))
             case Endpoint.METRICS:
-                # Thousands of real servers take half a second; the director goes on meanwhile.
-                body = await asyncio.to_thread(metrics.render, self._control.status())
-                return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
+                pieces = await self._metrics.get()
+                return await self._streams.send_document(request, pieces, metrics.CONTENT_TYPE)
             case Endpoint.OPENAPI:
                 return web.Response(text=_openapi(), content_type="application/json")
 
-    def _service(self, name: str) -> web.Response:
-        services = self._control.status().virtual_services
-        for service in services:
-            if service.name == name:
-                return json_answer(service)
-        known = ", ".join(each.name for each in services[:10])
-        raise Refusal(404, f"there is no virtual service `{name}`", f"there are: {known}" if known else "")
+    async def _made(self, make: Callable[[StatusSnapshot], list[bytes]]) -> list[bytes]:
+        """Return a document of the whole status as it is now; one is made at a time."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, make, self._control.status())
+
+    async def _status_of(self, request: web.Request, query: StatusQuery) -> web.StreamResponse:
+        if query.service is None:
+            pieces = await self._status.get()
+        else:
+            snapshot = self._with_service(query.service)
+            pieces = await asyncio.to_thread(documents.status_json, snapshot, (query.service,))
+        return await self._streams.send_document(request, pieces, "application/json")
+
+    async def _service(self, request: web.Request, name: str) -> web.StreamResponse:
+        pieces = await asyncio.to_thread(documents.service_json, self._with_service(name), name)
+        return await self._streams.send_document(request, pieces, "application/json")
+
+    def _with_service(self, name: str) -> StatusSnapshot:
+        snapshot = self._control.status()
+        names = snapshot.names()
+        if name not in names:
+            known = f"there are: {', '.join(names[:10])}" if names else ""
+            raise Refusal(404, f"there is no virtual service `{name}`", known)
+        return snapshot
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         query = read_query(request, EventsQuery)
@@ -117,6 +146,7 @@ class Handlers:
     async def _finish(self, _: web.Application) -> None:
         pending: set[Awaitable[Any]] = set(self._at_work)
         await asyncio.gather(*pending, return_exceptions=True)
+        self._writer.shutdown(wait=False, cancel_futures=True)
 
 
 def _permit(caller: Caller, route: Route) -> None:

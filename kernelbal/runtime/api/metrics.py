@@ -1,114 +1,77 @@
-"""The director's status as metrics, in the text format of Prometheus; one table names all of them."""
+"""The director's status as metrics, in the text format of Prometheus (0.0.4); one table names all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple, get_args
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any, Final, NamedTuple, get_args
 
 from kernelbal.model.status import CheckStatus, DirectorStatus, ServerStatus, ServiceStatus
+from kernelbal.runtime.api.documents import joined
+from kernelbal.runtime.control import StatusSnapshot
 
-CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of the text format."""
 
 Labels = tuple[str, ...]
 Sample = tuple[Labels, float]
+"""Values of labels beyond those of the scope, and the value of the sample."""
 
 SERVER_STATES: Final[tuple[str, ...]] = get_args(ServerStatus.model_fields["state"].annotation)
 MODES: Final[tuple[str, ...]] = get_args(ServiceStatus.model_fields["mode"].annotation)
-HEALTH: Final = {"up": 1.0, "down": 0.0, "unknown": -1.0}
-
-_SERVICE: Final = ("service",)
-_SERVER: Final = ("service", "address", "port", "name")
-_CHECK: Final = ("service", "address", "port", "check", "key")
+HEALTH: Final = {"up": 1, "down": 0, "unknown": -1}
 
 
-class Described(NamedTuple):
+class Scope(Enum):
+    """What a metric is about; the value are the labels that name it."""
+
+    DIRECTOR = ()
+    SERVICE = ("service",)
+    SERVER = ("service", "address", "port", "name")
+    CHECK = ("service", "address", "port", "check", "key")
+
+
+class Metric(NamedTuple):
     """A metric.
 
     Attributes:
+        read: yields samples from the document of the scope; what is not known has none.
         counter: whether it only grows; its name then ends in `_total`.
-        read: yields its samples; what is not known has none.
+        more_labels: beyond those of the scope.
     """
 
     name: str
     help: str
-    labels: Labels
-    read: Callable[[DirectorStatus], Iterable[Sample]]
+    scope: Scope
+    read: Callable[[Any], Iterable[Sample]]
     counter: bool = False
+    more_labels: Labels = ()
+
+    @property
+    def labels(self) -> Labels:
+        """Every label."""
+        return (*self.scope.value, *self.more_labels)
 
 
-def _one(read: Callable[[DirectorStatus], float | None]) -> Callable[[DirectorStatus], Iterable[Sample]]:
-    def samples(status: DirectorStatus) -> Iterator[Sample]:
-        value = read(status)
-        if value is not None:
-            yield (), float(value)
-
-    return samples
-
-
-def _per_service(
-    read: Callable[[ServiceStatus], float | None],
-) -> Callable[[DirectorStatus], Iterable[Sample]]:
-    def samples(status: DirectorStatus) -> Iterator[Sample]:
-        for service in status.virtual_services:
-            value = read(service)
-            if value is not None:
-                yield (service.name,), float(value)
+def _value(read: Callable[[Any], float | None]) -> Callable[[Any], Iterable[Sample]]:
+    def samples(document: object) -> tuple[Sample, ...]:
+        value = read(document)
+        return () if value is None else (((), value),)
 
     return samples
 
 
-def _server_labels(service: ServiceStatus, server: ServerStatus) -> Labels:
-    return service.name, server.address, str(server.port), server.name or ""
+def _states(server: ServerStatus) -> Iterator[Sample]:
+    yield (server.state,), 1
 
 
-def _per_server(
-    read: Callable[[ServerStatus], float | None],
-) -> Callable[[DirectorStatus], Iterable[Sample]]:
-    def samples(status: DirectorStatus) -> Iterator[Sample]:
-        for service in status.virtual_services:
-            for server in service.real_servers:
-                value = read(server)
-                if value is not None:
-                    yield _server_labels(service, server), float(value)
-
-    return samples
-
-
-def _per_check(
-    read: Callable[[CheckStatus], float | None],
-) -> Callable[[DirectorStatus], Iterable[Sample]]:
-    def samples(status: DirectorStatus) -> Iterator[Sample]:
-        for service in status.virtual_services:
-            for server in service.real_servers:
-                for check in server.checks:
-                    value = read(check)
-                    if value is not None:
-                        where = service.name, server.address, str(server.port)
-                        yield (*where, check.check, check.key), float(value)
-
-    return samples
-
-
-def _states(status: DirectorStatus) -> Iterator[Sample]:
-    for service in status.virtual_services:
-        for server in service.real_servers:
-            yield (*_server_labels(service, server), server.state), 1.0
-
-
-def _modes(status: DirectorStatus) -> Iterator[Sample]:
-    for service in status.virtual_services:
-        for mode in MODES:
-            yield (service.name, mode), float(mode == service.mode)
+def _modes(service: ServiceStatus) -> Iterator[Sample]:
+    for mode in MODES:
+        yield (mode,), mode == service.mode
 
 
 def _info(status: DirectorStatus) -> Iterator[Sample]:
-    yield (status.node, status.version), 1.0
+    yield (status.node, status.version), 1
 
 
 def _milli(value: float | None) -> float | None:
@@ -116,214 +79,267 @@ def _milli(value: float | None) -> float | None:
 
 
 METRICS: Final = (
-    Described("kernelbal_info", "Always 1.", ("node", "version"), _info),
-    Described("kernelbal_uptime_seconds", "Since the daemon started.", (), _one(lambda s: s.uptime_s)),
-    Described(
+    Metric("kernelbal_info", "Always 1.", Scope.DIRECTOR, _info, more_labels=("node", "version")),
+    Metric(
+        "kernelbal_uptime_seconds", "Since the daemon started.", Scope.DIRECTOR, _value(lambda s: s.uptime_s)
+    ),
+    Metric(
         "kernelbal_config_refused",
         "1 when a newer site or node document is not in force because it is wrong.",
-        (),
-        _one(lambda s: bool(s.config.refused)),
+        Scope.DIRECTOR,
+        _value(lambda s: bool(s.config.refused)),
     ),
-    Described(
-        "kernelbal_config_age_seconds", "Since the site was loaded.", (), _one(lambda s: s.config.loaded_s)
+    Metric(
+        "kernelbal_config_age_seconds",
+        "Since the site was loaded.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.config.loaded_s),
     ),
-    Described(
+    Metric(
         "kernelbal_rounds_total",
         "Rounds of reconciliation.",
-        (),
-        _one(lambda s: s.reconcile.rounds),
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.rounds),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_changes_total",
         "Actions performed on the kernel.",
-        (),
-        _one(lambda s: s.reconcile.changes),
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.changes),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_repairs_total",
         "Actions that repaired what others had changed.",
-        (),
-        _one(lambda s: s.reconcile.repairs),
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.repairs),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_failures_total",
         "Actions that the kernel refused.",
-        (),
-        _one(lambda s: s.reconcile.failures),
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.failures),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_converged",
         "1 when the kernel was as wanted after the last round.",
-        (),
-        _one(lambda s: s.reconcile.converged),
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.converged),
     ),
-    Described(
-        "kernelbal_last_round_age_seconds", "Age of the last round.", (), _one(lambda s: s.reconcile.last_s)
+    Metric(
+        "kernelbal_last_round_age_seconds",
+        "Age of the last round.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.last_s),
     ),
-    Described(
+    Metric(
         "kernelbal_last_round_seconds",
         "Duration of the last round.",
-        (),
-        _one(lambda s: _milli(s.reconcile.duration_ms)),
+        Scope.DIRECTOR,
+        _value(lambda s: _milli(s.reconcile.duration_ms)),
     ),
-    Described(
-        "kernelbal_checker_alive", "1 while the health checker runs.", (), _one(lambda s: s.checker.alive)
+    Metric(
+        "kernelbal_checker_alive",
+        "1 while the health checker runs.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.checker.alive),
     ),
-    Described("kernelbal_checker_probes", "Probes that it runs.", (), _one(lambda s: s.checker.probes)),
-    Described(
+    Metric(
+        "kernelbal_checker_probes", "Probes that it runs.", Scope.DIRECTOR, _value(lambda s: s.checker.probes)
+    ),
+    Metric(
         "kernelbal_checker_late_seconds",
         "99th percentile of how late probes start.",
-        (),
-        _one(lambda s: _milli(s.checker.late_ms)),
+        Scope.DIRECTOR,
+        _value(lambda s: _milli(s.checker.late_ms)),
     ),
-    Described(
+    Metric(
         "kernelbal_checker_restarts_total",
         "How often the checker was started anew.",
-        (),
-        _one(lambda s: s.checker.restarts),
+        Scope.DIRECTOR,
+        _value(lambda s: s.checker.restarts),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_checker_last_age_seconds",
         "Age of the checker's last word.",
-        (),
-        _one(lambda s: s.checker.last_s),
+        Scope.DIRECTOR,
+        _value(lambda s: s.checker.last_s),
     ),
-    Described(
+    Metric(
         "kernelbal_connection_table_buckets",
         "Size of the IPVS connection table.",
-        (),
-        _one(lambda s: s.table.buckets),
+        Scope.DIRECTOR,
+        _value(lambda s: s.table.buckets),
     ),
-    Described(
+    Metric(
         "kernelbal_connection_table_connections",
         "Connections in the IPVS connection table.",
-        (),
-        _one(lambda s: s.table.connections),
+        Scope.DIRECTOR,
+        _value(lambda s: s.table.connections),
     ),
-    Described(
+    Metric(
         "kernelbal_counters_age_seconds",
         "Age of the connection counts and rates below.",
-        (),
-        _one(lambda s: s.counters_s),
+        Scope.DIRECTOR,
+        _value(lambda s: s.counters_s),
     ),
-    Described(
-        "kernelbal_service_mode", "1 for the mode that the service is in.", (*_SERVICE, "mode"), _modes
+    Metric(
+        "kernelbal_service_mode",
+        "1 for the mode that the service is in.",
+        Scope.SERVICE,
+        _modes,
+        more_labels=("mode",),
     ),
-    Described(
-        "kernelbal_service_mode_age_seconds", "Age of the mode.", _SERVICE, _per_service(lambda s: s.since_s)
+    Metric(
+        "kernelbal_service_mode_age_seconds", "Age of the mode.", Scope.SERVICE, _value(lambda s: s.since_s)
     ),
-    Described(
+    Metric(
         "kernelbal_service_usable_servers",
         "Real servers that may take connections.",
-        _SERVICE,
-        _per_service(lambda s: s.usable),
+        Scope.SERVICE,
+        _value(lambda s: s.usable),
     ),
-    Described(
+    Metric(
         "kernelbal_service_quorum",
         "Real servers that the service needs.",
-        _SERVICE,
-        _per_service(lambda s: s.quorum),
+        Scope.SERVICE,
+        _value(lambda s: s.quorum),
     ),
-    Described(
+    Metric(
         "kernelbal_server_up",
         "Health of a real server: 1 up, 0 down, -1 unknown.",
-        _SERVER,
-        _per_server(lambda s: HEALTH[s.health]),
+        Scope.SERVER,
+        _value(lambda s: HEALTH[s.health]),
     ),
-    Described(
+    Metric(
         "kernelbal_server_state",
         "1 for the state that it is in; there are " + ", ".join(SERVER_STATES) + ".",
-        (*_SERVER, "state"),
+        Scope.SERVER,
         _states,
+        more_labels=("state",),
     ),
-    Described(
-        "kernelbal_server_state_age_seconds", "Age of the state.", _SERVER, _per_server(lambda s: s.since_s)
+    Metric(
+        "kernelbal_server_state_age_seconds", "Age of the state.", Scope.SERVER, _value(lambda s: s.since_s)
     ),
-    Described("kernelbal_server_weight", "Weight in force.", _SERVER, _per_server(lambda s: s.weight)),
-    Described(
+    Metric("kernelbal_server_weight", "Weight in force.", Scope.SERVER, _value(lambda s: s.weight)),
+    Metric(
         "kernelbal_server_configured_weight",
         "Weight in the site file.",
-        _SERVER,
-        _per_server(lambda s: s.configured_weight),
+        Scope.SERVER,
+        _value(lambda s: s.configured_weight),
     ),
-    Described(
-        "kernelbal_server_active_connections", "Active connections.", _SERVER, _per_server(lambda s: s.active)
+    Metric(
+        "kernelbal_server_active_connections", "Active connections.", Scope.SERVER, _value(lambda s: s.active)
     ),
-    Described(
+    Metric(
         "kernelbal_server_inactive_connections",
         "Inactive connections.",
-        _SERVER,
-        _per_server(lambda s: s.inactive),
+        Scope.SERVER,
+        _value(lambda s: s.inactive),
     ),
-    Described(
+    Metric(
         "kernelbal_server_connections_total",
         "Connections since it was added to the kernel.",
-        _SERVER,
-        _per_server(lambda s: s.connections),
+        Scope.SERVER,
+        _value(lambda s: s.connections),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_server_in_bytes_total",
         "Bytes towards it since it was added to the kernel.",
-        _SERVER,
-        _per_server(lambda s: s.bytes_in),
+        Scope.SERVER,
+        _value(lambda s: s.bytes_in),
         counter=True,
     ),
-    Described(
+    Metric(
         "kernelbal_server_out_bytes_total",
         "Bytes from it since it was added to the kernel; 0 for dsr and tunnel: replies bypass the director.",
-        _SERVER,
-        _per_server(lambda s: s.bytes_out),
+        Scope.SERVER,
+        _value(lambda s: s.bytes_out),
         counter=True,
     ),
-    Described(
-        "kernelbal_check_up", "1 up, 0 down, -1 unknown.", _CHECK, _per_check(lambda c: HEALTH[c.health])
+    Metric(
+        "kernelbal_check_up", "1 up, 0 down, -1 unknown.", Scope.CHECK, _value(lambda c: HEALTH[c.health])
     ),
-    Described(
+    Metric(
         "kernelbal_check_change_age_seconds",
         "Since it changed last.",
-        _CHECK,
-        _per_check(lambda c: c.since_s),
+        Scope.CHECK,
+        _value(lambda c: c.since_s),
     ),
-    Described(
-        "kernelbal_check_probe_age_seconds", "Age of the last probe.", _CHECK, _per_check(lambda c: c.last_s)
+    Metric(
+        "kernelbal_check_probe_age_seconds", "Age of the last probe.", Scope.CHECK, _value(lambda c: c.last_s)
     ),
-    Described(
+    Metric(
         "kernelbal_check_response_seconds",
         "Duration of the last good probe.",
-        _CHECK,
-        _per_check(lambda c: _milli(c.response_ms)),
+        Scope.CHECK,
+        _value(lambda c: _milli(c.response_ms)),
     ),
-    Described(
+    Metric(
         "kernelbal_check_warning",
         "1 when it is good but will not stay so, such as a certificate that expires soon.",
-        _CHECK,
-        _per_check(lambda c: bool(c.warning)),
+        Scope.CHECK,
+        _value(lambda c: bool(c.warning)),
     ),
 )
 """Every metric."""
 
-
-class _FromStatus(Collector):
-    def __init__(self, status: DirectorStatus) -> None:
-        self._status = status
-
-    def collect(self) -> Iterator[Metric]:
-        for each in METRICS:
-            kind = CounterMetricFamily if each.counter else GaugeMetricFamily
-            family = kind(each.name, each.help, labels=each.labels)
-            for labels, value in each.read(self._status):
-                family.add_metric(labels, value)
-            yield family
+_BY_SCOPE: Final[Mapping[Scope, tuple[Metric, ...]]] = {
+    scope: tuple(each for each in METRICS if each.scope is scope) for scope in Scope
+}
 
 
-def render(status: DirectorStatus) -> bytes:
-    """Return all metrics as text."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_FromStatus(status))
-    return generate_latest(registry)
+def render(snapshot: StatusSnapshot) -> list[bytes]:
+    """Return all metrics as text, in pieces; made for a thread beside the event loop."""
+    lines: dict[Metric, list[bytes]] = {each: [] for each in METRICS}
+    _write(lines, Scope.DIRECTOR, [((), snapshot.summary())])
+    for name in snapshot.names():
+        service = snapshot.service(name)
+        servers = [
+            ((name, each.address, str(each.port), each.name or ""), each) for each in service.real_servers
+        ]
+        _write(lines, Scope.SERVICE, [((name,), service)])
+        _write(lines, Scope.SERVER, servers)
+        _write(lines, Scope.CHECK, _checks(servers))
+    return list(joined(part for metric in METRICS for part in (_head(metric), *lines[metric])))
+
+
+def _checks(servers: Iterable[tuple[Labels, ServerStatus]]) -> Iterator[tuple[Labels, CheckStatus]]:
+    for (*where, _), server in servers:
+        for check in server.checks:
+            yield (*where, check.check, check.key), check
+
+
+def _write(
+    lines: Mapping[Metric, list[bytes]], scope: Scope, documents: Iterable[tuple[Labels, object]]
+) -> None:
+    named = [(_labels(scope.value, values), document) for values, document in documents]
+    for metric in _BY_SCOPE[scope]:
+        text = "".join(
+            f"{metric.name}{_braced(labels + _labels(metric.more_labels, more))} {float(value)!r}\n"
+            for labels, document in named
+            for more, value in metric.read(document)
+        )
+        lines[metric].append(text.encode())
+
+
+def _head(metric: Metric) -> bytes:
+    kind = "counter" if metric.counter else "gauge"
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {kind}\n".encode()
+
+
+def _labels(names: Labels, values: Labels) -> str:
+    return "".join(f'{name}="{_escaped(value)}",' for name, value in zip(names, values, strict=True))
+
+
+def _braced(labels: str) -> str:
+    return f"{{{labels}}}" if labels else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

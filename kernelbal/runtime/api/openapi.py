@@ -60,7 +60,7 @@ def errors_of(route: Route) -> list[int]:
         status
         for status in ERRORS
         if (status not in _WITH_BODY or route.request is not None)
-        and (status != 404 or route.endpoint is Endpoint.SERVICE)
+        and (status != 404 or route.endpoint in (Endpoint.STATUS, Endpoint.SERVICE))
         and status != 405
     ]
 

@@ -28,6 +28,9 @@ Certificates are read again by `kernelbal reload`.
 Bodies are JSON (`Content-Type: application/json`), 64 KiB at most; unknown fields are refused. What cannot
 be done is answered with an [ErrorAnswer](#erroranswer); what is no HTTP, or has more than 64 headers or a
 line of more than 8190 bytes, with 400 and plain text.
+
+The status and the metrics are computed once for all who ask at the same time. They show at once what a round,
+an order or a reload has changed; ages and results of single probes may be one second old.
 """
 
 _METRICS = """\

@@ -38,6 +38,12 @@ class Endpoint(Enum):
     OPENAPI = "openapi"
 
 
+class StatusQuery(Part):
+    """How much of the status is asked for."""
+
+    service: str | None = Field(None, max_length=63, description="Only this virtual service.")
+
+
 class EventsQuery(Part):
     """Which events are wanted."""
 
@@ -93,6 +99,7 @@ ROUTES: Final = (
         "/v1/status",
         "Everything about this director; each measured part carries its age.",
         Right.READ,
+        query=StatusQuery,
         answer=DirectorStatus,
     ),
     Route(

@@ -1,9 +1,9 @@
-"""Events as a stream of lines: one JSON document each, empty ones as a sign of life."""
+"""Answers that are sent in pieces: events as they happen, one JSON document per line; and large documents."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -17,7 +17,7 @@ class Pace(NamedTuple):
 
     Attributes:
         heartbeat_s: an empty line is sent after so long without an event.
-        patience_s: who does not read for so long is dropped.
+        patience_s: who does not take a piece within it is dropped.
         most: streams at once.
     """
 
@@ -30,7 +30,7 @@ DEFAULT_PACE: Final = Pace()
 
 
 class Streams:
-    """All streams of events."""
+    """All answers that are sent in pieces."""
 
     def __init__(self, pace: Pace = DEFAULT_PACE) -> None:
         self._pace = pace
@@ -70,6 +70,18 @@ class Streams:
             ahead.cancel()
             await asyncio.wait({ahead})
 
+    async def send_document(
+        self, request: web.Request, pieces: Sequence[bytes], content_type: str
+    ) -> web.StreamResponse:
+        """Send a document; memory holds the pieces once, however many read it."""
+        answer = web.StreamResponse(headers={"Content-Type": content_type})
+        answer.content_length = sum(map(len, pieces))
+        await answer.prepare(request)
+        for piece in pieces:
+            await self._write(request, answer.write(piece))
+            await asyncio.sleep(0)  # writing waits for slow clients only
+        return answer
+
     async def _write(self, request: web.Request, writing: Awaitable[None]) -> None:
         try:
             async with asyncio.timeout(self._pace.patience_s):
@@ -77,4 +89,4 @@ class Streams:
         except TimeoutError as error:
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError("the follower does not read") from error
+            raise ConnectionResetError("the client does not read") from error

@@ -16,7 +16,7 @@ from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbeState
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin
-from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Recorded, ReloadAnswer
+from kernelbal.model.status import OrderAnswer, OrderRequest, Recorded, ReloadAnswer
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director import orders as ordering
 from kernelbal.runtime.director import overview
@@ -431,11 +431,15 @@ class Director:
 
     # -- control -------------------------------------------------------------------------------------------
 
-    def status(self) -> DirectorStatus:
+    def status(self) -> overview.Snapshot:
         """Return the status as it is known now; see `Control.status`."""
         self._looks.asked(self._parts.clocks.boot())
         self._wake.set()
-        return overview.status_of(self.book, self._parts)
+        return overview.snapshot_of(self.book, self._parts)
+
+    def status_epoch(self) -> object:
+        """Return what the status depends on; see `Control.status_epoch`."""
+        return overview.epoch_of(self.book)
 
     async def order(self, admin: Admin | None, request: OrderRequest, by: str) -> OrderAnswer:
         """Carry out an operator's order; see `Control.order`.

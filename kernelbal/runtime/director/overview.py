@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 
 from kernelbal.kernel.modules import table_too_small
-from kernelbal.model.site.services import ServerKey
-from kernelbal.model.status import CheckerStatus, DirectorStatus, OrderAnswer, RoundStatus, TableStatus
+from kernelbal.model.site.services import ServerKey, VirtualService
+from kernelbal.model.status import (
+    CheckerStatus,
+    DirectorStatus,
+    OrderAnswer,
+    RoundStatus,
+    ServiceStatus,
+    TableStatus,
+)
 from kernelbal.runtime.director.book import Book, Parts
 from kernelbal.runtime.director.configuration import config_status
+from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.orders import Meant
 from kernelbal.runtime.director.sizes import Tally, size_of
 from kernelbal.runtime.director.status_view import (
     Known,
     connections_in,
     drained,
-    iso,
     server_view,
-    service_views,
+    service_view,
 )
 from kernelbal.store.boot import total_memory_bytes
 
@@ -63,25 +72,66 @@ def drained_of(book: Book, parts: Parts) -> frozenset[ServerKey]:
     return drained(known_of(book, parts)) if book.orders else frozenset()
 
 
-def status_of(book: Book, parts: Parts) -> DirectorStatus:
-    """Return the status."""
-    known = known_of(book, parts)
-    now = known.now
-    loaded = known.at(book.force.at)
-    return DirectorStatus(
-        schema=1,
-        node=book.force.documents.node.name,
-        version=program_version(),
-        pid=os.getpid(),
-        started=iso(known.wall - (now - book.started_at)),
-        uptime_s=known.age(book.started_at),
-        config=config_status(book.force, book.refusal, parts.paths, loaded, now),
-        reconcile=_round_status(book.tally, now),
-        checker=_checker_status(book, parts, now),
-        table=_table_status(book),
-        counters_s=known.age(book.counted.at) if book.counted else None,
-        virtual_services=list(service_views(known)),
-    )
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The director's status at one moment; see `StatusSnapshot`.
+
+    Attributes:
+        book: a copy that nobody changes.
+        checker: as it was at that moment.
+        services: virtual services by name.
+    """
+
+    book: Book
+    known: Known
+    paths: Paths
+    checker: CheckerStatus
+    services: Mapping[str, VirtualService]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the virtual services in the order of the site file."""
+        return tuple(self.services)
+
+    def service(self, name: str) -> ServiceStatus:
+        """Return one virtual service; no other one is looked at."""
+        return service_view(self.known, self.services[name])
+
+    def summary(self) -> DirectorStatus:
+        """Return everything but the virtual services."""
+        book, known = self.book, self.known
+        loaded = known.at(book.force.at)
+        return DirectorStatus(
+            schema=1,
+            node=book.force.documents.node.name,
+            version=program_version(),
+            pid=os.getpid(),
+            started=known.at(book.started_at),
+            uptime_s=known.age(book.started_at),
+            config=config_status(book.force, book.refusal, self.paths, loaded, known.now),
+            reconcile=_round_status(book.tally, known.now),
+            checker=self.checker,
+            table=_table_status(book),
+            counters_s=known.age(book.counted.at) if book.counted else None,
+            virtual_services=[],
+        )
+
+
+def snapshot_of(book: Book, parts: Parts) -> Snapshot:
+    """Return the status as it is now.
+
+    Of everything that a director knows only the states of probes are changed in place; whatever else is new
+    replaces the old, so that a flat copy stays as it is.
+    """
+    kept = replace(book, states=dict(book.states))
+    known = known_of(kept, parts)
+    services = {service.name: service for service in known.site.virtual_services}
+    return Snapshot(kept, known, parts.paths, _checker_status(book, parts, known.now), services)
+
+
+def epoch_of(book: Book) -> object:
+    """Return what the status depends on, but for the results of single probes and the time."""
+    counted_at = book.counted.at if book.counted else None
+    return book.tally.rounds, book.force.at, book.refusal.why, book.refusal.problems, counted_at
 
 
 def _round_status(tally: Tally, now: float) -> RoundStatus:

@@ -1,4 +1,4 @@
-"""The status document from what the director knows; made anew for each who asks."""
+"""Documents of the status from what a director knows: of one virtual service, or one real server, each."""
 
 from __future__ import annotations
 
@@ -76,12 +76,6 @@ class Known:
     def age(self, instant: float) -> float:
         """Return the age of an instant of the boot clock."""
         return round(max(0.0, self.now - instant), 3)
-
-
-def service_views(known: Known) -> Iterator[ServiceStatus]:
-    """Yield the virtual services in the order of the site file."""
-    for service in known.site.virtual_services:
-        yield service_view(known, service)
 
 
 def service_view(known: Known, service: VirtualService) -> ServiceStatus:

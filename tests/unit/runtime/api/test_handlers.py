@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from kernelbal.model.standing import Admin
-from tests.support.fake_control import FakeControl, recorded
+from tests.support.fake_control import FakeControl, director_status, recorded, service_status
 from tests.unit.runtime.api.asking import ask, run
 
 
@@ -39,6 +40,39 @@ def test_orders_carry_their_words_and_who_gave_them(tmp_path: Path) -> None:
         assert {each[2] for each in control.orders} == {"root"}
         status, answer = await ask(session, "POST", "/v1/real-servers/drain", json={"server": "rs9"})
         assert (status, answer["hint"]) == (409, "there are: rs1, rs2")
+
+    run(tmp_path, play)
+
+
+def test_status_of_one_service_makes_no_other(tmp_path: Path) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        control.now = director_status([service_status(name) for name in ("a", "web", "z")])
+        _, document = await ask(session, "GET", "/v1/status?service=web")
+        assert [each["name"] for each in document["virtual_services"]] == ["web"]
+        assert (document["node"], control.looked_at) == ("lb1", ["web"])
+        await ask(session, "GET", "/v1/virtual-services/z")
+        assert control.looked_at == ["web", "z"]
+        status, answer = await ask(session, "GET", "/v1/status?service=mail")
+        assert (status, answer["hint"]) == (404, "there are: a, web, z")
+
+    run(tmp_path, play)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/status"])
+def test_parallel_readers_cost_one_computation(tmp_path: Path, path: str) -> None:
+    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
+        control.epoch = 1
+
+        async def read() -> bytes:
+            async with session.get(path) as answer:
+                return await answer.read()
+
+        answers = await asyncio.gather(*(read() for _ in range(100)))
+        assert len(set(answers)) == 1
+        assert (control.snapshots, control.looked_at) == (1, ["web"])
+        control.epoch = 2
+        await read()
+        assert control.snapshots == 2, "what happened meanwhile is seen at once"
 
     run(tmp_path, play)
 

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from kernelbal.runtime.api.stream import Pace
+from kernelbal.runtime.api.stream import Pace, Streams
 from tests.support.fake_control import FakeControl, recorded
 from tests.unit.runtime.api.asking import ask, run
 
@@ -61,3 +64,26 @@ def test_follower_that_does_not_read_is_dropped(tmp_path: Path) -> None:
         writer.close()
 
     run(tmp_path, play, pace=Pace(patience_s=0.1))
+
+
+def test_client_that_reads_fast_leaves_the_loop_to_others_after_each_piece() -> None:
+    order: list[str] = []
+
+    class Answer(web.StreamResponse):
+        async def prepare(self, _: web.BaseRequest) -> None:
+            pass
+
+        async def write(self, data: bytes) -> None:
+            order.append(data.decode())
+
+    async def main() -> None:
+        streams, request = Streams(), make_mocked_request("GET", "/metrics")
+        await asyncio.gather(
+            streams.send_document(request, [b"a"] * 3, "text/plain"),
+            streams.send_document(request, [b"b"] * 3, "text/plain"),
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web, "StreamResponse", Answer)
+        asyncio.run(main())
+    assert order == ["a", "b"] * 3

@@ -105,7 +105,7 @@ def test_a_real_server_goes_down_and_comes_back(folder: Path) -> None:
         bench.report({A: Health.DOWN})
         await asyncio.sleep(0.2)
         assert bench.weights() == {A: 0, B: 100}
-        assert bench.director.status().virtual_services[0].real_servers[0].state == "down"
+        assert bench.director.status().service("web").real_servers[0].state == "down"
         bench.report({A: Health.UP})
         await asyncio.sleep(0.2)
         assert bench.weights() == BOTH
@@ -202,7 +202,7 @@ def test_a_kernel_that_fails_is_asked_again_and_both_are_told_once(folder: Path)
         bench.kernel.fault = KernelError("read", "", errno.EIO, "the kernel is tired", "wait")
         bench.report({A: Health.DOWN})
         await bench.until(1010.0)
-        assert bench.director.status().reconcile.error == "the kernel is tired"
+        assert bench.director.status().summary().reconcile.error == "the kernel is tired"
         bench.kernel.fault = None
         await bench.until(1060.0)
         assert bench.weights() == {A: 0, B: 100}
@@ -275,7 +275,7 @@ class TestDocuments:
             bench.write(BROKEN)
             bench.director.file_changed()
             await asyncio.sleep(1)
-            status = bench.director.status().config
+            status = bench.director.status().summary().config
             assert "problem" in status.refused
             assert "site.yaml:8:" in status.problems[0]
             assert bench.kernel.services[WEB].attributes.scheduler == "rr"
@@ -286,7 +286,7 @@ class TestDocuments:
             bench.write(SITE)
             bench.director.file_changed()
             await asyncio.sleep(1)
-            assert bench.director.status().config.refused == ""
+            assert bench.director.status().summary().config.refused == ""
 
         bench = play(scene, folder)
         assert [e.topic for e in bench.events("config")] == ["config.refused", "config.loaded"]
@@ -407,11 +407,11 @@ class TestRestart:
 
         async def again(bench: Bench) -> None:
             await bench.director.ready.wait()
-            assert "last good copy" in bench.director.status().config.refused
+            assert "last good copy" in bench.director.status().summary().config.refused
             assert bench.weights() == BOTH
             bench.write(SITE)
             assert (await bench.director.reload("root")).loaded
-            assert bench.director.status().config.refused == ""
+            assert bench.director.status().summary().config.refused == ""
 
         play(again, folder, kernel, start_at=2000.0)
 
@@ -436,11 +436,12 @@ def test_status_carries_ages_and_rates(folder: Path) -> None:
     async def scene(bench: Bench) -> None:
         await bench.begin()
         await asyncio.sleep(10)
-        status = bench.director.status()
+        snapshot = bench.director.status()
+        status = snapshot.summary()
         assert status.counters_s is not None
         assert status.counters_s <= 2.1
         assert status.reconcile.converged
-        server = status.virtual_services[0].real_servers[0]
+        server = snapshot.service("web").real_servers[0]
         assert (server.state, server.weight, server.connections_per_s) == ("serving", 100, 0.0)
         assert server.checks[0].check == "tcp 10.0.0.11:80"
         assert status.uptime_s == pytest.approx(bench.loop.now - 1000)

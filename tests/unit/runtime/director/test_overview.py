@@ -11,7 +11,7 @@ from tests.unit.runtime.director.bench import SITE, Bench, play
 
 def test_before_the_first_round_it_says_what_it_waits_for(folder: Path) -> None:
     async def scene(bench: Bench) -> None:
-        status = bench.director.status()
+        status = bench.director.status().summary()
         assert not status.reconcile.converged
         assert status.reconcile.last_s is None
         assert status.counters_s is None
@@ -25,7 +25,7 @@ def test_every_part_has_its_age(folder: Path) -> None:
         await bench.begin()
         bench.checker.last_report_at = bench.loop.now
         await asyncio.sleep(3)
-        status = bench.director.status()
+        status = bench.director.status().summary()
         assert status.node == "lb1"
         assert status.checker.last_s == 3.0
         assert 2.9 < (status.reconcile.last_s or 0) <= 3.1

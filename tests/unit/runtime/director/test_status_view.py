@@ -12,6 +12,7 @@ from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters, DestinationKey, ServiceKey
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
+from kernelbal.model.status import ServiceStatus
 from kernelbal.runtime.director.status_view import (
     Counted,
     Known,
@@ -20,7 +21,7 @@ from kernelbal.runtime.director.status_view import (
     drained,
     iso,
     places_of,
-    service_views,
+    service_view,
 )
 from tests.unit.plan.samples import real, service, site, virtual, weighing
 
@@ -59,13 +60,17 @@ def known(orders: dict[OperatorKey, Order] | None = None, **changes: object) -> 
     return replace(found, **changes)  # type: ignore[arg-type] # fields of Known
 
 
+def view_of(here: Known) -> ServiceStatus:
+    return service_view(here, here.site.virtual_services[0])
+
+
 def counters(at: float, active: int, total: int) -> Counted:
     each = {A: DestinationCounters(active, 1, 0, total, 0, 0, total * 100, total * 1000)}
     return Counted(at, {HTTP: each, HTTPS: {real("10.0.0.11", 443): DestinationCounters(1, 0, 0, total)}})
 
 
 def test_every_age_is_of_now_and_every_instant_of_the_wall_clock() -> None:
-    (view,) = service_views(known())
+    view = view_of(known())
     assert (view.ports, view.quorum, view.usable, view.mode) == ("80, 443", 1, 2, "serving")
     assert view.since == iso(WALL - 5)
     check = view.real_servers[0].checks[0]
@@ -86,7 +91,7 @@ def test_a_real_server_stands_once_per_port_of_its_service() -> None:
 
 def test_counters_are_summed_and_rates_come_from_two_readings() -> None:
     here = known(counted=counters(100.0, 4, 30), before=counters(98.0, 2, 10))
-    server = next(service_views(here)).real_servers[0]
+    server = view_of(here).real_servers[0]
     assert (server.active, server.inactive, server.connections) == (5, 1, 60)
     assert (server.connections_per_s, server.bytes_in_per_s, server.bytes_out_per_s) == (
         20.0,
@@ -98,17 +103,17 @@ def test_counters_are_summed_and_rates_come_from_two_readings() -> None:
 
 def test_a_counter_that_starts_anew_gives_no_negative_rate() -> None:
     here = known(counted=counters(100.0, 0, 3), before=counters(98.0, 0, 90))
-    assert next(service_views(here)).real_servers[0].connections_per_s == 0.0
+    assert view_of(here).real_servers[0].connections_per_s == 0.0
 
 
 def test_an_order_is_shown_with_who_why_and_how_long() -> None:
     orders = {OperatorKey(KEY_A.address): ORDER}
-    admin = next(service_views(known(orders, counted=counters(99.0, 4, 30)))).real_servers[0].admin
+    admin = view_of(known(orders, counted=counters(99.0, 4, 30))).real_servers[0].admin
     assert admin is not None
     assert (admin.order, admin.by, admin.reason, admin.everywhere) == ("drain", "root", "update", True)
     assert (admin.left_s, admin.done) == (40.0, False)
     later = replace(known(orders, counted=counters(99.0, 4, 30)), now=110.0, wall=WALL + 86_400)
-    admin = next(service_views(later)).real_servers[0].admin
+    admin = view_of(later).real_servers[0].admin
     assert admin is not None
     assert admin.left_s == 30.0, "somebody set the clock, and the drain goes on"
 
@@ -147,7 +152,7 @@ def test_a_service_by_mark_waits_for_every_connection_that_the_kernel_knows() ->
 
 def test_before_the_first_decision_everything_is_unknown() -> None:
     here = known(decision=None)
-    server = next(service_views(here)).real_servers[0]
+    server = view_of(here).real_servers[0]
     assert (server.state, server.health, server.weight, server.configured_weight) == ("unknown",) * 2 + (
         0,
         100,
