@@ -72,7 +72,7 @@ class Interrupted(Exception):
 
 
 INTERRUPTED = {
-    **dict.fromkeys(("apply", "release"), "interrupted; the next apply repairs what is unfinished"),
+    **dict.fromkeys(("apply", "release"), "interrupted; the next apply completes it"),
     "rs": "interrupted; the order stays in force",
 }
 """What Ctrl-C leaves behind, by command; most only look, and leave nothing."""

@@ -140,7 +140,7 @@ def _print_conclusion(report: Report, documents: Documents) -> None:
         print_unfinished(report, documents.names, still, "apply")
         return
     if report.outcomes:
-        put(f"applied {counted(len(report.outcomes), 'change')}; the kernel is as the site file wants")
+        put(f"applied {counted(len(report.outcomes), 'change')}; kernel matches site.yaml")
     draining = len(report.remaining.drains)
     if draining:
         say(f"{counted(draining, 'real server')} still draining; a later `kernelbal apply` goes on with it")

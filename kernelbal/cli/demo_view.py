@@ -18,6 +18,7 @@ from kernelbal.lab.demo.events import (
     ScenarioEnded,
     ServiceTried,
 )
+from kernelbal.model.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +99,8 @@ class DemoView:
 def _summary(verdicts: list[bool], elapsed_s: float) -> str:
     failed = verdicts.count(False)
     verdict = VERDICTS[not failed]
-    return f"{coloured(verdict)}: {len(verdicts) - failed} claims ok, {failed} FAIL, after {elapsed_s:.1f} s"
+    good = counted(len(verdicts) - failed, "claim")
+    return f"{coloured(verdict)}: {good} ok, {failed} FAIL, after {elapsed_s:.1f} s"
 
 
 def _print_command(event: CommandRan) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kernelbal.model.status import DirectorStatus, ServerStatus, ServiceStatus
 
 STALE_S = 30.0
-"""Counts that are older are told so with emphasis."""
+"""Connection counts that are older get a warning."""
 
 
 def age(seconds: float | None) -> str:
@@ -32,7 +32,7 @@ def age(seconds: float | None) -> str:
 def heading(status: DirectorStatus) -> list[str]:
     """Return the lines above the services."""
     reconcile, checker = status.reconcile, status.checker
-    state = "as wanted" if reconcile.converged else f"not as wanted: {reconcile.error}"
+    state = "matches site.yaml" if reconcile.converged else f"does not match site.yaml: {reconcile.error}"
     checks = f"{counted(checker.probes, 'probe')}" if checker.alive else "checker not running"
     lines = [
         f"director {status.node}, kernelbal {status.version}, up {age(status.uptime_s)}",
@@ -60,8 +60,8 @@ def summary(status: DirectorStatus) -> str:
 
 
 def _exceptions(counts: Counter[Any]) -> str:
-    told = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-    return f" ({told})" if told else ""
+    exceptions = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    return f" ({exceptions})" if exceptions else ""
 
 
 def warnings(status: DirectorStatus) -> list[str]:
@@ -129,7 +129,7 @@ def why(server: ServerStatus) -> str:
     admin = server.admin
     if admin is not None:
         who = f"by {admin.by}" + (f": {admin.reason}" if admin.reason else "")
-        if not server.reason.endswith(who):  # `reason` may have told it already
+        if not server.reason.endswith(who):  # `reason` may say so already
             parts.append(f"{admin.order} {who}")
         if admin.left_s is not None and not admin.done:
             parts.append(f"cut in {age(admin.left_s)}")

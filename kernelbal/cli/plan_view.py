@@ -22,7 +22,7 @@ SHOWN_KEYS = 5
 """How many objects a note names."""
 SHOWN_ACTIONS = 200
 """Lines of a plan, or of failures, that are printed unless all are asked for."""
-AS_WANTED = "no changes: the kernel is as the site file wants"
+NO_CHANGES = "no changes: kernel matches site.yaml"
 
 
 def print_plan(
@@ -32,7 +32,7 @@ def print_plan(
     *,
     everything: bool = False,
     see_all: str = "`kernelbal plan --all` shows them",
-    nothing: str = AS_WANTED,
+    nothing: str = NO_CHANGES,
 ) -> None:
     """Print the actions with their impact, the drains under way and what is not ours.
 
@@ -102,7 +102,7 @@ def pending_text(pending: PendingDrain, names: Names) -> str:
     return f"{key.destination} of {service}: {connections}, {pending.left_s:.0f} s left"
 
 
-def summary(plan: Plan, nothing: str = AS_WANTED) -> str:
+def summary(plan: Plan, nothing: str = NO_CHANGES) -> str:
     """Return the counts of a plan in one line; `nothing` is what to say when there are none."""
     if plan.empty:
         return nothing + (f"; {len(plan.pending)} draining" if plan.pending else "")

@@ -24,7 +24,7 @@ def run(
         "", "--socket", help="Unix socket of the control API; `api.socket` by default."
     ),
 ) -> int:
-    """Keep a site true: check real servers, repair, report.
+    """Run the daemon: check real servers, reconcile, report.
 
     It runs until SIGTERM. Then, and when it crashes, services stay in the kernel and go on serving; only
     `kernelbal release` removes them. A changed document comes into force by itself when it is valid, and is

@@ -38,7 +38,7 @@ def status(
     socket: Path = SOCKET_OPTION,
     service: str = typer.Option("", "--service", help="Only this virtual service (from the daemon)."),
     kernel: bool = typer.Option(False, "--kernel", help="Show the kernel, even when a daemon runs."),
-    watch: bool = typer.Option(False, "--watch", help="Show it again and again until Ctrl-C."),
+    watch: bool = typer.Option(False, "--watch", help="Refresh until Ctrl-C."),
     interval: float = typer.Option(
         2.0, "--interval", min=0.2, max=3600, help="Seconds between, for --watch."
     ),
@@ -236,7 +236,11 @@ def _print(document: dict[str, Any]) -> None:
         warn(table["hidden_clients"], HINT)
     pending = document["changes_pending"]
     if pending is not None:
-        put(f"{counted(pending, 'change')} pending (kernelbal plan)" if pending else "as the site file wants")
+        put(
+            f"{counted(pending, 'change')} pending (kernelbal plan)"
+            if pending
+            else "kernel matches site.yaml"
+        )
 
 
 def _print_services(document: dict[str, Any]) -> None:

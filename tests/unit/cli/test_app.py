@@ -85,7 +85,7 @@ def test_fault_of_ours_is_shown_whole(desk: Desk, monkeypatch: pytest.MonkeyPatc
 
 def test_interrupt_says_what_becomes_of_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(desk, monkeypatch, KeyboardInterrupt())
-    assert desk.say("apply") == (130, "", "interrupted; the next apply repairs what is unfinished\n")
+    assert desk.say("apply") == (130, "", "interrupted; the next apply completes it\n")
 
 
 def test_interrupt_of_a_look_leaves_nothing_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_kernel_becomes_what_the_site_file_says(desk: Desk) -> None:
     said = desk.say("apply")
     assert said.code == ExitCode.OK
     assert said.out.endswith(
-        "4 to add, 1 to change, 0 to remove\napplied 5 changes; the kernel is as the site file wants\n"
+        "4 to add, 1 to change, 0 to remove\napplied 5 changes; kernel matches site.yaml\n"
     )
     assert desk.kernel.services == WANTED
     assert desk.store.load().services == frozenset({WEB})
@@ -78,7 +78,7 @@ def test_apply_prints_what_plan_prints(desk: Desk) -> None:
 def test_second_apply_does_nothing(desk: Desk) -> None:
     desk.apply(SITE)
     said = desk.say("apply")
-    assert (said.code, said.out) == (ExitCode.OK, "no changes: the kernel is as the site file wants\n")
+    assert (said.code, said.out) == (ExitCode.OK, "no changes: kernel matches site.yaml\n")
     assert desk.kernel.performed == []
 
 
@@ -171,7 +171,7 @@ def test_interrupted_apply_keeps_its_record(desk: Desk) -> None:
     assert desk.say("apply").code == ExitCode.INTERRUPTED
     assert desk.store.load().services == frozenset({WEB})
     desk.kernel.refuse = lambda _: 0
-    assert desk.say("apply").out.endswith("applied 1 change; the kernel is as the site file wants\n")
+    assert desk.say("apply").out.endswith("applied 1 change; kernel matches site.yaml\n")
 
 
 # --- drains ---
@@ -191,7 +191,7 @@ def test_leaving_real_server_is_waited_for(desk: Desk) -> None:
     assert desk.now == 1020
     assert B not in desk.kernel.services[WEB].destinations
     assert "draining 10.0.0.12:80 of `web`: 2 connections, 20 s left\n" in said.err
-    assert said.out.endswith("applied 2 changes; the kernel is as the site file wants\n")
+    assert said.out.endswith("applied 2 changes; kernel matches site.yaml\n")
 
 
 def test_json_of_a_drain_holds_both_rounds(desk: Desk) -> None:

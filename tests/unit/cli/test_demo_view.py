@@ -89,7 +89,7 @@ FAIL  nothing is lost (3 lost)
 
 scenario  ok  FAIL  time
 dsr        1     1  1.5 s
-FAIL: 1 claims ok, 1 FAIL, after 2.1 s
+FAIL: 1 claim ok, 1 FAIL, after 2.1 s
 """
 
 
@@ -129,7 +129,7 @@ def test_no_color_is_honoured(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 def test_all_well(capsys: pytest.CaptureFixture[str]) -> None:
     shown((*EVENTS[:2], EVENTS[7], *EVENTS[9:]))
-    assert capsys.readouterr().out.endswith("ok: 1 claims ok, 0 FAIL, after 2.1 s\n")
+    assert capsys.readouterr().out.endswith("ok: 1 claim ok, 0 FAIL, after 2.1 s\n")
 
 
 def test_document() -> None:

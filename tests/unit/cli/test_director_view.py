@@ -25,7 +25,8 @@ def test_age_has_two_units_at_most(seconds: float | None, text: str) -> None:
 
 def test_heading_says_how_old_things_are() -> None:
     assert (
-        heading(director_status())[1] == "kernel as wanted (read 3s ago), 2 probes, connection counts 1s old"
+        heading(director_status())[1]
+        == "kernel matches site.yaml (read 3s ago), 2 probes, connection counts 1s old"
     )
 
 

@@ -32,7 +32,7 @@ def test_plan_changes_nothing_and_records_nothing(desk: Desk) -> None:
 
 def test_nothing_to_do_is_said(desk: Desk) -> None:
     desk.apply(SITE)
-    assert desk.say("plan").out == "no changes: the kernel is as the site file wants\n"
+    assert desk.say("plan").out == "no changes: kernel matches site.yaml\n"
 
 
 def test_detailed_exit_code_tells_whether_there_are_changes(desk: Desk) -> None:
@@ -50,7 +50,7 @@ def test_drain_under_way_is_no_change(desk: Desk) -> None:
     assert (said.code, said.out) == (
         ExitCode.OK,
         "  draining 10.0.0.12:80 of `web`: 1 connection, 12 s left\n"
-        "no changes: the kernel is as the site file wants; 1 draining\n",
+        "no changes: kernel matches site.yaml; 1 draining\n",
     )
 
 

@@ -54,7 +54,7 @@ def test_summary_counts_each_sign() -> None:
 
 def test_summary_of_nothing_may_be_worded_and_names_drains() -> None:
     pending = (PendingDrain(DrainKey(WEB, A), 1, 40.0),)
-    assert summary(Plan()) == "no changes: the kernel is as the site file wants"
+    assert summary(Plan()) == "no changes: kernel matches site.yaml"
     assert summary(Plan(pending=pending), "nothing") == "nothing; 1 draining"
 
 

@@ -21,7 +21,7 @@ service / real server  method  name or owner  weight  active  inactive  total
   -> 10.0.0.11:80      nat                        50       7         8      9
   -> 10.0.0.12:80      nat                       100       0         0      0
 connections 15, connection table 4096 buckets
-as the site file wants
+kernel matches site.yaml
 """
 
 

@@ -164,7 +164,7 @@ def test_applied() -> None:
     assert not claims.applied(1).ok
 
 
-NO_CHANGES = "no changes: the kernel is as the site file wants"
+NO_CHANGES = "no changes: kernel matches site.yaml"
 
 
 def test_nothing_left_to_do() -> None:
@@ -177,7 +177,7 @@ def test_nothing_left_to_do() -> None:
         (1, [NO_CHANGES]),
         (0, []),
         (0, ["+ service 10.0.0.80:80/tcp", "1 to add"]),
-        (0, [NO_CHANGES, "applied 3 changes; the kernel is as the site file wants"]),
+        (0, [NO_CHANGES, "applied 3 changes; kernel matches site.yaml"]),
     ],
 )
 def test_something_left_to_do_fails(status: int, lines: list[str]) -> None:
