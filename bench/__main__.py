@@ -16,7 +16,7 @@ from kernelbal.lab.names import BackendName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.apply.verdict import Row, Verdict
+    from bench.apply.verdict import ApplyFigures, ApplyRow
     from bench.health.verdict import HealthRow
 
 EPILOG = """Examples:
@@ -82,8 +82,9 @@ def apply(
 
     Prints a table, and as its last line one JSON object with the figures of the largest site.
     """
-    from bench.apply.verdict import judge, missed, rows_of
+    from bench.apply.verdict import TARGETS, judge, rows_of
     from bench.outside import measure, measure_help
+    from bench.samples import missed
     from kernelbal.lab.backends.choose import choose
 
     chosen = choose(backend)
@@ -91,12 +92,12 @@ def apply(
     samples = measure(chosen, services or DEFAULT_SERVICES, repeat)
     rows = rows_of([*measure_help(repeat), *samples])
     _print_rows(rows)
-    verdict = judge(rows)
+    figures = judge(rows)
     failed = [f"{row.measure.value}: {row.fault}" for row in rows if row.fault]
-    lines = [*failed, *(missed(verdict) if check else ())]
+    lines = [*failed, *(missed(figures, TARGETS) if check else ())]
     for line in lines:
         say(f"FAIL {line}")
-    _print_summary(verdict, rows)
+    _print_summary(figures, rows)
     return ExitCode.FAILED if lines else ExitCode.OK
 
 
@@ -112,24 +113,25 @@ def health(
 
     Prints a table, and as its last line one JSON object with the figures.
     """
-    from bench.health.verdict import judge, missed, rows_of
+    from bench.health.verdict import TARGETS, judge, rows_of
     from bench.outside import measure_health
+    from bench.samples import missed
     from kernelbal.lab.backends.choose import choose
 
     chosen = choose(backend)
     say(f"booting a fresh kernel ({chosen.name}) ...")
     rows = rows_of(measure_health(chosen, targets or DEFAULT_TARGETS, repeat, seconds))
     _print_health_rows(rows)
-    verdict = judge(rows)
+    figures = judge(rows)
     failed = [f"{row.contender.value} with {row.targets} targets: {row.fault}" for row in rows if row.fault]
-    lines = [*failed, *(missed(verdict) if check else ())]
+    lines = [*failed, *(missed(figures, TARGETS) if check else ())]
     for line in lines:
         say(f"FAIL {line}")
     put(
         json.dumps(
             {
                 "repeats": repeat,
-                **_rounded(verdict._asdict()),
+                **_rounded(figures._asdict()),
                 "cpu_s_per_1000": {
                     f"{row.contender.value}_{row.targets}": None
                     if row.fault
@@ -172,14 +174,14 @@ def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:
     return {name: None if value is None else round(value, 4) for name, value in figures.items()}
 
 
-def _print_rows(rows: Sequence[Row]) -> None:
+def _print_rows(rows: Sequence[ApplyRow]) -> None:
     from kernelbal.cli.table import print_table
 
     header = ("real servers", "measured", "median s", "min", "max", "last/first", "cpu s", "peak MiB", "")
     print_table(header, [_cells(row) for row in rows])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: ApplyRow) -> tuple[str, ...]:
     low_s, high_s = row.spread_s
     return (
         f"{row.real_servers:,}" if row.services else "-",
@@ -198,12 +200,12 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _print_summary(verdict: Verdict, rows: Sequence[Row]) -> None:
+def _print_summary(figures: ApplyFigures, rows: Sequence[ApplyRow]) -> None:
     largest = max(row.services for row in rows)
     document = {
         "real_servers": max(row.real_servers for row in rows),
         "repeats": len(rows[0].samples),
-        **_rounded(verdict._asdict()),
+        **_rounded(figures._asdict()),
         "medians_s": {
             row.measure.value: None if row.fault else round(row.wall_s, 4)
             for row in rows

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.apply.samples import Measure, Sample, decode
+from bench.apply.samples import Measure, Sample
 from bench.health.samples import HealthSample
-from bench.health.samples import decode as decode_health
 from bench.measured import run_measured
+from bench.samples import decode
 from kernelbal.lab.backends.base import GuestCommand, Streams
 from kernelbal.lab.errors import GuestFailed, LabError
 
@@ -43,7 +43,7 @@ def measure(backend: Backend, services: Sequence[int], repeats: int) -> tuple[Sa
     """
     argv = ("bench.apply", f"--repeat={repeats}", *map(str, services))
     limit_s = BASE_LIMIT_S + LIMIT_PER_SERVICE_S * repeats * sum(services)
-    return tuple(map(decode, run_in_guest(backend, argv, limit_s)))
+    return tuple(decode(Sample, line) for line in run_in_guest(backend, argv, limit_s))
 
 
 def measure_health(
@@ -56,7 +56,7 @@ def measure_health(
     """
     argv = ("bench.health", f"--repeat={repeats}", f"--seconds={window_s}", *map(str, targets))
     limit_s = BASE_LIMIT_S + repeats * sum(3 * (window_s + HEALTH_EXTRA_S) for _ in targets)
-    return tuple(map(decode_health, run_in_guest(backend, argv, limit_s)))
+    return tuple(decode(HealthSample, line) for line in run_in_guest(backend, argv, limit_s))
 
 
 def run_in_guest(backend: Backend, argv: Sequence[str], limit_s: float) -> list[str]:

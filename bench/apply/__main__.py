@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from bench.apply.contenders import CONTENDERS, Trial, write_documents
-from bench.apply.samples import encode
 from bench.apply.workload import Workload
 from bench.place import fresh_namespace
+from bench.samples import encode
 
 
 def main(argv: list[str]) -> None:

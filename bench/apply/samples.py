@@ -1,14 +1,9 @@
-"""What was measured: one JSON document per line between the guest and whoever judges it."""
+"""What is measured of a whole site."""
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from typing import NamedTuple
-
-from kernelbal.lab.errors import GuestFailed
-
-_QUOTED_CHARACTERS = 200
 
 
 class Measure(Enum):
@@ -43,31 +38,3 @@ class Sample(NamedTuple):
     cpu_s: float | None = None
     peak_rss_mib: float | None = None
     fault: str = ""
-
-
-def encode(sample: Sample) -> str:
-    """Return a sample as one line."""
-    return json.dumps([sample.measure.value, *sample[1:]]) + "\n"
-
-
-def decode(line: str) -> Sample:
-    """Return the sample that a line holds.
-
-    Raises:
-        GuestFailed: it holds none.
-    """
-    try:
-        measure, services, repeat, wall_s, cpu_s, peak_rss_mib, fault = json.loads(line)
-        return Sample(
-            Measure(measure),
-            int(services),
-            int(repeat),
-            float(wall_s),
-            None if cpu_s is None else float(cpu_s),
-            None if peak_rss_mib is None else float(peak_rss_mib),
-            str(fault),
-        )
-    except (ValueError, TypeError) as error:
-        raise GuestFailed(
-            f"the benchmark said something else than samples: {line[:_QUOTED_CHARACTERS]!r}"
-        ) from error

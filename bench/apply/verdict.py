@@ -12,7 +12,7 @@ from bench.apply.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ApplyRow:
     """All samples of one measure with one workload, in the order of their repeats."""
 
     measure: Measure
@@ -58,17 +58,17 @@ class Row:
         return max((s.peak_rss_mib for s in self.samples if s.peak_rss_mib is not None), default=None)
 
 
-def rows_of(samples: Iterable[Sample]) -> tuple[Row, ...]:
+def rows_of(samples: Iterable[Sample]) -> tuple[ApplyRow, ...]:
     """Return the samples by workload, the smallest first, and measure."""
     found: dict[tuple[int, Measure], list[Sample]] = {}
     for sample in samples:
         found.setdefault((sample.services, sample.measure), []).append(sample)
     order = list(Measure)
     keys = sorted(found, key=lambda key: (key[0], order.index(key[1])))
-    return tuple(Row(measure, services, tuple(found[services, measure])) for services, measure in keys)
+    return tuple(ApplyRow(measure, services, tuple(found[services, measure])) for services, measure in keys)
 
 
-class Verdict(NamedTuple):
+class ApplyFigures(NamedTuple):
     """The figures that have targets, of the largest workload; None where a row is missing or failed.
 
     Attributes:
@@ -88,7 +88,7 @@ class Verdict(NamedTuple):
     help_ms: float | None
 
 
-TARGETS: Final = Verdict(
+TARGETS: Final = ApplyFigures(
     netlink_vs_keepalived=0.15,
     netlink_vs_ipvsadm=0.05,
     apply_vs_ipvsadm=0.6,
@@ -99,7 +99,7 @@ TARGETS: Final = Verdict(
 """The most that each figure may be, at 100,000 real servers."""
 
 
-def judge(rows: Sequence[Row]) -> Verdict:
+def judge(rows: Sequence[ApplyRow]) -> ApplyFigures:
     """Return the figures of the largest workload."""
     largest = max((row.services for row in rows), default=0)
     good = {row.measure: row for row in rows if not row.fault and row.services in (0, largest)}
@@ -107,7 +107,7 @@ def judge(rows: Sequence[Row]) -> Verdict:
     def share(of: Measure, by: Measure) -> float | None:
         return good[of].wall_s / good[by].wall_s if of in good and by in good else None
 
-    return Verdict(
+    return ApplyFigures(
         share(Measure.NETLINK_PROGRAM, Measure.KEEPALIVED_START),
         share(Measure.NETLINK_PROGRAM, Measure.IPVSADM_RESTORE),
         share(Measure.APPLY, Measure.IPVSADM_RESTORE),
@@ -117,15 +117,6 @@ def judge(rows: Sequence[Row]) -> Verdict:
     )
 
 
-def _peak(*rows: Row | None) -> float | None:
+def _peak(*rows: ApplyRow | None) -> float | None:
     peaks = [row.peak_rss_mib for row in rows if row is not None and row.peak_rss_mib is not None]
     return max(peaks) if len(peaks) == len(rows) else None
-
-
-def missed(verdict: Verdict) -> tuple[str, ...]:
-    """Return a line for each target that is missed; a figure that is missing misses its target."""
-    return tuple(
-        f"{name}: {'no figure' if value is None else f'{value:.3g}'}, at most {limit:g} wanted"
-        for name, value, limit in zip(Verdict._fields, verdict, TARGETS, strict=True)
-        if limit is not None and (value is None or value > limit)
-    )

@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 
 from bench.health.contenders import CONTENDERS, Trial
-from bench.health.samples import HealthSample, encode
+from bench.health.samples import HealthSample
 from bench.place import fresh_namespace
+from bench.samples import encode
 
 
 def main(argv: list[str]) -> None:

@@ -1,14 +1,9 @@
-"""What was measured of health checks: one JSON document per line between the guest and whoever judges it."""
+"""What is measured of health checks."""
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from typing import NamedTuple
-
-from kernelbal.lab.errors import GuestFailed
-
-_QUOTED_CHARACTERS = 200
 
 
 class Contender(Enum):
@@ -48,34 +43,3 @@ class HealthSample(NamedTuple):
     def cpu_s_per_1000(self) -> float:
         """Processor time of 1,000 checks."""
         return 1000 * self.cpu_s / self.checks if self.checks else 0.0
-
-
-def encode(sample: HealthSample) -> str:
-    """Return a sample as one line."""
-    return json.dumps([sample.contender.value, *sample[1:]]) + "\n"
-
-
-def decode(line: str) -> HealthSample:
-    """Return the sample that a line holds.
-
-    Raises:
-        GuestFailed: it holds none.
-    """
-    try:
-        contender, targets, repeat, window_s, checks, cpu_s, director, late, peak, fault = json.loads(line)
-        return HealthSample(
-            Contender(contender),
-            int(targets),
-            int(repeat),
-            float(window_s),
-            int(checks),
-            float(cpu_s),
-            None if director is None else float(director),
-            None if late is None else float(late),
-            float(peak),
-            str(fault),
-        )
-    except (ValueError, TypeError) as error:
-        raise GuestFailed(
-            f"the benchmark said something else than samples: {line[:_QUOTED_CHARACTERS]!r}"
-        ) from error

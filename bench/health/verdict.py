@@ -68,7 +68,7 @@ def rows_of(samples: Iterable[HealthSample]) -> tuple[HealthRow, ...]:
     )
 
 
-class HealthVerdict(NamedTuple):
+class HealthFigures(NamedTuple):
     """The figures that have targets; None where a row is missing or failed.
 
     Attributes:
@@ -83,11 +83,11 @@ class HealthVerdict(NamedTuple):
     late_p99_ms: float | None
 
 
-TARGETS: Final = HealthVerdict(cpu_vs_keepalived_1000=0.8, cpu_vs_keepalived_5000=0.8, late_p99_ms=None)
-"""The most that each figure may be; None where it is only told."""
+TARGETS: Final = HealthFigures(cpu_vs_keepalived_1000=0.8, cpu_vs_keepalived_5000=0.8, late_p99_ms=None)
+"""The most that each figure may be; None where it is only reported."""
 
 
-def judge(rows: Sequence[HealthRow]) -> HealthVerdict:
+def judge(rows: Sequence[HealthRow]) -> HealthFigures:
     """Return the figures."""
     good = {(row.targets, row.contender): row for row in rows if not row.fault}
 
@@ -98,13 +98,4 @@ def judge(rows: Sequence[HealthRow]) -> HealthVerdict:
         return ours.cpu_s_per_1000 / theirs.cpu_s_per_1000
 
     late = [row.late_p99_ms for row in good.values() if row.late_p99_ms is not None]
-    return HealthVerdict(share(1000), share(5000), max(late, default=None))
-
-
-def missed(verdict: HealthVerdict) -> tuple[str, ...]:
-    """Return a line for each target that is missed; a figure that is missing misses its target."""
-    return tuple(
-        f"{name}: {'no figure' if value is None else f'{value:.3g}'}, at most {limit:g} wanted"
-        for name, value, limit in zip(HealthVerdict._fields, verdict, TARGETS, strict=True)
-        if limit is not None and (value is None or value > limit)
-    )
+    return HealthFigures(share(1000), share(5000), max(late, default=None))

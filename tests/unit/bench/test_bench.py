@@ -13,13 +13,15 @@ import pytest
 
 from bench import keepalived, outside
 from bench.__main__ import app
-from bench.apply.samples import Measure, Sample, encode
+from bench.apply.samples import Measure, Sample
+from bench.apply.verdict import TARGETS as APPLY_TARGETS
 from bench.apply.workload import MAX_SERVICES
 from bench.health.samples import Contender, HealthSample
-from bench.health.samples import encode as encode_health
+from bench.health.verdict import TARGETS as HEALTH_TARGETS
 from bench.keepalived import command, running_keepalived
 from bench.measured import family_of, run_measured
 from bench.outside import measure, measure_health, measure_help
+from bench.samples import Figures, decode, encode, missed
 from kernelbal.cli.app import run
 from kernelbal.lab.backends import choose
 from kernelbal.lab.backends.base import GuestCommand
@@ -174,7 +176,7 @@ def test_help_is_timed_after_a_first_run() -> None:
 
 def test_health_checks_are_measured_in_real_time_within_a_limit() -> None:
     sample = HealthSample(Contender.KERNELBAL, 1000, 1, 20.0, 4000, 0.4, 0.01, 0.002, 30.0)
-    backend = saying(encode_health(sample))
+    backend = saying(encode(sample))
     assert measure_health(backend, [1000, 5000], 3, 20.0) == (sample,)
     (command,) = backend.commands
     options = ("--repeat=3", "--seconds=20.0", "1000", "5000")
@@ -250,7 +252,7 @@ def test_the_table_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixture[str]) -
 def test_check_fails_when_a_target_is_missed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("--check") == 0
     assert bench("--check", help_s=0.151) == 1
-    assert "FAIL help_ms: 151, at most 150 wanted" in capsys.readouterr().err
+    assert "FAIL help_ms: 151, at most 150 allowed" in capsys.readouterr().err
     assert bench(help_s=0.151) == 0
 
 
@@ -310,3 +312,40 @@ def test_health_checks(
     row = f"1,000 keepalived 3,000 {'0.4000 ' * 3}- - 30"
     assert lines[1].split() == row.split()
     assert captured.err.count("FAIL cpu_vs_keepalived") == 2 * status
+
+
+# --- samples and figures ---
+
+SAMPLES = [
+    Sample(Measure.APPLY, 1000, 2, 1.25, 1.0, 52.5),
+    Sample(Measure.KEEPALIVED_START, 10, 1, 0.5, None, None, "exit status 1: no \u201cfile\u201d\nend"),
+    HealthSample(Contender.KEEPALIVED, 1000, 1, 20.0, 4000, 1.2),
+    HealthSample(Contender.KERNELBAL, 5000, 2, 20.0, 20000, 2.0, 0.2, 0.01, 40.0, "1 of 2 targets are up"),
+]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample[0].value)
+def test_a_sample_comes_back_as_it_was(sample: Sample | HealthSample) -> None:
+    line = encode(sample)
+    assert line.count("\n") == 1
+    assert decode(type(sample), line) == sample
+
+
+@pytest.mark.parametrize(
+    "line", ["", "Traceback (most recent call last):", "[]", '["apply", 1, 1, "x", 1, 1, ""]', '["apply"]']
+)
+def test_what_is_no_sample_is_quoted(line: str) -> None:
+    with pytest.raises(GuestFailed) as caught:
+        decode(Sample, line)
+    assert repr(line) in caught.value.message
+
+
+@pytest.mark.parametrize("targets", [APPLY_TARGETS, HEALTH_TARGETS], ids=["apply", "health"])
+def test_each_target_can_be_missed(targets: Figures) -> None:
+    limits = {name: limit for name, limit in targets._asdict().items() if limit is not None}
+    assert missed(targets, targets) == ()
+    for name, limit in limits.items():
+        for value in (limit * 1.01, None):
+            (line,) = missed(targets._replace(**{name: value}), targets)
+            assert line.startswith(f"{name}: ")
+            assert line.endswith(f"at most {limit:g} allowed")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.health.samples import Contender, HealthSample, decode, encode
-from bench.health.verdict import HealthVerdict, judge, missed, rows_of
+from bench.health.samples import Contender, HealthSample
+from bench.health.verdict import TARGETS, HealthFigures, judge, rows_of
 from bench.health.workload import INTERVAL_S, SERVERS_PER_SERVICE, keepalived_conf, probes
-from kernelbal.lab.errors import GuestFailed
+from bench.samples import missed
 from kernelbal.model.address import format_address
 from tests.unit.runtime.checker.desk import serving
 
@@ -32,7 +32,7 @@ def test_targets_come_up_and_the_checker_ends_with_it() -> None:
     ):
         assert started.stdin is not None
         assert started.stdout is not None
-        give_up_at = time.monotonic() + 10
+        give_up_at = time.monotonic() + 60
         while True:
             started.stdin.write("\n")
             started.stdin.flush()
@@ -81,17 +81,6 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_a_sample_comes_back_as_it_was(sample: HealthSample) -> None:
-    assert decode(encode(sample)) == sample
-
-
-@pytest.mark.parametrize("line", ["", "panic", "[]", '["nobody", 1, 1, 1, 1, 1, null, null, 1, ""]'])
-def test_anything_else_is_no_sample(line: str) -> None:
-    with pytest.raises(GuestFailed, match="something else than samples"):
-        decode(line)
-
-
 def test_the_cost_of_a_thousand_checks() -> None:
     assert SAMPLES[0].cpu_s_per_1000 == pytest.approx(0.3)
     assert SAMPLES[0]._replace(checks=0).cpu_s_per_1000 == 0
@@ -131,22 +120,14 @@ def test_rows_are_in_order_with_their_medians() -> None:
 
 
 def test_the_verdict() -> None:
-    assert judge(rows_of(samples())) == pytest.approx(HealthVerdict(0.25, 0.25, 3))
-    assert missed(judge(rows_of(samples()))) == ()
-
-
-def test_a_target_that_is_missed() -> None:
-    lines = missed(judge(rows_of(samples(ours=0.36))))
-    assert lines == (
-        "cpu_vs_keepalived_1000: 0.9, at most 0.8 wanted",
-        "cpu_vs_keepalived_5000: 0.9, at most 0.8 wanted",
-    )
+    assert judge(rows_of(samples())) == pytest.approx(HealthFigures(0.25, 0.25, 3))
+    assert missed(judge(rows_of(samples())), TARGETS) == ()
 
 
 def test_a_contender_that_failed_gives_no_figure() -> None:
     verdict = judge(rows_of(samples(fault="too few checks")))
-    assert verdict == HealthVerdict(None, None, None)
-    assert len(missed(verdict)) == 2
+    assert verdict == HealthFigures(None, None, None)
+    assert len(missed(verdict, TARGETS)) == 2
 
 
 # --- both contenders check the same targets ---
