@@ -94,7 +94,7 @@ def beside_daemon(documents: Documents, state_dir: Path) -> Documents:
     """
     from kernelbal.cli.api_client import answers
     from kernelbal.health.decide import decide
-    from kernelbal.health.decision import Facts
+    from kernelbal.health.decision import Inputs
     from kernelbal.health.probes import plan_probes
     from kernelbal.plan.desire import desired_state
     from kernelbal.store.boot import boot_clock_s, wall_clock_s
@@ -104,9 +104,17 @@ def beside_daemon(documents: Documents, state_dir: Path) -> Documents:
         return documents
     store = DaemonState(state_dir)
     standings = store.load_standings()
-    facts = Facts(boot_clock_s(), wall_clock_s(), standings.states, store.load_orders())
-    decision = decide(documents.site, plan_probes(documents.site), facts, standings.memory)
-    desired = desired_state(documents.site, documents.node, decision.overlay)
+    inputs = Inputs(
+        documents.site,
+        documents.node,
+        plan_probes(documents.site),
+        boot_clock_s(),
+        wall_clock_s(),
+        standings.states,
+        store.load_orders(),
+        standings.memory,
+    )
+    desired = desired_state(documents.site, documents.node, decide(inputs).overlay)
     return Documents(documents.site, documents.node, desired)
 
 

@@ -10,34 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kernelbal.health.changes import mode_event, server_events
-from kernelbal.health.decision import Decision, Facts, Memory, ServerView, ServiceMemory, ServiceView
+from kernelbal.health.decision import Decision, Inputs, Memory, ServerView, ServiceMemory, ServiceView
 from kernelbal.health.judge import Judge
-from kernelbal.health.orders import OrderBook
+from kernelbal.health.orders import OrderIndex
 from kernelbal.health.pool import Pool, Stand
 from kernelbal.health.quorum import has_quorum, mode_of
 from kernelbal.health.stand import memory_of, standing_of, view_of
 from kernelbal.health.words import UNKNOWN
 from kernelbal.model.event import Event
-from kernelbal.model.health import ProbePlan
-from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey, VirtualService
 from kernelbal.model.standing import Mode, Overlay, Standing
 
 
-def decide(site: Site, probe_plan: ProbePlan, facts: Facts, memory: Memory) -> Decision:
-    """Return what holds now.
-
-    Args:
-        site: what is wanted.
-        probe_plan: which probes are whose.
-        facts: what is known now.
-        memory: what the last decision left; an empty one when there was none.
-    """
-    judge = Judge(probe_plan, facts, memory, OrderBook(facts.orders))
-    maker = _Maker(judge)
-    for service in site.virtual_services:
+def decide(inputs: Inputs) -> Decision:
+    """Return what holds now."""
+    maker = _Maker(Judge(inputs, OrderIndex(inputs.orders)))
+    for service in inputs.site.virtual_services:
         maker.add(service)
-    overlay = Overlay(maker.standings, maker.modes, probe_plan.paths)
+    overlay = Overlay(maker.standings, maker.modes, inputs.probes.paths)
     return Decision(
         overlay,
         maker.memory,
@@ -65,24 +55,24 @@ class _Maker:
         name, judge = service.name, self.judge
         judged = [judge.judge(service, server, service.server_key(server)) for server in service.real_servers]
         usable = sum(1 for each in judged if each.usable)
-        before = judge.memory.services.get(name)
+        before = judge.inputs.memory.services.get(name)
         quorum = has_quorum(service, usable, None if before is None else before.quorum)
         mode = mode_of(service, quorum, any(each.candidate for each in judged))
         self.modes[name] = mode
         began_at = None if before is None else before.began_at
-        pool = Pool(service, mode, judge.plan, judge.facts, began_at)
+        pool = Pool(service, mode, judge.inputs, began_at)
         self._stand(service, pool.stands(judged), mode)
         self.due += pool.due
-        after = ServiceMemory(mode, judge.facts.now, quorum, pool.began_at)
+        after = ServiceMemory(mode, judge.inputs.now, quorum, pool.began_at)
         if before is None and not quorum and any(each.word == UNKNOWN for each in judged):
             self.services[name] = ServiceView(
-                mode, judge.facts.now, usable
+                mode, judge.inputs.now, usable
             )  # no news before the first probes
         else:
             self._remember(service, before, after, usable)
 
     def _stand(self, service: VirtualService, stands: Iterable[Stand], mode: Mode) -> None:
-        now, starting = self.judge.facts.now, self.judge.facts.starting
+        now, starting = self.judge.inputs.now, self.judge.inputs.starting
         for stand in stands:
             key, word = stand.judged.key, stand.word
             if word != stand.judged.before.state or stand.judged.warning:

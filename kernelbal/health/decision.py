@@ -6,28 +6,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kernelbal.model.event import Event
-from kernelbal.model.health import Health, ProbeStates
+from kernelbal.model.health import Health, ProbePlan, ProbeStates
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Mode, Order, Orders, Overlay
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known now.
-
-    Attributes:
-        now: seconds on the boot clock, the clock of every instant here.
-        wall: seconds since 1970, the clock of orders, which outlive a boot.
-        starting: whether the daemon has just started: nothing ramps that was in service before.
-        drained: real servers under an order to drain that have no connections left.
-    """
-
-    now: float
-    wall: float
-    states: ProbeStates = field(default_factory=dict)
-    orders: Orders = field(default_factory=dict)
-    starting: bool = False
-    drained: frozenset[ServerKey] = frozenset()
 
 
 class ServerMemory(NamedTuple):
@@ -85,6 +68,33 @@ class Memory:
 
     servers: dict[ServerKey, ServerMemory] = field(default_factory=dict)
     services: dict[str, ServiceMemory] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that a decision, and the desired state after it, are made from.
+
+    Attributes:
+        probes: which probes are whose.
+        now: seconds on the boot clock, the clock of every instant here.
+        wall: seconds since 1970, the clock of orders, which outlive a boot.
+        states: by probe.
+        orders: of operators, in force.
+        memory: what the last decision left; an empty one when there was none.
+        starting: whether the daemon has just started: nothing ramps that was in service before.
+        drained: real servers under an order to drain that have no connections left.
+    """
+
+    site: Site
+    node: Node
+    probes: ProbePlan
+    now: float
+    wall: float
+    states: ProbeStates = field(default_factory=dict)
+    orders: Orders = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    starting: bool = False
+    drained: frozenset[ServerKey] = frozenset()
 
 
 class ServerView(NamedTuple):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from kernelbal.health.adaptive import reading_of
-from kernelbal.health.decision import Facts, Memory, ServerMemory
-from kernelbal.health.orders import OrderBook
+from kernelbal.health.decision import Inputs, ServerMemory
+from kernelbal.health.orders import OrderIndex
 from kernelbal.health.path_cause import explain_path
 from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, IN_SERVICE, QUIESCED, SERVING, UNKNOWN
-from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbePlan, ProbeState
+from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.standing import Admin, Order
 
@@ -78,15 +78,13 @@ _WAS_UP: Final = IN_SERVICE | {QUIESCED}
 class Judge:
     """Looks at real servers one by one."""
 
-    plan: ProbePlan
-    facts: Facts
-    memory: Memory
-    orders: OrderBook
+    inputs: Inputs
+    orders: OrderIndex
 
     def judge(self, service: VirtualService, server: RealServer, key: ServerKey) -> Judged:
         """Return what is said of a real server."""
-        before = self.memory.servers.get(key, NEWCOMER)
-        checked = self._check(self.plan.checks.get(key, ()))
+        before = self.inputs.memory.servers.get(key, NEWCOMER)
+        checked = self._check(self.inputs.probes.checks.get(key, ()))
         reading = self._read(service, key)
         found = self.orders.find(key)
         if found is not None:
@@ -100,7 +98,7 @@ class Judge:
 
     def _check(self, keys: tuple[str, ...]) -> _Checked:
         """Any that is down makes it down; else any that is unknown makes it unknown."""
-        states = self.facts.states
+        states = self.inputs.states
         worst = _UP
         for key in keys:
             state = states.get(key, _NO_STATE)
@@ -115,19 +113,19 @@ class Judge:
     def _read(self, service: VirtualService, key: ServerKey) -> AgentReading | None:
         if service.adaptive is None:
             return None
-        agent = self.plan.agents.get(key)
-        state = None if agent is None else self.facts.states.get(agent)
-        return reading_of(state, service.adaptive, self.facts.now)
+        agent = self.inputs.probes.agents.get(key)
+        state = None if agent is None else self.inputs.states.get(agent)
+        return reading_of(state, service.adaptive, self.inputs.now)
 
     def _obey(self, key: ServerKey, order: Order, before: ServerMemory) -> tuple[str, str, float]:
         """Return word, reason and, for a drain, its deadline on the boot clock."""
         who = f"by {order.by}" + (f": {order.reason}" if order.reason else "")
         if order.admin is Admin.DISABLE:
             return DISABLED, f"disabled {who}", 0.0
-        now, same = self.facts.now, before.deadline == order.deadline
-        cut_at = before.cut_at if same else now + (order.deadline - self.facts.wall)
+        now, same = self.inputs.now, before.deadline == order.deadline
+        cut_at = before.cut_at if same else now + (order.deadline - self.inputs.wall)
         over = not order.hold and now >= cut_at
-        empty = key in self.facts.drained and before.state in (DRAINING, DRAINED)
+        empty = key in self.inputs.drained and before.state in (DRAINING, DRAINED)
         if over or empty or (same and before.state == DRAINED):
             return DRAINED, f"drained {who}", cut_at
         return DRAINING, f"drained {who}", cut_at
@@ -158,10 +156,10 @@ class Judge:
         return SERVING, ""
 
     def _why_down(self, service: VirtualService, key: str) -> str:
-        state = self.facts.states[key]
-        direct = self.plan.causes.get(key)
+        state = self.inputs.states[key]
+        direct = self.inputs.probes.causes.get(key)
         if direct is None:
             return state.reason
-        timing = self.plan.probes[key].timing
+        timing = self.inputs.probes.probes[key].timing
         failing_s = (timing.fall - 1) * timing.interval_s + timing.timeout_s
-        return explain_path(state, self.facts.states.get(direct), service.forwarding, failing_s)
+        return explain_path(state, self.inputs.states.get(direct), service.forwarding, failing_s)

@@ -8,7 +8,7 @@ from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import OperatorKey, Order, Orders
 
 
-class InForce(NamedTuple):
+class ActiveOrder(NamedTuple):
     """An order that is in force.
 
     Attributes:
@@ -19,7 +19,7 @@ class InForce(NamedTuple):
     everywhere: bool
 
 
-class OrderBook:
+class OrderIndex:
     """Orders by the address of the real server.
 
     Of several orders for one real server the latest counts; of equally late ones the most specific.
@@ -30,7 +30,7 @@ class OrderBook:
         for item in orders.items():
             self._by_address.setdefault(item[0].address, []).append(item)
 
-    def find(self, key: ServerKey) -> InForce | None:
+    def find(self, key: ServerKey) -> ActiveOrder | None:
         """Return the order in force for a real server, or None."""
         items = self._by_address.get(key.address)
         if items is None:
@@ -39,7 +39,7 @@ class OrderBook:
         if not found:
             return None
         _, specific, _, order = max(found, key=lambda each: each[:3])
-        return InForce(order, not specific)
+        return ActiveOrder(order, not specific)
 
 
 def concerns(ordered: OperatorKey, key: ServerKey) -> bool:

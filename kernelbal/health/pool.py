@@ -14,11 +14,10 @@ from kernelbal.health.adaptive import (
     reevaluate_after_s,
     response_shares,
 )
-from kernelbal.health.decision import Facts
+from kernelbal.health.decision import Inputs
 from kernelbal.health.judge import Judged
 from kernelbal.health.ramp import FULL, Ramp, furthest, next_ramp, next_step_s, ramped_weight
 from kernelbal.health.words import DOWN, DRAINING, RAMPING, SERVING, STANDBY, UNKNOWN
-from kernelbal.model.health import ProbePlan
 from kernelbal.model.site.check import Adaptive
 from kernelbal.model.site.services import VirtualService
 from kernelbal.model.standing import Mode
@@ -56,8 +55,7 @@ class Pool:
     Args:
         service: the virtual service.
         mode: what it does.
-        plan: which probes are whose.
-        facts: what is known now.
+        inputs: of the decision.
         began_at: when the pool began, as far as remembered.
 
     Attributes:
@@ -65,15 +63,12 @@ class Pool:
         due: when weights change again though nothing happens.
     """
 
-    def __init__(
-        self, service: VirtualService, mode: Mode, plan: ProbePlan, facts: Facts, began_at: float | None
-    ) -> None:
+    def __init__(self, service: VirtualService, mode: Mode, inputs: Inputs, began_at: float | None) -> None:
         self.began_at = began_at
         self.due: list[float] = []
         self._service = service
         self._mode = mode
-        self._plan = plan
-        self._facts = facts
+        self._inputs = inputs
 
     def stands(self, pool: Sequence[Judged]) -> list[Stand]:
         """Return how each real server stands."""
@@ -98,8 +93,8 @@ class Pool:
     def _note_begin(self, pool: Sequence[Judged], serving: bool) -> None:
         if not serving:
             self.began_at = None
-        elif self._facts.starting or not any(judged.before.up for judged in pool):
-            self.began_at = self._facts.now
+        elif self._inputs.starting or not any(judged.before.up for judged in pool):
+            self.began_at = self._inputs.now
 
     def _kept(self, judged: Judged) -> Stand:
         if not judged.candidate:
@@ -115,7 +110,7 @@ class Pool:
         if progress >= 1.0:
             return Stand(judged, SERVING, weight, True, FULL, 1.0, share)
         slow_start_s = self._service.slow_start
-        self.due.append(self._facts.now + next_step_s(weight, progress, slow_start_s))
+        self.due.append(self._inputs.now + next_step_s(weight, progress, slow_start_s))
         weight = ramped_weight(weight, progress, slow_start_s)
         return Stand(judged, RAMPING, weight, True, ramp, progress, share)
 
@@ -123,7 +118,7 @@ class Pool:
 
     def _ramps(self, pool: Sequence[Judged]) -> list[tuple[Ramp, float]]:
         """Return slow start and its progress for each real server."""
-        now, slow_start_s = self._facts.now, self._service.slow_start
+        now, slow_start_s = self._inputs.now, self._service.slow_start
         ramps = [
             next_ramp(judged.before, judged.usable, now, slow_start_s, self._begins(judged))
             for judged in pool
@@ -137,18 +132,18 @@ class Pool:
 
     def _begins(self, judged: Judged) -> bool:
         """Whether a real server that comes now is one of those who begin the pool."""
-        if self._facts.starting:
+        if self._inputs.starting:
             return True
         began_at, before, check = self.began_at, judged.before, self._service.check
         if began_at is None or before.state not in _BEGINNERS:
             return False
-        late = self._facts.now - began_at > min(self._service.slow_start, check.interval + check.timeout)
+        late = self._inputs.now - began_at > min(self._service.slow_start, check.interval + check.timeout)
         return not late and (before.state == UNKNOWN or before.since_at < began_at)
 
     # --- load ---
 
     def _shares(self, pool: Sequence[Judged], settings: Adaptive) -> list[WeightShare]:
-        now = self._facts.now
+        now = self._inputs.now
         targets = self._targets(pool, settings)
         shares = [
             next_share(judged.before, target, settings, now) if judged.usable else NO_SHARE
@@ -160,7 +155,7 @@ class Pool:
 
     def _targets(self, pool: Sequence[Judged], settings: Adaptive) -> list[float | None]:
         """Return the newest reading of each real server's load."""
-        now, check = self._facts.now, self._service.check
+        now, check = self._inputs.now, self._service.check
         if settings.response_time is None:
             self.due.append(now + STALE_INTERVALS * settings.interval + settings.timeout)
             return [None if judged.reading is None else judged.reading.weight for judged in pool]
@@ -172,11 +167,11 @@ class Pool:
         """Return the slowest of a real server's checks; None when one has no time that counts."""
         check = self._service.check
         slowest: float | None = None
-        for key in self._plan.checks.get(judged.key, ()):
-            state = self._facts.states.get(key)
+        for key in self._inputs.probes.checks.get(judged.key, ()):
+            state = self._inputs.states.get(key)
             if state is None or state.response_s is None:
                 return None
-            if not is_fresh(state, check.interval, check.timeout, self._facts.now):
+            if not is_fresh(state, check.interval, check.timeout, self._inputs.now):
                 return None
             slowest = max(slowest or 0.0, state.response_s)
         return slowest

@@ -1,13 +1,13 @@
 """What every decision keeps to, whatever happens."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelbal.health.decide import decide
-from kernelbal.health.decision import Decision, Facts, Memory
+from kernelbal.health.decision import Decision, Inputs, Memory
 from kernelbal.health.orders import concerns
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
@@ -111,7 +111,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.plan = plan_probes(self.site)
-        self.facts = Facts(self.now, 1e9)
+        self.inputs = self.inputs_now(1e9)
+
+    def inputs_now(self, wall: float, **more: Any) -> Inputs:  # noqa: ANN401 - fields of Inputs
+        return Inputs(self.site, NODE, self.plan, self.now, wall, **more)
 
     def meet(self, happening: Happening, starting: bool = False) -> Decision:
         self.now += happening.after_s
@@ -130,11 +133,11 @@ class World:
         wall = 1e9 + self.now
         order = Order(happening.admin, wall, wall + happening.timeout_s, happening.hold, "root", "")
         orders = {OperatorKey(parse_address(address)): order for address in happening.ordered}
-        self.facts = Facts(self.now, wall, states, orders, starting)
+        self.inputs = self.inputs_now(wall, states=states, orders=orders, starting=starting)
         return self.again()
 
     def again(self) -> Decision:
-        decision = decide(self.site, self.plan, self.facts, self.memory)
+        decision = decide(replace(self.inputs, memory=self.memory))
         self.memory = decision.memory
         return decision
 
@@ -146,7 +149,7 @@ def test_no_order_is_ever_ignored(site: Site, happenings: list[Happening]) -> No
     for happening in happenings:
         decision = world.meet(happening)
         for server, standing in decision.overlay.servers.items():
-            if any(concerns(ordered, server) for ordered in world.facts.orders):
+            if any(concerns(ordered, server) for ordered in world.inputs.orders):
                 assert standing.weight == 0
                 assert happening.admin is Admin.DRAIN or not standing.present
 
@@ -184,12 +187,12 @@ def test_deciding_again_changes_nothing_and_says_nothing(site: Site, happenings:
 @OFTEN
 @given(SITES, HAPPENINGS)
 def test_a_restart_changes_nothing(site: Site, happenings: list[Happening]) -> None:
-    """What is remembered is all that is needed: a start over the same facts holds the same."""
+    """What is remembered is all that is needed: a start over the same inputs holds the same."""
     world = World(site)
     for happening in happenings:
         before = world.meet(happening)
     restarted = World(site, world.now, world.memory)
-    restarted.facts = Facts(world.now, world.facts.wall, world.facts.states, world.facts.orders, True)
+    restarted.inputs = replace(world.inputs, starting=True)
     after = restarted.again()
     assert after.overlay == before.overlay
 
@@ -232,12 +235,12 @@ def test_slow_start_only_climbs_and_ends_in_time(site: Site, happenings: list[Ha
     world = World(site)
     for happening in happenings:
         decision = world.meet(happening)
-    began_at, orders = world.now, world.facts.orders
+    began_at, orders = world.now, world.inputs.orders
     while decision.next_at is not None and any(v.state == "ramping" for v in decision.servers.values()):
         before = decision.overlay.servers
         assert decision.next_at > world.now
         world.now = decision.next_at
-        world.facts = Facts(world.now, 1e9 + world.now, world.facts.states, orders)
+        world.inputs = world.inputs_now(1e9 + world.now, states=world.inputs.states, orders=orders)
         decision = world.again()
         for key, standing in decision.overlay.servers.items():
             assert standing.weight >= before[key].weight

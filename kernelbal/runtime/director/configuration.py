@@ -12,7 +12,7 @@ from kernelbal.model.status import ConfigStatus, ReloadAnswer
 from kernelbal.runtime.director.documents import Documents, Paths, parse, problem_lines, read_texts
 from kernelbal.store.daemon import GOOD_NODE_FILE, GOOD_SITE_FILE, DaemonState, GoodDocuments
 
-PROBLEMS_TOLD: Final = 5
+PROBLEMS_NAMED: Final = 5
 """How many problems an event names; the status has them all."""
 
 
@@ -60,10 +60,10 @@ def refused(error: KernelbalError, text: GoodDocuments | None) -> Refused:
     return Refused(text, error.message, tuple(problem_lines(error)))
 
 
-def told(refusal: Refused) -> str:
+def problems_text(refusal: Refused) -> str:
     """Return the problems of a refusal for an event."""
-    more = len(refusal.problems) - PROBLEMS_TOLD
-    return "; ".join(refusal.problems[:PROBLEMS_TOLD]) + (f"; and {more} more" if more > 0 else "")
+    more = len(refusal.problems) - PROBLEMS_NAMED
+    return "; ".join(refusal.problems[:PROBLEMS_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def start(paths: Paths, state: DaemonState) -> Start:
         try:
             documents = parse(good, Paths(state.path / GOOD_SITE_FILE, state.path / GOOD_NODE_FILE))
         except ConfigError:
-            raise error from None  # a copy of another release: the files' own fault is the one to tell
+            raise error from None  # a copy of another release: the files' own error is the one to report
         return Start(documents, Origin.COPY, refused(error, text))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kernelbal.config.document import paused_gc
 from kernelbal.config.load import load_node, load_site
 from kernelbal.errors import ConfigError, KernelbalError, PlanRefused, Problem
 from kernelbal.health.probes import plan_probes
+from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbePlan
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
@@ -19,6 +21,9 @@ from kernelbal.plan.desire import desired_state
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 from kernelbal.store.daemon import GoodDocuments
 from kernelbal.store.documents import read_document
+
+WARNINGS: Final = 10
+"""Most warnings that are reported of one document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +74,22 @@ def parse(text: GoodDocuments, paths: Paths) -> Documents:
     return Documents(site, node, probes, text, hashlib.sha256(text.site).hexdigest())
 
 
-def new_faults(
-    new: Documents, old: Documents | None, observed: ObservedState
-) -> tuple[ReachabilityProblem, ...]:
+def new_faults(new: Documents, old: Documents, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
     """Return why virtual services of new documents would not work, but for what holds of the old ones too."""
     found = reachability_problems(new.site, new.node, observed)
-    if old is None:
-        return found
     known = set(reachability_problems(old.site, old.node, observed))
     return tuple(fault for fault in found if fault not in known)
 
 
-def warnings_of(documents: Documents, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
-    """Return what may not work, such as a real server without a route."""
-    return unroutable_servers(documents.site, observed)
+def warning_events(documents: Documents, observed: ObservedState) -> Iterator[Event]:
+    """Yield what of documents in force may not work here, such as a real server without a route."""
+    found = (
+        *reachability_problems(documents.site, documents.node, observed),
+        *unroutable_servers(documents.site, observed),
+    )
+    for fault in found[:WARNINGS]:
+        message = f"virtual service `{fault.service}`: {fault.message} (hint: {fault.hint})"
+        yield Event(Topic.CONFIG_LOADED, Severity.WARNING, message, service=fault.service)
 
 
 def refusal_of(found: Iterable[ReachabilityProblem]) -> PlanRefused:

@@ -35,13 +35,6 @@ class Meant(NamedTuple):
         return self.service.server_key(self.server)
 
 
-class Changed(NamedTuple):
-    """What a request comes to: the orders from now on, and whom it is about."""
-
-    orders: dict[OperatorKey, Order]
-    meant: tuple[Meant, ...]
-
-
 def find_meant(site: Site, request: OrderRequest) -> tuple[Meant, ...]:
     """Return the real servers that a request means, in the order of the site file.
 
@@ -66,9 +59,35 @@ def find_meant(site: Site, request: OrderRequest) -> tuple[Meant, ...]:
     return found
 
 
-def give(
+def changed_orders(
+    orders: Mapping[OperatorKey, Order],
+    admin: Admin | None,
+    meant: tuple[Meant, ...],
+    request: OrderRequest,
+    by: str,
+    wall: float,
+) -> dict[OperatorKey, Order]:
+    """Return the orders after a request.
+
+    Args:
+        orders: those in force.
+        admin: what is ordered; None takes earlier orders back.
+        meant: the real servers that the request means.
+        request: as it came.
+        by: who orders it.
+        wall: seconds since 1970.
+
+    Raises:
+        OrderRefused: a real server of one virtual service is meant, and the order holds in all of them.
+    """
+    if admin is None:
+        return _without(orders, meant, request)
+    return _with(orders, meant, request, _new_order(admin, meant, request, by, wall))
+
+
+def _with(
     orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], request: OrderRequest, order: Order
-) -> Changed:
+) -> dict[OperatorKey, Order]:
     """Return the orders with a new one for each real server that is meant.
 
     Of several orders the latest counts: this one, even if somebody set the clock back since the last one.
@@ -80,10 +99,12 @@ def give(
         if not key.service:
             _forget(changed, key)
         changed[key] = order._replace(since=max(order.since, newest + SOONEST_S))
-    return Changed(changed, meant)
+    return changed
 
 
-def withdraw(orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], request: OrderRequest) -> Changed:
+def _without(
+    orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], request: OrderRequest
+) -> dict[OperatorKey, Order]:
     """Return the orders without those for the real servers that are meant.
 
     Raises:
@@ -101,10 +122,10 @@ def withdraw(orders: Mapping[OperatorKey, Order], meant: tuple[Meant, ...], requ
                     "enable it in all of them: leave `--service` out",
                 )
             del changed[key]
-    return Changed(changed, meant)
+    return changed
 
 
-def new_order(admin: Admin, meant: tuple[Meant, ...], request: OrderRequest, by: str, wall: float) -> Order:
+def _new_order(admin: Admin, meant: tuple[Meant, ...], request: OrderRequest, by: str, wall: float) -> Order:
     """Return the order for a request; without a timeout the longest `drain` of the services decides."""
     timeout_s = request.timeout_s
     if timeout_s is None:

@@ -1,4 +1,4 @@
-"""The whole status from the director's book."""
+"""The whole status from the director's state."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kernelbal.model.status import (
     ServiceStatus,
     TableStatus,
 )
-from kernelbal.runtime.director.book import Book, Parts
 from kernelbal.runtime.director.configuration import config_status
+from kernelbal.runtime.director.context import Context, DirectorState
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.orders import Meant
 from kernelbal.runtime.director.sizes import Tally, size_of
@@ -39,37 +39,37 @@ def program_version() -> str:
     return version("kernelbal")
 
 
-def summary_of(book: Book) -> str:
+def summary_of(state: DirectorState) -> str:
     """Return in one line how things are, for `systemctl status`."""
-    size = size_of(book.force.documents)
-    if book.decision is None:
+    size = size_of(state.force.documents)
+    if state.decision is None:
         return f"{size}; waiting for first results"
-    usable = sum(view.usable for view in book.decision.services.values())
-    fault = f"; {book.tally.error}" if book.tally.error else ""
+    usable = sum(view.usable for view in state.decision.services.values())
+    fault = f"; {state.tally.error}" if state.tally.error else ""
     return f"{size}, usable real servers {usable}{fault}"
 
 
-def known_of(book: Book, parts: Parts) -> Known:
+def known_of(state: DirectorState, context: Context) -> Known:
     """Return what the views are made from."""
-    report = book.outcomes.report if book.outcomes else None
-    documents = book.force.documents
+    report = state.result.report if state.result else None
+    documents = state.force.documents
     return Known(
-        now=parts.clocks.boot(),
-        wall=parts.clocks.wall(),
+        now=context.clocks.boot(),
+        wall=context.clocks.wall(),
         site=documents.site,
         probes=documents.probes,
-        states=book.states,
-        decision=book.decision,
-        keys=book.keys.by_name,
+        states=state.states,
+        decision=state.decision,
+        keys=state.keys.by_name,
         table=report.observed.services if report else None,
-        counted=book.counted,
-        before=book.before,
+        counted=state.counted,
+        before=state.before,
     )
 
 
-def drained_of(book: Book, parts: Parts) -> frozenset[ServerKey]:
+def drained_of(state: DirectorState, context: Context) -> frozenset[ServerKey]:
     """Return the real servers under an order to drain that have no connections left."""
-    return drained(known_of(book, parts)) if book.orders else frozenset()
+    return drained(known_of(state, context)) if state.orders else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Snapshot:
     """The director's status at one moment; see `StatusSnapshot`.
 
     Attributes:
-        book: a copy that nobody changes.
+        state: a copy that nobody changes.
         checker: as it was at that moment.
         services: virtual services by name.
     """
 
-    book: Book
+    state: DirectorState
     known: Known
     paths: Paths
     checker: CheckerStatus
@@ -98,40 +98,40 @@ class Snapshot:
 
     def summary(self) -> DirectorStatus:
         """Return everything but the virtual services."""
-        book, known = self.book, self.known
-        loaded = known.at(book.force.at)
+        state, known = self.state, self.known
+        loaded = known.at(state.force.at)
         return DirectorStatus(
             schema=1,
-            node=book.force.documents.node.name,
+            node=state.force.documents.node.name,
             version=program_version(),
             pid=os.getpid(),
-            started=known.at(book.started_at),
-            uptime_s=known.age(book.started_at),
-            config=config_status(book.force, book.refusal, self.paths, loaded, known.now),
-            reconcile=_round_status(book.tally, known.now),
+            started=known.at(state.started_at),
+            uptime_s=known.age(state.started_at),
+            config=config_status(state.force, state.refusal, self.paths, loaded, known.now),
+            reconcile=_round_status(state.tally, known.now),
             checker=self.checker,
-            table=_table_status(book),
-            counters_s=known.age(book.counted.at) if book.counted else None,
+            table=_table_status(state),
+            counters_s=known.age(state.counted.at) if state.counted else None,
             virtual_services=[],
         )
 
 
-def snapshot_of(book: Book, parts: Parts) -> Snapshot:
+def snapshot_of(state: DirectorState, context: Context) -> Snapshot:
     """Return the status as it is now.
 
     Of everything that a director knows only the states of probes are changed in place; whatever else is new
     replaces the old, so that a flat copy stays as it is.
     """
-    kept = replace(book, states=dict(book.states))
-    known = known_of(kept, parts)
+    kept = replace(state, states=dict(state.states))
+    known = known_of(kept, context)
     services = {service.name: service for service in known.site.virtual_services}
-    return Snapshot(kept, known, parts.paths, _checker_status(book, parts, known.now), services)
+    return Snapshot(kept, known, context.paths, _checker_status(state, context, known.now), services)
 
 
-def epoch_of(book: Book) -> object:
+def epoch_of(state: DirectorState) -> object:
     """Return what the status depends on, but for the results of single probes and the time."""
-    counted_at = book.counted.at if book.counted else None
-    return book.tally.rounds, book.force.at, book.refusal.why, book.refusal.problems, counted_at
+    counted_at = state.counted.at if state.counted else None
+    return state.tally.rounds, state.force.at, state.refusal.why, state.refusal.problems, counted_at
 
 
 def _round_status(tally: Tally, now: float) -> RoundStatus:
@@ -147,29 +147,29 @@ def _round_status(tally: Tally, now: float) -> RoundStatus:
     )
 
 
-def _checker_status(book: Book, parts: Parts, now: float) -> CheckerStatus:
-    checker = parts.checker
-    last_at, late_s = checker.last_report_at, book.late_p99_s
+def _checker_status(state: DirectorState, context: Context, now: float) -> CheckerStatus:
+    checker = context.checker
+    last_at, late_s = checker.last_report_at, state.late_p99_s
     return CheckerStatus(
         alive=checker.alive,
-        probes=book.probing,
+        probes=state.probing,
         late_ms=None if late_s is None else round(late_s * 1000, 3),
         restarts=checker.restarts,
         last_s=None if last_at is None else round(max(0.0, now - last_at), 3),
     )
 
 
-def _table_status(book: Book) -> TableStatus:
-    report = book.outcomes.report if book.outcomes else None
+def _table_status(state: DirectorState) -> TableStatus:
+    report = state.result.report if state.result else None
     buckets = report.observed.connection_table_size if report else 0
-    connections = connections_in(book.counted)
+    connections = connections_in(state.counted)
     warning = table_too_small(buckets, connections, total_memory_bytes()) or ""
-    return TableStatus(buckets=buckets, connections=connections, warning=warning, hidden_clients=book.hidden)
+    return TableStatus(buckets=buckets, connections=connections, warning=warning, hidden_clients=state.hidden)
 
 
-def order_answer(book: Book, parts: Parts, meant: tuple[Meant, ...]) -> OrderAnswer:
+def order_answer(state: DirectorState, context: Context, meant: tuple[Meant, ...]) -> OrderAnswer:
     """Return real servers as they are after an order."""
-    known = known_of(book, parts)
+    known = known_of(state, context)
     services = {service.name: service for service in known.site.virtual_services}
     kept = [each for each in meant if each.service.name in services]
     return OrderAnswer(

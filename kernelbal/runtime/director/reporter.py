@@ -11,7 +11,7 @@ from kernelbal.runtime.director.logline import Log
 
 
 class Reporter:
-    """Tells everybody what happens."""
+    """Sends events to everybody who is to have them."""
 
     def __init__(self, journal: Journal, log: Log) -> None:
         self.journal = journal
@@ -19,27 +19,27 @@ class Reporter:
         self._hooks: Hooks | None = None
 
     def use_hooks(self, hooks: Hooks) -> None:
-        """Tell hooks too from now on."""
+        """Offer events to hooks too from now on."""
         self._hooks = hooks
 
-    def tell(self, event: Event) -> None:
-        """Tell an event."""
+    def emit(self, event: Event) -> None:
+        """Record, log and offer an event."""
         recorded = self.journal.record(event)
         self._log.write(recorded)
         if self._hooks is not None:
             self._hooks.offer(recorded)
 
-    def tell_all(self, events: Iterable[Event]) -> None:
-        """Tell events in their order."""
+    def emit_all(self, events: Iterable[Event]) -> None:
+        """Emit events in their order."""
         for event in events:
-            self.tell(event)
+            self.emit(event)
 
     def log(self, text: str) -> None:
         """Write a log line that is no event."""
         self._log.note(text, self.journal.wall())
 
-    def say(
+    def report(
         self, topic: Topic, message: str, severity: Severity = Severity.NOTICE, **fields: str | int | float
     ) -> None:
-        """Tell an event from its parts."""
-        self.tell(Event(topic, severity, message, fields=tuple((k, str(v)) for k, v in fields.items())))
+        """Emit an event made from its fields."""
+        self.emit(Event(topic, severity, message, fields=tuple((k, str(v)) for k, v in fields.items())))

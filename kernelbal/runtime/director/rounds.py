@@ -5,27 +5,30 @@ Everything that touches the kernel is here, and runs in one thread, one call at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from kernelbal.errors import KernelbalError, NotPermitted
 from kernelbal.health.decide import decide
-from kernelbal.health.decision import Decision, Facts, Memory
+from kernelbal.health.decision import Decision, Inputs
 from kernelbal.kernel.interface import Kernel
 from kernelbal.model.address import AF_INET, Address
+from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.ipvs import CounterTable, ServiceKey
+from kernelbal.model.node import Node
+from kernelbal.model.site import Site
 from kernelbal.model.standing import Overlay
 from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.actions import Outcome
-from kernelbal.plan.describe import describe
+from kernelbal.plan.describe import Names, describe
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.result import Plan
 from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report, owned_state
 from kernelbal.runtime.director.documents import Documents
-from kernelbal.runtime.director.drift import repairs
+from kernelbal.runtime.director.drift import repair_event, repairs
 
 
 class ClosableKernel(Kernel, Protocol):
@@ -44,24 +47,15 @@ class ClosableKernel(Kernel, Protocol):
         ...
 
 
-class Inputs(NamedTuple):
-    """What a round is to be made from."""
-
-    documents: Documents
-    facts: Facts
-    memory: Memory
-
-
 @dataclass(frozen=True, slots=True)
-class Outcomes:
+class RoundResult:
     """What a round came to.
 
     Attributes:
-        desired: what was wanted; None when it could not be said.
-        plan: what was done; None when the kernel could not be read.
+        desired: the desired state; None when the kernel could not be read.
         report: how it ended; None when nothing could be done.
-        repaired: the outcomes that put right what others had changed.
-        error: why the kernel is not as wanted; empty when it is.
+        repaired: the outcomes that reverted external changes.
+        error: why the kernel does not match the desired state; empty when it does.
         hint: the remedy, or empty.
         took_s: how long it took.
         fatal: an error that no retry can help.
@@ -82,6 +76,11 @@ class Outcomes:
         return self.report.plan if self.report else Plan()
 
     @property
+    def observed(self) -> ObservedState | None:
+        """The kernel after the round; None when it could not be read."""
+        return self.report.observed if self.report else None
+
+    @property
     def draining(self) -> bool:
         """Whether real servers are leaving."""
         return self.report is not None and bool(self.report.plan.drains or self.report.remaining.drains)
@@ -100,40 +99,41 @@ class Rounds:
     store: OwnershipStore
     now: Callable[[], float]
     left: ObservedState | None = None
-    _documents: Documents | None = None
+    _site: Site | None = None
+    _node: Node | None = None
     _overlay: Overlay | None = None
     _desired: DesiredState = field(default_factory=DesiredState)
 
-    def run(self, inputs: Inputs) -> Outcomes:
-        """Run one round; an error of the kernel or the disk is part of the outcome."""
+    def run(self, inputs: Inputs) -> RoundResult:
+        """Run one round; an error of the kernel or the disk is part of its result."""
         started_at = self.now()
-        documents = inputs.documents
-        decision = decide(documents.site, documents.probes, inputs.facts, inputs.memory)
+        decision = decide(inputs)
         try:
-            found = self._reconcile(documents, decision)
+            result = self._reconcile(inputs, decision)
         except KernelbalError as error:
             self.kernel.close()
             fatal = error if isinstance(error, NotPermitted) and self.left is None else None
-            found = Outcomes(decision, error=error.message, hint=error.hint or "", fatal=fatal)
+            result = RoundResult(decision, error=error.message, hint=error.hint or "", fatal=fatal)
             self.left = None
-        return replace(found, took_s=self.now() - started_at)
+        return replace(result, took_s=self.now() - started_at)
 
-    def _reconcile(self, documents: Documents, decision: Decision) -> Outcomes:
-        desired = self._desire(documents, decision.overlay)
+    def _reconcile(self, inputs: Inputs, decision: Decision) -> RoundResult:
+        desired = self._desire(inputs, decision.overlay)
         reconciler = Reconciler(self.kernel, self.store, self.now)
         prepared = reconciler.prepare(desired)
         before, self.left = self.left, None
         report = reconciler.perform(prepared)
         self.left = report.observed
-        error, hint = _fault_of(report)
+        error, hint = _error_of(report)
         repaired = tuple(repairs(before, prepared.observed, report.outcomes))
-        return Outcomes(decision, desired, report, repaired, error, hint)
+        return RoundResult(decision, desired, report, repaired, error, hint)
 
-    def _desire(self, documents: Documents, overlay: Overlay) -> DesiredState:
-        """Return what is wanted; made anew only when documents or decision changed."""
-        if self._documents is not documents or self._overlay != overlay:
-            self._desired = desired_state(documents.site, documents.node, overlay)
-            self._documents, self._overlay = documents, overlay
+    def _desire(self, inputs: Inputs, overlay: Overlay) -> DesiredState:
+        """Return the desired state; made anew only when documents or decision changed."""
+        same = self._site is inputs.site and self._node is inputs.node and self._overlay == overlay
+        if not same:
+            self._desired = desired_state(inputs.site, inputs.node, overlay)
+            self._site, self._node, self._overlay = inputs.site, inputs.node, overlay
         return self._desired
 
     def lead_probes(self, documents: Documents) -> None:
@@ -215,7 +215,7 @@ class Rounds:
         self.kernel.close()
 
 
-def _fault_of(report: Report) -> tuple[str, str]:
+def _error_of(report: Report) -> tuple[str, str]:
     """Return why a round did not converge, and the remedy."""
     if report.converged:
         return "", ""
@@ -230,3 +230,32 @@ def _fault_of(report: Report) -> tuple[str, str]:
 def _action_text(outcome: Outcome) -> str:
     line = describe(outcome.action, {})
     return f"{line.sign} {line.text}"
+
+
+def round_events(result: RoundResult, error_before: str, names: Names) -> Iterator[Event]:
+    """Yield what there is to report of a round; the same error is reported once.
+
+    Args:
+        result: of the round.
+        error_before: of the round before it; empty when there was none.
+        names: of the virtual services.
+    """
+    yield from result.decision.events
+    if result.repaired:
+        yield repair_event(result.repaired, names)
+    if result.error and result.error != error_before:
+        hint = f" (hint: {result.hint})" if result.hint else ""
+        yield Event(Topic.ROUND_FAILED, Severity.ERROR, f"{result.error}{hint}; it is tried again")
+    elif error_before and not result.error:
+        yield Event(Topic.ROUND_RECOVERED, Severity.NOTICE, "the kernel matches site.yaml again")
+
+
+def round_line(result: RoundResult, causes: Sequence[str]) -> str:
+    """Return the log line of a round that changed more than it repaired; empty otherwise."""
+    changes = len(result.report.outcomes) if result.report else 0
+    if changes <= len(result.repaired):
+        return ""
+    return (
+        f"round.changed cause={'+'.join(causes)} changes={changes} repairs={len(result.repaired)}"
+        f" took_ms={result.took_s * 1000:.0f}"
+    )

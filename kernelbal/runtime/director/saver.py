@@ -15,11 +15,12 @@ from kernelbal.runtime.director.worker import Worker
 from kernelbal.store.daemon import DaemonState, GoodDocuments, Standings
 
 SHORTEST_S: Final = 1.0
-"""Standings are written at most this often, in seconds."""
+"""Health is written at most this often, in seconds."""
 SHARE: Final = 0.02
 """Writing takes at most this share of the time: a large site writes more rarely."""
 
-Standing = Callable[[], tuple[Mapping[str, ProbeState], Memory]]
+Health = Callable[[], tuple[Mapping[str, ProbeState], Memory]]
+"""Returns the states of probes, and what decisions remember."""
 
 
 class Saver:
@@ -28,8 +29,8 @@ class Saver:
     Args:
         state: the directory.
         worker: the thread that writes.
-        tell: takes events.
-        standing: returns what to write as standings.
+        emit: takes events.
+        health: returns what to write of the health of real servers.
         now: seconds on a steady clock.
     """
 
@@ -37,40 +38,39 @@ class Saver:
         self,
         state: DaemonState,
         worker: Worker,
-        tell: Callable[[Event], None],
-        standing: Standing,
+        emit: Callable[[Event], None],
+        health: Health,
         now: Callable[[], float],
     ) -> None:
         self._state = state
         self._worker = worker
-        self._tell = tell
-        self._standing = standing
+        self._emit = emit
+        self._health = health
         self._now = now
         self._changed = asyncio.Event()
         self._faults: dict[str, str] = {}
         self._unsaved: Orders | None = None
 
-    def standings_changed(self) -> None:
-        """Note that standings are to be written soon."""
+    def health_changed(self) -> None:
+        """Note that the health of real servers is to be written soon."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Write standings whenever they changed, until cancelled."""
+        """Write the health of real servers whenever it changed, until cancelled."""
         while True:
             await self._changed.wait()
             started_at = self._now()
-            await self.save_standings()
+            await self.save_health()
             took_s = self._now() - started_at
             await asyncio.sleep(max(SHORTEST_S, took_s / SHARE))
 
-    async def save_standings(self) -> None:
-        """Write standings now, and the orders that could not be written before."""
+    async def save_health(self) -> None:
+        """Write the health of real servers now, and the orders that could not be written before."""
         self._changed.clear()
         if self._unsaved is not None:
             await self.save_orders(self._unsaved)
-        states, memory = self._standing()
-        standings = Standings(states=dict(states), memory=memory)
-        if not await self._write(self._state.save_standings, standings):
+        states, memory = self._health()
+        if not await self._write(self._state.save_standings, Standings(states=dict(states), memory=memory)):
             self._changed.set()
 
     async def save_orders(self, orders: Orders) -> bool:
@@ -95,8 +95,8 @@ class Saver:
                 self._faults[write.__name__] = error.message
                 hint = f" ({error.hint})" if error.hint else ""
                 message = f"{error.message}{hint}; work goes on, a restart would forget what is newer"
-                self._tell(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
+                self._emit(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
             return False
         if self._faults.pop(write.__name__, "") and not self._faults:
-            self._tell(Event(Topic.STATE_SAVED, Severity.NOTICE, "the state directory can be written again"))
+            self._emit(Event(Topic.STATE_SAVED, Severity.NOTICE, "the state directory can be written again"))
         return True

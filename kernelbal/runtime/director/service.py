@@ -1,4 +1,4 @@
-"""The daemon: every part of a director in one event loop, from the first to the last moment."""
+"""The daemon: a director with its workers and children in one event loop, from its start to its end."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import KernelbalError, NotPermitted, PlanRefused, StateError
-from kernelbal.kernel.inotify import DirectoryWatch
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.kernel.network_errors import AS_ROOT
-from kernelbal.kernel.watch import KernelChange, KernelWatch, Subscription
+from kernelbal.kernel.watch import KernelWatch
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
-from kernelbal.runtime.director.book import Clocks, Parts, new_book
-from kernelbal.runtime.director.configuration import Origin, Start, start, told
+from kernelbal.runtime.director.configuration import Origin, Start, problems_text, start
+from kernelbal.runtime.director.context import Clocks, Context, initial_state
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log
-from kernelbal.runtime.director.pacer import Cause
 from kernelbal.runtime.director.record import LiveRecord
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
@@ -120,10 +118,10 @@ def _require_privilege() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Daemon:
-    """Every part of the running daemon."""
+    """The running daemon."""
 
     director: Director
-    parts: Parts
+    context: Context
     checker: CheckerSupervisor
     stop: asyncio.Event
 
@@ -131,13 +129,13 @@ class _Daemon:
 async def _run(settings: Settings, state: DaemonState, began: Start, notifier: Notifier) -> None:
     async with AsyncExitStack() as stack:
         daemon = _assemble(settings, state, began, notifier, stack)
-        _tell_start(daemon, began)
+        _report_start(daemon, began)
         try:
             await _serve(daemon, settings, stack)
         finally:
             await _finish(daemon)
-    if daemon.director.fatal is not None:
-        raise daemon.director.fatal
+    if daemon.director.loop.fatal is not None:
+        raise daemon.director.loop.fatal
 
 
 def _assemble(
@@ -146,19 +144,18 @@ def _assemble(
     journal = Journal(lambda: iso(wall_clock_s()))
     stack.callback(journal.close)
     reporter = Reporter(journal, Log(sys.stderr, priorities=_under_systemd(), terminal=sys.stderr.isatty()))
-    hooks = Hooks(reporter.tell, boot_clock_s)
+    hooks = Hooks(reporter.emit, boot_clock_s)
     hooks.replace(began.documents.node.notify)
     reporter.use_hooks(hooks)
     kernel, files = Thread("kernel"), Thread("files")
     stack.callback(files.close)
     stack.callback(kernel.close)
-    standings = _standings(state, reporter)
-    book = new_book(began, state.load_orders(), standings, boot_clock_s())
+    found = initial_state(began, state.load_orders(), _standings(state, reporter), boot_clock_s())
     checker = CheckerSupervisor(
-        lambda report: director.take_report(report), lambda why: director.lose_checker(why)
+        lambda report: director.intake.take_report(report), lambda why: director.intake.lose_checker(why)
     )
-    saver = Saver(state, files, reporter.tell, lambda: (book.states, book.memory), boot_clock_s)
-    parts = Parts(
+    saver = Saver(state, files, reporter.emit, lambda: (found.states, found.memory), boot_clock_s)
+    context = Context(
         paths=settings.paths,
         clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
         kernel=kernel,
@@ -170,8 +167,8 @@ def _assemble(
         saver=saver,
         notifier=notifier,
     )
-    director = Director(parts, book)
-    return _Daemon(director, parts, checker, asyncio.Event())
+    director = Director(context, found)
+    return _Daemon(director, context, checker, asyncio.Event())
 
 
 def _standings(state: DaemonState, reporter: Reporter) -> Standings:
@@ -180,136 +177,90 @@ def _standings(state: DaemonState, reporter: Reporter) -> Standings:
         return state.load_standings()
     except StateError as error:
         message = f"{error.message}; every real server is checked anew"
-        reporter.say(Topic.STATE_UNSAVED, message, Severity.WARNING)
+        reporter.report(Topic.STATE_UNSAVED, message, Severity.WARNING)
         return Standings()
 
 
-def _tell_start(daemon: _Daemon, began: Start) -> None:
-    reporter = daemon.parts.reporter
+def _report_start(daemon: _Daemon, began: Start) -> None:
+    reporter = daemon.context.reporter
     size = size_of(began.documents)
-    reporter.say(
+    reporter.report(
         Topic.DIRECTOR_STARTED, f"kernelbal {overview.program_version()} runs; {size}", pid=os.getpid()
     )
     if began.origin is Origin.COPY:
-        message = (
-            f"{began.refusal.why}: {told(began.refusal)}; the last good copy of the documents is in force"
-        )
-        reporter.say(Topic.CONFIG_REFUSED, message, Severity.ERROR)
+        message = f"{began.refusal.why}: {problems_text(began.refusal)}; the last good copy is in force"
+        reporter.report(Topic.CONFIG_REFUSED, message, Severity.ERROR)
 
 
 async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> None:
-    """Do everything at once until the end is wished for."""
-    director, parts = daemon.director, daemon.parts
+    """Do everything at once until SIGTERM or SIGINT."""
+    director, context = daemon.director, daemon.context
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop.set)
         stack.callback(loop.remove_signal_handler, number)
     async with asyncio.TaskGroup() as group:
-        rounds = group.create_task(director.run_rounds())
+        rounds = group.create_task(director.loop.run())
         rounds.add_done_callback(lambda _: daemon.stop.set())
         others = [
             group.create_task(daemon.checker.run()),
-            group.create_task(director.run_reloads()),
-            group.create_task(parts.saver.run()),
-            group.create_task(parts.hooks.run()),
+            group.create_task(director.reloads.run()),
+            group.create_task(context.saver.run()),
+            group.create_task(context.hooks.run()),
             group.create_task(_keep_watchdog(daemon)),
         ]
-        loop.add_signal_handler(signal.SIGHUP, director.hang_up)
-        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
-        with _hearing(loop, director, settings.paths):
-            async with _api(director, settings):
-                await _tell_ready(daemon)
+        with director.intake.listening():
+            async with _api(daemon, settings):
+                await _notify_ready(daemon)
                 await daemon.stop.wait()
-                parts.notifier.stopping()
-            director.stop()
+                context.notifier.stopping()
+            director.loop.stop()
             await rounds
         for task in others:
             task.cancel()
 
 
-async def _tell_ready(daemon: _Daemon) -> None:
-    """Tell systemd that the first round is over; that the end came first is fine too."""
-    waits = [asyncio.ensure_future(each.wait()) for each in (daemon.director.ready, daemon.stop)]
+async def _notify_ready(daemon: _Daemon) -> None:
+    """Notify systemd that the first round is over; that the end came first is fine too."""
+    waits = [asyncio.ensure_future(each.wait()) for each in (daemon.director.loop.ready, daemon.stop)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for each in waits:
         each.cancel()
-    if daemon.director.ready.is_set():
-        daemon.parts.notifier.ready(overview.summary_of(daemon.director.book))
+    if daemon.director.loop.ready.is_set():
+        daemon.context.notifier.ready(overview.summary_of(daemon.director.state))
 
 
 async def _keep_watchdog(daemon: _Daemon) -> None:
     """Answer the watchdog as long as rounds end and there is a checker."""
-    every_s = (daemon.parts.notifier.watchdog_s or LONGEST_ROUND_S) / SHARE
+    every_s = (daemon.context.notifier.watchdog_s or LONGEST_ROUND_S) / SHARE
     seen_at = boot_clock_s()
     while True:
         if daemon.checker.alive:
             seen_at = boot_clock_s()
         checked = boot_clock_s() - seen_at < LONGEST_SILENCE_S
-        if checked and daemon.director.stuck_s() < LONGEST_ROUND_S:
-            daemon.parts.notifier.alive()
+        if checked and daemon.director.loop.stuck_s() < LONGEST_ROUND_S:
+            daemon.context.notifier.alive()
         await asyncio.sleep(every_s)
 
 
-@contextlib.contextmanager
-def _hearing(loop: asyncio.AbstractEventLoop, director: Director, paths: Paths) -> Iterator[None]:
-    """Listen to the kernel and to the directories of the documents."""
-    directories = {path.absolute().parent for path in (paths.site, paths.node)}
-    with KernelWatch.open() as kernel, _watched(directories, director) as files:
-        for subscription in kernel.subscriptions:
-            loop.add_reader(subscription.fileno(), _hear, subscription, director)
-        if files is not None:
-            loop.add_reader(files.fileno(), _hear_files, files, director)
-        try:
-            yield
-        finally:
-            for source in (*kernel.subscriptions, *((files,) if files is not None else ())):
-                loop.remove_reader(source.fileno())
-
-
-@contextlib.contextmanager
-def _watched(directories: set[Path], director: Director) -> Iterator[DirectoryWatch | None]:
-    """Watch directories; where that is impossible, SIGHUP and `kernelbal reload` still work."""
-    try:
-        watch = DirectoryWatch(directories)
-    except OSError as error:
-        director.warn(
-            f"changes of the documents are not noticed by themselves: {error}; use `kernelbal reload`"
-        )
-        yield None
-        return
-    with watch:
-        yield watch
-
-
-def _hear(subscription: Subscription, director: Director) -> None:
-    heard = subscription.read()
-    if heard & KernelChange.LOST:
-        director.note(Cause.OVERFLOW)
-    elif heard:
-        director.note(Cause.NOTIFIED)
-
-
-def _hear_files(files: DirectoryWatch, director: Director) -> None:
-    if files.read():
-        director.file_changed()
-
-
 @contextlib.asynccontextmanager
-async def _api(director: Director, settings: Settings) -> AsyncIterator[None]:
+async def _api(daemon: _Daemon, settings: Settings) -> AsyncIterator[None]:
     """Serve the control API; one that cannot be served is no reason to leave the kernel alone."""
     from kernelbal.runtime.api.server import ApiServer
 
-    api = director.book.force.documents.node.api
+    director = daemon.director
+    api = director.state.force.documents.node.api
     if settings.socket is not None:
         api = ApiSettings.model_validate({**api.model_dump(), "socket": settings.socket})
     server = ApiServer(director, api)
     try:
         await server.start()
     except (KernelbalError, OSError) as error:
-        director.warn(f"the control API is not served: {error}")
+        message = f"the control API is not served: {error}"
+        daemon.context.reporter.report(Topic.DIRECTOR_STARTED, message, Severity.WARNING)
         yield
         return
-    director.on_load = server.reload  # certificates are renewed under the same names
+    director.reloads.on_load = server.reload  # certificates are renewed under the same names
     try:
         yield
     finally:
@@ -317,14 +268,14 @@ async def _api(director: Director, settings: Settings) -> AsyncIterator[None]:
 
 
 async def _finish(daemon: _Daemon) -> None:
-    """Save, tell, and let go; the kernel stays as it is."""
-    parts = daemon.parts
-    await parts.saver.save_standings()
-    await parts.kernel.call(parts.rounds.close)
-    parts.reporter.say(
+    """Save, report, and let go; the kernel stays as it is."""
+    context = daemon.context
+    await context.saver.save_health()
+    await context.kernel.call(context.rounds.close)
+    context.reporter.report(
         Topic.DIRECTOR_STOPPED, "the daemon ends; services stay in the kernel, and no connection is cut"
     )
-    await parts.hooks.flush(LAST_HOOKS_S)
+    await context.hooks.flush(LAST_HOOKS_S)
 
 
 def _log_format() -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.plan.desire import desired_state
 from kernelbal.runtime.director.documents import Documents
-from kernelbal.runtime.director.rounds import Outcomes
+from kernelbal.runtime.director.rounds import RoundResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,19 @@ class Tally:
     took_s: float | None = None
     error: str = ""
 
-    def after(self, outcomes: Outcomes, now: float) -> Tally:
+    def after(self, result: RoundResult, now: float) -> Tally:
         """Return the tally after one more round."""
-        report = outcomes.report
+        report = result.report
         done, failed = (len(report.outcomes), len(report.failed)) if report else (0, 0)
         return replace(
             self,
             rounds=self.rounds + 1,
             changes=self.changes + done - failed,
-            repairs=self.repairs + len(outcomes.repaired),
+            repairs=self.repairs + len(result.repaired),
             failures=self.failures + failed,
             ended_at=now,
-            took_s=outcomes.took_s,
-            error=outcomes.error,
+            took_s=result.took_s,
+            error=result.error,
         )
 
 

@@ -1,15 +1,17 @@
 """A virtual service whose checks, agents, operators and clock obey a test."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
 from kernelbal.health.decide import decide
-from kernelbal.health.decision import Decision, Facts, Memory, ServerView
+from kernelbal.health.decision import Decision, Inputs, Memory, ServerView
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import AgentReading, Health, ProbeState
+from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Standing
@@ -33,6 +35,12 @@ def site_of(more: str = "", servers: str = THREE, forwarding: str = "nat", check
     """Return a site of one virtual service."""
     text = SERVICE.format(more=more, servers=servers, forwarding=forwarding, check=check)
     return Site.model_validate(yaml.safe_load(text))
+
+
+def inputs_of(site: Site, now: float = 10.0, wall: float = 10.0, **more: Any) -> Inputs:  # noqa: ANN401 - fields of Inputs
+    """Return the inputs of a decision about a site, which knows nothing but what is named."""
+    node = Node(name="lb1", interfaces={"outside": "eth0", "inside": "eth1"})
+    return Inputs(site, node, more.pop("probes", None) or plan_probes(site), now, wall, **more)
 
 
 def key(address: str, port: int = 0, service: str = "web") -> ServerKey:
@@ -102,8 +110,19 @@ class Scene:
 
     def decide(self, starting: bool = False) -> Decision:
         """Decide, and remember."""
-        facts = Facts(self.now, self.wall, self.states, self.orders, starting, self.drained)
-        self.last = decide(self.site, self.plan, facts, self.memory)
+        self.last = decide(
+            inputs_of(
+                self.site,
+                self.now,
+                self.wall,
+                probes=self.plan,
+                states=self.states,
+                orders=self.orders,
+                memory=self.memory,
+                starting=starting,
+                drained=self.drained,
+            )
+        )
         self.memory = self.last.memory
         return self.last
 

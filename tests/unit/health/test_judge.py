@@ -2,13 +2,13 @@
 
 import pytest
 
-from kernelbal.health.decision import Facts, Memory, ServerMemory
+from kernelbal.health.decision import Memory, ServerMemory
 from kernelbal.health.judge import NEWCOMER, Judge, Judged
-from kernelbal.health.orders import OrderBook
+from kernelbal.health.orders import OrderIndex
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbePlan, ProbeState
 from kernelbal.model.site import Site
-from tests.unit.health.scene import A, key, site_of
+from tests.unit.health.scene import A, inputs_of, key, site_of
 
 ONE = f"{{address: {A}}}"
 
@@ -18,7 +18,7 @@ def judged(
 ) -> Judged:
     """What is said of the first real server."""
     memory = Memory({} if before is None else {key(A): before})
-    judge = Judge(plan_probes(site), Facts(10.0, 10.0, states or {}), memory, OrderBook({}))
+    judge = Judge(inputs_of(site, states=states or {}, memory=memory), OrderIndex({}))
     service = site.virtual_services[0]
     return judge.judge(service, service.real_servers[0], key(A))
 
@@ -37,10 +37,11 @@ def probes(site: Site) -> tuple[str, ...]:
     ],
 )
 def test_all_its_checks_must_be_up(found: tuple[Health, Health], word: str) -> None:
-    service = site_of(servers=ONE).virtual_services[0]
+    site = site_of(servers=ONE)
+    service = site.virtual_services[0]
     plan = ProbePlan(checks={key(A): ("one", "two")})
     states = {name: ProbeState(health, 1.0) for name, health in zip(("one", "two"), found, strict=True)}
-    judge = Judge(plan, Facts(10.0, 10.0, states), Memory(), OrderBook({}))
+    judge = Judge(inputs_of(site, probes=plan, states=states), OrderIndex({}))
     assert judge.judge(service, service.real_servers[0], key(A)).word == word
 
 

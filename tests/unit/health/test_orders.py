@@ -1,6 +1,6 @@
 """Which order concerns which real server."""
 
-from kernelbal.health.orders import OrderBook, concerns
+from kernelbal.health.orders import OrderIndex, concerns
 from kernelbal.model.address import parse_address
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from tests.unit.health.scene import A, B, key
@@ -24,14 +24,14 @@ def test_an_order_concerns_what_it_names() -> None:
 
 
 def test_no_order_no_answer() -> None:
-    assert OrderBook({}).find(key(A)) is None
-    assert OrderBook({ordered(B): at(1)}).find(key(A)) is None
-    assert OrderBook({ordered(A, "mail"): at(1)}).find(key(A)) is None
+    assert OrderIndex({}).find(key(A)) is None
+    assert OrderIndex({ordered(B): at(1)}).find(key(A)) is None
+    assert OrderIndex({ordered(A, "mail"): at(1)}).find(key(A)) is None
 
 
 def test_it_is_known_whether_an_order_holds_everywhere() -> None:
-    book = OrderBook({ordered(A): at(1), ordered(B, "web"): at(1)})
-    everywhere, here = book.find(key(A)), book.find(key(B))
+    index = OrderIndex({ordered(A): at(1), ordered(B, "web"): at(1)})
+    everywhere, here = index.find(key(A)), index.find(key(B))
     assert everywhere is not None
     assert here is not None
     assert (everywhere.everywhere, here.everywhere) == (True, False)
@@ -41,7 +41,7 @@ def test_the_latest_of_several_orders_counts() -> None:
     wide, narrow = at(2, Admin.DISABLE), at(1)
     both = {ordered(A): wide, ordered(A, "web"): narrow}
     for orders in (both, dict(reversed(both.items()))):
-        found = OrderBook(orders).find(key(A))
+        found = OrderIndex(orders).find(key(A))
         assert found is not None
         assert found.order == wide
 
@@ -50,6 +50,6 @@ def test_the_most_specific_of_equally_late_orders_counts() -> None:
     wide, narrow = at(1, Admin.DISABLE), at(1)
     both = {ordered(A, "web"): narrow, ordered(A): wide}
     for orders in (both, dict(reversed(both.items()))):
-        found = OrderBook(orders).find(key(A))
+        found = OrderIndex(orders).find(key(A))
         assert found is not None
         assert found.order == narrow

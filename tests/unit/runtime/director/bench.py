@@ -14,8 +14,8 @@ from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
 from kernelbal.model.network import Link, Route
 from kernelbal.model.status import OrderRequest, Recorded
 from kernelbal.runtime.checker.wire import CheckerReport
-from kernelbal.runtime.director.book import Clocks, Parts, new_book
 from kernelbal.runtime.director.configuration import start
+from kernelbal.runtime.director.context import Clocks, Context, initial_state
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
@@ -121,25 +121,25 @@ class Bench:
         self.checker = FakeChecker()
         self.log = io.StringIO()
         self.state = DaemonState(folder / "state", lambda: BOOT)
-        self.told: list[tuple[str, bytes]] = []
         paths = Paths(folder / "site.yaml", folder / "node.yaml")
         self.journal = Journal(lambda: f"{loop.now:.3f}")
         reporter = Reporter(self.journal, Log(self.log, priorities=False))
         began = start(paths, self.state)
-        self.book = new_book(began, self.state.load_orders(), self.state.load_standings(), loop.now)
+        standings = self.state.load_standings()
+        self.known = initial_state(began, self.state.load_orders(), standings, loop.now)
         worker = Inline()
         saver = Saver(
-            self.state, worker, reporter.tell, lambda: (self.book.states, self.book.memory), loop.time
+            self.state, worker, reporter.emit, lambda: (self.known.states, self.known.memory), loop.time
         )
         clocks = Clocks(loop.time, lambda: WALL_AT_BOOT + loop.now, lambda: 0.0)
-        hooks = Hooks(reporter.tell, loop.time)
+        hooks = Hooks(reporter.emit, loop.time)
         reporter.use_hooks(hooks)
         rounds = Rounds(kernel, LiveRecord(self.state), loop.time)
         self.notifier = Notifier()
-        self.parts = Parts(
+        self.context = Context(
             paths, clocks, worker, worker, rounds, reporter, hooks, self.checker, saver, self.notifier
         )
-        self.director = Director(self.parts, self.book)
+        self.director = Director(self.context, self.known)
 
     def write(self, site: str) -> None:
         (self.folder / "site.yaml").write_text(site)
@@ -155,7 +155,9 @@ class Bench:
                 states[key] = (
                     found if known else ProbeState(found, self.loop.now, reason, self.loop.now, 0.001)
                 )
-        self.director.take_report(CheckerReport(self.loop.now, states, probes=len(self.checker.probes)))
+        self.director.intake.take_report(
+            CheckerReport(self.loop.now, states, probes=len(self.checker.probes))
+        )
 
     def all_up(self) -> None:
         self.report({_text(probe): Health.UP for probe in self.checker.probes.values()})
@@ -167,7 +169,7 @@ class Bench:
         """Let every first result be good, and the first round pass."""
         await asyncio.sleep(0)
         self.all_up()
-        await self.director.ready.wait()
+        await self.director.loop.ready.wait()
 
     def weights(self, key: ServiceKey = WEB) -> dict[str, int]:
         """Weight by real server, as the kernel has them."""
@@ -226,16 +228,16 @@ def play(scene: Scene, folder: Path, kernel: Kernel | None = None, *, start_at: 
 async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -> Bench:
     bench = Bench(folder, kernel, loop)
     async with asyncio.TaskGroup() as group:
-        rounds = group.create_task(bench.director.run_rounds())
+        rounds = group.create_task(bench.director.loop.run())
         others = [
-            group.create_task(bench.director.run_reloads()),
-            group.create_task(bench.parts.saver.run()),
-            group.create_task(bench.parts.hooks.run()),
+            group.create_task(bench.director.reloads.run()),
+            group.create_task(bench.context.saver.run()),
+            group.create_task(bench.context.hooks.run()),
         ]
         try:
             await scene(bench)
         finally:
-            bench.director.stop()
+            bench.director.loop.stop()
             with suppress(asyncio.CancelledError):
                 await rounds
             bench.journal.close()

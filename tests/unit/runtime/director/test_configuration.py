@@ -7,14 +7,14 @@ import pytest
 from kernelbal.errors import ConfigError, FileUnreadable
 from kernelbal.runtime.director.configuration import (
     NOTHING_REFUSED,
-    PROBLEMS_TOLD,
+    PROBLEMS_NAMED,
     InForce,
     Origin,
     Refused,
     answer_of,
     config_status,
+    problems_text,
     start,
-    told,
 )
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.store.daemon import DaemonState, GoodDocuments
@@ -72,6 +72,6 @@ def test_without_a_copy_or_with_a_broken_one_the_files_are_to_blame(paths: Paths
 
 def test_an_event_names_some_problems_and_counts_the_rest() -> None:
     refusal = Refused(None, "8 problems", tuple(f"p{n}" for n in range(8)))
-    assert told(refusal) == "; ".join(f"p{n}" for n in range(PROBLEMS_TOLD)) + "; and 3 more"
+    assert problems_text(refusal) == "; ".join(f"p{n}" for n in range(PROBLEMS_NAMED)) + "; and 3 more"
     answer = answer_of(refusal, changed=True)
     assert (answer.loaded, answer.changed, len(answer.problems)) == (False, False, 8)

@@ -49,8 +49,9 @@ def observed() -> ObservedState:
 def test_a_fault_that_holds_already_does_not_keep_a_change_out() -> None:
     faulty = TEXT._replace(site=TEXT.site.replace(b"one_armed: true", b"network: inside"))
     old = parse(faulty, PATHS)
-    (fault,) = new_faults(old, None, observed())
-    assert new_faults(parse(TEXT, PATHS), None, observed()) == ()
+    good = parse(TEXT, PATHS)
+    (fault,) = new_faults(old, good, observed())
+    assert new_faults(good, good, observed()) == ()
     changed = parse(faulty._replace(site=faulty.site.replace(b": rr", b": wlc")), PATHS)
     assert new_faults(changed, old, observed()) == ()
     error = refusal_of([fault])

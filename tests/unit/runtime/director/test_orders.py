@@ -3,12 +3,12 @@
 import pytest
 
 from kernelbal.errors import OrderRefused
-from kernelbal.health.orders import OrderBook
+from kernelbal.health.orders import OrderIndex
 from kernelbal.model.address import parse_address
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
-from kernelbal.runtime.director.orders import find_meant, give, new_order, withdraw
+from kernelbal.runtime.director.orders import changed_orders, find_meant
 from tests.unit.plan.samples import site
 
 SITE = site("""
@@ -77,7 +77,7 @@ def test_a_refusal_says_which_there_are(server: str, service: str | None, says: 
 def drained(server: str, service: str | None = None, **more: object) -> dict[OperatorKey, Order]:
     asked = request(server, service, **more)
     found = find_meant(SITE, asked)
-    return give({}, found, asked, new_order(Admin.DRAIN, found, asked, "root", 1000.0)).orders
+    return changed_orders({}, Admin.DRAIN, found, asked, "root", 1000.0)
 
 
 def test_the_longest_drain_of_the_services_is_the_time_unless_one_is_named() -> None:
@@ -96,25 +96,24 @@ def test_an_order_holds_in_all_services_or_in_one() -> None:
 def test_enabling_ends_what_was_ordered() -> None:
     orders = drained("10.0.0.11", "web")
     for how in (request("10.0.0.11"), request("alpha", "web")):
-        assert withdraw(orders, find_meant(SITE, how), how).orders == {}
+        assert changed_orders(orders, None, find_meant(SITE, how), how, "root", 0.0) == {}
     other = request("10.0.0.12")
-    assert withdraw(orders, find_meant(SITE, other), other).orders == orders
+    assert changed_orders(orders, None, find_meant(SITE, other), other, "root", 0.0) == orders
 
 
 def test_what_holds_everywhere_cannot_be_ended_in_one_service() -> None:
     orders = drained("10.0.0.12")
     asked = request("10.0.0.12", "web")
     with pytest.raises(OrderRefused, match="in all virtual services"):
-        withdraw(orders, find_meant(SITE, asked), asked)
+        changed_orders(orders, None, find_meant(SITE, asked), asked, "root", 0.0)
 
 
 def test_an_order_for_all_services_replaces_those_for_one() -> None:
     before = drained("10.0.0.12", "web")
     asked = request("10.0.0.12")
     found = find_meant(SITE, asked)
-    order = new_order(Admin.DISABLE, found, asked, "root", 2000.0)
-    assert order.deadline == 2000.0
-    assert give(before, found, asked, order).orders == {OperatorKey(parse_address("10.0.0.12")): order}
+    ((key, order),) = changed_orders(before, Admin.DISABLE, found, asked, "root", 2000.0).items()
+    assert (key, order.deadline) == (OperatorKey(parse_address("10.0.0.12")), 2000.0)
 
 
 def test_the_last_order_counts_also_when_the_clock_was_set_back() -> None:
@@ -122,7 +121,7 @@ def test_the_last_order_counts_also_when_the_clock_was_set_back() -> None:
     for wall, admin, where in ((9000.0, Admin.DRAIN, None), (5000.0, Admin.DISABLE, "web")):
         asked = request("10.0.0.11", where)
         found = find_meant(SITE, asked)
-        orders = give(orders, found, asked, new_order(admin, found, asked, "root", wall)).orders
-    in_force = OrderBook(orders).find(ServerKey("web", A, 0))
+        orders = changed_orders(orders, admin, found, asked, "root", wall)
+    in_force = OrderIndex(orders).find(ServerKey("web", A, 0))
     assert in_force is not None
     assert (in_force.order.admin, in_force.everywhere) == (Admin.DISABLE, False)

@@ -15,7 +15,7 @@ def test_before_the_first_round_it_says_what_it_waits_for(folder: Path) -> None:
         assert not status.reconcile.converged
         assert status.reconcile.last_s is None
         assert status.counters_s is None
-        assert "waiting for first results" in overview.summary_of(bench.book)
+        assert "waiting for first results" in overview.summary_of(bench.known)
 
     play(scene, folder)
 
@@ -33,7 +33,7 @@ def test_every_part_has_its_age(folder: Path) -> None:
         assert status.started.endswith("Z")
         document = status.model_dump(by_alias=True)
         assert document["schema"] == 1
-        assert overview.summary_of(bench.book).endswith("usable real servers 2")
+        assert overview.summary_of(bench.known).endswith("usable real servers 2")
 
     play(scene, folder)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import KernelError
-from kernelbal.health.decision import Facts, Memory
+from kernelbal.health.decision import Inputs
 from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.plan.actions import Action, AddAddress, AddService
 from kernelbal.runtime.director.documents import Documents, Paths, parse
-from kernelbal.runtime.director.rounds import Inputs, Rounds
+from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.store.daemon import GoodDocuments
 from tests.support.fake_store import MemoryStore
 from tests.unit.runtime.director.bench import NODE, SITE, WEB, Kernel, destination, new_kernel
@@ -26,7 +26,7 @@ def documents(text: str = SITE) -> Documents:
 
 def inputs(of: Documents, health: Health = Health.UP) -> Inputs:
     states = {key: ProbeState(health, 1.0, "", 1.0) for key in of.probes.probes}
-    return Inputs(of, Facts(10.0, 1e9, states), Memory())
+    return Inputs(of.site, of.node, of.probes, 10.0, 1e9, states)
 
 
 def rounds(kernel: Kernel | None = None) -> Rounds:

@@ -41,7 +41,7 @@ def test_standings_are_written_at_most_once_a_second_and_the_last_ones_win(tmp_p
             task = group.create_task(saver.run())
             for number in range(100):
                 states["a"] = ProbeState(Health.UP, float(number))
-                saver.standings_changed()
+                saver.health_changed()
                 await asyncio.sleep(0.05)
             await asyncio.sleep(2 * SHORTEST_S)
             task.cancel()
@@ -60,7 +60,7 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(saver.run())
             disk.full = True
-            saver.standings_changed()
+            saver.health_changed()
             await asyncio.sleep(10)
             disk.full = False
             await asyncio.sleep(10)

@@ -1,6 +1,5 @@
-"""What surrounds the director: who may start it, and what it listens to."""
+"""The daemon around the director: who may start it, and how it ends."""
 
-import asyncio
 import errno
 import os
 from contextlib import closing
@@ -9,35 +8,11 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import ConfigError, NotPermitted, PlanRefused, StateError
-from kernelbal.kernel.watch import KernelChange
 from kernelbal.model.state import DesiredState
 from kernelbal.runtime.director import service
 from kernelbal.runtime.director.documents import Paths
-from kernelbal.runtime.director.pacer import Cause
 from kernelbal.store.boot import boot_clock_s
 from kernelbal.store.daemon import DaemonState
-
-
-class Ear:
-    """Stands in for a director that is told things, and for a socket that hears them."""
-
-    def __init__(self, heard: KernelChange = KernelChange.NOTHING) -> None:
-        self.heard = heard
-        self.causes: list[Cause] = []
-        self.files = 0
-        self.warnings: list[str] = []
-
-    def read(self) -> KernelChange:
-        return self.heard
-
-    def note(self, cause: Cause) -> None:
-        self.causes.append(cause)
-
-    def file_changed(self) -> None:
-        self.files += 1
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def settings(folder: Path) -> service.Settings:
@@ -67,9 +42,7 @@ def test_a_broken_document_without_a_copy_is_its_error(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_an_error_of_several_tasks_is_told_as_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, nested: bool
-) -> None:
+def test_errors_of_several_tasks_are_one(folder: Path, monkeypatch: pytest.MonkeyPatch, nested: bool) -> None:
     async def fail(*_: object) -> None:
         error: Exception = ExceptionGroup("tasks", [StateError("full disk", "make room"), StateError("too")])
         raise ExceptionGroup("all", [error]) if nested else error
@@ -79,7 +52,7 @@ def test_an_error_of_several_tasks_is_told_as_one(
         service.run(settings(folder))
 
 
-def test_a_fault_of_our_own_is_shown_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_shown_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise ExceptionGroup("tasks", [StateError("full disk"), ZeroDivisionError()])
 
@@ -88,7 +61,7 @@ def test_a_fault_of_our_own_is_shown_whole(folder: Path, monkeypatch: pytest.Mon
         service.run(settings(folder))
 
 
-def test_a_user_without_privilege_is_told_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_privilege_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -96,43 +69,6 @@ def test_a_user_without_privilege_is_told_so(folder: Path, monkeypatch: pytest.M
     with pytest.raises(NotPermitted, match="CAP_NET_ADMIN") as refusal:
         service.run(settings(folder))
     assert "root" in (refusal.value.hint or "")
-
-
-@pytest.mark.parametrize(
-    ("heard", "causes"),
-    [
-        (KernelChange.NOTHING, []),
-        (KernelChange.CHANGED, [Cause.NOTIFIED]),
-        (KernelChange.LOST, [Cause.OVERFLOW]),
-        (KernelChange.LOST | KernelChange.CHANGED, [Cause.OVERFLOW]),
-    ],
-)
-def test_what_the_kernel_tells_is_a_cause(heard: KernelChange, causes: list[Cause]) -> None:
-    ear = Ear(heard)
-    service._hear(ear, ear)  # type: ignore[arg-type] # it stands in for both
-    assert ear.causes == causes
-
-
-def test_replaced_files_and_link_changes_are_heard(folder: Path) -> None:
-    async def scene() -> int:
-        loop, ear = asyncio.get_running_loop(), Ear()
-        with service._hearing(loop, ear, settings(folder).paths):  # type: ignore[arg-type] # stands in
-            (folder / "site.new").write_text("x")
-            os.replace(folder / "site.new", folder / "site.yaml")
-            for _ in range(100):
-                if ear.files:
-                    break
-                await asyncio.sleep(0.01)
-        return ear.files
-
-    assert asyncio.run(scene()) > 0
-
-
-def test_a_directory_that_cannot_be_watched_is_said(tmp_path: Path) -> None:
-    ear = Ear()
-    with service._watched({tmp_path / "none"}, ear) as watch:  # type: ignore[arg-type] # stands in
-        assert watch is None
-    assert "kernelbal reload" in ear.warnings[0]
 
 
 def test_priorities_are_written_only_to_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

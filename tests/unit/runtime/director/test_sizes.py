@@ -9,7 +9,7 @@ from kernelbal.plan.actions import EnsureLink, Outcome, Result
 from kernelbal.plan.result import Plan
 from kernelbal.reconcile.round import Report
 from kernelbal.runtime.director.documents import Paths, parse
-from kernelbal.runtime.director.rounds import Outcomes
+from kernelbal.runtime.director.rounds import RoundResult
 from kernelbal.runtime.director.sizes import NO_ROUNDS, keys_of, size_of
 from kernelbal.store.daemon import GoodDocuments
 from tests.unit.runtime.director.bench import NODE, SITE, WEB
@@ -34,8 +34,10 @@ def test_rounds_are_added_up() -> None:
     done, failed = Outcome(up, Result.DONE), Outcome(up, Result.FAILED, 1, "no")
     decision = Decision(Overlay(), Memory(), {}, {})
     report = Report(Plan(), (done, done, failed))
-    tally = NO_ROUNDS.after(Outcomes(decision, report=report, repaired=(done,), error="no", took_s=0.5), 7.0)
+    tally = NO_ROUNDS.after(
+        RoundResult(decision, report=report, repaired=(done,), error="no", took_s=0.5), 7.0
+    )
     assert (tally.rounds, tally.changes, tally.repairs, tally.failures) == (1, 2, 1, 1)
     assert (tally.ended_at, tally.took_s, tally.error) == (7.0, 0.5, "no")
-    again = tally.after(Outcomes(decision), 9.0)
+    again = tally.after(RoundResult(decision), 9.0)
     assert (again.rounds, again.changes, again.error) == (2, 2, "")

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.health.decide import decide
-from kernelbal.health.decision import Facts, Memory
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, ProbeState
@@ -23,6 +22,7 @@ from kernelbal.runtime.director.status_view import (
     places_of,
     service_view,
 )
+from tests.unit.health.scene import inputs_of
 from tests.unit.plan.samples import real, service, site, virtual, weighing
 
 SITE = site("""
@@ -44,14 +44,14 @@ ORDER = Order(Admin.DRAIN, WALL - 5, WALL + 40, hold=False, by="root", reason="u
 
 def known(orders: dict[OperatorKey, Order] | None = None, **changes: object) -> Known:
     states = {key: ProbeState(Health.UP, 90.0, "", 98.5, 0.0125) for key in PROBES.probes}
-    facts = Facts(95.0, WALL - 5, states, orders or {})
+    inputs = inputs_of(SITE, 95.0, WALL - 5, states=states, orders=orders or {})
     found = Known(
         now=100.0,
         wall=WALL,
         site=SITE,
         probes=PROBES,
         states=states,
-        decision=decide(SITE, PROBES, facts, Memory()),
+        decision=decide(inputs),
         keys={"web": (HTTP, HTTPS)},
         table={HTTP: virtual((A, weighing(100)), (B, weighing(50)))},
         counted=None,

@@ -1,4 +1,4 @@
-"""What a director works with, and what it knows."""
+"""What a director works with, and its state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, R
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.reporter import Reporter
-from kernelbal.runtime.director.rounds import Outcomes, Rounds
+from kernelbal.runtime.director.rounds import RoundResult, Rounds
 from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.director.sizes import NO_ROUNDS, Keys, Tally, keys_of
 from kernelbal.runtime.director.status_view import Counted
@@ -58,7 +58,7 @@ class Clocks:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Context:
     """What a director works with."""
 
     paths: Paths
@@ -74,15 +74,17 @@ class Parts:
 
 
 @dataclass(slots=True)
-class Book:
-    """What a director knows; the status is made from it.
+class DirectorState:
+    """Everything that changes while a director runs; the status is made from it.
 
     Attributes:
         force: the documents in force.
         states: by probe.
         memory: what decisions leave to each other.
-        decision: the last one; None before the first round.
+        decision: of the last round; None before the first.
+        result: of the last round.
         hidden: that something in front hides the clients, in words; empty when nothing does.
+        checker_up: whether the checker has reported since it was started.
     """
 
     force: InForce
@@ -93,19 +95,22 @@ class Book:
     started_at: float
     refusal: Refused = NOTHING_REFUSED
     decision: Decision | None = None
-    outcomes: Outcomes | None = None
+    result: RoundResult | None = None
     tally: Tally = NO_ROUNDS
     counted: Counted | None = None
     before: Counted | None = None
     hidden: str = ""
     late_p99_s: float | None = None
     probing: int = 0
+    checker_up: bool = False
 
 
-def new_book(start: Start, orders: dict[OperatorKey, Order], standings: Standings, now: float) -> Book:
-    """Return what a director knows when it starts."""
+def initial_state(
+    start: Start, orders: dict[OperatorKey, Order], standings: Standings, now: float
+) -> DirectorState:
+    """Return the state of a director that starts."""
     probes = start.documents.probes.probes
-    return Book(
+    return DirectorState(
         force=InForce(start.documents, start.origin, now),
         states={key: state for key, state in standings.states.items() if key in probes},
         orders=orders,

@@ -1,0 +1,143 @@
+"""Reloads: documents that were replaced come into force when they are valid, and are refused otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from kernelbal.errors import KernelbalError
+from kernelbal.model.event import Severity, Topic
+from kernelbal.model.status import ReloadAnswer
+from kernelbal.runtime.director import overview
+from kernelbal.runtime.director.configuration import (
+    NOTHING_REFUSED,
+    InForce,
+    Origin,
+    Refused,
+    answer_of,
+    problems_text,
+    refused,
+)
+from kernelbal.runtime.director.context import Context, DirectorState
+from kernelbal.runtime.director.documents import (
+    Documents,
+    new_faults,
+    parse,
+    read_texts,
+    refusal_of,
+    warning_events,
+)
+from kernelbal.runtime.director.first_results import inherit
+from kernelbal.runtime.director.loop import Loop
+from kernelbal.runtime.director.pacer import Cause
+from kernelbal.runtime.director.sizes import keys_of, size_of
+
+SETTLE_S: Final = 0.2
+"""After a file changed: how long to wait for the rest of what an editor does, in seconds."""
+
+
+class Reloads:
+    """Brings documents into force, one reload at a time.
+
+    Attributes:
+        on_load: called after each time that the documents were read, whatever became of it.
+    """
+
+    def __init__(self, context: Context, state: DirectorState, loop: Loop) -> None:
+        self.on_load: Callable[[], None] = lambda: None
+        self._context = context
+        self._state = state
+        self._loop = loop
+        self._reloading = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._hung_up = False
+
+    def file_changed(self) -> None:
+        """Note that a document may have been replaced."""
+        self._changed.set()
+
+    def hang_up(self) -> None:
+        """Note SIGHUP: the documents are to be read again."""
+        self._hung_up = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Load documents that were replaced, until cancelled."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(SETTLE_S)
+            self._changed.clear()
+            hung_up, self._hung_up = self._hung_up, False
+            async with self._reloading:
+                await self._load("SIGHUP" if hung_up else "a changed file", again=hung_up)
+            self.on_load()
+
+    async def reload(self, by: str) -> ReloadAnswer:
+        """Read the documents again; see `Control.reload`."""
+        async with self._reloading:
+            answer = await self._load(by, again=True)
+        self.on_load()
+        return answer
+
+    async def _load(self, by: str, *, again: bool) -> ReloadAnswer:
+        """Load the documents.
+
+        Args:
+            by: who asks for it.
+            again: judge a text again that was refused before; otherwise that is not reported twice.
+        """
+        context, state = self._context, self._state
+        try:
+            text = await context.files.call(read_texts, context.paths)
+        except KernelbalError as error:
+            return self._refuse(refused(error, None), by)
+        if text == state.force.documents.text and state.force.origin is Origin.FILES:
+            if state.refusal.why:
+                state.refusal = NOTHING_REFUSED
+                message = "the files are again what is in force"
+                context.reporter.report(Topic.CONFIG_LOADED, message, by=by)
+            return answer_of(NOTHING_REFUSED, changed=False)
+        if text == state.refusal.text and not again:
+            return answer_of(state.refusal, changed=False)
+        context.notifier.reloading()
+        try:
+            documents = await context.files.call(parse, text, context.paths)
+            observed = await context.kernel.call(context.rounds.observe)
+            found = new_faults(documents, state.force.documents, observed)
+            if found:
+                raise refusal_of(found)
+            await self._adopt(documents, by)
+        except KernelbalError as error:
+            return self._refuse(refused(error, text), by)
+        finally:
+            context.notifier.ready(overview.summary_of(state))
+        if state.result is not None and state.result.observed is not None:
+            context.reporter.emit_all(warning_events(documents, state.result.observed))
+        return answer_of(NOTHING_REFUSED, changed=True)
+
+    def _refuse(self, refusal: Refused, by: str) -> ReloadAnswer:
+        known = self._state.refusal
+        self._state.refusal = refusal
+        if (refusal.why, refusal.problems) != (known.why, known.problems):
+            message = f"{refusal.why}: {problems_text(refusal)}; the documents before stay in force"
+            self._context.reporter.report(
+                Topic.CONFIG_REFUSED, message, Severity.ERROR, by=by, problems=len(refusal.problems)
+            )
+        return answer_of(refusal, changed=False)
+
+    async def _adopt(self, documents: Documents, by: str) -> None:
+        context, state = self._context, self._state
+        old, now = state.force.documents, context.clocks.boot()
+        state.states = inherit(old.probes, documents.probes, state.states, state.memory.servers, now)
+        state.force = InForce(documents, Origin.FILES, now)
+        state.keys = keys_of(documents)
+        state.refusal = NOTHING_REFUSED
+        context.hooks.replace(documents.node.notify)
+        message = f"in force: {size_of(documents)}"
+        context.reporter.report(Topic.CONFIG_LOADED, message, by=by, digest=documents.digest[:12])
+        if documents.node.api != old.node.api:
+            message = "`api` in the node document changed: restart the daemon to bring that into force"
+            context.reporter.report(Topic.CONFIG_LOADED, message, Severity.WARNING)
+        await context.saver.save_good(documents.text)
+        await self._loop.round_after(Cause.CONFIG)
