@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey, ServiceTable, Timeouts
+from kernelbal.model.ipvs import (
+    CounterTable,
+    DestinationKey,
+    ServiceKey,
+    ServiceTable,
+    Timeouts,
+    VirtualServer,
+)
 from kernelbal.model.network import (
     AddressAttributes,
     AddressKey,
@@ -37,9 +45,9 @@ class ServicePolicy(NamedTuple):
 class DesiredState:
     """The kernel as the site file wants it."""
 
-    services: ServiceTable = field(default_factory=dict)
-    policies: dict[ServiceKey, ServicePolicy] = field(default_factory=dict)
-    addresses: dict[AddressKey, AddressAttributes] = field(default_factory=dict)
+    services: Mapping[ServiceKey, VirtualServer] = field(default_factory=dict)
+    policies: Mapping[ServiceKey, ServicePolicy] = field(default_factory=dict)
+    addresses: Mapping[AddressKey, AddressAttributes] = field(default_factory=dict)
     links: tuple[LinkState, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
     nft: NftTable = EMPTY_TABLE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address, host_prefix
 from kernelbal.model.choices import ForwardingName
@@ -23,13 +24,21 @@ from kernelbal.model.nft import NftTable
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import SorryServer, VirtualService
-from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay
+from kernelbal.model.standing import AS_CONFIGURED, Overlay
 from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.drain import with_fallback
 from kernelbal.plan.edge import edge_addresses, edge_sysctls, edge_table, merged
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
 from kernelbal.plan.networks import device_of, network_of
-from kernelbal.plan.overlaid import overlay_services, wants_sorry, withdrawn_addresses
+from kernelbal.plan.overlaid import (
+    Overlaid,
+    leaving,
+    quiesces,
+    wants_sorry,
+    with_overlay,
+    withdrawn_addresses,
+)
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.policy_routes import policy_routes
 from kernelbal.plan.sysctls import FORWARDING, connection_tracking, ipvs_sysctls, kept_routes, no_redirects
@@ -43,59 +52,60 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
     """Return what this node's kernel must hold for the site.
 
     Args:
-        site: what is wanted when all is well.
+        site: what holds when all is well.
         node: what differs on this node.
-        overlay: what that comes to now.
+        overlay: what was decided beyond that.
 
     Raises:
         PlanRefused: `node.yaml` does not name the device of a network that the site uses.
     """
+    services: dict[ServiceKey, VirtualServer] = {}
+    policies: dict[ServiceKey, ServicePolicy] = {}
     marks = assign_marks(site)
+    for service in site.virtual_services:
+        keys = _keys(service, marks)
+        servers = with_overlay(service, overlay)
+        attributes = _attributes(service)
+        if quiesces(servers):
+            attributes = with_fallback(attributes)
+        for key in keys:
+            services[key] = VirtualServer(attributes, _destinations(service, servers, key.port, overlay))
+        policies |= dict.fromkeys(keys, ServicePolicy(service.name, service.drain, leaving(servers, keys)))
+    paths = dict(path_services(overlay.paths))
+    policies |= dict.fromkeys(paths, PATH_POLICY)
+    return replace(desired_network(site, node, overlay), services=services | paths, policies=policies)
+
+
+def desired_network(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> DesiredState:
+    """Return the desired state without its IPVS services; everything that can be refused is in it.
+
+    Raises:
+        PlanRefused: as `desired_state`.
+    """
     rules, table_routes = policy_routes(site, node)
-    state = DesiredState(
+    return DesiredState(
         addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
         sysctls=tuple(_keeping_routes(_sysctls(site, node, overlay.paths), node)),
-        nft=merged(_classifier(site, marks), edge_table(site, node)),
+        nft=merged(_classifier(site, assign_marks(site)), edge_table(site, node)),
         timeouts=_timeouts(site),
         rules=rules,
         table_routes=table_routes,
     )
-    modes = overlay.services
-    for service in site.virtual_services:
-        policy = ServicePolicy(service.name, service.drain)
-        made = dict(virtual_servers(service, marks.get(service.name, 0), modes.get(service.name)))
-        if overlay.servers or modes:
-            leaving = overlay_services(service, ((key.port, server) for key, server in made.items()), overlay)
-            policy = policy._replace(cut_at=tuple(leaving.items())) if leaving else policy
-        state.services.update(made)
-        state.policies.update(dict.fromkeys(made, policy))
-    for key, server in path_services(overlay.paths):
-        state.services[key] = server
-        state.policies[key] = PATH_POLICY
-    return state
 
 
-def virtual_servers(
-    service: VirtualService, mark: int, mode: Mode | None = None
-) -> Iterator[tuple[ServiceKey, VirtualServer]]:
-    """Yield the IPVS services of one virtual service as configured: one by mark, or one per port.
+def service_names(site: Site) -> dict[ServiceKey, str]:
+    """Return the name of its virtual service by IPVS service."""
+    marks = assign_marks(site)
+    return {key: service.name for service in site.virtual_services for key in _keys(service, marks)}
 
-    Args:
-        service: the virtual service.
-        mark: its firewall mark, or 0.
-        mode: decides whether the sorry server answers; None: the configured weights do.
-    """
+
+def _keys(service: VirtualService, marks: dict[str, int]) -> tuple[ServiceKey, ...]:
+    """Return the IPVS services of a virtual service: one by mark, or one per port."""
     address = Address(service.address)
-    attributes = _attributes(service)
-    family = family_of(address)
     if by_mark(service):
-        key = ServiceKey(family, 0, Address(b""), 0, mark)
-        yield key, VirtualServer(attributes, _destinations(service, 0, mode))
-        return
+        return (ServiceKey(family_of(address), 0, Address(b""), 0, marks[service.name]),)
     protocol = service.protocol.number.value
-    for ports in service.ports:
-        key = ServiceKey(family, protocol, address, ports.low)
-        yield key, VirtualServer(attributes, _destinations(service, ports.low, mode))
+    return tuple(ServiceKey(family_of(address), protocol, address, ports.low) for ports in service.ports)
 
 
 def _attributes(service: VirtualService) -> ServiceAttributes:
@@ -114,18 +124,25 @@ def _attributes(service: VirtualService) -> ServiceAttributes:
     return ServiceAttributes(service.scheduler.value, int(flags), timeout_s, prefix, engine)
 
 
-def _destinations(service: VirtualService, port: int, mode: Mode | None) -> Destinations:
+def _destinations(
+    service: VirtualService, servers: Sequence[Overlaid], port: int, overlay: Overlay
+) -> Destinations:
     forwarding = service.forwarding.number
     tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
     method = int(forwarding)
-    destinations = {
-        DestinationKey(Address(server.address), server.port or port): DestinationAttributes(
-            method, server.weight, server.upper_threshold, server.lower_threshold, *tunnel
-        )
-        for server in service.real_servers
-    }
+    destinations: Destinations = {}
+    for server, standing in servers:
+        key = DestinationKey(Address(server.address), server.port or port)
+        upper, lower = server.upper_threshold, server.lower_threshold
+        if standing is None:
+            destinations[key] = DestinationAttributes(method, server.weight, upper, lower, *tunnel)
+        elif standing.present:
+            if standing.upper_threshold is not None:
+                upper = standing.upper_threshold
+                lower = lower if lower < upper else 0
+            destinations[key] = DestinationAttributes(method, standing.weight, upper, lower, *tunnel)
     sorry = service.sorry_server
-    if sorry is not None and wants_sorry(service, mode):
+    if sorry is not None and wants_sorry(service, overlay.services.get(service.name)):
         key, attributes = _sorry(service, sorry, port)
         destinations[key] = attributes
     return destinations

@@ -17,7 +17,7 @@ from kernelbal.model.health import ProbePlan
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.state import ObservedState
-from kernelbal.plan.desire import desired_state
+from kernelbal.plan.desire import desired_network
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 from kernelbal.store.daemon import GoodDocuments
 from kernelbal.store.documents import read_document
@@ -69,7 +69,7 @@ def parse(text: GoodDocuments, paths: Paths) -> Documents:
     with paused_gc():
         site = load_site(text.site, str(paths.site))
         node = load_node(text.node, str(paths.node))
-        desired_state(site, node)
+        desired_network(site, node)
         probes = plan_probes(site)
     return Documents(site, node, probes, text, hashlib.sha256(text.site).hexdigest())
 

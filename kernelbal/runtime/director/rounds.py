@@ -149,7 +149,7 @@ class Rounds:
             kept = owned_state(prepared.observed, prepared.ownership)
             sysctls = {each.path: each for each in kept.sysctls}
             sysctls |= {each.path: each for each in sysctls_of_paths(documents.site, documents.node, paths)}
-            services = kept.services | dict(path_services(paths))
+            services = {**kept.services, **dict(path_services(paths))}
             wanted = replace(kept, services=services, sysctls=tuple(sysctls.values()))
             reconciler.perform(reconciler.prepare(wanted))
         except KernelbalError:

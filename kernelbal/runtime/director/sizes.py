@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kernelbal.model.ipvs import ServiceKey
-from kernelbal.plan.desire import desired_state
+from kernelbal.plan.desire import service_names
 from kernelbal.runtime.director.documents import Documents
 from kernelbal.runtime.director.rounds import RoundResult
 
@@ -32,8 +32,7 @@ class Keys:
 
 def keys_of(documents: Documents) -> Keys:
     """Return the IPVS services of documents."""
-    policies = desired_state(documents.site, documents.node).policies
-    names = {key: policy.name for key, policy in policies.items()}
+    names = service_names(documents.site)
     by_name: dict[str, tuple[ServiceKey, ...]] = {}
     for key, name in names.items():
         by_name[name] = (*by_name.get(name, ()), key)

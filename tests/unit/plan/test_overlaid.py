@@ -30,10 +30,6 @@ def standing(first: Standing | None = None, second: Standing | None = None) -> O
     return Overlay({key: s for key, s in zip(names, (first, second), strict=True) if s is not None})
 
 
-def weights(state: DesiredState) -> list[int]:
-    return [each.weight for each in state.services[WEB].destinations.values()]
-
-
 def test_what_is_not_named_is_as_configured() -> None:
     everything = standing(Standing(100), Standing(100))
     modes = Overlay(everything.servers, {"web": Mode.SERVING})
@@ -65,12 +61,6 @@ def test_thresholds_of_agents() -> None:
     state = overlaid(standing(second=Standing(100, upper_threshold=45)))
     limited = state.services[WEB].destinations[real("10.0.0.12", 8080)]
     assert (limited.upper_threshold, limited.lower_threshold) == (45, 40)
-
-
-@pytest.mark.parametrize("mode", [Mode.SORRY, Mode.REFUSING, Mode.WITHDRAWN])
-def test_a_closed_service_gives_nobody_new_connections(mode: Mode) -> None:
-    state = overlaid(Overlay(standing(Standing(100)).servers, {"web": mode}))
-    assert weights(state) == [0, 0]
 
 
 def test_the_sorry_server_answers_by_mode_only() -> None:
