@@ -1,7 +1,7 @@
 """A real server that boots systemd, with files in `/etc` that were written before.
 
-Only for guests (`needs_machine`). The network namespace is the lab's, fresh; `/etc` is a copy, for this
-machine alone. Units are the distribution's own, but only those that a test names.
+The network namespace is the lab's, fresh; `/etc` is a copy, for this machine alone. Units are the
+distribution's own, but only those that a test names.
 """
 
 import os
@@ -21,11 +21,11 @@ from kernelbal.kernel.routes import observe_routes
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.sysctl import read_sysctls
 from kernelbal.lab.namespaces import Host
-from kernelbal.lab.process import Completed
 from kernelbal.model.network import AddressKey
 from kernelbal.realserver.persist.manager import file_mode
 from kernelbal.realserver.plan import make_plan
 from kernelbal.realserver.setup import TABLES, HostState, Record, Setup
+from tests.support.systemd import SystemdHost
 
 BOOT_LIMIT_S = 90.0
 POLL_S = 0.2
@@ -60,7 +60,7 @@ exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 """
 
 
-class BootingHost:
+class BootingHost(SystemdHost):
     """A host of a lab on which systemd is started.
 
     Attributes:
@@ -69,17 +69,13 @@ class BootingHost:
     """
 
     def __init__(self, host: Host, folder: Path, wanted: Iterable[str] = ()) -> None:
-        self.host = host
-        self.folder = folder
-        self.parent = 0
-        for name in ("units", "var"):
-            (folder / name).mkdir(parents=True)
+        super().__init__(host, folder)
+        (folder / "var").mkdir()
         shutil.copytree("/etc", folder / "etc", symlinks=True, ignore=shutil.ignore_patterns("systemd"))
         if UNPACKED.is_dir():
             shutil.copytree(UNPACKED / "etc", folder / "etc", symlinks=True, dirs_exist_ok=True)
         for name, text in TARGETS.items():
             (folder / f"units/{name}.target").write_text(f"[Unit]\n{text}")
-        (folder / "units/system.slice").write_text("[Slice]\n")
         for name in (*ALWAYS, *wanted):
             shutil.copy(unit_file(name), folder / "units" / name)
         self._wants("sysinit", EARLY)
@@ -91,12 +87,6 @@ class BootingHost:
         for name in names:
             (directory / name).symlink_to(f"../{name}")
 
-    def drop_in(self, unit: str, text: str) -> None:
-        """Add lines to a unit."""
-        path = self.folder / "units" / f"{unit}.d/lab.conf"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-
     def write(self, files: Mapping[str, str]) -> None:
         """Write files as they are written on a host."""
         for path, text in files.items():
@@ -107,14 +97,7 @@ class BootingHost:
 
     def boot(self) -> None:
         """Start systemd, and return at once."""
-        command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts"]
-        with (self.folder / "log").open("w") as said:
-            started = self.host.spawn(
-                [*command, "sh", "-c", FIRST_PROCESS, str(self.folder), str(UNPACKED)],
-                stdout=said.fileno(),
-                stderr=said.fileno(),
-            )
-        self.parent = started.pid
+        self.start(FIRST_PROCESS, str(UNPACKED))
 
     def await_booted(self) -> None:
         """Wait until systemd has started all that it should start, and has no more to do."""
@@ -129,16 +112,10 @@ class BootingHost:
         failed = self.run("systemctl", "--failed", "--plain", "--no-legend", check=False).stdout
         assert (state, failed) == ("running", ""), f"{state}\n{failed}{self.log}"
 
-    def run(self, *argv: str, check: bool = True) -> Completed:
-        """Run a program beside systemd."""
-        inside = ["nsenter", f"--target={self.parent}", "--mount", "--uts"]
-        processes = f"--pid=/proc/{self.parent}/ns/pid_for_children"
-        return self.host.run([*inside, processes, "env", "SYSTEMD_PAGER=", *argv], check=check, timeout_s=120)
-
     @property
     def log(self) -> str:
         """What systemd and the units said, and what is going on."""
-        said = [(self.folder / "log").read_text()] if (self.folder / "log").exists() else []
+        said = [(self.folder / "systemd").read_text()] if (self.folder / "systemd").exists() else []
         looks = ("systemctl list-jobs", "systemctl --failed", "ps -e -o pid,etime,args")
         said += [self.run(*look.split(), check=False).stdout for look in looks]
         return "\n".join(said)

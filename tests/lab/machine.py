@@ -1,7 +1,4 @@
-"""A director on which systemd is the first process, with the unit as it is installed.
-
-Only for guests (`needs_machine`): systemd takes over the control groups of the machine that it runs on.
-"""
+"""A director on which systemd is the first process, with the unit as it is installed."""
 
 import contextlib
 import sys
@@ -13,6 +10,7 @@ from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.render import unit_text
 from tests.lab.commands import NODE
+from tests.support.systemd import SystemdHost
 
 PROGRAM = Path(sys.prefix) / "bin/kernelbal"
 UNIT = "kernelbal.service"
@@ -35,28 +33,24 @@ exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH="
 """
 
 
-class Machine:
+class Machine(SystemdHost):
     """A lab's director with its own systemd; programs on it see what processes of that systemd see."""
 
     def __init__(self, lab: NamespaceLab, folder: Path) -> None:
+        super().__init__(lab.director, folder)
         self.lab = lab
-        self.folder = folder
-        self.parent = 0
-        for name in ("etc", "state", "units"):
+        for name in ("etc", "state"):
             (folder / name).mkdir()
         (folder / "etc/node.yaml").write_text(NODE[lab.topology.name])
         for name in NEEDED_UNITS:
             (folder / f"units/{name}.target").write_text("[Unit]\n")
-        (folder / "units/system.slice").write_text("[Slice]\n")
         (folder / "units" / UNIT).write_text(unit_text(UNIT, PROGRAM))
         # What comes out is kept in a file, since no journal runs here.
-        self.drop_in("lab", f"StandardOutput=append:{folder / 'log'}\nStandardError=inherit\n{reachable()}")
+        self.service("lab", f"StandardOutput=append:{folder / 'log'}\nStandardError=inherit\n{reachable()}")
 
-    def drop_in(self, name: str, lines: str) -> None:
+    def service(self, name: str, lines: str) -> None:
         """Add lines to the unit's section `[Service]`."""
-        path = self.folder / "units" / f"{UNIT}.d" / f"{name}.conf"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"[Service]\n{lines}\n")
+        self.drop_in(UNIT, f"[Service]\n{lines}\n", name)
 
     def write(self, site: str) -> None:
         """Replace the site document."""
@@ -64,27 +58,13 @@ class Machine:
 
     def boot(self) -> None:
         """Start systemd and wait until it answers."""
-        command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts"]
-        with (self.folder / "systemd").open("w") as said:
-            started = self.lab.director.spawn(
-                [*command, "sh", "-c", FIRST_PROCESS, str(self.folder)],
-                stdout=said.fileno(),
-                stderr=said.fileno(),
-            )
-        self.parent = started.pid
+        self.start(FIRST_PROCESS)
         deadline_at = time.monotonic() + BOOT_LIMIT_S
         while time.monotonic() < deadline_at:
             if self.run("systemctl", "is-system-running", check=False).stdout == "running\n":
                 return
             time.sleep(POLL_S)
         raise AssertionError(f"systemd did not come up: {(self.folder / 'systemd').read_text()}")
-
-    def run(self, *argv: str, check: bool = True) -> Completed:
-        """Run a program beside systemd."""
-        inside = ["nsenter", f"--target={self.parent}", "--mount", "--uts"]
-        processes = f"--pid=/proc/{self.parent}/ns/pid_for_children"
-        command = [*inside, processes, "env", "SYSTEMD_PAGER=", *argv]
-        return self.lab.director.run(command, check=check, timeout_s=300)
 
     def systemctl(self, *argv: str, code: int = 0) -> str:
         """Run `systemctl`, demand its exit code, and return all that it said."""

@@ -52,7 +52,7 @@ def machine(lab: LabFactory, tmp_path: Path) -> Callable[..., Machine]:
         machine = Machine(made, tmp_path)
         machine.write(SITE.replace("CHECK", check))
         for name, lines in drop_ins.items():
-            machine.drop_in(name, lines)
+            machine.service(name, lines)
         machine.boot()
         return machine
 

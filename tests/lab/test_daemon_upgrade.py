@@ -101,7 +101,7 @@ def test_an_upgrade_cuts_nothing(machine: Machine, unbroken: Callable[[], None])
     newer = machine.folder / "etc/kernelbal-next"
     newer.write_text(f'#!/bin/sh\necho next version >&2\nexec {PROGRAM} "$@"\n')
     newer.chmod(0o755)
-    machine.drop_in("next", "ExecStart=\nExecStart=/etc/kernelbal/kernelbal-next run")
+    machine.service("next", "ExecStart=\nExecStart=/etc/kernelbal/kernelbal-next run")
     machine.systemctl("daemon-reload")
     machine.systemctl("restart", UNIT)
     assert machine.main_pid() != former

@@ -8,7 +8,7 @@ import pytest
 from kernelbal.config.load import load_node, load_site
 from kernelbal.errors import StateError
 from kernelbal.render import UNIT_PROGRAM, render, template_directory, unit_directory, unit_text
-from tests.systemd import analyze
+from tests.support.systemd import analyze
 
 
 def test_the_templates_of_the_checkout_are_found() -> None:

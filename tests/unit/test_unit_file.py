@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.render import unit_directory, unit_text
-from tests.systemd import analyze
+from tests.support.systemd import analyze
 
 ROOT = Path(__file__).parents[2]
 UNIT = "kernelbal.service"

@@ -75,7 +75,7 @@ class Telling(NamedTuple):
 
 _RELOAD: Final = ("systemctl", "daemon-reload")
 _START: Final = ("systemctl", "start", UNIT)
-_UNIT_FAILS: Final = f"`systemctl status {UNIT}` says why; when that is mended, apply again"
+_UNIT_FAILS: Final = f"`systemctl status {UNIT}` says why; fix that, and apply again"
 
 FORGET_UNIT: Final = Telling(
     (_RELOAD, ("systemctl", "stop", UNIT_IF_LOADED)), f"systemctl daemon-reload && systemctl stop {UNIT}"

@@ -38,7 +38,7 @@ from kernelbal.realserver.preparation import Encapsulation, Method, Preparation
 from kernelbal.realserver.setup import Setup
 from kernelbal.realserver.wanted import setup_for
 from kernelbal.render import render
-from tests.systemd import analyze
+from tests.support.systemd import analyze
 from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
 
 # --- who brings a preparation back: a table over what was found on the host ---
