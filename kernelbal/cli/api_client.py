@@ -66,8 +66,9 @@ class ApiClient:
             NoDaemon, AccessDenied, ApiFailed: as for `status`.
         """
         from kernelbal.model.status import OrderAnswer
+        from kernelbal.store.codec import encode_document
 
-        body = request.model_dump_json().encode()
+        body = encode_document(request)
         return self._understood(OrderAnswer, self._ask("POST", f"/v1/real-servers/{what}", body))
 
     def reload(self) -> ReloadAnswer:
@@ -156,15 +157,13 @@ class ApiClient:
         return ApiFailed(f"the daemon at {self._path} gave no answer: {why}", hint)
 
     def _understood(self, model: type[P], raw: bytes) -> P:
-        from pydantic import ValidationError
+        from kernelbal.store.codec import Malformed, decode_document
 
         try:
-            return model.model_validate_json(raw)
-        except ValidationError as error:
+            return decode_document(model, raw)
+        except Malformed as error:
             hint = "command and daemon are of different versions? restart the daemon"
-            raise ApiFailed(
-                f"the daemon's answer is not understood: {error.errors()[0]['msg']}", hint
-            ) from error
+            raise ApiFailed(f"the daemon's answer is not understood: {error.message}", hint) from error
 
 
 def answers(path: Path) -> bool:
@@ -196,12 +195,11 @@ def _connection(path: Path, patience_s: float | None) -> HTTPConnection:
 
 
 def _refusal(status: int, raw: bytes) -> KernelbalError:
-    from pydantic import ValidationError
-
     from kernelbal.model.status import ErrorAnswer
+    from kernelbal.store.codec import Malformed, decode_document
 
     try:
-        answer = ErrorAnswer.model_validate_json(raw)
-    except ValidationError:
+        answer = decode_document(ErrorAnswer, raw)
+    except Malformed:
         answer = ErrorAnswer(error=f"the daemon answered with HTTP status {status}")
     return _ERRORS.get(status, ApiFailed)(answer.error, answer.hint or None)

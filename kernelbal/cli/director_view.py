@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kernelbal.model.address import with_port
+from kernelbal.model.standing import Mode, ServerState
 from kernelbal.model.units import counted
 from kernelbal.plan.hidden_clients import HINT
 
@@ -51,8 +52,8 @@ def summary(status: DirectorStatus) -> str:
     """Return how many there are of everything, and how many of them are not simply serving."""
     services = status.virtual_services
     servers = [server for service in services for server in service.real_servers]
-    modes = Counter(service.mode for service in services if service.mode != "serving")
-    states = Counter(server.state for server in servers if server.state != "serving")
+    modes = Counter(service.mode.value for service in services if service.mode is not Mode.SERVING)
+    states = Counter(server.state.value for server in servers if server.state is not ServerState.SERVING)
     return (
         f"virtual services {len(services)}{_exceptions(modes)}, "
         f"real servers {len(servers)}{_exceptions(states)}"
@@ -88,7 +89,7 @@ def warnings(status: DirectorStatus) -> list[str]:
 
 def service_title(service: ServiceStatus) -> str:
     """Return the line above a service's real servers."""
-    mode = service.mode if service.mode == "serving" else service.mode.upper()
+    mode = service.mode.value if service.mode is Mode.SERVING else service.mode.value.upper()
     return (
         f"{service.name}  {service.address} {service.protocol} {service.ports}  {service.forwarding} "
         f"{service.scheduler}  {mode} since {age(service.since_s)}, "
@@ -109,7 +110,7 @@ def server_row(server: ServerStatus) -> tuple[str, ...]:
         weight = f"{server.weight}/{server.configured_weight}"
     return (
         server_text(server),
-        server.state,
+        server.state.value,
         age(server.since_s),
         weight,
         str(server.active),
@@ -130,7 +131,7 @@ def why(server: ServerStatus) -> str:
     if admin is not None:
         who = f"by {admin.by}" + (f": {admin.reason}" if admin.reason else "")
         if not server.reason.endswith(who):  # `reason` may say so already
-            parts.append(f"{admin.order} {who}")
+            parts.append(f"{admin.order.value} {who}")
         if admin.left_s is not None and not admin.done:
             parts.append(f"cut in {age(admin.left_s)}")
     return "; ".join(parts)

@@ -73,7 +73,8 @@ def _print(found: Iterable[Recorded], *, as_json: bool) -> None:
 
     from kernelbal.cli.output import put
     from kernelbal.runtime.director.logline import told_line
+    from kernelbal.store.codec import encode_document
 
     for each in found:
-        put(each.model_dump_json() if as_json else told_line(each))
+        put(encode_document(each).decode() if as_json else told_line(each))
         sys.stdout.flush()

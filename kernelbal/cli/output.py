@@ -7,10 +7,13 @@ import os
 import shutil
 import sys
 import textwrap
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kernelbal.cli.problems import Sources, problems_text
 from kernelbal.errors import ConfigError, KernelbalError
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 JSON_SCHEMA = 1
 """Version of every JSON document that a command prints."""
@@ -41,6 +44,13 @@ def say(text: str) -> None:
 def put(text: str) -> None:
     """Print data."""
     sys.stdout.write(text + "\n")
+
+
+def put_document(document: Struct) -> None:
+    """Print a document of the control API as JSON with its schema version."""
+    from msgspec import to_builtins
+
+    put_json(to_builtins(document))
 
 
 def put_json(document: dict[str, Any]) -> None:

@@ -23,11 +23,11 @@ def reload(
     Documents that are wrong are refused, and the old ones stay in force.
     """
     from kernelbal.cli.api_client import ApiClient
-    from kernelbal.cli.output import put, put_json, say
+    from kernelbal.cli.output import put, put_document, say
 
     answer = ApiClient(socket).reload()
     if as_json:
-        put_json(answer.model_dump())
+        put_document(answer)
     elif answer.loaded:
         put("reloaded" if answer.changed else "reloaded: nothing has changed")
     for problem in () if as_json else answer.problems:

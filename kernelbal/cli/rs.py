@@ -106,6 +106,8 @@ def list_servers(
     service: str = SERVICE_OPTION, socket: Path = SOCKET_OPTION, as_json: bool = JSON_OPTION
 ) -> int:
     """Show real servers with their states, one line per virtual service."""
+    from msgspec import to_builtins
+
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.director_view import server_row
     from kernelbal.cli.output import put_json
@@ -115,7 +117,7 @@ def list_servers(
     services = only(ApiClient(socket).status(), service).virtual_services
     pairs = [(each.name, server) for each in services for server in each.real_servers]
     if as_json:
-        put_json({"real_servers": [{"service": name, **server.model_dump()} for name, server in pairs]})
+        put_json({"real_servers": [{"service": name, **to_builtins(server)} for name, server in pairs]})
     else:
         rows = [(name, *server_row(server)) for name, server in pairs]
         print_servers(("service", *SERVER_COLUMNS), [("", rows)])
@@ -126,15 +128,14 @@ app.command("verify", epilog=rs_verify.EPILOG)(rs_verify.verify)
 
 
 def _request(server: str, service: str, reason: str, **more: Any) -> OrderRequest:  # noqa: ANN401 - fields of the model
-    from pydantic import ValidationError
+    from msgspec import ValidationError, convert
 
     from kernelbal.model.status import OrderRequest
 
     try:
-        return OrderRequest(server=server, service=service or None, reason=reason, **more)
+        return convert({"server": server, "service": service or None, "reason": reason, **more}, OrderRequest)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise typer.BadParameter(str(error)) from error
 
 
 def _seconds(text: str) -> float | None:
@@ -150,10 +151,10 @@ def _seconds(text: str) -> float | None:
 
 def _tell(answer: OrderAnswer, done: str, *, as_json: bool) -> int:
     from kernelbal.cli.director_view import server_text
-    from kernelbal.cli.output import put, put_json
+    from kernelbal.cli.output import put, put_document
 
     if as_json:
-        put_json(answer.model_dump())
+        put_document(answer)
         return ExitCode.OK
     for service, server in zip(answer.services, answer.servers, strict=True):
         left = f", connections: {server.active} active, {server.inactive} inactive"
@@ -167,12 +168,15 @@ def _watch(client: ApiClient, answer: OrderAnswer) -> None:
 
     from kernelbal.cli.drain_progress import DrainProgress, connections_left, find, watched
     from kernelbal.cli.progress import share_bar
+    from kernelbal.model.standing import ServerState
 
     wanted, progress = watched(answer), DrainProgress()
     with share_bar("draining") as show:
         while True:
             found = find(client.status(), wanted)
-            draining = [(each.protocol, server) for each, server in found if server.state == "draining"]
+            draining = [
+                (each.protocol, server) for each, server in found if server.state is ServerState.DRAINING
+            ]
             progress.look(sum(connections_left(*each) for each in draining), time.monotonic())
             orders = [server.admin for _, server in draining if server.admin]
             cuts = [each.left_s for each in orders if each.left_s is not None]

@@ -97,6 +97,8 @@ def only(status: DirectorStatus, service: str) -> DirectorStatus:
     Raises:
         OrderRefused: there is no such virtual service.
     """
+    from msgspec import structs
+
     from kernelbal.errors import OrderRefused
 
     if not service:
@@ -105,7 +107,7 @@ def only(status: DirectorStatus, service: str) -> DirectorStatus:
     if not found:
         known = ", ".join(each.name for each in status.virtual_services[:10])
         raise OrderRefused(f"there is no virtual service `{service}`", f"there are: {known}")
-    return status.model_copy(update={"virtual_services": found})
+    return structs.replace(status, virtual_services=found)
 
 
 def _watch(client: ApiClient, service: str, every_s: float, *, as_json: bool) -> None:
@@ -128,9 +130,10 @@ def _watch(client: ApiClient, service: str, every_s: float, *, as_json: bool) ->
 def _show(status: DirectorStatus, *, as_json: bool) -> None:
     from kernelbal.cli.director_view import print_status
     from kernelbal.cli.output import put
+    from kernelbal.store.codec import encode_document
 
     if as_json:
-        put(status.model_dump_json(by_alias=True))
+        put(encode_document(status).decode())
     else:
         print_status(status)
 

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from kernelbal.health.judge import NEWCOMER, Judged
-from kernelbal.health.words import (
-    DISABLED,
-    DOWN,
-    DRAINED,
-    DRAINING,
-    IN_SERVICE,
-    QUIESCED,
-    RAMPING,
-    SENT_AWAY,
-    UNKNOWN,
-)
 from kernelbal.model.address import Address, format_address, format_endpoint
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import Mode
+from kernelbal.model.standing import IN_SERVICE, SENT_AWAY, Mode, ServerState
 from kernelbal.model.units import format_duration
 
 _AWAY = {
-    DOWN: (Topic.SERVER_DOWN, Severity.WARNING, "is down"),
-    DRAINING: (Topic.SERVER_DRAINING, Severity.NOTICE, "is draining"),
-    DRAINED: (Topic.SERVER_DRAINED, Severity.NOTICE, "has drained"),
-    DISABLED: (Topic.SERVER_DISABLED, Severity.NOTICE, "is disabled"),
-    QUIESCED: (Topic.SERVER_DRAINING, Severity.NOTICE, "takes no new connections"),
+    ServerState.DOWN: (Topic.SERVER_DOWN, Severity.WARNING, "is down"),
+    ServerState.DRAINING: (Topic.SERVER_DRAINING, Severity.NOTICE, "is draining"),
+    ServerState.DRAINED: (Topic.SERVER_DRAINED, Severity.NOTICE, "has drained"),
+    ServerState.DISABLED: (Topic.SERVER_DISABLED, Severity.NOTICE, "is disabled"),
+    ServerState.QUIESCED: (Topic.SERVER_DRAINING, Severity.NOTICE, "takes no new connections"),
 }
 _MODES = {
     Mode.SERVING: "serves again",
@@ -36,41 +25,41 @@ _MODES = {
 }
 
 
-def server_events(service: VirtualService, judged: Judged, word: str, starting: bool) -> list[Event]:
+def server_events(service: VirtualService, judged: Judged, state: ServerState, starting: bool) -> list[Event]:
     """Return the events of a real server whose state or warning changed."""
     events: list[Event] = []
     before = judged.before
-    if word != before.state and not _expected(judged, word, starting):
-        events += _word_events(service, judged, word)
+    if state != before.state and not _expected(judged, state, starting):
+        events += _state_events(service, judged, state)
     if judged.warning and judged.warning != before.warning:
         text = f"{_who(service, judged)}: {judged.warning}"
         events.append(_event(Topic.SERVER_WARNING, Severity.WARNING, text, service, judged))
     return events
 
 
-def _expected(judged: Judged, word: str, starting: bool) -> bool:
+def _expected(judged: Judged, state: ServerState, starting: bool) -> bool:
     """Whether it is no news: weight 0 of the site file, and real servers found up when the daemon starts."""
     is_new = judged.before is NEWCOMER
-    if word == QUIESCED:
+    if state is ServerState.QUIESCED:
         return judged.server.weight == 0
-    return is_new and starting and word in IN_SERVICE
+    return is_new and starting and state in IN_SERVICE
 
 
-def _word_events(service: VirtualService, judged: Judged, word: str) -> list[Event]:
+def _state_events(service: VirtualService, judged: Judged, state: ServerState) -> list[Event]:
     who, old = _who(service, judged), judged.before.state
-    if word in _AWAY:
-        topic, severity, what = _AWAY[word]
+    if state in _AWAY:
+        topic, severity, what = _AWAY[state]
         why = f": {judged.reason}" if judged.reason else ""
         return [_event(topic, severity, f"{who} {what}{why}", service, judged)]
-    if word == UNKNOWN:
+    if state is ServerState.UNKNOWN:
         return []
     events = []
-    if old in (DOWN, UNKNOWN):
+    if old in (ServerState.DOWN, ServerState.UNKNOWN):
         events.append(_event(Topic.SERVER_UP, Severity.NOTICE, f"{who} is up", service, judged))
     elif old in SENT_AWAY:
         text = f"{who} takes new connections again"
         events.append(_event(Topic.SERVER_ENABLED, Severity.NOTICE, text, service, judged))
-    if word == RAMPING:
+    if state is ServerState.RAMPING:
         text = f"{who} is in slow start: full weight within {format_duration(service.slow_start)}"
         events.append(_event(Topic.SERVER_RAMPING, Severity.INFO, text, service, judged))
     return events

@@ -16,10 +16,9 @@ from kernelbal.health.orders import OrderIndex
 from kernelbal.health.pool import Pool, Stand
 from kernelbal.health.quorum import has_quorum, mode_of
 from kernelbal.health.stand import memory_of, standing_of, view_of
-from kernelbal.health.words import UNKNOWN
 from kernelbal.model.event import Event
 from kernelbal.model.site.services import ServerKey, VirtualService
-from kernelbal.model.standing import Mode, Overlay, Standing
+from kernelbal.model.standing import Mode, Overlay, ServerState, Standing
 
 
 def decide(inputs: Inputs) -> Decision:
@@ -64,7 +63,7 @@ class _Maker:
         self._stand(service, pool.stands(judged), mode)
         self.due += pool.due
         after = ServiceMemory(mode, judge.inputs.now, quorum, pool.began_at)
-        if before is None and not quorum and any(each.word == UNKNOWN for each in judged):
+        if before is None and not quorum and any(each.state is ServerState.UNKNOWN for each in judged):
             self.services[name] = ServiceView(
                 mode, judge.inputs.now, usable
             )  # no news before the first probes
@@ -74,9 +73,9 @@ class _Maker:
     def _stand(self, service: VirtualService, stands: Iterable[Stand], mode: Mode) -> None:
         now, starting = self.judge.inputs.now, self.judge.inputs.starting
         for stand in stands:
-            key, word = stand.judged.key, stand.word
-            if word != stand.judged.before.state or stand.judged.warning:
-                self.events += server_events(service, stand.judged, word, starting)
+            key, state = stand.judged.key, stand.state
+            if state != stand.judged.before.state or stand.judged.warning:
+                self.events += server_events(service, stand.judged, state, starting)
             memory = memory_of(stand, now)
             self.memory.servers[key] = memory
             self.standings[key] = standing_of(service, stand)

@@ -10,14 +10,14 @@ from kernelbal.model.health import Health, ProbePlan, ProbeStates
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Mode, Order, Orders, Overlay
+from kernelbal.model.standing import Mode, Order, Orders, Overlay, ServerState
 
 
 class ServerMemory(NamedTuple):
     """What must be remembered of a real server between decisions, and over restarts.
 
     Attributes:
-        state: its word in the status, such as `serving`.
+        state: in the status.
         since_at: when `state` became what it is.
         up: whether it was in service, by being usable, at the last decision.
         ramp_at: when slow start began, or was interrupted when not `up`; None when it is not ramping.
@@ -32,7 +32,7 @@ class ServerMemory(NamedTuple):
         warning: the last warning of its checks.
     """
 
-    state: str = "unknown"
+    state: ServerState = ServerState.UNKNOWN
     since_at: float = 0.0
     up: bool = False
     ramp_at: float | None = None
@@ -101,7 +101,6 @@ class ServerView(NamedTuple):
     """A real server as the status shows it.
 
     Attributes:
-        state: one of the words of `ServerStatus.state`.
         reason: why it is in this state.
         weight: effective weight.
         weight_reason: why that differs from the configured one.
@@ -109,7 +108,7 @@ class ServerView(NamedTuple):
         order: the order in force, or None; `everywhere` whether it holds in all virtual services.
     """
 
-    state: str
+    state: ServerState
     health: Health
     since_at: float
     reason: str

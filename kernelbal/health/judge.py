@@ -9,11 +9,11 @@ from kernelbal.health.adaptive import reading_of
 from kernelbal.health.decision import Inputs, ServerMemory
 from kernelbal.health.orders import OrderIndex
 from kernelbal.health.path_cause import explain_path
-from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, IN_SERVICE, QUIESCED, SERVING, UNKNOWN
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.standing import Admin, Order
+from kernelbal.model.standing import IN_SERVICE, Admin, Order, ServerState
 
+_CANDIDATES: Final = frozenset({ServerState.SERVING, ServerState.DOWN, ServerState.UNKNOWN})
 NEWCOMER: Final = ServerMemory()
 """What is remembered of a real server that is new."""
 
@@ -24,7 +24,7 @@ class Judged(NamedTuple):
     Attributes:
         before: what is remembered of it.
         health: by its checks.
-        word: `SERVING` when it is usable, else the word for why not.
+        state: `SERVING` when it is usable.
         reason: why it is not usable.
         order: in force, or None.
         everywhere: whether the order holds in all virtual services.
@@ -37,7 +37,7 @@ class Judged(NamedTuple):
     server: RealServer
     before: ServerMemory
     health: Health
-    word: str
+    state: ServerState
     reason: str = ""
     order: Order | None = None
     everywhere: bool = False
@@ -48,12 +48,12 @@ class Judged(NamedTuple):
     @property
     def usable(self) -> bool:
         """Whether it may take connections."""
-        return self.word == SERVING
+        return self.state is ServerState.SERVING
 
     @property
     def candidate(self) -> bool:
         """Whether it can be kept in service although it is down."""
-        return self.word in (SERVING, DOWN, UNKNOWN) and self.server.weight > 0 and not self._away
+        return self.state in _CANDIDATES and self.server.weight > 0 and not self._away
 
     @property
     def _away(self) -> bool:
@@ -70,7 +70,7 @@ class _Checked(NamedTuple):
 
 _UP: Final = _Checked(Health.UP)
 _NO_STATE: Final = ProbeState()
-_WAS_UP: Final = IN_SERVICE | {QUIESCED}
+_WAS_UP: Final = IN_SERVICE | {ServerState.QUIESCED}
 """Who stands so has been found up, and is taken to be so until there is a result again."""
 
 
@@ -88,12 +88,12 @@ class Judge:
         reading = self._read(service, key)
         found = self.orders.find(key)
         if found is not None:
-            word, reason, cut_at = self._obey(key, found.order, before)
+            state, reason, cut_at = self._obey(key, found.order, before)
             health, _, warning = checked
-            return Judged(key, server, before, health, word, reason, *found, cut_at, reading, warning)
-        word, reason = self._word(service, server, checked, reading, before)
+            return Judged(key, server, before, health, state, reason, *found, cut_at, reading, warning)
+        state, reason = self._state(service, server, checked, reading, before)
         return Judged(
-            key, server, before, checked.health, word, reason, reading=reading, warning=checked.warning
+            key, server, before, checked.health, state, reason, reading=reading, warning=checked.warning
         )
 
     def _check(self, keys: tuple[str, ...]) -> _Checked:
@@ -117,43 +117,43 @@ class Judge:
         state = None if agent is None else self.inputs.states.get(agent)
         return reading_of(state, service.adaptive, self.inputs.now)
 
-    def _obey(self, key: ServerKey, order: Order, before: ServerMemory) -> tuple[str, str, float]:
-        """Return word, reason and, for a drain, its deadline on the boot clock."""
+    def _obey(self, key: ServerKey, order: Order, before: ServerMemory) -> tuple[ServerState, str, float]:
+        """Return the state, the reason and, for a drain, its deadline on the boot clock."""
         who = f"by {order.by}" + (f": {order.reason}" if order.reason else "")
         if order.admin is Admin.DISABLE:
-            return DISABLED, f"disabled {who}", 0.0
+            return ServerState.DISABLED, f"disabled {who}", 0.0
         now, same = self.inputs.now, before.deadline == order.deadline
         cut_at = before.cut_at if same else now + (order.deadline - self.inputs.wall)
         over = not order.hold and now >= cut_at
-        empty = key in self.inputs.drained and before.state in (DRAINING, DRAINED)
-        if over or empty or (same and before.state == DRAINED):
-            return DRAINED, f"drained {who}", cut_at
-        return DRAINING, f"drained {who}", cut_at
+        empty = key in self.inputs.drained and before.state in (ServerState.DRAINING, ServerState.DRAINED)
+        if over or empty or (same and before.state is ServerState.DRAINED):
+            return ServerState.DRAINED, f"drained {who}", cut_at
+        return ServerState.DRAINING, f"drained {who}", cut_at
 
-    def _word(
+    def _state(
         self,
         service: VirtualService,
         server: RealServer,
         checked: _Checked,
         reading: AgentReading | None,
         before: ServerMemory,
-    ) -> tuple[str, str]:
+    ) -> tuple[ServerState, str]:
         if checked.health is Health.DOWN:
-            return DOWN, self._why_down(service, checked.key)
+            return ServerState.DOWN, self._why_down(service, checked.key)
         if reading is not None and reading.request in (AgentRequest.DOWN, AgentRequest.MAINT):
-            return DOWN, f"its agent says `{reading.text}`"
+            return ServerState.DOWN, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
-            if before.state == DOWN:
-                return DOWN, "not checked since its check changed; it was down before"
+            if before.state is ServerState.DOWN:
+                return ServerState.DOWN, "not checked since its check changed; it was down before"
             if before.state not in _WAS_UP:
-                return UNKNOWN, "not checked yet"
+                return ServerState.UNKNOWN, "not checked yet"
         if server.weight == 0:
-            return QUIESCED, "its weight is 0 in the site file"
+            return ServerState.QUIESCED, "its weight is 0 in the site file"
         if reading is not None and reading.request is AgentRequest.DRAIN:
-            return QUIESCED, f"its agent says `{reading.text}`"
+            return ServerState.QUIESCED, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
-            return SERVING, "not checked since its check changed; it was up before"
-        return SERVING, ""
+            return ServerState.SERVING, "not checked since its check changed; it was up before"
+        return ServerState.SERVING, ""
 
     def _why_down(self, service: VirtualService, key: str) -> str:
         state = self.inputs.states[key]

@@ -17,14 +17,13 @@ from kernelbal.health.adaptive import (
 from kernelbal.health.decision import Inputs
 from kernelbal.health.judge import Judged
 from kernelbal.health.ramp import FULL, Ramp, furthest, next_ramp, next_step_s, ramped_weight
-from kernelbal.health.words import DOWN, DRAINING, RAMPING, SERVING, STANDBY, UNKNOWN
 from kernelbal.model.site.check import Adaptive
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import Mode
+from kernelbal.model.standing import Mode, ServerState
 
 MOST_WEIGHT: Final = 65535
 """Heaviest real server that the documents allow."""
-_BEGINNERS: Final = frozenset({DOWN, UNKNOWN, STANDBY})
+_BEGINNERS: Final = frozenset({ServerState.DOWN, ServerState.UNKNOWN, ServerState.STANDBY})
 """Who waits like this when a pool begins begins with it."""
 
 
@@ -32,7 +31,7 @@ class Stand(NamedTuple):
     """How a real server stands.
 
     Attributes:
-        word: for the status.
+        state: for the status.
         weight: effective.
         in_service: whether it takes connections by being usable.
         ramp: where its slow start stands.
@@ -41,7 +40,7 @@ class Stand(NamedTuple):
     """
 
     judged: Judged
-    word: str
+    state: ServerState
     weight: int = 0
     in_service: bool = False
     ramp: Ramp = FULL
@@ -76,12 +75,12 @@ class Pool:
         serving = self._mode is Mode.SERVING
         self._note_begin(pool, serving)
         for judged in pool:
-            if judged.word == DRAINING and judged.order is not None and not judged.order.hold:
+            if judged.state is ServerState.DRAINING and judged.order is not None and not judged.order.hold:
                 self.due.append(judged.cut_at)
         if self._mode is Mode.KEPT:
             return [self._kept(judged) for judged in pool]
         if not serving:
-            return [Stand(judged, STANDBY if judged.usable else judged.word) for judged in pool]
+            return [Stand(judged, ServerState.STANDBY if judged.usable else judged.state) for judged in pool]
         shares = [NO_SHARE] * len(pool) if service.adaptive is None else self._shares(pool, service.adaptive)
         if service.slow_start <= 0:
             return [self._stand(*each, FULL, 1.0) for each in zip(pool, shares, strict=True)]
@@ -98,21 +97,21 @@ class Pool:
 
     def _kept(self, judged: Judged) -> Stand:
         if not judged.candidate:
-            return Stand(judged, judged.word)
-        return Stand(judged, judged.word, judged.server.weight, in_service=judged.usable)
+            return Stand(judged, judged.state)
+        return Stand(judged, judged.state, judged.server.weight, in_service=judged.usable)
 
     def _stand(self, judged: Judged, share: WeightShare, ramp: Ramp, progress: float) -> Stand:
         if not judged.usable:
-            return Stand(judged, judged.word, ramp=ramp)
+            return Stand(judged, judged.state, ramp=ramp)
         weight = judged.server.weight
         if share.applied != 1.0:
             weight = min(MOST_WEIGHT, max(1, round(weight * share.applied)))
         if progress >= 1.0:
-            return Stand(judged, SERVING, weight, True, FULL, 1.0, share)
+            return Stand(judged, ServerState.SERVING, weight, True, FULL, 1.0, share)
         slow_start_s = self._service.slow_start
         self.due.append(self._inputs.now + next_step_s(weight, progress, slow_start_s))
         weight = ramped_weight(weight, progress, slow_start_s)
-        return Stand(judged, RAMPING, weight, True, ramp, progress, share)
+        return Stand(judged, ServerState.RAMPING, weight, True, ramp, progress, share)
 
     # --- slow start ---
 
@@ -138,7 +137,7 @@ class Pool:
         if began_at is None or before.state not in _BEGINNERS:
             return False
         late = self._inputs.now - began_at > min(self._service.slow_start, check.interval + check.timeout)
-        return not late and (before.state == UNKNOWN or before.since_at < began_at)
+        return not late and (before.state is ServerState.UNKNOWN or before.since_at < began_at)
 
     # --- load ---
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from kernelbal.health.decision import ServerMemory, ServerView
 from kernelbal.health.pool import Stand
 from kernelbal.health.quorum import removed_on_down
-from kernelbal.health.words import DISABLED, DOWN, DRAINED, DRAINING, QUIESCED, STANDBY, UNKNOWN
 from kernelbal.model.health import Health
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import Mode, Standing
+from kernelbal.model.standing import Mode, ServerState, Standing
 
 _MODE_REASONS = {
     Mode.SORRY: "the sorry server is in use",
@@ -24,18 +23,18 @@ def standing_of(service: VirtualService, stand: Stand) -> Standing:
     limit = None if reading is None else reading.max_connections
     if stand.weight:
         return Standing(stand.weight, upper_threshold=limit)
-    word, judged = stand.word, stand.judged
-    if word == DISABLED:
+    state, judged = stand.state, stand.judged
+    if state is ServerState.DISABLED:
         return Standing(0, False, 0.0)
-    if word in (DRAINING, DRAINED):
+    if state in (ServerState.DRAINING, ServerState.DRAINED):
         if judged.health is Health.DOWN and removed_on_down(service):
             return Standing(0, False, 0.0)
         if judged.order is not None and judged.order.hold:
             return Standing(0, upper_threshold=limit)
         return Standing(0, False, judged.cut_at)
-    if word == UNKNOWN or (word == STANDBY and removed_on_down(service)):
+    if state is ServerState.UNKNOWN or (state is ServerState.STANDBY and removed_on_down(service)):
         return Standing(0, False)
-    if word == DOWN and removed_on_down(service):
+    if state is ServerState.DOWN and removed_on_down(service):
         return Standing(0, False, 0.0)
     return Standing(0, upper_threshold=limit)
 
@@ -45,8 +44,8 @@ def memory_of(stand: Stand, now: float) -> ServerMemory:
     judged, ramp, share = stand.judged, stand.ramp, stand.share
     before = judged.before
     return ServerMemory(
-        stand.word,
-        before.since_at if before.state == stand.word and before.since_at else now,
+        stand.state,
+        before.since_at if before.state == stand.state and before.since_at else now,
         stand.in_service,
         ramp.at,
         ramp.origin,
@@ -64,16 +63,16 @@ def view_of(service: VirtualService, stand: Stand, since_at: float, mode: Mode, 
     """Return what the status shows."""
     judged, weight = stand.judged, stand.weight
     reason, weight_reason, left_s = judged.reason, "", None
-    if stand.word == STANDBY:
+    if stand.state is ServerState.STANDBY:
         reason = _MODE_REASONS[mode]
-    elif weight and not stand.in_service and stand.word != QUIESCED:
+    elif weight and not stand.in_service and stand.state is not ServerState.QUIESCED:
         weight_reason = _KEPT
     elif stand.in_service and weight != judged.server.weight:
         weight_reason = _why_weight(service, stand)
     if stand.in_service and stand.progress < 1.0:
         left_s = (1.0 - stand.progress) * service.slow_start
     return ServerView(
-        stand.word,
+        stand.state,
         judged.health,
         since_at,
         reason,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kernelbal.model.address import Address
 from kernelbal.model.bounds import Port
@@ -31,6 +31,32 @@ class Standing(NamedTuple):
     present: bool = True
     cut_at: float | None = None
     upper_threshold: int | None = None
+
+
+class ServerState(Enum):
+    """What a real server does in a virtual service, as the status shows it."""
+
+    SERVING = "serving"
+    RAMPING = "ramping"
+    """In service, with less than its weight yet."""
+    DRAINING = "draining"
+    DRAINED = "drained"
+    DISABLED = "disabled"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+    """Not checked yet."""
+    STANDBY = "standby"
+    """It could serve, but its virtual service is not serving by it."""
+    QUIESCED = "quiesced"
+    """It gets no new connections, because the site file or its agent says so."""
+
+
+IN_SERVICE: Final = frozenset({ServerState.SERVING, ServerState.RAMPING, ServerState.STANDBY})
+"""States of a real server that could take connections."""
+SENT_AWAY: Final = frozenset(
+    {ServerState.DRAINING, ServerState.DRAINED, ServerState.DISABLED, ServerState.QUIESCED}
+)
+"""States of a real server that somebody wants to take none."""
 
 
 class Mode(Enum):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import dataclasses
+import functools
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import GenericAlias
@@ -21,6 +22,7 @@ from kernelbal.errors import KernelbalError
 from kernelbal.model.address import Address
 
 T = TypeVar("T")
+D = TypeVar("D", bound=msgspec.Struct)
 
 _MAX_QUOTED: Final = 300
 """Longest complaint of a decoder that is passed on, in characters: it may quote what it read."""
@@ -145,6 +147,26 @@ def _default(field: dataclasses.Field[Any], dump: Callable[[Any], Any] | None) -
 
 def _fields(value: object, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
     return ((name, getattr(value, name)) for name in names)
+
+
+def encode_document(document: msgspec.Struct) -> bytes:
+    """Return a document of the control API as JSON."""
+    return msgspec.json.encode(document)
+
+
+def decode_document(kind: type[D], data: bytes) -> D:
+    """Return a document of the control API.
+
+    Raises:
+        Malformed: it is no JSON, or not of this kind; the message names the field.
+    """
+    value: D = _codec_of(kind).decode(data)
+    return value
+
+
+@functools.cache
+def _codec_of(kind: type[D]) -> Codec[D]:
+    return Codec(kind)
 
 
 def _bounded(text: str) -> str:

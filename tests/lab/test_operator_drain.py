@@ -9,7 +9,7 @@ import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, http_counts
-from kernelbal.model.standing import Admin
+from kernelbal.model.standing import Admin, ServerState
 from tests.lab.directed import Director
 from tests.lab.test_forwarding import Method, behind, direct, nothing
 
@@ -80,7 +80,7 @@ def test_a_drain_lets_connections_go_on_until_its_deadline_and_no_longer(scene: 
     time.sleep(3)
     director.round()
     assert LEAVING not in director.weights()
-    assert director.decision.servers.popitem()[1].state == "drained"
+    assert director.decision.servers.popitem()[1].state == ServerState.DRAINED
     assert not scene.goes_on()
     assert ask_connection(scene.connections["rs1"]) == "rs1"
 

@@ -14,7 +14,7 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
+from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.plan.desire import desired_state
 
 OFTEN = settings(max_examples=150, deadline=None)
@@ -220,7 +220,7 @@ def test_a_pool_is_never_only_starting_slowly(site: Site, happenings: list[Happe
         decision = world.meet(happening)
         for name in decision.services:
             words = {view.state for key, view in decision.servers.items() if key.service == name}
-            assert "ramping" not in words or "serving" in words
+            assert ServerState.RAMPING not in words or ServerState.SERVING in words
 
 
 def without_load(site: Site) -> Site:
@@ -236,7 +236,9 @@ def test_slow_start_only_climbs_and_ends_in_time(site: Site, happenings: list[Ha
     for happening in happenings:
         decision = world.meet(happening)
     began_at, orders = world.now, world.inputs.orders
-    while decision.next_at is not None and any(v.state == "ramping" for v in decision.servers.values()):
+    while decision.next_at is not None and any(
+        v.state == ServerState.RAMPING for v in decision.servers.values()
+    ):
         before = decision.overlay.servers
         assert decision.next_at > world.now
         world.now = decision.next_at
@@ -245,7 +247,7 @@ def test_slow_start_only_climbs_and_ends_in_time(site: Site, happenings: list[Ha
         for key, standing in decision.overlay.servers.items():
             assert standing.weight >= before[key].weight
     longest_s = max(service.slow_start for service in site.virtual_services)
-    assert all(view.state != "ramping" for view in decision.servers.values())
+    assert all(view.state != ServerState.RAMPING for view in decision.servers.values())
     assert world.now - began_at <= longest_s + 2.0
 
 

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from msgspec import structs
+
 from kernelbal.errors import OrderRefused
-from kernelbal.model.standing import Admin
+from kernelbal.model.event import Severity
+from kernelbal.model.health import Health
+from kernelbal.model.standing import Admin, Mode, ServerState
 from kernelbal.model.status import (
     AdminStatus,
     CheckerStatus,
@@ -32,7 +36,7 @@ def check_status(address: str = "10.0.0.11") -> CheckStatus:
     return CheckStatus(
         key=f"key-{address}",
         check=f"http {address}:80 /health",
-        health="up",
+        health=Health.UP,
         since_s=3600.0,
         reason="",
         last_s=2.5,
@@ -47,8 +51,8 @@ def server_status(address: str = "10.0.0.11", name: str | None = "rs1") -> Serve
         name=name,
         address=address,
         port=0,
-        state="serving",
-        health="up",
+        state=ServerState.SERVING,
+        health=Health.UP,
         since=AT,
         since_s=3600.0,
         reason="",
@@ -73,21 +77,20 @@ def server_status(address: str = "10.0.0.11", name: str | None = "rs1") -> Serve
 def down_server_status(address: str = "10.0.0.12", name: str | None = "rs2") -> ServerStatus:
     """Return a real server whose check fails."""
     reason = "http: no answer within 4 s"
-    check = check_status(address).model_copy(
-        update={"health": "down", "since_s": 61.0, "reason": reason, "response_ms": None}
+    check = structs.replace(
+        check_status(address), health=Health.DOWN, since_s=61.0, reason=reason, response_ms=None
     )
-    return server_status(address, name).model_copy(
-        update={
-            "state": "down",
-            "health": "down",
-            "since_s": 61.0,
-            "reason": reason,
-            "weight": 0,
-            "weight_reason": "down",
-            "checks": [check],
-            "active": 0,
-            "inactive": 0,
-        }
+    return structs.replace(
+        server_status(address, name),
+        state=ServerState.DOWN,
+        health=Health.DOWN,
+        since_s=61.0,
+        reason=reason,
+        weight=0,
+        weight_reason="down",
+        checks=[check],
+        active=0,
+        inactive=0,
     )
 
 
@@ -101,10 +104,10 @@ def service_status(name: str = "web", servers: list[ServerStatus] | None = None)
         protocol="tcp",
         forwarding="nat",
         scheduler="wlc",
-        mode="serving",
+        mode=Mode.SERVING,
         since=AT,
         since_s=7200.0,
-        usable=sum(each.state == "serving" for each in found),
+        usable=sum(each.state is ServerState.SERVING for each in found),
         quorum=1,
         real_servers=found,
     )
@@ -113,7 +116,6 @@ def service_status(name: str = "web", servers: list[ServerStatus] | None = None)
 def director_status(services: list[ServiceStatus] | None = None) -> DirectorStatus:
     """Return the status of a director at work."""
     return DirectorStatus(
-        schema=1,
         node="lb1",
         version="0.1.0",
         pid=4242,
@@ -151,7 +153,7 @@ def recorded(seq: int, topic: str = "real_server.down", server: str = "10.0.0.12
         seq=seq,
         at=AT,
         topic=topic,
-        severity="warning",
+        severity=Severity.WARNING,
         message=f"real server {server} is down: no answer",
         service="web",
         server=server,
@@ -171,7 +173,7 @@ class FakeSnapshot(NamedTuple):
 
     def summary(self) -> DirectorStatus:
         """Return the status without its virtual services."""
-        return self.status.model_copy(update={"virtual_services": []})
+        return structs.replace(self.status, virtual_services=[])
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the virtual services."""
@@ -221,9 +223,9 @@ class FakeControl:
         """Return the status; draining real servers have lost connections since the last look."""
         self.snapshots += 1
         if self.left:
-            self._replace("draining", {"active": self.left.pop(0), "inactive": 0})
-            if self._find("draining") and not self.left:
-                self._replace("draining", {"state": "drained", "active": 0})
+            self._replace(ServerState.DRAINING, {"active": self.left.pop(0), "inactive": 0})
+            if self._find(ServerState.DRAINING) and not self.left:
+                self._replace(ServerState.DRAINING, {"state": ServerState.DRAINED, "active": 0})
         return FakeSnapshot(self.now, self.looked_at)
 
     async def reload(self, by: str) -> ReloadAnswer:
@@ -247,7 +249,7 @@ class FakeControl:
         ]
         if not found:
             raise OrderRefused(f"there is no real server `{request.server}`", "there are: rs1, rs2")
-        changed = [server.model_copy(update=_ordered(admin, request, by)) for _, server in found]
+        changed = [structs.replace(server, **_ordered(admin, request, by)) for _, server in found]
         for (_, old), new in zip(found, changed, strict=True):
             self._exchange(old, new)
         return OrderAnswer(servers=changed, services=[service.name for service, _ in found])
@@ -283,33 +285,33 @@ class FakeControl:
         waiting, self._more = self._more, asyncio.Event()
         waiting.set()
 
-    def _find(self, state: str) -> list[ServerStatus]:
+    def _find(self, state: ServerState) -> list[ServerStatus]:
         return [
             each
             for service in self.now.virtual_services
             for each in service.real_servers
-            if each.state == state
+            if each.state is state
         ]
 
-    def _replace(self, state: str, update: dict[str, object]) -> None:
+    def _replace(self, state: ServerState, update: dict[str, object]) -> None:
         for old in self._find(state):
-            self._exchange(old, old.model_copy(update=update))
+            self._exchange(old, structs.replace(old, **update))
 
     def _exchange(self, old: ServerStatus, new: ServerStatus) -> None:
         services = [
-            service.model_copy(
-                update={"real_servers": [new if each is old else each for each in service.real_servers]}
+            structs.replace(
+                service, real_servers=[new if each is old else each for each in service.real_servers]
             )
             for service in self.now.virtual_services
         ]
-        self.now = self.now.model_copy(update={"virtual_services": services})
+        self.now = structs.replace(self.now, virtual_services=services)
 
 
 def _ordered(admin: Admin | None, request: OrderRequest, by: str) -> dict[str, object]:
     if admin is None:
-        return {"state": "serving", "admin": None, "weight": 100}
+        return {"state": ServerState.SERVING, "admin": None, "weight": 100}
     status = AdminStatus(
-        order=admin.value,
+        order=admin,
         by=by,
         reason=request.reason,
         since=AT,
@@ -318,5 +320,5 @@ def _ordered(admin: Admin | None, request: OrderRequest, by: str) -> dict[str, o
         left_s=request.timeout_s,
         done=False,
     )
-    state = "draining" if admin is Admin.DRAIN else "disabled"
+    state = ServerState.DRAINING if admin is Admin.DRAIN else ServerState.DISABLED
     return {"state": state, "admin": status, "weight": 0, "since_s": 0.0, "reason": f"{admin.value} by {by}"}

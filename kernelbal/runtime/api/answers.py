@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kernelbal.errors import KernelbalError, OrderRefused
 from kernelbal.model.status import ErrorAnswer, Part
+from kernelbal.store.codec import encode_document
 
 LOG: Final = logging.getLogger("kernelbal.api")
 
@@ -33,14 +34,9 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-def as_json(document: Part) -> bytes:
-    """Return a document as JSON."""
-    return document.model_dump_json(by_alias=True).encode()
-
-
 def json_answer(document: Part) -> web.Response:
     """Return a document as an answer."""
-    return web.Response(body=as_json(document), content_type="application/json")
+    return web.Response(body=encode_document(document), content_type="application/json")
 
 
 @web.middleware

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final, TypeVar
 
+import msgspec
 from aiohttp import web
-from pydantic import ValidationError
 
 from kernelbal.model.status import Part
 from kernelbal.runtime.api.answers import Refusal
+from kernelbal.store.codec import Malformed, decode_document
 
 BODY_BYTES: Final = 64 * 1024
 """Most bytes of a body."""
@@ -30,9 +31,9 @@ async def read_body(request: web.Request, model: type[P], patience_s: float = BO
         raise Refusal(415, "the body must be JSON", "send `Content-Type: application/json`")
     raw = await _read(request, patience_s)
     try:
-        return model.model_validate_json(raw, strict=False)
-    except ValidationError as error:
-        raise _worded(error) from error
+        return decode_document(model, raw)
+    except Malformed as error:
+        raise Refusal(400, _worded(error.message), _DOCUMENTED) from error
 
 
 async def _read(request: web.Request, patience_s: float) -> bytes:
@@ -59,15 +60,12 @@ def read_query(request: web.Request, model: type[P]) -> P:
     if twice:
         raise Refusal(400, f"{twice[0]}: given twice", _DOCUMENTED)
     try:
-        return model.model_validate(dict(query))
-    except ValidationError as error:
-        raise _worded(error) from error
+        return msgspec.convert(dict(query), model, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refusal(400, _worded(str(error)), _DOCUMENTED) from error
 
 
-def _worded(error: ValidationError) -> Refusal:
-    parts = []
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(map(str, each["loc"]))
-        unknown = "unknown field" if each["type"] == "extra_forbidden" else each["msg"]
-        parts.append(f"{field}: {unknown}" if field else unknown)
-    return Refusal(400, "; ".join(parts[:8]), _DOCUMENTED)
+def _worded(complaint: str) -> str:
+    """Return a complaint with its field in front."""
+    what, _, place = complaint.partition(" - at `$.")
+    return f"{place.rstrip('`')}: {what}" if place else what

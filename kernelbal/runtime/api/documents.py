@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from msgspec import structs
+
 from kernelbal.model.status import ServiceStatus
-from kernelbal.runtime.api.answers import as_json
 from kernelbal.runtime.control import StatusSnapshot
+from kernelbal.store.codec import encode_document
 
 PIECE_BYTES: Final = 32 * 1024
 """Pieces of a document have about this size."""
@@ -32,13 +34,15 @@ def service_json(snapshot: StatusSnapshot, name: str) -> list[bytes]:
 
 
 def _status_json(snapshot: StatusSnapshot, names: Sequence[str]) -> Iterator[bytes]:
-    return _filled(as_json(snapshot.summary()), (_service_json(snapshot.service(name)) for name in names))
+    return _filled(
+        encode_document(snapshot.summary()), (_service_json(snapshot.service(name)) for name in names)
+    )
 
 
 def _service_json(service: ServiceStatus) -> Iterator[bytes]:
     servers = service.real_servers
-    empty = service.model_copy(update={"real_servers": []})
-    return _filled(as_json(empty), ((as_json(server),) for server in servers))
+    empty = structs.replace(service, real_servers=[])
+    return _filled(encode_document(empty), ((encode_document(server),) for server in servers))
 
 
 def _filled(outer: bytes, items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
+from kernelbal.model.health import Health
+from kernelbal.model.standing import Mode, ServerState
 from kernelbal.model.status import CheckStatus, DirectorStatus, ServerStatus, ServiceStatus
 from kernelbal.runtime.api.documents import joined
 from kernelbal.runtime.control import StatusSnapshot
@@ -17,9 +19,7 @@ Labels = tuple[str, ...]
 Sample = tuple[Labels, float]
 """Values of labels beyond those of the scope, and the value of the sample."""
 
-SERVER_STATES: Final[tuple[str, ...]] = get_args(ServerStatus.model_fields["state"].annotation)
-MODES: Final[tuple[str, ...]] = get_args(ServiceStatus.model_fields["mode"].annotation)
-HEALTH: Final = {"up": 1, "down": 0, "unknown": -1}
+HEALTH: Final = {Health.UP: 1, Health.DOWN: 0, Health.UNKNOWN: -1}
 
 
 class Scope(Enum):
@@ -62,12 +62,12 @@ def _value(read: Callable[[Any], float | None]) -> Callable[[Any], Iterable[Samp
 
 
 def _states(server: ServerStatus) -> Iterator[Sample]:
-    yield (server.state,), 1
+    yield (server.state.value,), 1
 
 
 def _modes(service: ServiceStatus) -> Iterator[Sample]:
-    for mode in MODES:
-        yield (mode,), mode == service.mode
+    for mode in Mode:
+        yield (mode.value,), mode is service.mode
 
 
 def _info(status: DirectorStatus) -> Iterator[Sample]:
@@ -217,7 +217,7 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_server_state",
-        "1 for the state that it is in; there are " + ", ".join(SERVER_STATES) + ".",
+        "1 for the state that it is in; there are " + ", ".join(state.value for state in ServerState) + ".",
         Scope.SERVER,
         _states,
         more_labels=("state",),

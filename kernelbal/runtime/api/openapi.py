@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from pydantic.json_schema import models_json_schema
+import msgspec
 
 from kernelbal.model.status import ErrorAnswer, Part
 from kernelbal.runtime.api.routes import ROUTES, Endpoint, Route
 
 VERSION: Final = "3.1.0"
 API_VERSION: Final = "1"
-REFERENCE: Final = "#/components/schemas/{model}"
+REFERENCE: Final = "#/components/schemas/{name}"
 
 ERRORS: Final = {
     400: "Malformed, an unknown field, or a wrong value.",
@@ -43,14 +43,12 @@ def document() -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     models: list[type[Part]] = [ErrorAnswer]
     models += [each for route in ROUTES for each in (route.request, route.answer) if each is not None]
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys(models)], ref_template=REFERENCE
-    )
+    _, schemas = msgspec.json.schema_components(dict.fromkeys(models), ref_template=REFERENCE)
     return {
         "openapi": VERSION,
         "info": {"title": "kernelbal control API", "version": API_VERSION},
         "paths": paths,
-        "components": {"schemas": schemas["$defs"]},
+        "components": {"schemas": schemas},
     }
 
 
@@ -68,11 +66,11 @@ def errors_of(route: Route) -> list[int]:
 def _operation(route: Route) -> dict[str, Any]:
     answer: dict[str, Any] = {"type": "string"} if route.media != "application/json" else {"type": "object"}
     if route.answer is not None:
-        answer = {"$ref": REFERENCE.format(model=route.answer.__name__)}
+        answer = {"$ref": REFERENCE.format(name=route.answer.__name__)}
     content = {route.media: {"schema": answer}}
     if route.endpoint is Endpoint.EVENTS:
-        content["application/x-ndjson"] = {"schema": {"$ref": REFERENCE.format(model="Recorded")}}
-    error = {"application/json": {"schema": {"$ref": REFERENCE.format(model="ErrorAnswer")}}}
+        content["application/x-ndjson"] = {"schema": {"$ref": REFERENCE.format(name="Recorded")}}
+    error = {"application/json": {"schema": {"$ref": REFERENCE.format(name="ErrorAnswer")}}}
     operation: dict[str, Any] = {
         "operationId": route.endpoint.value,
         "summary": route.summary,
@@ -83,7 +81,7 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if route.request is not None:
-        schema = {"$ref": REFERENCE.format(model=route.request.__name__)}
+        schema = {"$ref": REFERENCE.format(name=route.request.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return operation
 
@@ -93,6 +91,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if "{name}" in route.path:
         found.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
     if route.query is not None:
-        for name, schema in route.query.model_json_schema()["properties"].items():
+        _, schemas = msgspec.json.schema_components([route.query])
+        for name, schema in schemas[route.query.__name__]["properties"].items():
             found.append({"name": name, "in": "query", "required": False, "schema": schema})
     return found

@@ -125,15 +125,11 @@ def _route(route: Route, described: dict[str, Any]) -> Iterator[str]:
 
 
 def _model(name: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield from (
-        "",
-        f"### {name}",
-        "",
-        schema.get("description", ""),
-        "",
-        "| field | type | |",
-        "|---|---|---|",
-    )
+    yield from ("", f"### {name}", "", schema.get("description", ""), "")
+    if "enum" in schema:
+        yield f"One of {_type(schema)}."
+        return
+    yield from ("| field | type | |", "|---|---|---|")
     required = schema.get("required", [])
     for key, value in schema.get("properties", {}).items():
         optional = "" if key in required else "optional. "
@@ -147,8 +143,6 @@ def _type(value: dict[str, Any]) -> str:
         return " or ".join(_type(each) for each in value["anyOf"])
     if "enum" in value:
         return ", ".join(f"`{each}`" for each in value["enum"])
-    if "const" in value:
-        return f"`{value['const']}`"
     if value.get("type") == "array":
         return f"list of {_type(value['items'])}"
     return str(value.get("type", "any"))

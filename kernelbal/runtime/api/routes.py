@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field
+from msgspec import Meta
 
 from kernelbal.model.choices import Right
 from kernelbal.model.status import (
@@ -38,29 +38,32 @@ class Endpoint(Enum):
     OPENAPI = "openapi"
 
 
-class StatusQuery(Part):
+class StatusQuery(Part, frozen=True, kw_only=True):
     """How much of the status is asked for."""
 
-    service: str | None = Field(None, max_length=63, description="Only this virtual service.")
+    service: Annotated[
+        Annotated[str, Meta(max_length=63)] | None, Meta(description="Only this virtual service.")
+    ] = None
 
 
-class EventsQuery(Part):
+class EventsQuery(Part, frozen=True, kw_only=True):
     """Which events are wanted."""
 
-    after: int = Field(0, ge=0, description="Only events with a number above this.")
-    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="At most so many, the oldest first.")
-    follow: bool = Field(
-        False, description="`1`: a stream, one JSON document per line; empty lines say that it is alive."
-    )
+    after: Annotated[int, Meta(ge=0, description="Only events with a number above this.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_EVENTS, description="At most so many, the oldest first.")] = 100
+    follow: Annotated[
+        bool,
+        Meta(description="`1`: a stream, one JSON document per line; empty lines say that it is alive."),
+    ] = False
 
 
-class EventsAnswer(Part):
+class EventsAnswer(Part, frozen=True, kw_only=True):
     """Events, the oldest first."""
 
     events: list[Recorded]
 
 
-class LiveAnswer(Part):
+class LiveAnswer(Part, frozen=True, kw_only=True):
     """The daemon answers."""
 
     alive: bool

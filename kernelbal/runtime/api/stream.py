@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kernelbal.model.status import Recorded
 from kernelbal.runtime.api.answers import Refusal
+from kernelbal.store.codec import encode_document
 
 
 class Pace(NamedTuple):
@@ -61,8 +62,8 @@ class Streams:
                 if not done:
                     await self._write(request, answer.write(b"\n"))
                     continue
-                line = ahead.result().model_dump_json() + "\n"
-                await self._write(request, answer.write(line.encode()))
+                line = encode_document(ahead.result()) + b"\n"
+                await self._write(request, answer.write(line))
                 ahead = asyncio.ensure_future(anext(events))
         except StopAsyncIteration:
             return answer

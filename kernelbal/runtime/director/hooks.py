@@ -21,6 +21,7 @@ from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
 from kernelbal.model.units import counted
 from kernelbal.runtime.identity import identity_of
+from kernelbal.store.codec import encode_document
 
 QUEUED: Final = 1000
 """Most events that wait for one hook."""
@@ -166,7 +167,7 @@ class Hooks:
         )
 
     async def _hand_over(self, line: _Line, recorded: Recorded) -> None:
-        fault = await self._deliver(line.hook, recorded.model_dump_json().encode() + b"\n")
+        fault = await self._deliver(line.hook, encode_document(recorded) + b"\n")
         if fault and fault != line.failing:
             self._tell(
                 Event(

@@ -42,7 +42,7 @@ class Journal:
             seq=self._last,
             at=self.wall(),
             topic=event.topic.value,
-            severity=event.severity.value,
+            severity=event.severity,
             message=event.message,
             service=event.service,
             server=event.server,

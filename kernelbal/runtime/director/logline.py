@@ -14,10 +14,10 @@ from kernelbal.model.event import Severity
 from kernelbal.model.status import Recorded
 
 PRIORITY: Final = {
-    Severity.ERROR.value: 3,
-    Severity.WARNING.value: 4,
-    Severity.NOTICE.value: 5,
-    Severity.INFO.value: 6,
+    Severity.ERROR: 3,
+    Severity.WARNING: 4,
+    Severity.NOTICE: 5,
+    Severity.INFO: 6,
 }
 """syslog's numbers."""
 
@@ -36,7 +36,7 @@ def format_line(recorded: Recorded) -> str:
 def told_line(recorded: Recorded) -> str:
     """Return an event as one line for people; control characters are escaped."""
     where = f" [{recorded.service}]" if recorded.service else ""
-    line = f"{recorded.at} {recorded.severity:<7} {recorded.topic}{where} {recorded.message}"
+    line = f"{recorded.at} {recorded.severity.value:<7} {recorded.topic}{where} {recorded.message}"
     return line if line.isprintable() else json.dumps(line)[1:-1]
 
 

@@ -101,7 +101,6 @@ class Snapshot:
         state, known = self.state, self.known
         loaded = known.at(state.force.at)
         return DirectorStatus(
-            schema=1,
             node=state.force.documents.node.name,
             version=program_version(),
             pid=os.getpid(),

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from kernelbal.health.decision import Decision, ServerView, ServiceView
-from kernelbal.health.words import DRAINED
 from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.standing import Admin, Mode, Order
+from kernelbal.model.standing import Admin, Mode, Order, ServerState
 from kernelbal.model.status import AdminStatus, CheckStatus, ServerStatus, ServiceStatus
 from kernelbal.model.units import PortRange
 from kernelbal.plan.drain import open_connections
 
 NO_COUNTERS: Final = DestinationCounters(0, 0, 0)
-
-State = Literal[
-    "serving", "ramping", "draining", "drained", "disabled", "down", "unknown", "standby", "quiesced"
-]
 
 
 def iso(wall: float) -> str:
@@ -89,7 +84,7 @@ def service_view(known: Known, service: VirtualService) -> ServiceStatus:
         protocol=service.protocol.value,
         forwarding=service.forwarding.value,
         scheduler=service.scheduler.value,
-        mode=view.mode.value,
+        mode=view.mode,
         since=known.at(view.since_at),
         since_s=known.age(view.since_at),
         usable=view.usable,
@@ -106,7 +101,9 @@ def server_view(known: Known, service: VirtualService, server: RealServer) -> Se
     """Return one real server in a virtual service."""
     key = service.server_key(server)
     view = known.decision.servers.get(key) if known.decision else None
-    view = view or ServerView("unknown", Health.UNKNOWN, known.now, "not decided yet", 0, "", None, None)
+    view = view or ServerView(
+        ServerState.UNKNOWN, Health.UNKNOWN, known.now, "not decided yet", 0, "", None, None
+    )
     counters = _sum(_counters(known.counted, places := places_of(known, key)))
     rates = _rates(known, places)
     agent = known.states.get(known.probes.agents.get(key, ""))
@@ -114,8 +111,8 @@ def server_view(known: Known, service: VirtualService, server: RealServer) -> Se
         name=server.name,
         address=format_address(key.address),
         port=key.port,
-        state=cast("State", view.state),
-        health=view.health.value,
+        state=view.state,
+        health=view.health,
         since=known.at(view.since_at),
         since_s=known.age(view.since_at),
         reason=view.reason,
@@ -152,7 +149,7 @@ def _admin(known: Known, key: ServerKey, view: ServerView) -> AdminStatus | None
         return None
     done = _is_drained(known, key, view)
     return AdminStatus(
-        order="drain" if order.admin is Admin.DRAIN else "disable",
+        order=order.admin,
         by=order.by,
         reason=order.reason,
         since=iso(order.since),
@@ -178,7 +175,7 @@ def drained(known: Known) -> frozenset[ServerKey]:
 def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
     places, table = places_of(known, key), known.table
     if table is None:
-        return view.state == DRAINED
+        return view.state is ServerState.DRAINED
     if not any(service in table and name in table[service].destinations for service, name in places):
         return True
     counted = known.counted
@@ -199,7 +196,7 @@ def _check(known: Known, key: str) -> CheckStatus:
     return CheckStatus(
         key=key,
         check=describe_probe(known.probes.probes[key]) if key in known.probes.probes else key,
-        health=state.health.value,
+        health=state.health,
         since_s=known.age(state.since_at),
         reason=state.reason,
         last_s=None if state.last_at is None else known.age(state.last_at),

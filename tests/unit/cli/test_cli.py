@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from kernelbal.cli.director_view import print_status
 from kernelbal.cli.output import coloured, folded, print_error, put, put_json, say, warn
@@ -184,9 +185,9 @@ def test_nothing_is_wider_than_the_terminal(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_at(monkeypatch, width)
-    sick = down_server_status("2001:db8:aaaa:bbbb::12").model_copy(update={"reason": REASON})
+    sick = structs.replace(down_server_status("2001:db8:aaaa:bbbb::12"), reason=REASON)
     web = service_status(servers=[server_status(), sick])
-    ipv6 = web.model_copy(update={"address": "2001:db8:1:2:3::10", "ports": "80, 443, 8000-8010"})
+    ipv6 = structs.replace(web, address="2001:db8:1:2:3::10", ports="80, 443, 8000-8010")
     print_status(director_status([web, ipv6]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width

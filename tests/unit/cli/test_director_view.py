@@ -1,9 +1,11 @@
 """The director's status as people read it."""
 
 import pytest
+from msgspec import structs
 
 from kernelbal.cli.director_view import age, heading, server_row, service_title, warnings, why
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.standing import Admin, Mode
 from kernelbal.model.status import AdminStatus
 from kernelbal.plan.hidden_clients import HINT
 from tests.support.fake_control import (
@@ -31,7 +33,7 @@ def test_heading_says_how_old_things_are() -> None:
 
 
 def test_heading_counts_what_does_not_simply_serve() -> None:
-    sorry = service_status("mail").model_copy(update={"mode": "sorry"})
+    sorry = structs.replace(service_status("mail"), mode=Mode.SORRY)
     assert heading(director_status([service_status(), sorry]))[2] == (
         "virtual services 2 (1 sorry), real servers 4 (2 down)"
     )
@@ -39,7 +41,7 @@ def test_heading_counts_what_does_not_simply_serve() -> None:
 
 
 def test_service_line_shouts_when_it_does_not_serve() -> None:
-    sorry = service_status().model_copy(update={"mode": "sorry"})
+    sorry = structs.replace(service_status(), mode=Mode.SORRY)
     assert "SORRY since 2h, 1 of 2 usable, quorum 1" in service_title(sorry)
 
 
@@ -50,7 +52,7 @@ def test_row_of_one_that_is_down() -> None:
 
 
 def test_ipv6_with_a_port_stands_in_brackets() -> None:
-    server = server_status("2001:db8::1", None).model_copy(update={"port": 8080})
+    server = structs.replace(server_status("2001:db8::1", None), port=8080)
     assert server_row(server)[0] == "[2001:db8::1]:8080"
     assert why(server) == ""
 
@@ -65,7 +67,7 @@ def test_ipv6_with_a_port_stands_in_brackets() -> None:
 )
 def test_an_order_is_told_once(reason: str, text: str) -> None:
     order = AdminStatus(
-        order="drain",
+        order=Admin.DRAIN,
         by="root",
         reason="new kernel",
         since="2026-01-01T00:00:00Z",
@@ -74,19 +76,19 @@ def test_an_order_is_told_once(reason: str, text: str) -> None:
         left_s=58.4,
         done=False,
     )
-    assert why(server_status().model_copy(update={"reason": reason, "admin": order})) == text
+    assert why(structs.replace(server_status(), reason=reason, admin=order)) == text
 
 
 def test_what_is_stale_or_refused_is_warned_of() -> None:
     status = director_status()
-    config = status.config.model_copy(update={"refused": "2 problems", "problems": ["site.yaml:1:1: x"]})
-    checker = status.checker.model_copy(update={"alive": False, "last_s": 75.0})
+    config = structs.replace(status.config, refused="2 problems", problems=["site.yaml:1:1: x"])
+    checker = structs.replace(status.checker, alive=False, last_s=75.0)
     server = server_status()
-    check = server.checks[0].model_copy(update={"warning": "the certificate expires in 3 days"})
-    web = service_status(servers=[server.model_copy(update={"checks": [check]})])
-    hidden = status.table.model_copy(update={"hidden_clients": "300 of 300 connections"})
+    check = structs.replace(server.checks[0], warning="the certificate expires in 3 days")
+    web = service_status(servers=[structs.replace(server, checks=[check])])
+    hidden = structs.replace(status.table, hidden_clients="300 of 300 connections")
     parts = {"table": hidden, "config": config, "checker": checker}
-    bad = status.model_copy(update={**parts, "counters_s": 40.0, "virtual_services": [web]})
+    bad = structs.replace(status, **parts, counters_s=40.0, virtual_services=[web])
     assert warnings(status) == []
     assert warnings(bad) == [
         "the documents on disk are not in force: 2 problems; the site of 2h ago stays in force",

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kernelbal.cli.drain_progress import WINDOW_S, DrainProgress, connections_left
 from tests.support.fake_control import server_status
@@ -33,7 +34,7 @@ def test_text() -> None:
 
 
 def test_inactive_connections_of_tcp_have_ended() -> None:
-    server = server_status().model_copy(update={"active": 2, "inactive": 50})
+    server = structs.replace(server_status(), active=2, inactive=50)
     assert connections_left("tcp", server) == 2
     assert connections_left("udp", server) == 52
 

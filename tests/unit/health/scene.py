@@ -138,7 +138,7 @@ class Scene:
 
     def words(self) -> list[str]:
         """The state of each real server."""
-        return [view.state for view in self.last.servers.values()]
+        return [view.state.value for view in self.last.servers.values()]
 
     def weights(self) -> list[int]:
         """The weight of each real server."""

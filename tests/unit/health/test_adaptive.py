@@ -14,9 +14,10 @@ from kernelbal.health.adaptive import (
 from kernelbal.health.decision import ServerMemory
 from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.site.check import Adaptive
+from kernelbal.model.standing import ServerState
 
 SETTINGS = Adaptive(interval=5.0, timeout=1.0, smoothing=10.0, step=5, minimum=10)
-STARTED = ServerMemory("serving", up=True, share=1.0, share_at=0.0, applied=1.0)
+STARTED = ServerMemory(ServerState.SERVING, up=True, share=1.0, share_at=0.0, applied=1.0)
 
 
 def test_the_first_reading_counts_at_once() -> None:
@@ -44,7 +45,7 @@ def test_a_step_that_does_not_matter_is_not_written() -> None:
 
 
 def test_the_bounds_are_reached_exactly() -> None:
-    near = ServerMemory("serving", up=True, share=0.12, applied=0.12)
+    near = ServerMemory(ServerState.SERVING, up=True, share=0.12, applied=0.12)
     assert next_share(near, 0.0, SETTINGS, 1000.0) == WeightShare(0.1, 0.1)
     assert next_share(STARTED, 9.0, SETTINGS, 1000.0) == WeightShare(2.56, 2.56)
 

@@ -8,6 +8,7 @@ from kernelbal.health.orders import OrderIndex
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbePlan, ProbeState
 from kernelbal.model.site import Site
+from kernelbal.model.standing import ServerState
 from tests.unit.health.scene import A, inputs_of, key, site_of
 
 ONE = f"{{address: {A}}}"
@@ -30,10 +31,10 @@ def probes(site: Site) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("found", "word"),
     [
-        ((Health.UP, Health.UP), "serving"),
-        ((Health.UP, Health.UNKNOWN), "unknown"),
-        ((Health.UNKNOWN, Health.DOWN), "down"),
-        ((Health.DOWN, Health.UP), "down"),
+        ((Health.UP, Health.UP), ServerState.SERVING),
+        ((Health.UP, Health.UNKNOWN), ServerState.UNKNOWN),
+        ((Health.UNKNOWN, Health.DOWN), ServerState.DOWN),
+        ((Health.DOWN, Health.UP), ServerState.DOWN),
     ],
 )
 def test_all_its_checks_must_be_up(found: tuple[Health, Health], word: str) -> None:
@@ -42,19 +43,19 @@ def test_all_its_checks_must_be_up(found: tuple[Health, Health], word: str) -> N
     plan = ProbePlan(checks={key(A): ("one", "two")})
     states = {name: ProbeState(health, 1.0) for name, health in zip(("one", "two"), found, strict=True)}
     judge = Judge(inputs_of(site, probes=plan, states=states), OrderIndex({}))
-    assert judge.judge(service, service.real_servers[0], key(A)).word == word
+    assert judge.judge(service, service.real_servers[0], key(A)).state == word
 
 
 def test_nothing_known_and_nothing_remembered() -> None:
     said = judged(site_of(servers=ONE))
-    assert (said.word, said.health, said.before) == ("unknown", Health.UNKNOWN, NEWCOMER)
+    assert (said.state, said.health, said.before) == (ServerState.UNKNOWN, Health.UNKNOWN, NEWCOMER)
     assert not said.usable
 
 
 def test_weight_0_in_the_site_file_is_quiesced() -> None:
     site = site_of(servers=f"{{address: {A}, weight: 0}}")
     said = judged(site, {probe: ProbeState(Health.UP) for probe in probes(site)})
-    assert (said.word, said.reason) == ("quiesced", "its weight is 0 in the site file")
+    assert (said.state, said.reason) == (ServerState.QUIESCED, "its weight is 0 in the site file")
     assert not said.candidate
 
 
@@ -73,7 +74,7 @@ def test_a_path_that_fails_is_explained() -> None:
         plan.causes[through]: ProbeState(Health.UP),
     }
     said = judged(site, states)
-    assert said.word == "down"
+    assert said.state == ServerState.DOWN
     assert said.reason.startswith("connection refused")
     assert "virtual address" in said.reason
 
@@ -85,6 +86,6 @@ def test_maintenance_is_no_candidate_for_being_kept() -> None:
     states = {probe: ProbeState(Health.UP) for probe in probes(site)}
     states[agent] = ProbeState(Health.UP, last_at=10.0, reading=reading)
     said = judged(site, states)
-    assert (said.word, said.candidate) == ("down", False)
+    assert (said.state, said.candidate) == (ServerState.DOWN, False)
     states[agent] = states[agent]._replace(reading=reading._replace(request=AgentRequest.DOWN))
     assert judged(site, states).candidate

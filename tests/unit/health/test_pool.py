@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.model.event import Topic
 from kernelbal.model.health import AgentReading, AgentRequest, Health
-from kernelbal.model.standing import Admin, Mode
+from kernelbal.model.standing import Admin, Mode, ServerState
 from tests.unit.health.scene import A, B, C, Scene, site_of
 
 SLOW = "slow_start: 60s"
@@ -202,16 +202,16 @@ def test_an_agent_that_fails_says_nothing_any_more() -> None:
 @pytest.mark.parametrize(
     ("asked", "word", "topic"),
     [
-        (AgentRequest.DRAIN, "quiesced", Topic.SERVER_DRAINING),
-        (AgentRequest.MAINT, "down", Topic.SERVER_DOWN),
-        (AgentRequest.DOWN, "down", Topic.SERVER_DOWN),
+        (AgentRequest.DRAIN, ServerState.QUIESCED, Topic.SERVER_DRAINING),
+        (AgentRequest.MAINT, ServerState.DOWN, Topic.SERVER_DOWN),
+        (AgentRequest.DOWN, ServerState.DOWN, Topic.SERVER_DOWN),
     ],
 )
-def test_an_agent_can_send_its_server_away(asked: AgentRequest, word: str, topic: Topic) -> None:
+def test_an_agent_can_send_its_server_away(asked: AgentRequest, word: ServerState, topic: Topic) -> None:
     scene = Scene.started(AGENT)
     scene.say(B, AgentReading(request=asked, text=asked.value))
     scene.later(1)
-    assert scene.words()[1] == word
+    assert scene.words()[1] == word.value
     assert scene.weights()[1] == 0
     assert scene.view(B).reason == f"its agent says `{asked.value}`"
     assert scene.topics() == [topic]

@@ -4,9 +4,10 @@ import pytest
 
 from kernelbal.health.decision import ServerMemory
 from kernelbal.health.ramp import FULL, Ramp, furthest, next_ramp, next_step_s, ramped_weight
+from kernelbal.model.standing import ServerState
 
 SLOW_S = 60.0
-OUT = ServerMemory("down")
+OUT = ServerMemory(ServerState.DOWN)
 
 
 def test_weight_climbs_in_a_straight_line_from_1() -> None:
@@ -46,16 +47,16 @@ def test_who_comes_at_the_start_has_its_full_weight() -> None:
 
 
 def test_it_ends() -> None:
-    ramping = ServerMemory("ramping", up=True, ramp_at=5.0)
+    ramping = ServerMemory(ServerState.RAMPING, up=True, ramp_at=5.0)
     assert next_ramp(ramping, True, 64.9, SLOW_S, False) == Ramp(5.0)
     assert next_ramp(ramping, True, 65.0, SLOW_S, False) == FULL
 
 
 def test_an_interrupted_one_goes_on_minus_the_time_away() -> None:
-    ramping = ServerMemory("ramping", up=True, ramp_at=5.0)
+    ramping = ServerMemory(ServerState.RAMPING, up=True, ramp_at=5.0)
     away = next_ramp(ramping, False, 35.0, SLOW_S, False)
     assert away == Ramp(35.0, 0.5)
-    gone = ServerMemory("down", ramp_at=away.at, ramp_from=away.origin)
+    gone = ServerMemory(ServerState.DOWN, ramp_at=away.at, ramp_from=away.origin)
     assert next_ramp(gone, False, 40.0, SLOW_S, False) == away
     back = next_ramp(gone, True, 41.0, SLOW_S, False)
     assert back.at == 41.0

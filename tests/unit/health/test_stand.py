@@ -9,14 +9,14 @@ from kernelbal.health.ramp import Ramp
 from kernelbal.health.stand import memory_of, standing_of, view_of
 from kernelbal.model.health import AgentReading, Health
 from kernelbal.model.site.services import RealServer
-from kernelbal.model.standing import Mode, Standing
+from kernelbal.model.standing import Mode, ServerState, Standing
 from tests.unit.health.scene import A, key, site_of
 
 SERVER = site_of().virtual_services[0].real_servers[0]
 
 
 def stand(word: str, weight: int = 0, server: RealServer = SERVER, **more: object) -> Stand:
-    before = ServerMemory("serving", 7.0, up=True)
+    before = ServerMemory(ServerState.SERVING, 7.0, up=True)
     said = Judged(key(A), server, before, Health.UP, word, "because", reading=AgentReading(max_connections=5))
     return Stand(said, word, weight)._replace(**more)
 
@@ -24,11 +24,15 @@ def stand(word: str, weight: int = 0, server: RealServer = SERVER, **more: objec
 @pytest.mark.parametrize(
     ("word", "quiesce", "remove"),
     [
-        ("down", Standing(0, upper_threshold=5), Standing(0, present=False, cut_at=0.0)),
-        ("standby", Standing(0, upper_threshold=5), Standing(0, present=False)),
-        ("unknown", Standing(0, present=False), Standing(0, present=False)),
-        ("quiesced", Standing(0, upper_threshold=5), Standing(0, upper_threshold=5)),
-        ("disabled", Standing(0, present=False, cut_at=0.0), Standing(0, present=False, cut_at=0.0)),
+        (ServerState.DOWN, Standing(0, upper_threshold=5), Standing(0, present=False, cut_at=0.0)),
+        (ServerState.STANDBY, Standing(0, upper_threshold=5), Standing(0, present=False)),
+        (ServerState.UNKNOWN, Standing(0, present=False), Standing(0, present=False)),
+        (ServerState.QUIESCED, Standing(0, upper_threshold=5), Standing(0, upper_threshold=5)),
+        (
+            ServerState.DISABLED,
+            Standing(0, present=False, cut_at=0.0),
+            Standing(0, present=False, cut_at=0.0),
+        ),
     ],
 )
 def test_what_the_kernel_is_to_hold(word: str, quiesce: Standing, remove: Standing) -> None:
@@ -37,16 +41,16 @@ def test_what_the_kernel_is_to_hold(word: str, quiesce: Standing, remove: Standi
 
 
 def test_who_has_a_weight_is_there() -> None:
-    assert standing_of(site_of().virtual_services[0], stand("serving", 100)) == Standing(
+    assert standing_of(site_of().virtual_services[0], stand(ServerState.SERVING, 100)) == Standing(
         100, upper_threshold=5
     )
 
 
 def test_what_is_remembered() -> None:
-    same = memory_of(stand("serving", 100, in_service=True), 50.0)
-    assert same == ServerMemory("serving", 7.0, up=True, weight=100)
-    ramping = memory_of(stand("ramping", 1, in_service=True, ramp=Ramp(50.0, 0.25)), 50.0)
-    assert ramping == ServerMemory("ramping", 50.0, True, 50.0, 0.25, weight=1)
+    same = memory_of(stand(ServerState.SERVING, 100, in_service=True), 50.0)
+    assert same == ServerMemory(ServerState.SERVING, 7.0, up=True, weight=100)
+    ramping = memory_of(stand(ServerState.RAMPING, 1, in_service=True, ramp=Ramp(50.0, 0.25)), 50.0)
+    assert ramping == ServerMemory(ServerState.RAMPING, 50.0, True, 50.0, 0.25, weight=1)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +62,16 @@ def test_what_is_remembered() -> None:
     ],
 )
 def test_reason_of_a_standby(mode: Mode, reason: str) -> None:
-    view = view_of(site_of().virtual_services[0], stand("standby"), 7.0, mode, 50.0)
-    assert (view.state, view.reason, view.weight) == ("standby", reason, 0)
+    view = view_of(site_of().virtual_services[0], stand(ServerState.STANDBY), 7.0, mode, 50.0)
+    assert (view.state, view.reason, view.weight) == (ServerState.STANDBY, reason, 0)
 
 
 def test_full_weight_has_no_reason() -> None:
     view = view_of(
-        site_of().virtual_services[0], stand("serving", 100, in_service=True), 7.0, Mode.SERVING, 50.0
+        site_of().virtual_services[0],
+        stand(ServerState.SERVING, 100, in_service=True),
+        7.0,
+        Mode.SERVING,
+        50.0,
     )
     assert (view.weight_reason, view.ramp_left_s) == ("", None)

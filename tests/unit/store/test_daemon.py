@@ -9,7 +9,7 @@ from kernelbal.health.decision import Memory, ServerMemory
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, OperatorKey, Order
+from kernelbal.model.standing import Admin, OperatorKey, Order, ServerState
 from kernelbal.store.daemon import ORDERS, DaemonState, GoodDocuments, Standings
 from kernelbal.store.state import STANDINGS_FILE
 
@@ -18,7 +18,7 @@ GIVEN = {OperatorKey(A, "web"): Order(Admin.DRAIN, 1.0, 2.0, hold=True, by="root
 KEPT = Standings(
     "boot1",
     {"k": ProbeState(Health.UP, 1.5)},
-    Memory({ServerKey("web", A): ServerMemory("serving", up=True)}),
+    Memory({ServerKey("web", A): ServerMemory(ServerState.SERVING, up=True)}),
 )
 
 

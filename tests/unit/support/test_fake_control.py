@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kernelbal.errors import OrderRefused
-from kernelbal.model.standing import Admin
+from kernelbal.model.standing import Admin, ServerState
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.control import Control
 from tests.support.fake_control import FakeControl, recorded
@@ -17,7 +17,7 @@ def test_order_shows_in_the_status() -> None:
         as_control: Control = control
         answer = await as_control.order(Admin.DRAIN, OrderRequest(server="rs1"), "root")
         assert answer.services == ["web"]
-        assert as_control.status().service("web").real_servers[0].state == "draining"
+        assert as_control.status().service("web").real_servers[0].state == ServerState.DRAINING
         with pytest.raises(OrderRefused):
             await as_control.order(None, OrderRequest(server="rs1", service="mail"), "root")
 

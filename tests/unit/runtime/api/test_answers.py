@@ -19,10 +19,10 @@ from tests.unit.runtime.api.asking import ask, run
         ("GET", "/v1/reload", 405, "method GET is not allowed here"),
         ("GET", "/v1/virtual-services/", 404, "nothing at this path"),
         ("GET", "/v1/virtual-services/a/b", 404, "nothing at this path"),
-        ("GET", "/v1/status?verbose=1", 400, "verbose: unknown field"),
+        ("GET", "/v1/status?verbose=1", 400, "unknown field `verbose`"),
         ("GET", "/v1/events?after=x", 400, "after: "),
         ("GET", "/v1/events?limit=0", 400, "limit: "),
-        ("GET", "/v1/events?folow=1", 400, "folow: unknown field"),
+        ("GET", "/v1/events?folow=1", 400, "unknown field `folow`"),
         ("GET", "/v1/events?after=1&after=2", 400, "after: given twice"),
     ],
 )

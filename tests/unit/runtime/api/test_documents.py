@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import to_builtins
 
 from kernelbal.runtime.api import documents
 from kernelbal.runtime.api.documents import joined, service_json, status_json
@@ -17,10 +18,10 @@ def test_pieces_are_the_document(counts: list[int]) -> None:
     ]
     status = director_status(services)
     whole = b"".join(status_json(FakeSnapshot(status, [])))
-    assert json.loads(whole) == json.loads(status.model_dump_json(by_alias=True))
+    assert json.loads(whole) == to_builtins(status)
     for service in services:
         whole = b"".join(service_json(FakeSnapshot(status, []), service.name))
-        assert json.loads(whole) == json.loads(service.model_dump_json())
+        assert json.loads(whole) == to_builtins(service)
 
 
 def test_pieces_are_neither_tiny_nor_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

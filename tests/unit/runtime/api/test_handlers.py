@@ -1,11 +1,11 @@
 """What is answered to each request."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec import to_builtins
 
 from kernelbal.model.standing import Admin
 from tests.support.fake_control import FakeControl, director_status, recorded, service_status
@@ -16,7 +16,7 @@ def test_status_and_one_service_and_life(tmp_path: Path) -> None:
     async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
         status, document = await ask(session, "GET", "/v1/status")
         assert (status, document["schema"], document["node"]) == (200, 1, "lb1")
-        assert document == json.loads(control.now.model_dump_json(by_alias=True))
+        assert document == to_builtins(control.now)
         assert (await ask(session, "GET", "/v1/virtual-services/web"))[1]["name"] == "web"
         for segment, name in (("mail", "mail"), ("a%2Fb", "a/b")):
             assert await ask(session, "GET", f"/v1/virtual-services/{segment}") == (
@@ -36,7 +36,7 @@ def test_orders_carry_their_words_and_who_gave_them(tmp_path: Path) -> None:
         await ask(session, "POST", "/v1/real-servers/disable", json={"server": "rs2"})
         await ask(session, "POST", "/v1/real-servers/enable", json={"server": "rs2"})
         assert [each[0] for each in control.orders] == [Admin.DRAIN, Admin.DISABLE, None]
-        assert control.orders[0][1].model_dump() == body
+        assert to_builtins(control.orders[0][1]) == body
         assert {each[2] for each in control.orders} == {"root"}
         status, answer = await ask(session, "POST", "/v1/real-servers/drain", json={"server": "rs9"})
         assert (status, answer["hint"]) == (409, "there are: rs1, rs2")

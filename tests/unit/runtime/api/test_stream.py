@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from msgspec import structs
 
 from kernelbal.runtime.api.stream import Pace, Streams
 from tests.support.fake_control import FakeControl, recorded
@@ -51,8 +52,8 @@ def test_streams_are_bounded_and_their_places_come_back(tmp_path: Path) -> None:
 
 def test_follower_that_does_not_read_is_dropped(tmp_path: Path) -> None:
     async def play(_: aiohttp.ClientSession, control: FakeControl, path: Path) -> None:
-        big = recorded(1).model_copy(update={"message": "x" * 400_000})
-        control.events = [big.model_copy(update={"seq": each}) for each in range(1, 40)]
+        big = structs.replace(recorded(1), message="x" * 400_000)
+        control.events = [structs.replace(big, seq=each) for each in range(1, 40)]
         reader, writer = await asyncio.open_unix_connection(str(path), limit=1024)
         writer.write(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
         await asyncio.sleep(0.5)

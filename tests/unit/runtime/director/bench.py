@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import convert
+
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
@@ -182,7 +184,7 @@ class Bench:
         return [e for e in self.journal.recent(0, 10**6) if e.topic.startswith(topic)]
 
     def request(self, server: str, **more: object) -> OrderRequest:
-        return OrderRequest.model_validate({"server": server, **more})
+        return convert({"server": server, **more}, OrderRequest)
 
 
 def _text(probe: Probe) -> str:

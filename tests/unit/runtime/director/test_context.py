@@ -6,6 +6,7 @@ from kernelbal.health.decision import Memory, ServerMemory
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.site.services import ServerKey
+from kernelbal.model.standing import ServerState
 from kernelbal.runtime.director.configuration import Origin, Start
 from kernelbal.runtime.director.context import initial_state
 from kernelbal.runtime.director.documents import Paths, parse
@@ -17,7 +18,9 @@ def test_states_of_probes_that_are_no_more_are_forgotten() -> None:
     paths = Paths(Path("site.yaml"), Path("node.yaml"))
     documents = parse(GoodDocuments(SITE.encode(), NODE.encode()), paths)
     key = next(iter(documents.probes.probes))
-    memory = Memory({ServerKey("web", parse_address("10.0.0.11")): ServerMemory("serving", up=True)})
+    memory = Memory(
+        {ServerKey("web", parse_address("10.0.0.11")): ServerMemory(ServerState.SERVING, up=True)}
+    )
     up = ProbeState(Health.UP, 5.0)
     state = initial_state(
         Start(documents, Origin.FILES), {}, Standings("b", {key: up, "gone": up}, memory), 7.0

@@ -8,7 +8,7 @@ import pytest
 from kernelbal.errors import OrderRefused, StateError
 from kernelbal.model.health import Health
 from kernelbal.model.ipvs import DestinationCounters
-from kernelbal.model.standing import Admin
+from kernelbal.model.standing import Admin, ServerState
 from kernelbal.store.daemon import DaemonState
 from tests.unit.runtime.director.bench import SITE, WEB, Bench, destination, new_kernel, play
 
@@ -27,7 +27,11 @@ class TestOrders:
             assert answer.services == ["web"]
             server = answer.servers[0]
             assert server.admin is not None
-            assert (server.admin.order, server.admin.by, server.admin.reason) == ("drain", "root", "update")
+            assert (server.admin.order, server.admin.by, server.admin.reason) == (
+                Admin.DRAIN,
+                "root",
+                "update",
+            )
             assert bench.weights().get(A, 0) == 0
             await asyncio.sleep(30)
             assert bench.weights() == {B: 100}
@@ -130,7 +134,7 @@ def test_status_carries_ages_and_rates(folder: Path) -> None:
         assert status.counters_s <= 2.1
         assert status.reconcile.converged
         server = snapshot.service("web").real_servers[0]
-        assert (server.state, server.weight, server.connections_per_s) == ("serving", 100, 0.0)
+        assert (server.state, server.weight, server.connections_per_s) == (ServerState.SERVING, 100, 0.0)
         assert server.checks[0].check == "tcp 10.0.0.11:80"
         assert status.uptime_s == pytest.approx(bench.loop.now - 1000)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.model.event import Event
+from kernelbal.model.event import Event, Severity
 from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
 from kernelbal.runtime.director.hooks import MINUTE_S, QUEUED, Allowance, Hooks, deliver_to, name_of, wants
@@ -26,7 +26,7 @@ def hook(**settings: object) -> Hook:
 
 def recorded(seq: int = 1, topic: str = "real_server.down") -> Recorded:
     return Recorded(
-        seq=seq, at="", topic=topic, severity="info", message="m", service="web", server="", fields={}
+        seq=seq, at="", topic=topic, severity=Severity.INFO, message="m", service="web", server="", fields={}
     )
 
 

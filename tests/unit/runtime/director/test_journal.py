@@ -16,7 +16,11 @@ def test_events_are_numbered_and_kept_in_order() -> None:
     book = journal()
     first, second = book.record(UP), book.record(UP._replace(server="10.0.0.12"))
     assert (first.seq, second.seq, book.last) == (1, 2, 2)
-    assert (first.topic, first.severity, first.fields) == ("real_server.up", "notice", {"probe": "http"})
+    assert (first.topic, first.severity, first.fields) == (
+        "real_server.up",
+        Severity.NOTICE,
+        {"probe": "http"},
+    )
     assert book.recent(0, 10) == [first, second]
     assert book.recent(1, 10) == [second]
     assert book.recent(0, 1) == [first]

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from msgspec import convert
 
 from kernelbal.model.status import Recorded
 from kernelbal.runtime.director.logline import Log, format_line, told_line
@@ -19,7 +20,7 @@ def recorded(message: str = "connection refused", **changes: object) -> Recorded
         "server": "10.0.0.11",
         "fields": {"probe": "http"},
     }
-    return Recorded.model_validate({**values, **changes})
+    return convert({**values, **changes}, Recorded)
 
 
 def test_a_line_holds_everything_as_words() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from kernelbal.errors import KernelError, NotPermitted
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.standing import ServerState
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.loop import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S
@@ -100,7 +101,7 @@ def test_a_real_server_goes_down_and_comes_back(folder: Path) -> None:
         bench.report({A: Health.DOWN})
         await asyncio.sleep(0.2)
         assert bench.weights() == {A: 0, B: 100}
-        assert bench.director.status().service("web").real_servers[0].state == "down"
+        assert bench.director.status().service("web").real_servers[0].state == ServerState.DOWN
         bench.report({A: Health.UP})
         await asyncio.sleep(0.2)
         assert bench.weights() == BOTH

@@ -1,6 +1,7 @@
 """Whom an operator's order is about."""
 
 import pytest
+from msgspec import convert
 
 from kernelbal.errors import OrderRefused
 from kernelbal.health.orders import OrderIndex
@@ -33,7 +34,7 @@ A = parse_address("10.0.0.11")
 
 
 def request(server: str, service: str | None = None, **more: object) -> OrderRequest:
-    return OrderRequest.model_validate({"server": server, "service": service, **more})
+    return convert({"server": server, "service": service, **more}, OrderRequest)
 
 
 def meant(server: str, service: str | None = None) -> list[tuple[str, int]]:

@@ -3,8 +3,10 @@
 import asyncio
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from kernelbal.model.health import Health
-from kernelbal.model.standing import Admin
+from kernelbal.model.standing import Admin, ServerState
 from kernelbal.runtime.director import overview
 from tests.unit.runtime.director.bench import SITE, Bench, play
 
@@ -31,7 +33,7 @@ def test_every_part_has_its_age(folder: Path) -> None:
         assert 2.9 < (status.reconcile.last_s or 0) <= 3.1
         assert status.table.buckets == 4096
         assert status.started.endswith("Z")
-        document = status.model_dump(by_alias=True)
+        document = to_builtins(status)
         assert document["schema"] == 1
         assert overview.summary_of(bench.known).endswith("usable real servers 2")
 
@@ -47,6 +49,6 @@ def test_an_order_is_answered_with_the_real_servers_it_is_about(folder: Path) ->
         bench.report({"10.0.0.12": Health.DOWN})
         answer = await bench.director.order(Admin.DISABLE, bench.request("10.0.0.11"), "root")
         assert answer.services == ["web", "app"]
-        assert {server.state for server in answer.servers} == {"disabled"}
+        assert {server.state for server in answer.servers} == {ServerState.DISABLED}
 
     play(scene, folder)

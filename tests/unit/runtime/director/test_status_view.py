@@ -10,7 +10,7 @@ from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters, DestinationKey, ServiceKey
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, OperatorKey, Order
+from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.model.status import ServiceStatus
 from kernelbal.runtime.director.status_view import (
     Counted,
@@ -71,7 +71,7 @@ def counters(at: float, active: int, total: int) -> Counted:
 
 def test_every_age_is_of_now_and_every_instant_of_the_wall_clock() -> None:
     view = view_of(known())
-    assert (view.ports, view.quorum, view.usable, view.mode) == ("80, 443", 1, 2, "serving")
+    assert (view.ports, view.quorum, view.usable, view.mode) == ("80, 443", 1, 2, Mode.SERVING)
     assert view.since == iso(WALL - 5)
     check = view.real_servers[0].checks[0]
     assert (check.last_s, check.since_s, check.response_ms) == (1.5, 10.0, 12.5)
@@ -110,7 +110,7 @@ def test_an_order_is_shown_with_who_why_and_how_long() -> None:
     orders = {OperatorKey(KEY_A.address): ORDER}
     admin = view_of(known(orders, counted=counters(99.0, 4, 30))).real_servers[0].admin
     assert admin is not None
-    assert (admin.order, admin.by, admin.reason, admin.everywhere) == ("drain", "root", "update", True)
+    assert (admin.order, admin.by, admin.reason, admin.everywhere) == (Admin.DRAIN, "root", "update", True)
     assert (admin.left_s, admin.done) == (40.0, False)
     later = replace(known(orders, counted=counters(99.0, 4, 30)), now=110.0, wall=WALL + 86_400)
     admin = view_of(later).real_servers[0].admin
@@ -153,10 +153,8 @@ def test_a_service_by_mark_waits_for_every_connection_that_the_kernel_knows() ->
 def test_before_the_first_decision_everything_is_unknown() -> None:
     here = known(decision=None)
     server = view_of(here).real_servers[0]
-    assert (server.state, server.health, server.weight, server.configured_weight) == ("unknown",) * 2 + (
-        0,
-        100,
-    )
+    assert (server.state, server.health) == (ServerState.UNKNOWN, Health.UNKNOWN)
+    assert (server.weight, server.configured_weight) == (0, 100)
     assert drained(here) == frozenset()
 
 
