@@ -117,11 +117,7 @@ def _violation(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Viol
         return _free_key(_ModelError(key, path[:-1], detail))
     error = _ModelError(setting_at(model, path), path, detail)
     words = _WORDS.get(detail["type"], _of_wrong_type)
-    return words(error)
-
-
-def _missing(error: _ModelError) -> Violation:
-    return error.violation(f"`{error.last}` is missing")
+    return error.violation(words.format(error)) if isinstance(words, str) else words(error)
 
 
 def _unknown_key(error: _ModelError) -> Violation:
@@ -144,22 +140,6 @@ def _wrong_value(error: _ModelError) -> Violation:
     if len(reason) > _MAX_MESSAGE_CHARACTERS or error.is_secret:
         reason = f"invalid value `{error.shown}`"
     return error.violation(one_line(reason))
-
-
-def _too_small(error: _ModelError) -> Violation:
-    return error.violation(f"{error.shown} is too small")
-
-
-def _too_large(error: _ModelError) -> Violation:
-    return error.violation(f"{error.shown} is too large")
-
-
-def _bad_text(error: _ModelError) -> Violation:
-    return error.violation(f"invalid value `{error.shown}`")
-
-
-def _too_short(error: _ModelError) -> Violation:
-    return error.violation(f"`{error.last}` is empty")
 
 
 def _too_long(error: _ModelError) -> Violation:
@@ -233,17 +213,17 @@ _SWITCHES = {
     **dict.fromkeys(("no", "off", "0", "n", "disable", "disabled"), "write `false`"),
 }
 
-_WORDS: dict[str, Callable[[_ModelError], Violation]] = {
-    "missing": _missing,
+_WORDS: dict[str, str | Callable[[_ModelError], Violation]] = {
+    "missing": "`{0.last}` is missing",
     "extra_forbidden": _unknown_key,
     "enum": _unknown_value,
     "literal_error": _unknown_value,
     "value_error": _wrong_value,
-    "greater_than_equal": _too_small,
-    "less_than_equal": _too_large,
-    "string_pattern_mismatch": _bad_text,
-    "string_too_short": _too_short,
+    "greater_than_equal": "{0.shown} is too small",
+    "less_than_equal": "{0.shown} is too large",
+    "string_pattern_mismatch": "invalid value `{0.shown}`",
+    "string_too_short": "`{0.last}` is empty",
     "string_too_long": _too_long,
-    "too_short": _too_short,
+    "too_short": "`{0.last}` is empty",
 }
 """By pydantic's error type; the types that are not named here say that a value has the wrong type."""

@@ -6,9 +6,8 @@ RESTful API. Importers read these rows, and so do the hints for a refused docume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -141,29 +140,17 @@ SERVICES = block([{"name": "web", "address": "192.0.2.10", "ports": 80, "forward
 SCRIPT = block({"argv": ["/full/path"]})
 
 
-def _rows(
-    system: OtherSystem, place: type[BaseModel], words: Mapping[str, tuple[str, Converter]]
-) -> Iterable[Term]:
-    """Yield the terms of a system in one place; the words of one setting stand together."""
-    for synonyms, (path, converter) in words.items():
-        for word in synonyms.split():
-            yield Term(system, word, place, tuple(path.split(".")), converter)
-
-
-TERMS: tuple[Term, ...] = (
-    *_rows(OtherSystem.KEEPALIVED, Site, {"virtual_server": ("virtual_services", SERVICES)}),
-    *_rows(OtherSystem.KEEPALIVED, KernelSettings, {"lvs_timeouts": ("timeouts", TIMEOUTS)}),
-    *_rows(OtherSystem.KEEPALIVED, TimeoutSettings, {"tcpfin": ("tcp_fin", SECONDS)}),
-    *_rows(OtherSystem.KEEPALIVED, Network, {"virtual_ipaddress": ("shared_addresses", SHARED)}),
-    *_rows(
-        OtherSystem.KEEPALIVED,
-        Node,
-        {"interface": ("interfaces", entry("outside", "eth0")), "state": ("role", ROLE)},
-    ),
-    *_rows(
-        OtherSystem.KEEPALIVED,
-        VirtualService,
-        {
+_WORDS: dict[OtherSystem, dict[type[BaseModel], dict[str, tuple[str, Converter]]]] = {
+    OtherSystem.KEEPALIVED: {
+        Site: {"virtual_server": ("virtual_services", SERVICES)},
+        KernelSettings: {"lvs_timeouts": ("timeouts", TIMEOUTS)},
+        TimeoutSettings: {"tcpfin": ("tcp_fin", SECONDS)},
+        Network: {"virtual_ipaddress": ("shared_addresses", SHARED)},
+        Node: {
+            "interface": ("interfaces", entry("outside", "eth0")),
+            "state": ("role", ROLE),
+        },
+        VirtualService: {
             "lb_algo lvs_sched": ("scheduler", SCHEDULER),
             "lb_kind lvs_method packet_forwarding_method": ("forwarding", FORWARDING),
             "persistence_timeout": ("persistence.source_ip.timeout", PERSISTENCE),
@@ -197,21 +184,15 @@ TERMS: tuple[Term, ...] = (
             "virtualhost": ("check.http.host", LINE),
             "status_code": ("check.http.expect", STATUSES),
         },
-    ),
-    *_rows(OtherSystem.KEEPALIVED, Check, {"fwmark": ("mark", WHOLE)}),
-    *_rows(OtherSystem.KEEPALIVED, TlsSettings, {"enable_sni": ("server_name", LINE)}),
-    *_rows(
-        OtherSystem.KEEPALIVED,
-        RealServer,
-        {
+        Check: {"fwmark": ("mark", WHOLE)},
+        TlsSettings: {"enable_sni": ("server_name", LINE)},
+        RealServer: {
             "uthreshold u_threshold": ("upper_threshold", WHOLE),
             "lthreshold l_threshold": ("lower_threshold", WHOLE),
         },
-    ),
-    *_rows(
-        OtherSystem.LDIRECTORD,
-        VirtualService,
-        {
+    },
+    OtherSystem.LDIRECTORD: {
+        VirtualService: {
             "real": ("real_servers", SERVERS),
             "fallback": ("sorry_server", ENDPOINT),
             "persistent": ("persistence.source_ip.timeout", PERSISTENCE),
@@ -226,11 +207,9 @@ TERMS: tuple[Term, ...] = (
             "request": ("check.http.path", URL_PATH),
             "receive": ("check.http.matches", Converter(LINE.convert, "OK")),
         },
-    ),
-    *_rows(
-        OtherSystem.HAPROXY,
-        VirtualService,
-        {
+    },
+    OtherSystem.HAPROXY: {
+        VirtualService: {
             "balance": ("scheduler", SCHEDULER),
             "backends server": ("real_servers", SERVERS),
             "inter": ("check.interval", MILLISECONDS),
@@ -244,13 +223,11 @@ TERMS: tuple[Term, ...] = (
             "agent_inter": ("adaptive.interval", MILLISECONDS),
             "agent_send": ("adaptive.text_agent.send", LINE),
         },
-    ),
-    *_rows(OtherSystem.HAPROXY, TlsSettings, {"sni": ("server_name", LINE)}),
-    *_rows(OtherSystem.HAPROXY, RealServer, {"maxconn": ("upper_threshold", WHOLE)}),
-    *_rows(
-        OtherSystem.LOADMASTER,
-        VirtualService,
-        {
+        TlsSettings: {"sni": ("server_name", LINE)},
+        RealServer: {"maxconn": ("upper_threshold", WHOLE)},
+    },
+    OtherSystem.LOADMASTER: {
+        VirtualService: {
             "vsaddress": ("address", ADDRESS),
             "vsport": ("ports", PORTS),
             "prot": ("protocol", PROTOCOL),
@@ -271,28 +248,19 @@ TERMS: tuple[Term, ...] = (
             "chktimeout": ("check.timeout", SECONDS),
             "chkretrycount": ("check.fall", WHOLE),
         },
-    ),
-    *_rows(
-        OtherSystem.LOADMASTER, RealServer, {"limit": ("upper_threshold", WHOLE), "rsport": ("port", PORTS)}
-    ),
-    *_rows(
-        OtherSystem.COMMON,
-        Site,
-        {"virtual_servers services": ("virtual_services", SERVICES)},
-    ),
-    *_rows(OtherSystem.COMMON, Network, {"vips addresses": ("shared_addresses", SHARED)}),
-    *_rows(
-        OtherSystem.COMMON,
-        Node,
-        {
+        RealServer: {
+            "limit": ("upper_threshold", WHOLE),
+            "rsport": ("port", PORTS),
+        },
+    },
+    OtherSystem.COMMON: {
+        Site: {"virtual_servers services": ("virtual_services", SERVICES)},
+        Network: {"vips addresses": ("shared_addresses", SHARED)},
+        Node: {
             "devices": ("interfaces", block({"outside": "eth0"})),
             "hooks notifications webhooks": ("notify", NOTIFY),
         },
-    ),
-    *_rows(
-        OtherSystem.COMMON,
-        VirtualService,
-        {
+        VirtualService: {
             "sched algorithm": ("scheduler", SCHEDULER),
             "forward forwardmethod method": ("forwarding", FORWARDING),
             "vip ip virtual_address virtual_ip host": ("address", ADDRESS),
@@ -306,11 +274,7 @@ TERMS: tuple[Term, ...] = (
             "interval": ("check.interval", SECONDS),
             "slow_start_time": ("slow_start", SECONDS),
         },
-    ),
-    *_rows(
-        OtherSystem.COMMON,
-        Check,
-        {
+        Check: {
             "httpget": ("http", block({"path": "/health"})),
             "ssl": ("https", block({"path": "/health"})),
             "connect tcp_connect": ("tcp", block({})),
@@ -328,9 +292,22 @@ TERMS: tuple[Term, ...] = (
             "vhost": ("http.host", LINE),
             "headers checkheaders": ("http.headers", block({"X-Probe": "kernelbal"})),
         },
-    ),
-    *_rows(OtherSystem.COMMON, UdpCheck, {"agent_send payload": ("send", LINE), "receive": ("expect", LINE)}),
+        UdpCheck: {
+            "agent_send payload": ("send", LINE),
+            "receive": ("expect", LINE),
+        },
+    },
+}
+"""By system, and by the model in whose mapping a word stands; the words of one setting stand together."""
+
+TERMS: Final = tuple(
+    Term(system, word, place, tuple(path.split(".")), converter)
+    for system, places in _WORDS.items()
+    for place, words in places.items()
+    for synonyms, (path, converter) in words.items()
+    for word in synonyms.split()
 )
+"""Every row."""
 
 VALUES: dict[str, Converter] = {
     "scheduler": SCHEDULER,

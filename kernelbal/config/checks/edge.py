@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kernelbal.config.checks.addresses import PARTNER_PORT, unusable, unusable_reason
 from kernelbal.config.checks.context import SiteContext
+from kernelbal.config.checks.site import PortClaim, claims_of, overlapping
 from kernelbal.config.violation import Path, Violation
 from kernelbal.config.wording import called
 from kernelbal.model.address import Address, format_address
@@ -121,57 +122,32 @@ def _taken(placed: Placed, owner: str, other: Path) -> Violation:
     )
 
 
-class _PortClaim(NamedTuple):
-    """Ports of an outside address that an entry takes; those of virtual services come first."""
-
-    ports: PortRange
-    order: tuple[int, int]
-    title: str
-    path: Path
-
-
 def ports(context: SiteContext) -> Iterator[Violation]:
     """A new connection to a port goes one way: inside, or to a virtual service."""
-    claims: defaultdict[tuple[bytes, str], list[_PortClaim]] = defaultdict(list)
+    claims: defaultdict[tuple[bytes, str], list[PortClaim]] = defaultdict(list)
     for index, placed in enumerate(entries(context)):
         entry = placed.entry
         if isinstance(entry, Forward):
             for place, taken in enumerate(entry.ports):
                 path: Path = (*placed.path, "ports", place)
-                claims[entry.outside, entry.protocol].append(
-                    _PortClaim(taken, (1, index), placed.title, path)
-                )
+                claim = PortClaim(taken, (1, index), placed.title, path)
+                claims[entry.outside, entry.protocol].append(claim)
                 yield from _partner_port(entry, taken, path, context)
-    for subject in context.subjects:
-        service = subject.service
-        if not claims or not subject.invalid.isdisjoint(("address", "protocol", "ports")):
-            continue
-        found = claims.get((service.address, service.protocol.value))
-        if found is None:
-            continue
-        for place, taken in enumerate(service.ports):
-            title = f"virtual service `{subject.title}`"
-            found.append(_PortClaim(taken, (0, subject.index), title, subject.path("ports", place)))
+    for subject in context.subjects if claims else ():
+        if subject.invalid.isdisjoint(("address", "protocol", "ports")):
+            found = claims.get((subject.service.address, subject.service.protocol.value))
+            if found is not None:
+                found.extend(claims_of(subject))
     for (address, protocol), found in claims.items():
-        yield from _overlaps(f"{format_address(Address(address))}, {protocol}", found)
-
-
-def _overlaps(where: str, claims: list[_PortClaim]) -> Iterator[Violation]:
-    claims.sort()
-    widest = claims[0]
-    for claim in claims[1:]:
-        earlier, later = sorted((widest, claim), key=lambda one: (one.order, one.ports))
-        if claim.ports.low <= widest.ports.high and later.order[0]:
-            both = PortRange(claim.ports.low, min(claim.ports.high, widest.ports.high))
-            yield Violation(
-                later.path,
-                f"overlaps {earlier.title} on {where} port {both}",
-                "ports that nothing else has on this address",
-                "give one of them another address or other ports",
-                other=(earlier.path, "there"),
-            )
-        if claim.ports.high > widest.ports.high:
-            widest = claim
+        for first, second, both in overlapping(found):
+            if second.order[0]:
+                yield Violation(
+                    second.path,
+                    f"overlaps {first.title} on {format_address(Address(address))}, {protocol} port {both}",
+                    "ports that nothing else has on this address",
+                    "give one of them another address or other ports",
+                    other=(first.path, "there"),
+                )
 
 
 def _partner_port(entry: Forward, ports: PortRange, path: Path, context: SiteContext) -> Iterator[Violation]:

@@ -20,12 +20,37 @@ MAX_TIMEOUT_S = 2147483
 _VS_NAMES = tuple(sysctl.name for sysctl in IPVS_SYSCTLS)
 
 
-class _ServicePorts(NamedTuple):
-    """Ports of one address that a service takes."""
+class PortClaim(NamedTuple):
+    """Ports of an address that somebody takes.
+
+    Attributes:
+        order: equal for ports of the same owner, lower for who was there first.
+        title: what messages call the owner.
+    """
 
     ports: PortRange
-    subject: CheckedService
+    order: tuple[int, int]
+    title: str
     path: Path
+
+
+def overlapping(claims: list[PortClaim]) -> Iterator[tuple[PortClaim, PortClaim, PortRange]]:
+    """Yield the ports that are taken twice: by whom first, and by whom as well."""
+    claims.sort(key=lambda claim: (claim.ports.low, claim.order))
+    widest = claims[0]
+    for claim in claims[1:]:
+        if claim.ports.low <= widest.ports.high:
+            first, second = sorted((widest, claim), key=lambda one: (one.order, one.ports))
+            yield first, second, PortRange(claim.ports.low, min(claim.ports.high, widest.ports.high))
+        if claim.ports.high > widest.ports.high:
+            widest = claim
+
+
+def claims_of(subject: CheckedService) -> Iterator[PortClaim]:
+    """Yield the ports that a virtual service takes."""
+    title = f"virtual service `{subject.title}`"
+    for index, ports in enumerate(subject.service.ports):
+        yield PortClaim(ports, (0, subject.index), title, subject.path("ports", index))
 
 
 def names(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
@@ -56,38 +81,22 @@ def marks(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violat
 
 def overlaps(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
     """A packet belongs to one service."""
-    claims: defaultdict[tuple[str, bytes], list[_ServicePorts]] = defaultdict(list)
+    by_address: defaultdict[tuple[str, bytes], list[CheckedService]] = defaultdict(list)
     for subject in subjects:
-        service = subject.service
-        taken = claims[service.protocol.value, service.address]
-        for index, ports in enumerate(service.ports):
-            taken.append(_ServicePorts(ports, subject, subject.path("ports", index)))
-    for (protocol, _address), taken in claims.items():
-        if len(taken) > 1:
-            yield from _overlaps(protocol, taken)
-
-
-def _overlaps(protocol: str, claims: list[_ServicePorts]) -> Iterator[Violation]:
-    claims.sort(key=lambda claim: (claim.ports.low, claim.subject.index))
-    widest = claims[0]
-    for claim in claims[1:]:
-        if claim.ports.low <= widest.ports.high and claim.subject is not widest.subject:
-            later, earlier = sorted((claim, widest), key=lambda one: one.subject.index, reverse=True)
-            yield _overlap(protocol, later, earlier)
-        if claim.ports.high > widest.ports.high:
-            widest = claim
-
-
-def _overlap(protocol: str, later: _ServicePorts, earlier: _ServicePorts) -> Violation:
-    both = PortRange(max(later.ports.low, earlier.ports.low), min(later.ports.high, earlier.ports.high))
-    address = format_address(Address(later.subject.service.address))
-    return Violation(
-        later.path,
-        f"overlaps virtual service `{earlier.subject.title}` on {address}, {protocol} port {both}",
-        "ports that no other service has on this address",
-        "merge the two, or give one of them another address or other ports",
-        other=(earlier.path, earlier.subject.title),
-    )
+        by_address[subject.service.protocol.value, subject.service.address].append(subject)
+    for (protocol, address), found in by_address.items():
+        if len(found) == 1:
+            continue
+        for first, second, both in overlapping([claim for each in found for claim in claims_of(each)]):
+            if first.order != second.order:
+                where = f"{format_address(Address(address))}, {protocol} port {both}"
+                yield Violation(
+                    second.path,
+                    f"overlaps {first.title} on {where}",
+                    "ports that no other service has on this address",
+                    "merge the two, or give one of them another address or other ports",
+                    other=(first.path, "there"),
+                )
 
 
 def timeouts(context: SiteContext) -> Iterator[Violation]:

@@ -282,7 +282,7 @@ is a virtual address of the director (web: line 3)
           = a name of its own
           ? rename one of them
         12:45 virtual_services[1].ports: virtual service `web`: overlaps virtual service `web` on \
-192.0.2.10, tcp port 80 (web: line 4)
+192.0.2.10, tcp port 80 (there: line 4)
           = ports that no other service has on this address
           ? merge the two, or give one of them another address or other ports
         """,

@@ -31,7 +31,7 @@ CASES: dict[str, Case] = {
         """,
         (
             "virtual_services[1].ports[1]: virtual service `b`: overlaps virtual service `a` on 192.0.2.10, "
-            "tcp port 8010 (a: line 2)",
+            "tcp port 8010 (there: line 2)",
         ),
     ),
     "all ports overlap every other service": Case(
@@ -42,9 +42,9 @@ CASES: dict[str, Case] = {
         """,
         (
             "virtual_services[1].ports[0]: virtual service `b`: overlaps virtual service `a` on 192.0.2.10, "
-            "tcp port 80 (a: line 2)",
+            "tcp port 80 (there: line 2)",
             "virtual_services[1].ports[1]: virtual service `b`: overlaps virtual service `a` on 192.0.2.10, "
-            "tcp port 443 (a: line 2)",
+            "tcp port 443 (there: line 2)",
         ),
     ),
     "timeouts": Case(
