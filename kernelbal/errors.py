@@ -71,8 +71,20 @@ class PlanRefused(KernelbalError):
     """The plan would not work or would cut traffic, and nothing was changed."""
 
 
+def awaits_confirmation(left_s: float) -> PlanRefused:
+    """Return the error of whoever would change what awaits confirmation, for `left_s` seconds more."""
+    return PlanRefused(
+        f"the last apply still awaits confirmation, {max(0.0, left_s):.0f} s left",
+        "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",
+    )
+
+
 class OrderRefused(KernelbalError):
     """An operator's order names no real server or virtual service that there is; nothing was changed."""
+
+
+class InvalidRequest(KernelbalError):
+    """What was asked cannot be answered as it was asked; the hint says what to add."""
 
 
 class ApiFailed(KernelbalError):

@@ -9,17 +9,46 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import typer
 
-from kernelbal.errors import AccessDenied, ApiFailed, KernelbalError, NoDaemon, OrderRefused
+from kernelbal.errors import (
+    AccessDenied,
+    ApiFailed,
+    ConfigError,
+    FileUnreadable,
+    InvalidRequest,
+    KernelbalError,
+    KernelError,
+    NoDaemon,
+    NotPermitted,
+    NotSupported,
+    OrderRefused,
+    PlanRefused,
+    StateError,
+)
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
 
+    from kernelbal.model.answers import (
+        ApplyAnswer,
+        ApplyRequest,
+        ExplainRequest,
+        ExplanationDocument,
+        PlanAnswer,
+        PlanRequest,
+    )
     from kernelbal.model.status import DirectorStatus, OrderAnswer, OrderRequest, Part, Recorded, ReloadAnswer
 
 DEFAULT_SOCKET: Final = Path("/run/kernelbal/control.sock")
 SOCKET_VARIABLE: Final = "KERNELBAL_SOCKET"
 SOCKET_OPTION = typer.Option(
     DEFAULT_SOCKET, "--socket", envvar=SOCKET_VARIABLE, readable=False, help="Control socket of the daemon."
+)
+DAEMON_OPTION = typer.Option(
+    None,
+    "--socket",
+    envvar=SOCKET_VARIABLE,
+    readable=False,
+    help="Control socket of the daemon; `api.socket` of the node document by default.",
 )
 PATIENCE_S: Final = 60.0
 """How long an answer may take, in seconds; an order waits for its round."""
@@ -28,7 +57,15 @@ _NOT_RUNNING: Final = (
     "start it with `systemctl start kernelbal`, by hand with `kernelbal run`, or name its socket: --socket"
 )
 _NOT_ALLOWED: Final = "run it as root, or name a group of yours in `api.change_groups` or `api.read_groups`"
-_ERRORS: Final[dict[int, type[KernelbalError]]] = {401: AccessDenied, 403: AccessDenied, 409: OrderRefused}
+_ERRORS: Final[dict[int, type[KernelbalError]]] = {401: AccessDenied, 403: AccessDenied}
+_KINDS: Final[dict[str, type[KernelbalError]]] = {
+    each.__name__: each
+    for each in (
+        *(ConfigError, FileUnreadable, InvalidRequest, KernelError, NotPermitted, NotSupported),
+        *(OrderRefused, PlanRefused, StateError),
+    )
+}
+"""Errors of the daemon that are this command's own: with the same text and exit code as without a daemon."""
 
 
 P = TypeVar("P", bound="Part")
@@ -66,10 +103,8 @@ class ApiClient:
             NoDaemon, AccessDenied, ApiFailed: as for `status`.
         """
         from kernelbal.model.status import OrderAnswer
-        from kernelbal.store.codec import encode_document
 
-        body = encode_document(request)
-        return self._understood(OrderAnswer, self._ask("POST", f"/v1/real-servers/{what}", body))
+        return self._post(OrderAnswer, f"/v1/real-servers/{what}", request)
 
     def reload(self) -> ReloadAnswer:
         """Let the daemon read its documents again.
@@ -79,7 +114,58 @@ class ApiClient:
         """
         from kernelbal.model.status import ReloadAnswer
 
-        return self._understood(ReloadAnswer, self._ask("POST", "/v1/reload"))
+        return self._post(ReloadAnswer, "/v1/reload")
+
+    def plan(self, request: PlanRequest) -> PlanAnswer:
+        """Ask what the daemon would do with documents.
+
+        Raises:
+            NoDaemon, AccessDenied, ApiFailed: as for `status`.
+            KernelbalError: as the daemon raised it.
+        """
+        from kernelbal.model.answers import PlanAnswer
+
+        return self._post(PlanAnswer, "/v1/plan", request)
+
+    def apply(self, request: ApplyRequest) -> ApplyAnswer:
+        """Let the daemon bring its documents into force.
+
+        Raises:
+            KernelbalError: as for `plan`.
+        """
+        from kernelbal.model.answers import ApplyAnswer
+
+        return self._post(ApplyAnswer, "/v1/apply", request)
+
+    def confirm(self) -> None:
+        """Let the daemon keep what was applied.
+
+        Raises:
+            KernelbalError: as for `plan`.
+        """
+        from kernelbal.model.answers import ConfirmAnswer
+
+        self._post(ConfirmAnswer, "/v1/confirm")
+
+    def rollback(self) -> ApplyAnswer:
+        """Let the daemon undo what was applied.
+
+        Raises:
+            KernelbalError: as for `plan`.
+        """
+        from kernelbal.model.answers import ApplyAnswer
+
+        return self._post(ApplyAnswer, "/v1/rollback")
+
+    def explain(self, request: ExplainRequest) -> ExplanationDocument:
+        """Ask where a connection goes.
+
+        Raises:
+            KernelbalError: as for `plan`.
+        """
+        from kernelbal.model.answers import ExplanationDocument
+
+        return self._post(ExplanationDocument, "/v1/explain", request)
 
     def events(self, after: int, limit: int) -> list[Recorded]:
         """Return events with a number above `after`, the oldest first.
@@ -111,6 +197,12 @@ class ApiClient:
             ) from error
         finally:
             connection.close()
+
+    def _post(self, model: type[P], target: str, request: Part | None = None) -> P:
+        from kernelbal.store.codec import encode_document
+
+        body = None if request is None else encode_document(request)
+        return self._understood(model, self._ask("POST", target, body))
 
     def _ask(self, method: str, target: str, body: bytes | None = None) -> bytes:
         from http.client import HTTPException
@@ -166,19 +258,21 @@ class ApiClient:
             raise ApiFailed(f"the daemon's answer is not understood: {error.message}", hint) from error
 
 
-def answers(path: Path) -> bool:
-    """Return whether somebody listens at a control socket."""
-    import socket
+def daemon_of(socket: Path | None, node: Path) -> ApiClient:
+    """Return a client of the daemon that there may be on this machine.
 
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-        trial.settimeout(1.0)
-        try:
-            trial.connect(os.fspath(path))
-        except (TimeoutError, PermissionError):
-            return True
-        except OSError:
-            return False
-    return True
+    Args:
+        socket: of the daemon, as named by the user; None takes that of the node document.
+        node: the node document; without one the daemon has the socket that is the default.
+
+    Raises:
+        FileUnreadable, ConfigError: the node document cannot be used.
+    """
+    from kernelbal.cli.documents import read_node
+
+    if socket is None:
+        socket = Path(read_node(node).api.socket) if node.exists() else DEFAULT_SOCKET
+    return ApiClient(socket)
 
 
 def _connection(path: Path, patience_s: float | None) -> HTTPConnection:
@@ -195,11 +289,16 @@ def _connection(path: Path, patience_s: float | None) -> HTTPConnection:
 
 
 def _refusal(status: int, raw: bytes) -> KernelbalError:
-    from kernelbal.model.status import ErrorAnswer
+    from kernelbal.model.status import ErrorAnswer, problem_of
     from kernelbal.store.codec import Malformed, decode_document
 
     try:
         answer = decode_document(ErrorAnswer, raw)
     except Malformed:
-        answer = ErrorAnswer(error=f"the daemon answered with HTTP status {status}")
-    return _ERRORS.get(status, ApiFailed)(answer.error, answer.hint or None)
+        answer = ErrorAnswer(error=f"the daemon answered with HTTP status {status}", hint="")
+    kind = _KINDS.get(answer.kind, _ERRORS.get(status, ApiFailed))
+    if kind is ConfigError and answer.problems:
+        return ConfigError(tuple(problem_of(each) for each in answer.problems))
+    if issubclass(kind, KernelError):
+        return kind("", "", 0, answer.error, answer.hint or None)
+    return kind(answer.error, answer.hint or None)

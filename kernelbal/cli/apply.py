@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kernelbal.cli.api_client import DAEMON_OPTION
 from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.model.units import counted, parse_duration
+from kernelbal.model.units import counted, format_duration, parse_duration
 
 if TYPE_CHECKING:
+    from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.session import Documents, Session
+    from kernelbal.model.answers import ApplyAnswer, ApplyRequest
     from kernelbal.plan.result import Options
     from kernelbal.reconcile.round import Prepared, Report
 
@@ -33,6 +36,7 @@ def apply(
     site: Path = SITE_ARGUMENT,
     node: Path = NODE_OPTION,
     state_dir: Path = STATE_OPTION,
+    socket: Path | None = DAEMON_OPTION,
     confirm: str = typer.Option("", "--confirm", help="Roll back after this time unless confirmed: `60s`."),
     cut: bool = typer.Option(False, "--cut", help="Cut connections of what leaves instead of draining."),
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until leaving real servers are gone."),
@@ -42,27 +46,31 @@ def apply(
     """Make the kernel be what the site file says, and prove it.
 
     What has to change is printed, changed in order, and read again. A second apply does nothing. Leaving real
-    servers keep their connections until their drain is over; with --confirm they are not waited for, and the
-    next apply removes them.
+    servers keep their connections until their drain is over; with --confirm they are not waited for.
+
+    While the daemon runs, it brings its own documents into force; those of another path are refused.
     """
-    from kernelbal.cli.session import judge, open_session, read_documents
-    from kernelbal.plan.result import Options
+    from kernelbal.cli.api_client import daemon_of
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS
+    from kernelbal.cli.session import read_documents
+    from kernelbal.errors import NoDaemon
+    from kernelbal.model.answers import ApplyRequest
 
-    confirm_s = _confirm_seconds(confirm)
-    documents = read_documents(site, node)
-    options = Options(cut=cut)
-    with open_session(state_dir) as session, session.store.lock():
-        _refuse_unconfirmed(session)
-        prepared = session.reconciler.prepare(documents.desired, options)
-        judge(documents, prepared.observed, force=force)
-        if confirm_s is not None and not prepared.plan.empty:
-            from kernelbal.cli.confirm import arm
-
-            arm(session, prepared, confirm_s, state_dir)
-        report = _perform(session, prepared, options, documents, quiet=as_json)
-        if wait and not confirm and report.converged and prepared.plan.drains:
-            report = _finish(session, documents, options, report)
-    return _conclude(report, documents, as_json=as_json)
+    request = ApplyRequest(
+        site=str(site.absolute()),
+        node=str(node.absolute()),
+        confirm_s=_confirm_seconds(confirm),
+        cut=cut,
+        force=force,
+        most=None if as_json else SHOWN_ACTIONS,
+    )
+    wait = wait and not confirm
+    daemon = daemon_of(socket, node)
+    try:
+        answer = _by_daemon(daemon, request, wait=wait, quiet=as_json)
+    except NoDaemon:
+        answer = _apply_here(request, read_documents(site, node), state_dir, wait=wait, quiet=as_json)
+    return _conclude(answer, as_json=as_json)
 
 
 def _confirm_seconds(text: str) -> float | None:
@@ -78,27 +86,80 @@ def _confirm_seconds(text: str) -> float | None:
     return seconds
 
 
+def _by_daemon(daemon: ApiClient, request: ApplyRequest, *, wait: bool, quiet: bool) -> ApplyAnswer:
+    from msgspec.structs import replace
+
+    from kernelbal.cli.draining import watch_drains
+    from kernelbal.cli.output import say
+    from kernelbal.cli.plan_view import print_plan, print_remarks
+
+    answer = daemon.apply(request)
+    print_remarks(answer.warnings)
+    if not quiet:
+        print_plan(answer.plan)
+    if answer.confirm_left_s is not None and request.confirm_s is not None:
+        say(f"rolled back in {format_duration(request.confirm_s)} unless `kernelbal confirm` is run")
+    if not (wait and answer.report.converged and answer.report.draining):
+        return answer
+    watch_drains(daemon)
+    return replace(answer, report=replace(answer.report, draining=0))
+
+
+def _apply_here(
+    request: ApplyRequest, documents: Documents, state_dir: Path, *, wait: bool, quiet: bool
+) -> ApplyAnswer:
+    """Apply without a daemon: every real server is as the site file has it."""
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_remarks
+    from kernelbal.cli.session import open_session
+    from kernelbal.model.answers import ApplyAnswer
+    from kernelbal.plan.document import apply_document, left_actions, plan_document
+    from kernelbal.plan.judge import judge
+    from kernelbal.plan.result import Options
+
+    options = Options(cut=request.cut)
+    with open_session(state_dir) as session, session.store.lock():
+        _refuse_unconfirmed(session)
+        prepared = session.reconciler.prepare(documents.desired, options)
+        remarks = judge(documents.site, documents.node, prepared.observed, force=request.force)
+        print_remarks(remarks)
+        if request.confirm_s is not None and not prepared.plan.empty:
+            from kernelbal.cli.confirm import arm
+
+            arm(session, prepared, request.confirm_s, state_dir)
+        report = _perform(session, prepared, options, documents, quiet=quiet)
+        if wait and report.converged and prepared.plan.drains:
+            report = _finish(session, documents, options, report)
+    names, counters = documents.names, prepared.observed.counters
+    return ApplyAnswer(
+        plan=plan_document(prepared.plan, names, counters, 0),
+        warnings=remarks,
+        report=apply_document(
+            report.outcomes, report.remaining, names, converged=report.converged, most=request.most
+        ),
+        left=left_actions(report.remaining, names, SHOWN_ACTIONS),
+        confirm_left_s=request.confirm_s,
+    )
+
+
 def _refuse_unconfirmed(session: Session) -> None:
-    from kernelbal.errors import PlanRefused
+    from kernelbal.errors import awaits_confirmation
     from kernelbal.store.boot import boot_clock_s
 
     snapshot = session.store.load_snapshot()
     if snapshot is not None:
-        left_s = max(0.0, snapshot.deadline_at - boot_clock_s())
-        raise PlanRefused(
-            f"the last apply still awaits confirmation, {left_s:.0f} s left",
-            "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",
-        )
+        raise awaits_confirmation(snapshot.deadline_at - boot_clock_s())
 
 
 def _perform(
     session: Session, prepared: Prepared, options: Options, documents: Documents, *, quiet: bool
 ) -> Report:
-    from kernelbal.cli.plan_view import print_plan
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan
     from kernelbal.cli.progress import progress_bar
+    from kernelbal.plan.document import plan_document
 
     if not quiet:
-        print_plan(prepared.plan, documents.names, prepared.observed.counters)
+        counters = prepared.observed.counters
+        print_plan(plan_document(prepared.plan, documents.names, counters, SHOWN_ACTIONS))
     with progress_bar("applying", len(prepared.plan.actions)) as update:
         return session.reconciler.perform(prepared, options, update)
 
@@ -113,34 +174,22 @@ def _finish(session: Session, documents: Documents, options: Options, first: Rep
     return replace(last, plan=first.plan, outcomes=first.outcomes + last.outcomes)
 
 
-def _conclude(report: Report, documents: Documents, *, as_json: bool) -> int:
-    from kernelbal.cli.output import put_json
-    from kernelbal.cli.plan_view import outcome_document
+def _conclude(answer: ApplyAnswer, *, as_json: bool) -> int:
+    from msgspec import to_builtins
 
-    if as_json:
-        put_json(
-            {
-                "converged": report.converged,
-                "outcomes": [outcome_document(outcome, documents.names) for outcome in report.outcomes],
-                "remaining": len(report.remaining.actions),
-                "draining": len(report.remaining.drains),
-            }
-        )
-    else:
-        _print_conclusion(report, documents)
-    return ExitCode.OK if report.converged else ExitCode.FAILED
-
-
-def _print_conclusion(report: Report, documents: Documents) -> None:
-    from kernelbal.cli.output import put, say
+    from kernelbal.cli.output import put, put_json, say
     from kernelbal.cli.plan_view import print_unfinished
 
-    if not report.converged:
+    report = answer.report
+    if as_json:
+        put_json(to_builtins(report))
+    elif not report.converged:
         still = "after this apply the kernel still differs from the site file"
-        print_unfinished(report, documents.names, still, "apply")
-        return
-    if report.outcomes:
-        put(f"applied {counted(len(report.outcomes), 'change')}; kernel matches site.yaml")
-    draining = len(report.remaining.drains)
-    if draining:
-        say(f"{counted(draining, 'real server')} still draining; a later `kernelbal apply` goes on with it")
+        print_unfinished(report, answer.left, still, "apply")
+    else:
+        if report.changes:
+            put(f"applied {counted(report.changes, 'change')}; kernel matches site.yaml")
+        if report.draining:
+            left = counted(report.draining, "real server")
+            say(f"{left} still draining; a later `kernelbal apply` goes on with it")
+    return ExitCode.OK if report.converged else ExitCode.FAILED

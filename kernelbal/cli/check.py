@@ -118,8 +118,10 @@ class _DocumentReport:
 
     def print_json(self, site: Path, node: Path | None) -> None:
         """Print one document to standard output."""
+        from msgspec import to_builtins
+
         from kernelbal.cli.output import put_json
-        from kernelbal.cli.problems import problem_document
+        from kernelbal.model.status import problem_document
 
         services, servers = self.counts()
         put_json(
@@ -129,7 +131,7 @@ class _DocumentReport:
                 "valid": not self.problems,
                 "virtual_services": services,
                 "real_servers": servers,
-                "problems": [problem_document(problem) for problem in self.problems],
-                "warnings": [problem_document(problem) for problem in self.warnings],
+                "problems": [to_builtins(problem_document(problem)) for problem in self.problems],
+                "warnings": [to_builtins(problem_document(problem)) for problem in self.warnings],
             }
         )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from kernelbal.cli.api_client import SOCKET_OPTION
 from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.units import counted, format_duration
 
 if TYPE_CHECKING:
     from kernelbal.cli.session import Session
+    from kernelbal.model.answers import ApplyDocument, PlannedAction
     from kernelbal.reconcile.round import Prepared
 
 EPILOG = """Example:
@@ -29,40 +32,55 @@ POLL_S = 0.5
 """How often the waiting roll-back looks whether it was called off, in seconds."""
 
 
-def confirm(state_dir: Path = STATE_OPTION) -> int:
+def confirm(state_dir: Path = STATE_OPTION, socket: Path = SOCKET_OPTION) -> int:
     """Keep what `apply --confirm` did.
 
     Without this it is rolled back when its time is over.
     """
+    from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.output import put
-    from kernelbal.errors import PlanRefused
+    from kernelbal.errors import NoDaemon, PlanRefused
     from kernelbal.store.state import StateDirectory
 
-    store = StateDirectory(state_dir)
-    with store.lock(PATIENCE_S):
-        if store.load_snapshot() is None:
-            raise PlanRefused(
-                "nothing awaits confirmation", "`kernelbal plan` shows whether it was rolled back"
-            )
-        store.discard_snapshot()
+    try:
+        ApiClient(socket).confirm()
+    except NoDaemon:
+        store = StateDirectory(state_dir)
+        with store.lock(PATIENCE_S):
+            if store.load_snapshot() is None:
+                hint = "`kernelbal plan` shows whether it was rolled back"
+                raise PlanRefused("nothing awaits confirmation", hint) from None
+            store.discard_snapshot()
     put("confirmed: the changes stay")
     return ExitCode.OK
 
 
 def rollback(
     state_dir: Path = STATE_OPTION,
+    socket: Path = SOCKET_OPTION,
     wait: bool = typer.Option(False, "--wait", help="Wait until the time to confirm is over."),
 ) -> int:
     """Undo what an unconfirmed `apply --confirm` did."""
+    from kernelbal.cli.api_client import ApiClient
+    from kernelbal.errors import NoDaemon
+
+    if wait:
+        return _rollback_here(state_dir, wait=True) if _wait_for_deadline(state_dir) else ExitCode.OK
+    try:
+        answer = ApiClient(socket).rollback()
+    except NoDaemon:
+        return _rollback_here(state_dir, wait=False)
+    return _conclude(answer.report, answer.left, "rollback")
+
+
+def _rollback_here(state_dir: Path, *, wait: bool) -> int:
     from kernelbal.cli.draining import wait_for_drains
-    from kernelbal.cli.output import put
-    from kernelbal.cli.plan_view import print_unfinished
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS
     from kernelbal.cli.session import open_session
     from kernelbal.errors import PlanRefused
+    from kernelbal.plan.document import apply_document, left_actions
     from kernelbal.plan.result import DEFAULT_OPTIONS
 
-    if wait and not _wait_for_deadline(state_dir):
-        return ExitCode.OK
     # One that nobody watches must not give up because an apply takes long.
     with open_session(state_dir) as session, session.store.lock(math.inf if wait else PATIENCE_S):
         snapshot = session.store.load_snapshot()
@@ -74,11 +92,21 @@ def rollback(
             if first.plan.drains:
                 last = wait_for_drains(session.reconciler, snapshot.state, DEFAULT_OPTIONS, {})
             session.reconciler.disown(snapshot.adopted)
-    if not last.converged:
-        remedy = "rollback" if last is first else "apply"
-        print_unfinished(last, {}, "this is not yet as it was before", remedy)
+    outcomes = first.outcomes if last.converged else last.outcomes
+    report = apply_document(outcomes, last.remaining, {}, converged=last.converged)
+    return _conclude(
+        report, left_actions(last.remaining, {}, SHOWN_ACTIONS), "rollback" if last is first else "apply"
+    )
+
+
+def _conclude(report: ApplyDocument, left: Sequence[PlannedAction], remedy: str) -> int:
+    from kernelbal.cli.output import put
+    from kernelbal.cli.plan_view import print_unfinished
+
+    if not report.converged:
+        print_unfinished(report, left, "this is not yet as it was before", remedy)
         return ExitCode.FAILED
-    put(f"rolled back with {counted(len(first.outcomes), 'change')}")
+    put(f"rolled back with {counted(report.changes, 'change')}")
     return ExitCode.OK
 
 

@@ -68,6 +68,9 @@ def _exceptions(counts: Counter[Any]) -> str:
 def warnings(status: DirectorStatus) -> list[str]:
     """Return what needs attention."""
     found = []
+    if status.config.confirm_left_s is not None:
+        left = age(status.config.confirm_left_s)
+        found.append(f"what was applied awaits confirmation, {left} left: `kernelbal confirm` keeps it")
     if status.config.refused:
         old = f"the site of {age(status.config.loaded_s)} ago stays in force"
         found.append(f"the documents on disk are not in force: {status.config.refused}; {old}")

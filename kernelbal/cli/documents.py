@@ -50,3 +50,25 @@ def read_node(path: Path) -> Node:
     from kernelbal.store.documents import read_document
 
     return load_node(read_document(path, "node"), str(path))
+
+
+def read_text(path: Path, what: str) -> str:
+    """Return a document as it is written.
+
+    Args:
+        path: where it is.
+        what: `site` or `node`.
+
+    Raises:
+        FileUnreadable: it cannot be read.
+        ConfigError: it is no text.
+    """
+    from kernelbal.config.load import load_node, load_site
+    from kernelbal.store.documents import read_document
+
+    raw = read_document(path, what)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        (load_site if what == "site" else load_node)(raw, str(path))
+        raise

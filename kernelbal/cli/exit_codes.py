@@ -9,6 +9,7 @@ from kernelbal.errors import (
     ApiFailed,
     ConfigError,
     FileUnreadable,
+    InvalidRequest,
     KernelbalError,
     KernelError,
     NoDaemon,
@@ -63,6 +64,7 @@ MEANINGS: dict[ExitCode, str] = {
 
 _BY_ERROR: tuple[tuple[type[KernelbalError], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),
+    (InvalidRequest, ExitCode.USAGE),
     (FileUnreadable, ExitCode.NO_INPUT),
     (NotPermitted, ExitCode.PERMISSION),
     (NotSupported, ExitCode.UNAVAILABLE),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from kernelbal.cli.api_client import DAEMON_OPTION
 from kernelbal.cli.documents import NODE_FILE, SITE_FILE
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.choices import ProtocolName
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
+    from kernelbal.model.answers import ExplanationDocument
     from kernelbal.model.node import Node
     from kernelbal.model.site import Site
     from kernelbal.model.state import DesiredState
-    from kernelbal.plan.explain.query import ExplainQuery, KernelView
+    from kernelbal.plan.explain.query import ExplainQuery
+    from kernelbal.plan.explain.result import Explanation
 
 EPILOG = """Examples:
 
@@ -50,18 +52,21 @@ def explain(
     ),
     file: Path | None = FILE_OPTION,
     node: Path | None = EXPLAIN_NODE_OPTION,
+    socket: Path | None = DAEMON_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """Explain which real server a client gets, and why.
 
     Follows a new connection through address translation, mark, service and scheduler, and its replies back;
     for what an inside machine sends, how it leaves.
-    Reads the live kernel, and names from the site document where there is one; with --file, the documents
-    alone.
+    Reads the live kernel, and names from the site document where there is one; while the daemon runs, it is
+    asked. With --file, the documents alone.
     """
-    from kernelbal.cli.explain_view import explanation_document, print_explanation
+    from msgspec import to_builtins
+
+    from kernelbal.cli.explain_view import print_explanation
     from kernelbal.cli.output import put_json
-    from kernelbal.plan.explain.engine import explain as explained
+    from kernelbal.plan.explain.document import explanation_document
     from kernelbal.plan.explain.query import ExplainQuery
 
     source = _parsed_address(client, "CLIENT-IP")
@@ -72,14 +77,13 @@ def explain(
         )
     query = ExplainQuery(source, address, port or 0, protocol.number, client_port)
     if file is not None:
-        query, view = _offline(query, file, node)
+        explanation = explanation_document(_offline(query, file, node))
     else:
-        query, view = _live(query, node or NODE_FILE)
-    explanation = explained(query, view)
+        explanation = _live(query, socket, node or NODE_FILE)
     if as_json:
-        put_json(explanation_document(explanation))
+        put_json(to_builtins(explanation))
     else:
-        print_explanation(explanation, view.title(explanation.service) if explanation.service else "")
+        print_explanation(explanation)
     return ExitCode.OK
 
 
@@ -113,40 +117,16 @@ def _parsed_address(text: str, argument: str) -> Address:
         raise typer.BadParameter(f"{error}; hint: {hint}", param_hint=argument) from error
 
 
-def _with_port(query: ExplainQuery, view: KernelView) -> ExplainQuery:
-    """Return the query with a port: that of the one service of its address where none was given.
-
-    Of an address that leads to one inside machine, ports do not matter.
-
-    Raises:
-        typer.BadParameter: there is not just one.
-    """
-    from kernelbal.plan.explain.translate import whole_address
-
-    if query.port or whole_address(view.nft, query.virtual):
-        return query
-    ports = sorted(
-        {
-            key.port
-            for key in view.services
-            if key.address == query.virtual and key.protocol == query.protocol and key.port
-        }
-    )
-    if len(ports) == 1:
-        return query._replace(port=ports[0])
-    known = f"its services are on ports {', '.join(map(str, ports))}" if ports else "no service names one"
-    raise typer.BadParameter(f"which port? {known}; hint: add it, as in `VIP:80`", param_hint="VIP:PORT")
-
-
-def _offline(query: ExplainQuery, file: Path, node_file: Path | None) -> tuple[ExplainQuery, KernelView]:
+def _offline(query: ExplainQuery, file: Path, node_file: Path | None) -> Explanation:
     from kernelbal.cli.documents import read_node, read_site
     from kernelbal.plan.desire import desired_state
+    from kernelbal.plan.explain.engine import explain, with_port
     from kernelbal.plan.explain.views import site_view
 
     site = read_site(file)
     node = read_node(node_file) if node_file is not None else _nameless_node(site)
     view = site_view(site, desired_state(site, node))
-    return _with_port(query, view), view
+    return explain(with_port(query, view), view)
 
 
 def _nameless_node(site: Site) -> Node:
@@ -161,25 +141,39 @@ def _nameless_node(site: Site) -> Node:
     return Node(name="any", interfaces={name: name for name in networks})
 
 
-def _live(query: ExplainQuery, node_file: Path) -> tuple[ExplainQuery, KernelView]:
-    from kernelbal.kernel.ipvs import ConnectionFilter, read_connections
+def _live(query: ExplainQuery, socket: Path | None, node_file: Path) -> ExplanationDocument:
+    """Ask the daemon, which needs no privileges; without one read the kernel."""
+    from msgspec import convert
+
+    from kernelbal.cli.api_client import daemon_of
+    from kernelbal.errors import NoDaemon
+    from kernelbal.model.address import format_address
+    from kernelbal.model.answers import ExplainRequest
+
+    request = convert(
+        {
+            "client": format_address(query.client),
+            "virtual_address": format_address(query.virtual),
+            "port": query.port or None,
+            "protocol": query.protocol.name.lower(),
+            "client_port": query.client_port,
+        },
+        ExplainRequest,
+    )
+    try:
+        return daemon_of(socket, node_file).explain(request)
+    except NoDaemon:
+        return _explained_here(query, node_file)
+
+
+def _explained_here(query: ExplainQuery, node_file: Path) -> ExplanationDocument:
     from kernelbal.kernel.linux import LinuxKernel
-    from kernelbal.plan.explain.engine import service_of
-    from kernelbal.plan.explain.persistence import masked_clients
-    from kernelbal.plan.explain.views import SYSCTLS, kernel_view
+    from kernelbal.plan.explain.document import explanation_document
+    from kernelbal.reconcile.explain import explain_kernel
 
     documents = _documents(SITE_FILE, node_file)
     with LinuxKernel() as kernel:
-        observed = kernel.observe(SYSCTLS)
-        view = kernel_view(observed, None, documents)
-        query = _with_port(query, view)
-        key = service_of(query, view)
-        if key is None:
-            return query, view
-        clients = masked_clients({key: view.services[key]}, query.client)
-        found = [entry for one in clients for entry in read_connections(ConnectionFilter(client=one))]
-        counters = kernel.read_counters([key])
-    return query, replace(view, counters=counters, connections=tuple(found))
+        return explanation_document(explain_kernel(kernel, query, documents))
 
 
 def _documents(site_file: Path, node_file: Path) -> tuple[Site, DesiredState] | None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, STATE_OPTION
+from kernelbal.cli.api_client import DAEMON_OPTION
+from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, STATE_OPTION, read_text
 from kernelbal.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kernelbal.model.answers import PlanAnswer, PlanRequest
 
 EPILOG = """Examples:
 
@@ -22,6 +27,7 @@ def plan(
     site: Path = SITE_ARGUMENT,
     node: Path = NODE_OPTION,
     state_dir: Path = STATE_OPTION,
+    socket: Path | None = DAEMON_OPTION,
     cut: bool = typer.Option(False, "--cut", help="Plan to cut connections of what leaves, not to drain."),
     force: bool = typer.Option(False, "--force", help="Plan even what would not work; warn instead."),
     everything: bool = typer.Option(False, "--all", help="Print every action of a large plan."),
@@ -32,26 +38,51 @@ def plan(
 ) -> int:
     """Show what apply would change, and whom that affects.
 
-    Compares the live kernel with the site file and changes nothing. While the daemon runs, what it knows of
-    real servers counts too: health, orders, slow start.
+    Compares the live kernel with the site file and changes nothing. While the daemon runs, it is asked: so
+    health, orders and slow start count as they do in its next round.
     """
+    from msgspec import to_builtins
+
+    from kernelbal.cli.api_client import daemon_of
     from kernelbal.cli.output import put_json
-    from kernelbal.cli.plan_view import plan_document, print_plan
-    from kernelbal.cli.session import beside_daemon, judge, open_session, read_documents
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan, print_remarks
+    from kernelbal.errors import NoDaemon
+    from kernelbal.model.answers import PlanRequest
+
+    request = PlanRequest(
+        site=read_text(site, "site"),
+        node=read_text(node, "node"),
+        site_name=str(site),
+        node_name=str(node),
+        cut=cut,
+        force=force,
+        most=None if everything or as_json else SHOWN_ACTIONS,
+    )
+    try:
+        answer = daemon_of(socket, node).plan(request)
+    except NoDaemon:
+        answer = _plan_here(request, site, node, state_dir)
+    print_remarks(answer.warnings)
+    if as_json:
+        put_json(to_builtins(answer.plan))
+    else:
+        print_plan(answer.plan, see_all="--all shows them")
+    return ExitCode.CHANGES if detailed_exitcode and answer.plan.changes else ExitCode.OK
+
+
+def _plan_here(request: PlanRequest, site: Path, node: Path, state_dir: Path) -> PlanAnswer:
+    """Plan without a daemon: every real server is as the site file has it."""
+    from kernelbal.cli.session import open_session, read_documents
+    from kernelbal.model.answers import PlanAnswer
+    from kernelbal.plan.document import plan_document
+    from kernelbal.plan.judge import judge
     from kernelbal.plan.result import Options
 
-    documents = beside_daemon(read_documents(site, node), state_dir)
+    documents = read_documents(site, node)
     with open_session(state_dir) as session:
-        prepared = session.reconciler.prepare(documents.desired, Options(cut=cut))
-        judge(documents, prepared.observed, force=force)
-        if not documents.desired.nft.empty and prepared.observed.nft != documents.desired.nft:
-            session.kernel.check_table(documents.desired.nft)
-    counters = prepared.observed.counters
-    if as_json:
-        put_json(plan_document(prepared.plan, documents.names, counters))
-    else:
-        print_plan(
-            prepared.plan, documents.names, counters, everything=everything, see_all="--all shows them"
-        )
-    changed = detailed_exitcode and not prepared.plan.empty
-    return ExitCode.CHANGES if changed else ExitCode.OK
+        prepared = session.reconciler.prepare(documents.desired, Options(cut=request.cut))
+        observed = prepared.observed
+        remarks = judge(documents.site, documents.node, observed, force=request.force)
+        session.reconciler.check_table(prepared)
+    plan = plan_document(prepared.plan, documents.names, observed.counters, request.most)
+    return PlanAnswer(plan=plan, warnings=remarks)

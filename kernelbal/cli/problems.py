@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from kernelbal.errors import Problem, Span
 
@@ -47,20 +46,6 @@ def _read_lines(path: Path) -> list[bytes]:
 def problems_text(problems: Iterable[Problem], sources: Sources, label: str = "") -> str:
     """Return one block per problem, an empty line between them; `label` precedes each message."""
     return "\n\n".join("\n".join(_block(problem, sources, label)) for problem in problems)
-
-
-def problem_document(problem: Problem) -> dict[str, Any]:
-    """Return a problem for a JSON document."""
-    span = problem.span
-    return {
-        "file": span.file if span else None,
-        "line": span.line if span else None,
-        "column": span.column if span else None,
-        "key": problem.key,
-        "message": problem.message,
-        "expected": problem.expected,
-        "hint": problem.hint,
-    }
 
 
 def _block(problem: Problem, sources: Sources, label: str) -> Iterable[str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from kernelbal.reconcile.round import Report
 
 EPILOG = """Examples:
 
@@ -30,20 +34,19 @@ def release(
     """
     from kernelbal.cli.draining import wait_for_drains
     from kernelbal.cli.output import put, say, warn
-    from kernelbal.cli.plan_view import print_plan, print_unfinished
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan
     from kernelbal.cli.session import open_session
     from kernelbal.model.state import DesiredState
+    from kernelbal.plan.document import plan_document
     from kernelbal.plan.result import Options
 
     options = Options(cut=cut)
     nothing = DesiredState()
     with open_session(state_dir) as session, session.store.lock():
         prepared = session.reconciler.prepare(nothing, options)
+        shown = None if dry_run else SHOWN_ACTIONS
         print_plan(
-            prepared.plan,
-            {},
-            prepared.observed.counters,
-            everything=dry_run,
+            plan_document(prepared.plan, {}, prepared.observed.counters, shown),
             see_all="`kernelbal release --dry-run` shows them",
             nothing=ONLY_DRAINING if prepared.plan.drains else NOTHING_OURS,
         )
@@ -60,8 +63,17 @@ def release(
         session.store.discard_snapshot()
         report = wait_for_drains(session.reconciler, nothing, options, {})
         if not report.converged:
-            print_unfinished(report, {}, "this is still in the kernel", "release")
-            return ExitCode.FAILED
+            return _unfinished(report)
         session.store.clear()
     put("released: nothing of kernelbal's is left in this kernel")
     return ExitCode.OK
+
+
+def _unfinished(report: Report) -> int:
+    from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_unfinished
+    from kernelbal.plan.document import apply_document, left_actions
+
+    ended = apply_document(report.outcomes, report.remaining, {}, converged=False)
+    left = left_actions(report.remaining, {}, SHOWN_ACTIONS)
+    print_unfinished(ended, left, "this is still in the kernel", "release")
+    return ExitCode.FAILED

@@ -21,6 +21,8 @@ class Topic(Enum):
     SERVICE_QUORUM_GAINED = "virtual_service.quorum_gained"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
+    CONFIG_CONFIRMED = "config.confirmed"
+    CONFIG_ROLLED_BACK = "config.rolled_back"
     DRIFT_REPAIRED = "drift.repaired"
     ROUND_FAILED = "round.failed"
     ROUND_RECOVERED = "round.recovered"
@@ -50,6 +52,8 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.SERVICE_QUORUM_GAINED: "Enough real servers are usable again.",
     Topic.CONFIG_LOADED: "Changed documents are in force.",
     Topic.CONFIG_REFUSED: "Changed documents are wrong: the old ones stay in force.",
+    Topic.CONFIG_CONFIRMED: "Documents that awaited confirmation stay in force.",
+    Topic.CONFIG_ROLLED_BACK: "Documents were not confirmed: those before are in force again.",
     Topic.DRIFT_REPAIRED: "Others had changed this kernel; what they changed is as wanted again.",
     Topic.ROUND_FAILED: "The kernel is not as wanted; it is tried again.",
     Topic.ROUND_RECOVERED: "The kernel is as wanted again.",

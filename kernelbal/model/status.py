@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from kernelbal.errors import Problem, Span
 from kernelbal.model.event import Severity
 from kernelbal.model.health import Health
 from kernelbal.model.standing import Admin, Mode, ServerState
@@ -111,6 +112,10 @@ class ConfigStatus(Part, frozen=True, kw_only=True):
     loaded_s: float
     refused: Annotated[str, Meta(description="Why a newer one is not in force; empty when there is none.")]
     problems: list[str]
+    confirm_left_s: Annotated[
+        float | None,
+        Meta(description="Seconds left to confirm what is in force; None: nothing awaits confirmation."),
+    ] = None
 
 
 class RoundStatus(Part, frozen=True, kw_only=True):
@@ -213,8 +218,43 @@ class ReloadAnswer(Part, frozen=True, kw_only=True):
     problems: list[str]
 
 
-class ErrorAnswer(Part, frozen=True, kw_only=True):
+class ProblemDocument(Part, frozen=True, kw_only=True):
+    """One problem of a document."""
+
+    file: str | None
+    line: int | None
+    column: int | None
+    key: Annotated[str, Meta(description="Path of the setting; empty for the whole document.")]
+    message: str
+    expected: str | None
+    hint: str | None
+
+
+class ErrorAnswer(Part, frozen=True, kw_only=True, omit_defaults=True):
     """Why a request was refused."""
 
     error: str
-    hint: str = ""
+    hint: str
+    kind: Annotated[str, Meta(description="Its class; empty when it is about the request itself.")] = ""
+    problems: Annotated[list[ProblemDocument], Meta(description="Of a document that is not valid.")] = []
+
+
+def problem_document(problem: Problem) -> ProblemDocument:
+    """Return a problem as a document."""
+    span = problem.span
+    return ProblemDocument(
+        file=span.file if span else None,
+        line=span.line if span else None,
+        column=span.column if span else None,
+        key=problem.key,
+        message=problem.message,
+        expected=problem.expected,
+        hint=problem.hint,
+    )
+
+
+def problem_of(document: ProblemDocument) -> Problem:
+    """Return the problem of a document."""
+    file, line, column = document.file, document.line, document.column
+    span = None if file is None or line is None or column is None else Span(file, line, column)
+    return Problem(document.key, document.message, document.expected, document.hint, span)

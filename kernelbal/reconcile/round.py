@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kernelbal.kernel.interface import Kernel, Progress
 from kernelbal.model.ipvs import ServiceKey, VirtualServer
@@ -34,6 +34,13 @@ class OwnershipStore(Protocol):
     def save(self, ownership: Ownership) -> None:
         """Replace the record; on return it has reached the disk."""
         ...
+
+
+class Observation(NamedTuple):
+    """The kernel, and what of it is ours."""
+
+    observed: ObservedState
+    ownership: Ownership
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,19 @@ class Reconciler:
     store: OwnershipStore
     now: Callable[[], float]
 
+    def observe(self, sysctls: Collection[str] = ()) -> Observation:
+        """Read the kernel and the ownership record.
+
+        Args:
+            sysctls: paths that are read beside those of ours.
+
+        Raises:
+            KernelError: the kernel cannot be read.
+            StateError: the ownership record cannot be read.
+        """
+        ownership = self.store.load()
+        return Observation(self.kernel.observe(ownership.sysctls.keys() | set(sysctls)), ownership)
+
     def prepare(self, desired: DesiredState, options: Options = DEFAULT_OPTIONS) -> Prepared:
         """Observe the kernel and plan; changes nothing.
 
@@ -96,10 +116,17 @@ class Reconciler:
             KernelError: the kernel cannot be read.
             StateError: the ownership record cannot be read.
         """
-        ownership = self.store.load()
-        paths = desired.sysctl_paths | ownership.sysctls.keys()
-        observed = self.kernel.observe(paths)
-        return self.replan(desired, observed, ownership, options)
+        return self.replan(desired, *self.observe(desired.sysctl_paths), options)
+
+    def check_table(self, prepared: Prepared) -> None:
+        """Let the kernel check the nftables table of a plan without committing it.
+
+        Raises:
+            KernelError: it would be refused; the message says why.
+        """
+        table = prepared.desired.nft
+        if not table.empty and prepared.observed.nft != table:
+            self.kernel.check_table(table)
 
     def replan(
         self, desired: DesiredState, observed: ObservedState, ownership: Ownership, options: Options

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from kernelbal.model.answers import (
+    ApplyAnswer,
+    ApplyRequest,
+    ConfirmAnswer,
+    ExplainRequest,
+    ExplanationDocument,
+    PlanAnswer,
+    PlanRequest,
+)
 from kernelbal.model.standing import Admin
 from kernelbal.model.status import (
     DirectorStatus,
@@ -48,6 +57,50 @@ class Control(Protocol):
 
         Args:
             by: who asks, for the log.
+        """
+        ...
+
+    async def plan(self, request: PlanRequest) -> PlanAnswer:
+        """Return what the next round would do with documents; nothing changes.
+
+        Raises:
+            KernelbalError: the documents are refused, or the kernel cannot be read.
+        """
+        ...
+
+    async def explain(self, request: ExplainRequest) -> ExplanationDocument:
+        """Return where a connection goes, as the kernel is now.
+
+        Raises:
+            KernelbalError: the request is incomplete, or the kernel cannot be read.
+        """
+        ...
+
+    async def apply(self, request: ApplyRequest, by: str) -> ApplyAnswer:
+        """Bring the documents on disk into force and return what the round did.
+
+        Args:
+            request: which, how, and whether they have to be confirmed.
+            by: who asks, for the log.
+
+        Raises:
+            KernelbalError: they are refused, and nothing was changed.
+        """
+        ...
+
+    async def confirm(self, by: str) -> ConfirmAnswer:
+        """Keep what was applied.
+
+        Raises:
+            KernelbalError: nothing awaits confirmation.
+        """
+        ...
+
+    async def rollback(self, by: str) -> ApplyAnswer:
+        """Bring the documents and orders of before the apply into force again.
+
+        Raises:
+            KernelbalError: nothing awaits confirmation.
         """
         ...
 

@@ -13,7 +13,7 @@ from kernelbal.health.decision import Memory
 from kernelbal.model.health import ProbeStates
 from kernelbal.model.standing import OperatorKey, Order, Orders
 from kernelbal.store.records import RecordFile
-from kernelbal.store.state import STANDINGS_FILE, StateDirectory
+from kernelbal.store.state import STANDINGS_FILE, UNCONFIRMED_FILE, StateDirectory
 
 GOOD_SITE_FILE: Final = "site.good.yaml"
 GOOD_NODE_FILE: Final = "node.good.yaml"
@@ -32,12 +32,42 @@ class Standings:
     memory: Memory = field(default_factory=Memory)
 
 
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """What to go back to when an apply is not confirmed.
+
+    Attributes:
+        boot_id: of the boot whose clock the deadline is of.
+        deadline_at: until when to confirm, in seconds on the boot clock.
+        applied: fingerprint of the documents that were applied.
+        site, node: the documents before.
+        orders: of operators, before.
+        over: whether the director went back already: what was applied stays out until it is asked for again.
+    """
+
+    boot_id: str
+    deadline_at: float
+    applied: str
+    site: str
+    node: str
+    orders: dict[OperatorKey, Order] = field(default_factory=dict)
+    over: bool = False
+
+
 STANDINGS: Final = RecordFile(STANDINGS_FILE, Standings, "the states of probes")
 ORDERS: Final = RecordFile(
     "orders.json",
     dict[OperatorKey, Order],
     "operators' orders",
     "then nobody is drained or disabled any more, and those orders are to be given again",
+)
+
+
+UNCONFIRMED: Final = RecordFile(
+    UNCONFIRMED_FILE,
+    Unconfirmed,
+    "the documents of before an apply",
+    "then the documents on disk come into force, confirmed or not",
 )
 
 
@@ -101,3 +131,30 @@ class DaemonState(StateDirectory):
         """
         self._write_bytes(GOOD_SITE_FILE, documents.site)
         self._write_bytes(GOOD_NODE_FILE, documents.node)
+
+    def load_unconfirmed(self) -> Unconfirmed | None:
+        """Return what to go back to when an apply is not confirmed; its time is over after a reboot.
+
+        Raises:
+            StateError: it cannot be read, or is damaged.
+        """
+        found = self._read(UNCONFIRMED)
+        if found is not None and found.boot_id != self._boot():
+            return replace(found, deadline_at=0.0)
+        return found
+
+    def save_unconfirmed(self, record: Unconfirmed) -> None:
+        """Replace what to go back to, under the clock of this boot; on return it has reached the disk.
+
+        Raises:
+            StateError: it cannot be written; then the old record stays.
+        """
+        self._write(UNCONFIRMED, replace(record, boot_id=self._boot()))
+
+    def discard_unconfirmed(self) -> None:
+        """Forget what to go back to, if there is anything.
+
+        Raises:
+            StateError: it cannot be removed.
+        """
+        self._remove(UNCONFIRMED.name)

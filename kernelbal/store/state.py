@@ -29,6 +29,8 @@ DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 
 STANDINGS_FILE: Final = "standings.json"
 """What the daemon remembers of real servers; it belongs to what is in the kernel."""
+UNCONFIRMED_FILE: Final = "unconfirmed.json"
+"""What the daemon goes back to when an apply is not confirmed."""
 LOCK_FILE: Final = "lock"
 
 LOCK_POLL_S: Final = 0.1
@@ -119,6 +121,7 @@ class StateDirectory:
         """
         self._remove(SNAPSHOT.name)
         self._remove(STANDINGS_FILE)
+        self._remove(UNCONFIRMED_FILE)
         self._remove(OWNERSHIP.name)
 
     def _remove(self, name: str) -> None:
@@ -154,8 +157,8 @@ class StateDirectory:
         holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
         return StateError(
             f"another kernelbal is changing this kernel (pid {holder})",
-            "if it is the daemon, `kernelbal reload` brings a changed site into force and"
-            " `systemctl stop kernelbal` ends it; else wait until it is through;"
+            "if it is the daemon, `--socket` names where it is asked, and `systemctl stop kernelbal` ends it;"
+            " else wait until it is through;"
             f" it holds {self._path / LOCK_FILE}",
         )
 

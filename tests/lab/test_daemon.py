@@ -12,7 +12,7 @@ import pytest
 from kernelbal.lab import process
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, http_counts
-from tests.lab.commands import Operator
+from tests.lab.commands import Operator, run_here
 from tests.lab.daemons import PATIENCE_S, Daemon, Servers, eventually
 
 pytestmark = pytest.mark.needs_ipvs
@@ -37,6 +37,7 @@ SIX = """
     check: {tcp: {}, interval: 2s, timeout: 1s, rise: 1, fall: 2}
     real_servers: [{address: "fd00::11"}, {address: "fd00::12"}]
 """
+WLC = SITE.replace("scheduler: rr", "scheduler: wlc")
 BOTH = {"10.0.0.11": 100, "10.0.0.12": 100}
 
 
@@ -174,7 +175,7 @@ def test_hangup_loads_the_documents_again(daemon: Daemon) -> None:
 
 
 def test_nobody_else_changes_this_kernel_meanwhile(daemon: Daemon) -> None:
-    said = daemon.at.kernelbal("apply", code=74).stderr
+    said = daemon.at.kernelbal("release", code=74).stderr
     assert f"pid {daemon.running.pid}" in said
     daemon.start()
     assert daemon.running.wait(PATIENCE_S) == 74
@@ -194,3 +195,81 @@ def test_with_a_broken_file_it_starts_with_the_last_good_copy_or_not_at_all(daem
         copy.unlink()
     daemon.start()
     assert daemon.running.wait(PATIENCE_S) == 78
+
+
+def asked(
+    daemon: Daemon, command: str, *options: str, site: Path | None = None, code: int = 0
+) -> process.Completed:
+    """Run a command that speaks to the daemon, and demand its exit code."""
+    folder = daemon.at.folder
+    documents = [str(site or folder / "site.yaml"), "--node", str(folder / "node.yaml")]
+    argv = [command, *(documents if command in ("plan", "apply") else ())]
+    done = run_here(daemon.at.director, [*argv, *options, "--socket", str(folder / "control.sock")])
+    assert done.returncode == code, f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def beside(daemon: Daemon, command: str, *options: str, site: Path | None = None) -> str:
+    """Return what a command prints beside the daemon."""
+    return asked(daemon, command, *options, site=site).stdout
+
+
+class TestApply:
+    """Commands beside the daemon: it is asked, and what it says is what it does."""
+
+    def test_what_plan_prints_is_what_the_daemon_does(self, daemon: Daemon, servers: Servers) -> None:
+        servers.kill(daemon.at.lab.real_servers[0])
+        daemon.await_ipvs({"10.0.0.11": 0, "10.0.0.12": 100})
+        assert beside(daemon, "plan").startswith("no changes"), "a dead real server is no pending change"
+        other = daemon.at.folder / "other.yaml"
+        other.write_text(WLC)
+        before = daemon.kernel()
+        planned = beside(daemon, "plan", site=other)
+        assert "scheduler rr -> wlc" in planned
+        assert "10.0.0.11" not in planned
+        assert daemon.kernel() == before
+        daemon.at.write(WLC)
+        assert "matches site.yaml" in beside(daemon, "apply")
+        assert "-s wlc" in daemon.at.snapshot()["ipvs"]
+        assert beside(daemon, "plan").startswith("no changes")
+        assert daemon.ipvs() == {"10.0.0.11": 0, "10.0.0.12": 100}
+
+    def test_another_file_is_refused_with_the_way_to_apply_it(self, daemon: Daemon) -> None:
+        other = daemon.at.folder / "other.yaml"
+        other.write_text(WLC)
+        said = asked(daemon, "apply", site=other, code=1)
+        assert f"cp {other} {daemon.at.folder}/site.yaml" in said.stderr
+        assert "-s rr" in daemon.at.snapshot()["ipvs"]
+
+    def test_what_is_confirmed_stays(self, daemon: Daemon) -> None:
+        daemon.at.write(WLC)
+        beside(daemon, "apply", "--confirm", "5s")
+        asked(daemon, "confirm")
+        time.sleep(7)
+        assert "-s wlc" in daemon.at.snapshot()["ipvs"]
+        assert asked(daemon, "rollback", code=1).stderr.startswith("error: nothing awaits confirmation")
+
+    @pytest.mark.parametrize("crash", [False, True])
+    def test_what_nobody_confirms_is_rolled_back_also_over_a_crash(self, daemon: Daemon, crash: bool) -> None:
+        before = daemon.kernel()
+        daemon.at.write(WLC)
+        beside(daemon, "apply", "--confirm", "8s")
+        assert "-s wlc" in daemon.at.snapshot()["ipvs"]
+        assert daemon.ask("GET", "/v1/status")["config"]["confirm_left_s"] > 5
+        if crash:
+            daemon.crash()
+            daemon.start()
+        time.sleep(10)
+        assert daemon.kernel() == before
+        assert "not confirmed in time" in daemon.ask("GET", "/v1/status")["config"]["refused"]
+        daemon.crash()
+        length = len(daemon.log())
+        daemon.start()
+        daemon.await_line("checker.started", after=length)
+        assert daemon.kernel() == before, "what was rolled back does not come back by itself"
+        assert "reloaded" in asked(daemon, "reload").stdout
+        assert "-s wlc" in daemon.at.snapshot()["ipvs"]
+
+    def test_explain_needs_no_privileges_of_its_own(self, daemon: Daemon) -> None:
+        said = asked(daemon, "explain", "198.51.100.7", "192.0.2.10").stdout
+        assert "real servers of `web` 192.0.2.10:80/tcp" in said

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from msgspec import structs
 
-from kernelbal.errors import OrderRefused
+from kernelbal.errors import KernelbalError, OrderRefused
+from kernelbal.model.answers import (
+    ActionOutcome,
+    ApplyAnswer,
+    ApplyDocument,
+    ApplyRequest,
+    ConfirmAnswer,
+    ExplainRequest,
+    ExplanationDocument,
+    ForeignObjects,
+    PlanAnswer,
+    PlanDocument,
+    PlannedAction,
+    PlannedDrain,
+    PlanRequest,
+)
 from kernelbal.model.event import Severity
 from kernelbal.model.health import Health
 from kernelbal.model.standing import Admin, Mode, ServerState
@@ -28,6 +43,7 @@ from kernelbal.model.status import (
     TableStatus,
 )
 
+T = TypeVar("T")
 AT = "2026-01-02T03:04:05+00:00"
 
 
@@ -185,6 +201,67 @@ class FakeSnapshot(NamedTuple):
         return next(each for each in self.status.virtual_services if each.name == name)
 
 
+def plan_document(*texts: str) -> PlanDocument:
+    """Return a plan that adds things."""
+    actions = [PlannedAction(kind="AddService", sign="+", text=text, impact=None) for text in texts]
+    return PlanDocument(
+        changes=len(texts),
+        adds=len(texts),
+        edits=0,
+        removes=0,
+        actions=actions,
+        draining=[],
+        foreign=ForeignObjects(services=[], addresses=[], nftables_tables=[]),
+        borrowed_addresses=[],
+        captured_addresses=[],
+        adopted=[],
+        missing_sysctls=[],
+    )
+
+
+def plan_answer(*texts: str, draining: Sequence[PlannedDrain] = ()) -> PlanAnswer:
+    """Return a plan as an answer."""
+    plan = structs.replace(plan_document(*texts), draining=list(draining))
+    return PlanAnswer(plan=plan, warnings=[])
+
+
+def apply_answer(*texts: str, confirm_left_s: float | None = None, draining: int = 0) -> ApplyAnswer:
+    """Return an apply that added things."""
+    outcomes = [
+        ActionOutcome(kind="AddService", text=text, result="done", errno=0, message=None, hint=None)
+        for text in texts
+    ]
+    report = ApplyDocument(
+        converged=True, changes=len(texts), failed=0, outcomes=outcomes, remaining=0, draining=draining
+    )
+    plan = plan_document(*texts)
+    return ApplyAnswer(plan=plan, warnings=[], report=report, left=[], confirm_left_s=confirm_left_s)
+
+
+def explanation() -> ExplanationDocument:
+    """Return an explanation that nothing leads anywhere."""
+    return ExplanationDocument(
+        source="kernel",
+        query="198.51.100.7 -> 192.0.2.10:80/tcp",
+        client="198.51.100.7",
+        client_port=None,
+        virtual_address="192.0.2.10",
+        port=80,
+        protocol="tcp",
+        outcome="elsewhere",
+        answer="it does not come here",
+        service=None,
+        service_name=None,
+        mark=None,
+        masquerade=False,
+        real_server=None,
+        translated_to=None,
+        certainty=None,
+        steps=[],
+        candidates=[],
+    )
+
+
 class FakeControl:
     """A director in memory.
 
@@ -193,6 +270,8 @@ class FakeControl:
         orders: what it was ordered: what, which, by whom.
         reloads: who asked for reloads.
         answer: to reloads.
+        planned, applied: answers to plans, and to applies and rollbacks.
+        error: raised instead of those answers.
         left: connections that a draining real server still has, one number per look at the status.
         gate: orders wait for it.
         epoch: of the status; None: another one each time.
@@ -206,6 +285,12 @@ class FakeControl:
         self.reloads: list[str] = []
         self.answer = ReloadAnswer(loaded=True, changed=True, problems=[])
         self.left: list[int] = []
+        self.plans: list[PlanRequest] = []
+        self.explains: list[ExplainRequest] = []
+        self.applies: list[tuple[ApplyRequest | None, str]] = []
+        self.planned = plan_answer()
+        self.applied = apply_answer()
+        self.error: KernelbalError | None = None
         self.events: list[Recorded] = []
         self.ended = False
         self.gate = asyncio.Event()
@@ -232,6 +317,41 @@ class FakeControl:
         """Remember who asked."""
         self.reloads.append(by)
         return self.answer
+
+    async def plan(self, request: PlanRequest) -> PlanAnswer:
+        """Remember what was to be planned."""
+        self.plans.append(request)
+        return self.answered(self.planned)
+
+    async def explain(self, request: ExplainRequest) -> ExplanationDocument:
+        """Remember what was to be explained."""
+        self.explains.append(request)
+        return self.answered(explanation())
+
+    async def apply(self, request: ApplyRequest, by: str) -> ApplyAnswer:
+        """Remember who applied what."""
+        self.applies.append((request, by))
+        return self.answered(self.applied)
+
+    async def confirm(self, by: str) -> ConfirmAnswer:
+        """Remember who confirmed."""
+        self.applies.append((None, by))
+        return self.answered(ConfirmAnswer(digest="0" * 64))
+
+    async def rollback(self, by: str) -> ApplyAnswer:
+        """Remember who went back."""
+        self.applies.append((None, by))
+        return self.answered(self.applied)
+
+    def answered(self, answer: T) -> T:
+        """Return an answer, or raise `error`.
+
+        Raises:
+            KernelbalError: that of the test.
+        """
+        if self.error is not None:
+            raise self.error
+        return answer
 
     async def order(self, admin: Admin | None, request: OrderRequest, by: str) -> OrderAnswer:
         """Remember an order, and let the status show it.

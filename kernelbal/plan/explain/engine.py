@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from kernelbal.errors import InvalidRequest
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.ipvs import DestinationKey, ServiceFlag, ServiceKey, VirtualServer
 from kernelbal.model.network import Route
@@ -27,7 +28,7 @@ from kernelbal.plan.explain.result import (
     TraceStep,
 )
 from kernelbal.plan.explain.schedule import SchedulerInput, SchedulerServer, availability, schedule
-from kernelbal.plan.explain.translate import inbound, outbound, route_of, translation_target
+from kernelbal.plan.explain.translate import inbound, outbound, route_of, translation_target, whole_address
 from kernelbal.plan.reachability import RouteTable
 
 _CHOICE_VERDICTS = {Certainty.CERTAIN: StepVerdict.CHOSEN, Certainty.NOW: StepVerdict.LEADING}
@@ -231,3 +232,26 @@ def _summed(
 
 def _described(part: ForwardPath | ReturnPath) -> str:
     return part.text + "".join(f"; PROBLEM: {problem}" for problem in part.problems)
+
+
+def with_port(query: ExplainQuery, view: KernelView) -> ExplainQuery:
+    """Return the query with a port: that of the one service of its address where none was given.
+
+    Of an address that leads to one inside machine, ports do not matter.
+
+    Raises:
+        InvalidRequest: there is not just one.
+    """
+    if query.port or whole_address(view.nft, query.virtual):
+        return query
+    ports = sorted(
+        {
+            key.port
+            for key in view.services
+            if key.address == query.virtual and key.protocol == query.protocol and key.port
+        }
+    )
+    if len(ports) == 1:
+        return query._replace(port=ports[0])
+    known = f"its services are on ports {', '.join(map(str, ports))}" if ports else "no service names one"
+    raise InvalidRequest(f"which port? {known}", "add it, as in `VIP:80`")

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from kernelbal.errors import KernelbalError, OrderRefused
-from kernelbal.model.status import ErrorAnswer, Part
+from kernelbal.errors import ConfigError, InvalidRequest, KernelbalError, OrderRefused, PlanRefused
+from kernelbal.model.status import ErrorAnswer, Part, problem_document
 from kernelbal.store.codec import encode_document
 
 LOG: Final = logging.getLogger("kernelbal.api")
+
+_STATUSES: Final[tuple[tuple[type[KernelbalError], int], ...]] = (
+    (InvalidRequest, 400),
+    (OrderRefused, 409),
+    (PlanRefused, 409),
+    (ConfigError, 422),
+)
+"""Errors that are not the daemon's own."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,6 +48,12 @@ def json_answer(document: Part) -> web.Response:
     return web.Response(body=encode_document(document), content_type="application/json")
 
 
+async def long_json_answer(document: Part) -> web.Response:
+    """Return a document that may be long as an answer; it is written in another thread."""
+    body = await asyncio.to_thread(encode_document, document)
+    return web.Response(body=body, content_type="application/json")
+
+
 @web.middleware
 async def errors_as_documents(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request; every error becomes an `ErrorAnswer`, and shows nothing of our inside."""
@@ -46,10 +61,8 @@ async def errors_as_documents(request: web.Request, handler: Handler) -> web.Str
         return await handler(request)
     except Refusal as refusal:
         return _error_answer(refusal)
-    except OrderRefused as error:
-        return _error_answer(Refusal(409, error.message, error.hint or ""))
     except KernelbalError as error:
-        return _error_answer(Refusal(503, error.message, error.hint or ""))
+        return _answer_to(error)
     except web.HTTPException as error:
         return _error_answer(_refusal_by_router(request, error))
     except ConnectionError:
@@ -71,6 +84,20 @@ def _refusal_by_router(request: web.Request, error: web.HTTPException) -> Refusa
             return Refusal(error.status, "nothing at this path", "GET /v1/openapi.json lists all paths")
         case _:
             return Refusal(error.status, error.reason)
+
+
+def _answer_to(error: KernelbalError) -> web.Response:
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    answer = json_answer(
+        ErrorAnswer(
+            error=error.message,
+            hint=error.hint or "",
+            kind=type(error).__name__,
+            problems=[problem_document(each) for each in problems],
+        )
+    )
+    answer.set_status(next((status for kind, status in _STATUSES if isinstance(error, kind)), 503))
+    return answer
 
 
 def _error_answer(refusal: Refusal) -> web.Response:

@@ -21,28 +21,32 @@ _DOCUMENTED: Final = "see the API reference, or /v1/openapi.json"
 P = TypeVar("P", bound=Part)
 
 
-async def read_body(request: web.Request, model: type[P], patience_s: float = BODY_S) -> P:
-    """Return the body of a request.
+async def read_body(
+    request: web.Request, model: type[P], most_bytes: int = BODY_BYTES, patience_s: float = BODY_S
+) -> P:
+    """Return the body of a request, validated in another thread when it is long.
 
     Raises:
         Refusal: it is too long, too slow, no JSON, or not what `model` wants; the message names the field.
     """
     if request.content_type != "application/json":
         raise Refusal(415, "the body must be JSON", "send `Content-Type: application/json`")
-    raw = await _read(request, patience_s)
+    raw = await _read(request, most_bytes, patience_s)
     try:
+        if len(raw) > BODY_BYTES:
+            return await asyncio.to_thread(decode_document, model, raw)
         return decode_document(model, raw)
     except Malformed as error:
         raise Refusal(400, _worded(error.message), _DOCUMENTED) from error
 
 
-async def _read(request: web.Request, patience_s: float) -> bytes:
-    too_long = Refusal(413, f"the body is longer than {BODY_BYTES} bytes")
-    if (request.content_length or 0) > BODY_BYTES:
+async def _read(request: web.Request, most_bytes: int, patience_s: float) -> bytes:
+    too_long = Refusal(413, f"the body is longer than {most_bytes} bytes")
+    if (request.content_length or 0) > most_bytes:
         raise too_long
     try:
         async with asyncio.timeout(patience_s):
-            return await request.read()
+            return await request.clone(client_max_size=most_bytes).read()
     except web.HTTPRequestEntityTooLarge as error:
         raise too_long from error
     except TimeoutError as error:

@@ -10,11 +10,13 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from kernelbal.model.answers import MAX_DOCUMENT_CHARACTERS, ApplyRequest, ExplainRequest, PlanRequest
+from kernelbal.model.choices import Right
 from kernelbal.model.standing import Admin
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.api import documents, metrics
 from kernelbal.runtime.api.access import NOBODY, Caller
-from kernelbal.runtime.api.answers import Handler, Refusal, errors_as_documents, json_answer
+from kernelbal.runtime.api.answers import Handler, Refusal, errors_as_documents, json_answer, long_json_answer
 from kernelbal.runtime.api.bodies import BODY_BYTES, read_body, read_query
 from kernelbal.runtime.api.openapi import openapi_json
 from kernelbal.runtime.api.routes import (
@@ -32,6 +34,8 @@ from kernelbal.runtime.control import Control, StatusSnapshot
 
 T = TypeVar("T")
 _CALLER: Final = web.RequestKey("caller", Caller)
+DOCUMENT_BYTES: Final = 2 * MAX_DOCUMENT_CHARACTERS
+"""Most bytes of a request that brings documents along: a character may take several, quoted."""
 _ORDERS: Final = {Endpoint.DRAIN: Admin.DRAIN, Endpoint.DISABLE: Admin.DISABLE, Endpoint.ENABLE: None}
 
 
@@ -84,26 +88,46 @@ class Handlers:
         _permit(caller, route)
         if route.query is None and request.query_string:
             raise Refusal(400, f"{next(iter(request.query), '?')}: unknown field", "there is no query here")
-        match route.endpoint:
+        if route.right is Right.CHANGE:
+            return await self._change(route.endpoint, request, caller.name)
+        return await self._read(route.endpoint, request)
+
+    async def _read(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        match endpoint:
             case Endpoint.STATUS:
                 return await self._status_of(request, read_query(request, StatusQuery))
             case Endpoint.SERVICE:
                 return await self._service(request, request.match_info["name"])
             case Endpoint.EVENTS:
                 return await self._events(request)
-            case Endpoint.DRAIN | Endpoint.DISABLE | Endpoint.ENABLE:
-                order = await read_body(request, OrderRequest)
-                carried_out = self._control.order(_ORDERS[route.endpoint], order, caller.name)
-                return json_answer(await self._to_the_end(carried_out))
-            case Endpoint.RELOAD:
-                return json_answer(await self._to_the_end(self._control.reload(caller.name)))
-            case Endpoint.LIVE:
-                return json_answer(LiveAnswer(alive=True))
+            case Endpoint.PLAN:
+                asked = await read_body(request, PlanRequest, DOCUMENT_BYTES)
+                return await long_json_answer(await self._control.plan(asked))
+            case Endpoint.EXPLAIN:
+                return json_answer(await self._control.explain(await read_body(request, ExplainRequest)))
             case Endpoint.METRICS:
                 pieces = await self._metrics.get()
                 return await self._streams.send_document(request, pieces, metrics.CONTENT_TYPE)
             case Endpoint.OPENAPI:
                 return web.Response(text=_openapi(), content_type="application/json")
+            case _:
+                return json_answer(LiveAnswer(alive=True))
+
+    async def _change(self, endpoint: Endpoint, request: web.Request, by: str) -> web.Response:
+        control, finished = self._control, self._to_the_end
+        match endpoint:
+            case Endpoint.DRAIN | Endpoint.DISABLE | Endpoint.ENABLE:
+                order = await read_body(request, OrderRequest)
+                return json_answer(await finished(control.order(_ORDERS[endpoint], order, by)))
+            case Endpoint.APPLY:
+                asked = await read_body(request, ApplyRequest)
+                return await long_json_answer(await finished(control.apply(asked, by)))
+            case Endpoint.CONFIRM:
+                return json_answer(await finished(control.confirm(by)))
+            case Endpoint.ROLLBACK:
+                return await long_json_answer(await finished(control.rollback(by)))
+            case _:
+                return json_answer(await finished(control.reload(by)))
 
     async def _made(self, make: Callable[[StatusSnapshot], list[bytes]]) -> list[bytes]:
         """Return a document of the whole status as it is now; one is made at a time."""

@@ -21,14 +21,16 @@ ERRORS: Final = {
     404: "There is nothing of that name.",
     405: "Another method is needed.",
     408: "The body came too slowly.",
-    409: "The order names no real server or virtual service that there is.",
+    409: "Refused: the order, or the documents, would not work; nothing was changed.",
     413: "The body is too long.",
     415: "The body is not called JSON.",
+    422: "A document is not valid; `problems` lists what is wrong.",
     503: "Not possible now.",
 }
 """Every error status and what it means."""
 
 _WITH_BODY: Final = frozenset({408, 409, 413, 415})
+_OF_DOCUMENTS: Final = frozenset({Endpoint.PLAN, Endpoint.APPLY})
 
 
 def openapi_json() -> str:
@@ -59,6 +61,7 @@ def errors_of(route: Route) -> list[int]:
         for status in ERRORS
         if (status not in _WITH_BODY or route.request is not None)
         and (status != 404 or route.endpoint in (Endpoint.STATUS, Endpoint.SERVICE))
+        and (status != 422 or route.endpoint in _OF_DOCUMENTS)
         and status != 405
     ]
 

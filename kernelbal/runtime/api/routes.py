@@ -8,6 +8,15 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from kernelbal.model.answers import (
+    ApplyAnswer,
+    ApplyRequest,
+    ConfirmAnswer,
+    ExplainRequest,
+    ExplanationDocument,
+    PlanAnswer,
+    PlanRequest,
+)
 from kernelbal.model.choices import Right
 from kernelbal.model.status import (
     DirectorStatus,
@@ -32,6 +41,11 @@ class Endpoint(Enum):
     DRAIN = "drain"
     DISABLE = "disable"
     ENABLE = "enable"
+    PLAN = "plan"
+    EXPLAIN = "explain"
+    APPLY = "apply"
+    CONFIRM = "confirm"
+    ROLLBACK = "rollback"
     RELOAD = "reload"
     LIVE = "live"
     METRICS = "metrics"
@@ -148,6 +162,49 @@ ROUTES: Final = (
         Right.CHANGE,
         request=OrderRequest,
         answer=OrderAnswer,
+    ),
+    Route(
+        Endpoint.PLAN,
+        "POST",
+        "/v1/plan",
+        "What the next round would do with documents, those in force by default; nothing changes.",
+        Right.READ,
+        request=PlanRequest,
+        answer=PlanAnswer,
+    ),
+    Route(
+        Endpoint.EXPLAIN,
+        "POST",
+        "/v1/explain",
+        "Which real server a connection gets, as the kernel is now, and why; nothing changes.",
+        Right.READ,
+        request=ExplainRequest,
+        answer=ExplanationDocument,
+    ),
+    Route(
+        Endpoint.APPLY,
+        "POST",
+        "/v1/apply",
+        "Bring the documents on disk into force, on trial with `confirm_s`, and report the round.",
+        Right.CHANGE,
+        request=ApplyRequest,
+        answer=ApplyAnswer,
+    ),
+    Route(
+        Endpoint.CONFIRM,
+        "POST",
+        "/v1/confirm",
+        "Keep what was applied on trial.",
+        Right.CHANGE,
+        answer=ConfirmAnswer,
+    ),
+    Route(
+        Endpoint.ROLLBACK,
+        "POST",
+        "/v1/rollback",
+        "Go back to the documents and orders of before, and report the round.",
+        Right.CHANGE,
+        answer=ApplyAnswer,
     ),
     Route(
         Endpoint.RELOAD,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kernelbal.health.decision import Decision, Memory
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
-from kernelbal.model.standing import OperatorKey, Order
+from kernelbal.model.standing import OperatorKey, Order, Orders
 from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
@@ -19,7 +19,7 @@ from kernelbal.runtime.director.sizes import NO_ROUNDS, Keys, Tally, keys_of
 from kernelbal.runtime.director.status_view import Counted
 from kernelbal.runtime.director.worker import Worker
 from kernelbal.runtime.systemd import Notifier
-from kernelbal.store.daemon import Standings
+from kernelbal.store.daemon import GoodDocuments, Standings, Unconfirmed
 
 
 class Checker(Protocol):
@@ -73,12 +73,22 @@ class Context:
     notifier: Notifier
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What was in force before the documents changed."""
+
+    text: GoodDocuments
+    orders: Orders
+
+
 @dataclass(slots=True)
 class DirectorState:
     """Everything that changes while a director runs; the status is made from it.
 
     Attributes:
         force: the documents in force.
+        unconfirmed: what awaits confirmation, or None.
+        replaced: what the last change of the files replaced; None at the start, and once it is confirmed.
         states: by probe.
         memory: what decisions leave to each other.
         decision: of the last round; None before the first.
@@ -94,6 +104,8 @@ class DirectorState:
     keys: Keys
     started_at: float
     refusal: Refused = NOTHING_REFUSED
+    unconfirmed: Unconfirmed | None = None
+    replaced: Replaced | None = None
     decision: Decision | None = None
     result: RoundResult | None = None
     tally: Tally = NO_ROUNDS
@@ -118,4 +130,5 @@ def initial_state(
         keys=keys_of(start.documents),
         started_at=now,
         refusal=start.refusal,
+        unconfirmed=start.unconfirmed,
     )

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from kernelbal.model.answers import (
+    ApplyAnswer,
+    ApplyRequest,
+    ConfirmAnswer,
+    ExplainRequest,
+    ExplanationDocument,
+    PlanAnswer,
+    PlanRequest,
+)
 from kernelbal.model.standing import Admin
 from kernelbal.model.status import OrderAnswer, OrderRequest, Recorded, ReloadAnswer
 from kernelbal.runtime.director import overview
+from kernelbal.runtime.director.changes import Changes
 from kernelbal.runtime.director.context import Context, DirectorState
 from kernelbal.runtime.director.intake import Intake
 from kernelbal.runtime.director.loop import Loop
@@ -22,6 +32,7 @@ class Director:
         self.state = state
         self.loop = Loop(context, state)
         self.reloads = Reloads(context, state, self.loop)
+        self.changes = Changes(context, state, self.loop, self.reloads)
         self.intake = Intake(context, state, self.loop, self.reloads)
         self._context = context
 
@@ -37,6 +48,26 @@ class Director:
     async def reload(self, by: str) -> ReloadAnswer:
         """Read the documents again; see `Control.reload`."""
         return await self.reloads.reload(by)
+
+    async def plan(self, request: PlanRequest) -> PlanAnswer:
+        """Return what a round would do; see `Control.plan`."""
+        return await self.changes.plan(request)
+
+    async def explain(self, request: ExplainRequest) -> ExplanationDocument:
+        """Return where a connection goes; see `Control.explain`."""
+        return await self.changes.explain(request)
+
+    async def apply(self, request: ApplyRequest, by: str) -> ApplyAnswer:
+        """Bring the documents on disk into force; see `Control.apply`."""
+        return await self.changes.apply(request, by)
+
+    async def confirm(self, by: str) -> ConfirmAnswer:
+        """Keep what was applied; see `Control.confirm`."""
+        return await self.changes.confirm(by)
+
+    async def rollback(self, by: str) -> ApplyAnswer:
+        """Go back to what was in force before; see `Control.rollback`."""
+        return await self.changes.rollback(by)
 
     async def order(self, admin: Admin | None, request: OrderRequest, by: str) -> OrderAnswer:
         """Carry out an operator's order; see `Control.order`.

@@ -12,11 +12,12 @@ from typing import Final, TypeVar
 from kernelbal.errors import KernelbalError, KernelError
 from kernelbal.health.decision import Inputs
 from kernelbal.model.site.services import ServerKey
+from kernelbal.plan.result import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin
 from kernelbal.runtime.director.context import Context, DirectorState
 from kernelbal.runtime.director.documents import Documents, warning_events
-from kernelbal.runtime.director.first_results import longest_wait_s, unanswered
+from kernelbal.runtime.director.first_results import inherit, longest_wait_s, unanswered
 from kernelbal.runtime.director.pace import Look, Looks
 from kernelbal.runtime.director.pacer import Cause, Ending, Pacer
 from kernelbal.runtime.director.rounds import RoundResult, round_events, round_line
@@ -48,7 +49,8 @@ class Loop:
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[asyncio.Future[RoundResult | None]] = []
+        self._options = DEFAULT_OPTIONS
         self._round_began_at: float | None = None
         self._drained: frozenset[ServerKey] = frozenset()
         self._probed: Documents | None = None
@@ -78,18 +80,28 @@ class Loop:
         began_at = self._round_began_at
         return 0.0 if began_at is None else self._context.clocks.boot() - began_at
 
-    async def round_after(self, cause: Cause) -> None:
-        """Wait for the end of a round that begins from now on; at the daemon's end there is none."""
+    async def round_after(self, cause: Cause, options: Options = DEFAULT_OPTIONS) -> RoundResult | None:
+        """Wait for a round that begins from now on, and return its result.
+
+        Args:
+            cause: why it is asked for.
+            options: how it plans; rounds after it drain again.
+
+        Returns:
+            None at the daemon's end, and when the round takes longer than `ROUND_WITHIN_S`.
+        """
         if self._ended:
-            return
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return None
+        done: asyncio.Future[RoundResult | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
+        if options != DEFAULT_OPTIONS:
+            self._options = options
         self.note(cause)
         try:
             async with asyncio.timeout(ROUND_WITHIN_S):
-                await done
+                return await done
         except TimeoutError:
-            return
+            return None
 
     async def run(self) -> None:
         """Run rounds until `stop`, or until an error that no retry can help."""
@@ -108,7 +120,7 @@ class Loop:
                     await self._sleep(min(at for at in (due_at, looks_at) if at is not None))
         finally:
             self._ended = True
-            _release(self._waiting)
+            _release(self._waiting, None)
 
     async def _first_results(self) -> None:
         """Wait until each probe has a result, of now or of before a restart, or had its time."""
@@ -149,11 +161,13 @@ class Loop:
         began_at = context.clocks.boot()
         causes = self._pacer.begin(began_at)
         waiting, self._waiting = self._waiting, []
+        options, self._options = self._options, DEFAULT_OPTIONS
+        result: RoundResult | None = None
         self._drained = overview.drained_of(state, context)
         self._round_began_at = began_at
         try:
             documents = state.force.documents
-            result = await context.kernel.call(context.rounds.run, self.inputs(documents))
+            result = await context.kernel.call(context.rounds.run, self.inputs(documents), options)
             first = not self.ready.is_set()
             self._finish_round(documents, result, causes)
             if first and result.observed is not None:
@@ -162,18 +176,21 @@ class Loop:
                 await context.saver.save_good(state.force.documents.text)
         finally:
             self._round_began_at = None
-            _release(waiting)
+            _release(waiting, result)
 
     def inputs(self, documents: Documents) -> Inputs:
-        """Return what a round would be made from now, with these documents."""
+        """Return what a round would be made from now, with these documents in force."""
         state, clocks = self._state, self._context.clocks
+        states, force = dict(state.states), state.force.documents
+        if documents is not force:
+            states = inherit(force.probes, documents.probes, states, state.memory.servers, clocks.boot())
         return Inputs(
             site=documents.site,
             node=documents.node,
             probes=documents.probes,
             now=clocks.boot(),
             wall=clocks.wall(),
-            states=dict(state.states),
+            states=states,
             orders=dict(state.orders),
             memory=state.memory,
             starting=not self.ready.is_set(),
@@ -244,7 +261,7 @@ class Loop:
         return await self._context.kernel.call(measure)
 
 
-def _release(waiting: list[asyncio.Future[None]]) -> None:
+def _release(waiting: list[asyncio.Future[RoundResult | None]], result: RoundResult | None) -> None:
     for done in waiting:
         if not done.done():
-            done.set_result(None)
+            done.set_result(result)

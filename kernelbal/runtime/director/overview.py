@@ -106,7 +106,9 @@ class Snapshot:
             pid=os.getpid(),
             started=known.at(state.started_at),
             uptime_s=known.age(state.started_at),
-            config=config_status(state.force, state.refusal, self.paths, loaded, known.now),
+            config=config_status(
+                state.force, state.refusal, state.unconfirmed, self.paths, loaded, known.now
+            ),
             reconcile=_round_status(state.tally, known.now),
             checker=self.checker,
             table=_table_status(state),

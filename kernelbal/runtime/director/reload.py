@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from kernelbal.errors import KernelbalError
+from kernelbal.errors import KernelbalError, StateError, awaits_confirmation
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.status import ReloadAnswer
+from kernelbal.plan.result import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import (
     NOTHING_REFUSED,
@@ -19,7 +21,7 @@ from kernelbal.runtime.director.configuration import (
     problems_text,
     refused,
 )
-from kernelbal.runtime.director.context import Context, DirectorState
+from kernelbal.runtime.director.context import Context, DirectorState, Replaced
 from kernelbal.runtime.director.documents import (
     Documents,
     new_faults,
@@ -31,6 +33,7 @@ from kernelbal.runtime.director.documents import (
 from kernelbal.runtime.director.first_results import inherit
 from kernelbal.runtime.director.loop import Loop
 from kernelbal.runtime.director.pacer import Cause
+from kernelbal.runtime.director.rounds import RoundResult
 from kernelbal.runtime.director.sizes import keys_of, size_of
 
 SETTLE_S: Final = 0.2
@@ -42,6 +45,7 @@ class Reloads:
 
     Attributes:
         on_load: called after each time that the documents were read, whatever became of it.
+        lock: held by whoever changes what is in force.
     """
 
     def __init__(self, context: Context, state: DirectorState, loop: Loop) -> None:
@@ -49,7 +53,7 @@ class Reloads:
         self._context = context
         self._state = state
         self._loop = loop
-        self._reloading = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._hung_up = False
 
@@ -69,13 +73,13 @@ class Reloads:
             await asyncio.sleep(SETTLE_S)
             self._changed.clear()
             hung_up, self._hung_up = self._hung_up, False
-            async with self._reloading:
+            async with self.lock:
                 await self._load("SIGHUP" if hung_up else "a changed file", again=hung_up)
             self.on_load()
 
     async def reload(self, by: str) -> ReloadAnswer:
         """Read the documents again; see `Control.reload`."""
-        async with self._reloading:
+        async with self.lock:
             answer = await self._load(by, again=True)
         self.on_load()
         return answer
@@ -100,6 +104,9 @@ class Reloads:
             return answer_of(NOTHING_REFUSED, changed=False)
         if text == state.refusal.text and not again:
             return answer_of(state.refusal, changed=False)
+        if state.unconfirmed is not None:
+            waits = awaits_confirmation(state.unconfirmed.deadline_at - context.clocks.boot())
+            return self._refuse(refused(waits, None), by)
         context.notifier.reloading()
         try:
             documents = await context.files.call(parse, text, context.paths)
@@ -107,7 +114,7 @@ class Reloads:
             found = new_faults(documents, state.force.documents, observed)
             if found:
                 raise refusal_of(found)
-            await self._adopt(documents, by)
+            await self.adopt(documents, by)
         except KernelbalError as error:
             return self._refuse(refused(error, text), by)
         finally:
@@ -126,13 +133,33 @@ class Reloads:
             )
         return answer_of(refusal, changed=False)
 
-    async def _adopt(self, documents: Documents, by: str) -> None:
+    async def adopt(
+        self,
+        documents: Documents,
+        by: str,
+        origin: Origin = Origin.FILES,
+        refusal: Refused = NOTHING_REFUSED,
+        options: Options = DEFAULT_OPTIONS,
+    ) -> RoundResult | None:
+        """Bring documents into force, with `lock` held; return the result of the round that does so.
+
+        Args:
+            documents: from now on in force.
+            by: who asks for it.
+            origin: where they come from.
+            refusal: why the files are not in force, when they are not.
+            options: of the round.
+        """
         context, state = self._context, self._state
         old, now = state.force.documents, context.clocks.boot()
+        state.replaced = Replaced(old.text, state.orders) if origin is Origin.FILES else None
+        if state.force.origin is Origin.BEFORE and state.unconfirmed is None:
+            with contextlib.suppress(StateError):  # what was rolled back is out of the way, or in force again
+                await context.saver.discard_unconfirmed()
         state.states = inherit(old.probes, documents.probes, state.states, state.memory.servers, now)
-        state.force = InForce(documents, Origin.FILES, now)
+        state.force = InForce(documents, origin, now)
         state.keys = keys_of(documents)
-        state.refusal = NOTHING_REFUSED
+        state.refusal = refusal
         context.hooks.replace(documents.node.notify)
         message = f"in force: {size_of(documents)}"
         context.reporter.report(Topic.CONFIG_LOADED, message, by=by, digest=documents.digest[:12])
@@ -140,4 +167,4 @@ class Reloads:
             message = "`api` in the node document changed: restart the daemon to bring that into force"
             context.reporter.report(Topic.CONFIG_LOADED, message, Severity.WARNING)
         await context.saver.save_good(documents.text)
-        await self._loop.round_after(Cause.CONFIG)
+        return await self._loop.round_after(Cause.CONFIG, options)

@@ -23,10 +23,13 @@ from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.actions import Outcome
 from kernelbal.plan.describe import Names, describe
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.explain.query import ExplainQuery
+from kernelbal.plan.explain.result import Explanation
 from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
-from kernelbal.plan.result import Plan
-from kernelbal.reconcile.round import OwnershipStore, Reconciler, Report, owned_state
+from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
+from kernelbal.reconcile.explain import ConnectionsOf, connections_of, explain_kernel
+from kernelbal.reconcile.round import OwnershipStore, Prepared, Reconciler, Report, owned_state
 from kernelbal.runtime.director.documents import Documents
 from kernelbal.runtime.director.drift import repair_event, repairs
 
@@ -92,6 +95,7 @@ class Rounds:
 
     Attributes:
         now: seconds on the boot clock.
+        connections: reads the connection table.
         left: the kernel as the last round left it; None before the first, and when a round failed midway.
     """
 
@@ -99,17 +103,18 @@ class Rounds:
     store: OwnershipStore
     now: Callable[[], float]
     left: ObservedState | None = None
+    connections: ConnectionsOf = connections_of
     _site: Site | None = None
     _node: Node | None = None
     _overlay: Overlay | None = None
     _desired: DesiredState = field(default_factory=DesiredState)
 
-    def run(self, inputs: Inputs) -> RoundResult:
+    def run(self, inputs: Inputs, options: Options = DEFAULT_OPTIONS) -> RoundResult:
         """Run one round; an error of the kernel or the disk is part of its result."""
         started_at = self.now()
         decision = decide(inputs)
         try:
-            result = self._reconcile(inputs, decision)
+            result = self._reconcile(inputs, decision, options)
         except KernelbalError as error:
             self.kernel.close()
             fatal = error if isinstance(error, NotPermitted) and self.left is None else None
@@ -117,12 +122,12 @@ class Rounds:
             self.left = None
         return replace(result, took_s=self.now() - started_at)
 
-    def _reconcile(self, inputs: Inputs, decision: Decision) -> RoundResult:
+    def _reconcile(self, inputs: Inputs, decision: Decision, options: Options) -> RoundResult:
         desired = self._desire(inputs, decision.overlay)
         reconciler = Reconciler(self.kernel, self.store, self.now)
-        prepared = reconciler.prepare(desired)
+        prepared = reconciler.prepare(desired, options)
         before, self.left = self.left, None
-        report = reconciler.perform(prepared)
+        report = reconciler.perform(prepared, options)
         self.left = report.observed
         error, hint = _error_of(report)
         repaired = tuple(repairs(before, prepared.observed, report.outcomes))
@@ -136,6 +141,37 @@ class Rounds:
             self._site, self._node, self._overlay = inputs.site, inputs.node, overlay
         return self._desired
 
+    def preview(self, inputs: Inputs, options: Options) -> Prepared:
+        """Plan what a round would do now; changes nothing.
+
+        Raises:
+            KernelError: the kernel cannot be read, or would refuse the nftables table.
+            StateError: the ownership record cannot be read.
+            PlanRefused: the documents do not fit together.
+        """
+        overlay = decide(inputs).overlay
+        in_force = inputs.site is self._site
+        desired = (
+            self._desire(inputs, overlay) if in_force else desired_state(inputs.site, inputs.node, overlay)
+        )
+        try:
+            reconciler = Reconciler(self.kernel, self.store, self.now)
+            prepared = reconciler.prepare(desired, options)
+            reconciler.check_table(prepared)
+        except KernelbalError:
+            self.kernel.close()
+            raise
+        return prepared
+
+    def explain(self, query: ExplainQuery, site: Site) -> Explanation:
+        """Return where a connection goes, as the kernel is now.
+
+        Raises:
+            KernelError: the kernel cannot be read.
+            InvalidRequest: no port is given, and there is not just one.
+        """
+        return explain_kernel(self.kernel, query, (site, self._desired), self.connections)
+
     def lead_probes(self, documents: Documents) -> None:
         """Make the kernel lead probes through virtual addresses, and leave everything else as it is.
 
@@ -145,8 +181,7 @@ class Rounds:
         reconciler = Reconciler(self.kernel, self.store, self.now)
         paths = documents.probes.paths
         try:
-            prepared = reconciler.prepare(DesiredState())
-            kept = owned_state(prepared.observed, prepared.ownership)
+            kept = owned_state(*reconciler.observe())
             sysctls = {each.path: each for each in kept.sysctls}
             sysctls |= {each.path: each for each in sysctls_of_paths(documents.site, documents.node, paths)}
             services = {**kept.services, **dict(path_services(paths))}

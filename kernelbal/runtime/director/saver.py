@@ -12,7 +12,7 @@ from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbeState
 from kernelbal.model.standing import Orders
 from kernelbal.runtime.director.worker import Worker
-from kernelbal.store.daemon import DaemonState, GoodDocuments, Standings
+from kernelbal.store.daemon import DaemonState, GoodDocuments, Standings, Unconfirmed
 
 SHORTEST_S: Final = 1.0
 """Health is written at most this often, in seconds."""
@@ -86,6 +86,22 @@ class Saver:
     async def save_good(self, documents: GoodDocuments) -> None:
         """Keep a copy of the documents that are in force."""
         await self._write(self._state.save_good, documents)
+
+    async def save_unconfirmed(self, record: Unconfirmed) -> None:
+        """Keep what to go back to; on return it has reached the disk.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        await self._worker.call(self._state.save_unconfirmed, record)
+
+    async def discard_unconfirmed(self) -> None:
+        """Forget what to go back to.
+
+        Raises:
+            StateError: it cannot be removed.
+        """
+        await self._worker.call(self._state.discard_unconfirmed)
 
     async def _write(self, write: Callable[..., None], value: object) -> bool:
         try:

@@ -16,7 +16,7 @@ from errno import EPERM
 from pathlib import Path
 from typing import Final
 
-from kernelbal.errors import KernelbalError, NotPermitted, PlanRefused, StateError
+from kernelbal.errors import KernelbalError, NotPermitted, StateError, awaits_confirmation
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.kernel.network_errors import AS_ROOT
 from kernelbal.kernel.watch import KernelWatch
@@ -24,7 +24,7 @@ from kernelbal.model.event import Severity, Topic
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
-from kernelbal.runtime.director.configuration import Origin, Start, problems_text, start
+from kernelbal.runtime.director.configuration import Origin, Start, refusal_text, start
 from kernelbal.runtime.director.context import Clocks, Context, initial_state
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
@@ -74,7 +74,7 @@ def run(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, format=_log_format(), stream=sys.stderr)
     with contextlib.closing(notifier), state.lock():
         _refuse_unconfirmed(state)
-        began = start(settings.paths, state)
+        began = start(settings.paths, state, boot_clock_s())
         _require_privilege()
         with _one_error():
             asyncio.run(_run(settings, state, began, notifier))
@@ -100,11 +100,7 @@ def _first(group: BaseExceptionGroup[KernelbalError]) -> KernelbalError:
 def _refuse_unconfirmed(state: DaemonState) -> None:
     snapshot = state.load_snapshot()
     if snapshot is not None:
-        left_s = max(0.0, snapshot.deadline_at - boot_clock_s())
-        raise PlanRefused(
-            f"the last apply still awaits confirmation, {left_s:.0f} s left",
-            "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",
-        )
+        raise awaits_confirmation(snapshot.deadline_at - boot_clock_s())
 
 
 def _require_privilege() -> None:
@@ -187,9 +183,9 @@ def _report_start(daemon: _Daemon, began: Start) -> None:
     reporter.report(
         Topic.DIRECTOR_STARTED, f"kernelbal {overview.program_version()} runs; {size}", pid=os.getpid()
     )
-    if began.origin is Origin.COPY:
-        message = f"{began.refusal.why}: {problems_text(began.refusal)}; the last good copy is in force"
-        reporter.report(Topic.CONFIG_REFUSED, message, Severity.ERROR)
+    if began.refusal.why:
+        topic = Topic.CONFIG_ROLLED_BACK if began.origin is Origin.BEFORE else Topic.CONFIG_REFUSED
+        reporter.report(topic, refusal_text(began.refusal, began.origin), Severity.ERROR)
 
 
 async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> None:
@@ -205,6 +201,7 @@ async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> 
         others = [
             group.create_task(daemon.checker.run()),
             group.create_task(director.reloads.run()),
+            group.create_task(director.changes.run()),
             group.create_task(context.saver.run()),
             group.create_task(context.hooks.run()),
             group.create_task(_keep_watchdog(daemon)),

@@ -85,7 +85,15 @@ def test_second_apply_does_nothing(desk: Desk) -> None:
 def test_json_holds_every_outcome_and_nothing_else_is_printed(desk: Desk) -> None:
     said = desk.say("apply", "--json")
     assert (said.code, said.err) == (ExitCode.OK, "")
-    assert list(said.document) == ["schema", "converged", "outcomes", "remaining", "draining"]
+    assert list(said.document) == [
+        "schema",
+        "converged",
+        "changes",
+        "failed",
+        "outcomes",
+        "remaining",
+        "draining",
+    ]
     assert said.document["converged"] is True
     assert (said.document["schema"], said.document["remaining"], said.document["draining"]) == (1, 0, 0)
     assert [each["result"] for each in said.document["outcomes"]] == ["done"] * 5

@@ -79,6 +79,12 @@ def test_an_order_is_told_once(reason: str, text: str) -> None:
     assert why(structs.replace(server_status(), reason=reason, admin=order)) == text
 
 
+def test_what_awaits_confirmation_is_warned_of() -> None:
+    config = structs.replace(director_status().config, confirm_left_s=42.0)
+    (warning,) = warnings(structs.replace(director_status(), config=config))
+    assert warning == "what was applied awaits confirmation, 42s left: `kernelbal confirm` keeps it"
+
+
 def test_what_is_stale_or_refused_is_warned_of() -> None:
     status = director_status()
     config = structs.replace(status.config, refused="2 problems", problems=["site.yaml:1:1: x"])

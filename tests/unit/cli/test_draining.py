@@ -4,6 +4,7 @@ import pytest
 
 from kernelbal.cli.draining import draining_text, wait_for_drains
 from kernelbal.model.state import DesiredState, DrainKey
+from kernelbal.plan.document import planned_drain
 from kernelbal.plan.result import DEFAULT_OPTIONS, PendingDrain
 from kernelbal.reconcile.round import Reconciler
 from tests.unit.cli.desk import SITE, WEB, A, B, Desk
@@ -25,7 +26,8 @@ THIRD = PendingDrain(DrainKey(WEB, A), 3, 7)
     ],
 )
 def test_longest_wait_stands_for_the_others(pending: list[PendingDrain], text: str) -> None:
-    assert draining_text(pending, {WEB: "web"}) == text
+    drains = [planned_drain(each, {WEB: "web"}) for each in pending]
+    assert draining_text(drains) == text
 
 
 def test_each_change_of_who_is_waited_for_is_told_once(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from kernelbal.errors import (
     ApiFailed,
     ConfigError,
     FileUnreadable,
+    InvalidRequest,
     KernelbalError,
     KernelError,
     NoDaemon,
@@ -22,6 +23,7 @@ from kernelbal.errors import (
 
 TABLE = {
     ConfigError: 78,
+    InvalidRequest: 64,
     FileUnreadable: 66,
     KernelError: 1,
     NotPermitted: 77,

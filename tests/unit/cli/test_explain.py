@@ -262,7 +262,7 @@ def read_entries(wanted: ConnectionFilter) -> list[Connection]:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeKernel]:
     monkeypatch.setattr("kernelbal.kernel.linux.LinuxKernel", FakeKernel)
-    monkeypatch.setattr("kernelbal.kernel.ipvs.read_connections", read_entries)
+    monkeypatch.setattr("kernelbal.reconcile.explain.read_connections", read_entries)
     monkeypatch.setattr(command, "SITE_FILE", tmp_path / "none.yaml")
     return FakeKernel
 

@@ -1,35 +1,15 @@
 """Explanations as text and as plain data."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
-from kernelbal.cli.explain_view import SHOWN_CANDIDATES, explanation_document, print_explanation
+from kernelbal.cli.explain_view import SHOWN_CANDIDATES, print_explanation
+from kernelbal.plan.explain.document import explanation_document
 from kernelbal.plan.explain.engine import explain
 from kernelbal.plan.explain.query import FactSource, KernelView
 from kernelbal.plan.explain.result import ExplainOutcome, Explanation
 from tests.unit.plan.explain.scene import address, query, service, view
-
-FIELDS = {
-    "source",
-    "client",
-    "client_port",
-    "virtual_address",
-    "port",
-    "protocol",
-    "outcome",
-    "answer",
-    "service",
-    "service_name",
-    "mark",
-    "masquerade",
-    "translated_to",
-    "real_server",
-    "certainty",
-    "steps",
-    "candidates",
-}
 
 
 def explained(seen: KernelView | None = None) -> Explanation:
@@ -37,7 +17,7 @@ def explained(seen: KernelView | None = None) -> Explanation:
 
 
 def shown(explanation: Explanation, capsys: pytest.CaptureFixture[str]) -> str:
-    print_explanation(explanation, "`web` 192.0.2.10:80/tcp")
+    print_explanation(explanation_document(explanation))
     return capsys.readouterr().out
 
 
@@ -93,28 +73,3 @@ def test_answer_ends_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     for outcome in ExplainOutcome:
         text = shown(replace(explained(), outcome=outcome, answer="as it is"), capsys)
         assert text.endswith(f"=> {outcome.value}: as it is\n")
-
-
-def test_document_has_the_documented_fields() -> None:
-    document = explanation_document(explained())
-    assert document.keys() == FIELDS
-    assert json.loads(json.dumps(document)) == document
-
-
-def test_document_of_a_candidate() -> None:
-    candidate = explanation_document(explained())["candidates"][0]
-    assert (candidate["real_server"], candidate["chosen"], candidate["why_out"]) == (
-        "10.0.0.11:80",
-        True,
-        None,
-    )
-    assert candidate["forwarding"]["device"] == "eth1"
-    assert candidate["return"]["way"] == "via-director"
-    quiesced = explanation_document(explained())["candidates"][2]
-    assert (quiesced["state"], quiesced["why_out"]) == ("quiesced", "weight 0: no new connections")
-
-
-def test_document_without_a_service() -> None:
-    document = explanation_document(explained(view()))
-    assert (document["service"], document["real_server"], document["certainty"]) == (None, None, None)
-    assert (document["candidates"], document["mark"]) == ([], None)

@@ -94,6 +94,9 @@ def test_json_holds_every_action(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     assert list(document) == [
         "schema",
         "changes",
+        "adds",
+        "edits",
+        "removes",
         "actions",
         "draining",
         "foreign",
@@ -108,6 +111,7 @@ def test_json_holds_every_action(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
         "sign": "~",
         "text": "service `web` 192.0.2.10:80/tcp scheduler rr -> wlc",
         "impact": "new connections only",
+        "detail": None,
     }
     assert document["actions"][-1]["impact"] is None
     assert document["adopted"] == ["192.0.2.10:80/tcp"]
@@ -122,7 +126,13 @@ def test_json_holds_drains_and_foreign_objects(desk: Desk) -> None:
     desk.apply(WITHOUT_SECOND)
     document = desk.say("plan", "--json").document
     assert document["draining"] == [
-        {"service": "192.0.2.10:80/tcp", "real_server": "10.0.0.12:80", "connections": 3, "left_s": 20.0}
+        {
+            "service": "192.0.2.10:80/tcp",
+            "name": "web",
+            "real_server": "10.0.0.12:80",
+            "connections": 3,
+            "left_s": 20.0,
+        }
     ]
     assert document["foreign"] == {
         "services": ["192.0.2.9:1/tcp"],
@@ -215,30 +225,3 @@ def test_damaged_record_is_a_state_error(desk: Desk) -> None:
     assert (said.code, said.out) == (ExitCode.STATE, "")
     assert "it is damaged" in said.err
     assert "  hint: " in said.err
-
-
-# --- beside the daemon ---
-
-
-def test_orders_and_health_count_while_the_daemon_runs(desk: Desk) -> None:
-    """What a daemon has taken out of service is no change that is pending."""
-    import socket
-
-    from kernelbal.model.address import parse_address
-    from kernelbal.model.standing import Admin, OperatorKey, Order
-    from kernelbal.store import boot
-    from kernelbal.store.daemon import DaemonState
-
-    desk.write(desk.site.read_text() + "    check: none\n")
-    desk.apply(desk.site.read_text())
-    order = Order(Admin.DISABLE, boot.wall_clock_s(), 0.0, False, "root", "")
-    DaemonState(desk.state_dir).save_orders({OperatorKey(parse_address("10.0.0.11")): order})
-    path = desk.folder / "control.sock"
-    desk.node.write_text(f"{desk.node.read_text()}api: {{socket: {path}}}\n")
-    assert desk.say("plan").out.startswith("no changes")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(path))
-        listening.listen()
-        said = desk.say("plan", "--cut")
-    assert "10.0.0.11" in said.out
-    assert desk.say("plan").out.startswith("no changes")

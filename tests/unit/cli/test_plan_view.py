@@ -3,19 +3,13 @@
 import pytest
 
 from kernelbal.cli import plan_view
-from kernelbal.cli.plan_view import (
-    outcome_document,
-    pending_text,
-    print_failures,
-    print_plan,
-    print_unfinished,
-    summary,
-)
+from kernelbal.cli.plan_view import drain_text, print_failures, print_plan, print_unfinished, summary
+from kernelbal.model.answers import ApplyDocument, PlanDocument
 from kernelbal.model.ipvs import ServiceAttributes
 from kernelbal.model.state import DrainKey
-from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveLink, RemoveService, Result
+from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveService, Result
+from kernelbal.plan.document import apply_document, plan_document, planned_action, planned_drain
 from kernelbal.plan.result import PendingDrain, Plan
-from kernelbal.reconcile.round import Report
 from tests.unit.plan.samples import place, real, service, weighing
 
 WEB, WEB6 = service("192.0.2.10", 80), service("2001:db8::10", 80)
@@ -25,7 +19,14 @@ ADD = AddService(WEB, ServiceAttributes("wlc", 0, 0, 32, ""))
 ADD_A = AddDestination(WEB, A, weighing(1))
 REFUSED = Outcome(ADD, Result.FAILED, 2, "the scheduler is not there", "modprobe ip_vs_wlc")
 ORPHAN = Outcome(ADD_A, Result.SKIPPED, 3, "its service could not be added")
-DONE = Outcome(RemoveLink("tunl0"), Result.DONE)
+
+
+def planned(plan: Plan) -> PlanDocument:
+    return plan_document(plan, {}, {})
+
+
+def ended(*outcomes: Outcome, remaining: Plan | None = None) -> ApplyDocument:
+    return apply_document(outcomes, remaining or Plan(), NAMES, converged=False)
 
 
 @pytest.fixture(autouse=True)
@@ -44,22 +45,22 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_drain_says_what_it_waits_for(pending: PendingDrain, text: str) -> None:
-    assert pending_text(pending, NAMES) == text
+    assert drain_text(planned_drain(pending, NAMES)) == text
 
 
 def test_summary_counts_each_sign() -> None:
     plan = Plan((ADD, ADD_A, RemoveService(WEB6)))
-    assert summary(plan) == "2 to add, 0 to change, 1 to remove"
+    assert summary(planned(plan)) == "2 to add, 0 to change, 1 to remove"
 
 
 def test_summary_of_nothing_may_be_worded_and_names_drains() -> None:
     pending = (PendingDrain(DrainKey(WEB, A), 1, 40.0),)
-    assert summary(Plan()) == "no changes: kernel matches site.yaml"
-    assert summary(Plan(pending=pending), "nothing") == "nothing; 1 draining"
+    assert summary(planned(Plan())) == "no changes: kernel matches site.yaml"
+    assert summary(planned(Plan(pending=pending)), "nothing") == "nothing; 1 draining"
 
 
 def test_more_than_one_adopted_service(capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(Plan(adopted=(WEB, WEB6)), {}, {})
+    print_plan(planned(Plan(adopted=(WEB, WEB6))))
     assert "note: 2 IPVS services were there already and become kernelbal's: " in capsys.readouterr().err
 
 
@@ -68,7 +69,7 @@ def test_signs_have_colours_in_a_terminal(
 ) -> None:
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    print_plan(Plan((RemoveService(WEB),)), {}, {})
+    print_plan(planned(Plan((RemoveService(WEB),))))
     assert "\x1b[31m-\x1b[0m service 192.0.2.10:80/tcp" in capsys.readouterr().out
 
 
@@ -78,7 +79,7 @@ def test_log_of_failures_has_no_colours(
     """As in `kernelbal apply 2>log` in a terminal."""
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    print_failures((REFUSED,), {})
+    print_failures(apply_document((REFUSED,), Plan(), {}, converged=False))
     assert capsys.readouterr().err.startswith("FAIL service")
 
 
@@ -86,7 +87,7 @@ def test_log_of_failures_has_no_colours(
 
 
 def test_failure_and_what_follows_from_it_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    print_failures((REFUSED, ORPHAN), NAMES)
+    print_failures(ended(REFUSED, ORPHAN))
     assert capsys.readouterr() == (
         "",
         "FAIL service `web` 192.0.2.10:80/tcp wlc: the scheduler is not there\n"
@@ -98,7 +99,7 @@ def test_failure_and_what_follows_from_it_are_told_apart(capsys: pytest.CaptureF
 
 def test_same_hint_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     other = REFUSED._replace(action=ADD._replace(key=WEB6))
-    print_failures((REFUSED, other, other._replace(hint="reboot")), {})
+    print_failures(ended(REFUSED, other, other._replace(hint="reboot")))
     err = capsys.readouterr().err
     assert (err.count("modprobe ip_vs_wlc"), err.count("hint: reboot")) == (1, 1)
 
@@ -107,15 +108,14 @@ def test_many_failures_are_cut_short(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_view, "SHOWN_ACTIONS", 2)
-    print_failures([ORPHAN] * 5, {})
+    print_failures(ended(*[ORPHAN] * 5))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert lines[-1] == "  ... and 3 more"
 
 
 def test_unfinished_round_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(Plan((ADD,)), (REFUSED,), Plan((ADD, ADD_A)))
-    print_unfinished(report, NAMES, "it differs", "apply")
+    print_unfinished(ended(REFUSED, remaining=Plan((ADD, ADD_A))), [], "it differs", "apply")
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "not converged: it differs, 2 changes left",
         "  hint: remove the cause and run `kernelbal apply` again; what was done stays",
@@ -125,35 +125,17 @@ def test_unfinished_round_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) 
 def test_what_somebody_else_undoes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing failed, so what is left is the only trace."""
     done = Outcome(ADD, Result.DONE)
-    print_unfinished(Report(Plan((ADD,)), (done,), Plan((ADD,))), NAMES, "it differs", "apply")
+    left = [planned_action(ADD, NAMES, {})]
+    print_unfinished(ended(done, remaining=Plan((ADD,))), left, "it differs", "apply")
     assert capsys.readouterr().err.splitlines()[:2] == [
         "not converged: it differs, 1 change left",
         "+ service `web` 192.0.2.10:80/tcp wlc",
     ]
 
 
-def test_outcome_as_data() -> None:
-    assert outcome_document(REFUSED, NAMES) == {
-        "kind": "AddService",
-        "text": "service `web` 192.0.2.10:80/tcp wlc",
-        "result": "failed",
-        "errno": 2,
-        "message": "the scheduler is not there",
-        "hint": "modprobe ip_vs_wlc",
-    }
-    assert outcome_document(DONE, NAMES) == {
-        "kind": "RemoveLink",
-        "text": "link tunl0",
-        "result": "done",
-        "errno": 0,
-        "message": None,
-        "hint": None,
-    }
-
-
 def test_warning_before_the_way_in_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     own = place("eth0", "192.0.2.1", 24)
-    plan_view.print_plan(Plan(borrowed=(own,), captured=(own,)), {}, {})
+    print_plan(planned(Plan(borrowed=(own,), captured=(own,))))
     said = capsys.readouterr().err
     assert "warning: edge.one_to_one takes everything that comes to 192.0.2.1/24 dev eth0, ssh" in said
     assert "hint: if that is the director's own address, take another `outside`" in said

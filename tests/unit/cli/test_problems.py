@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from kernelbal.cli.problems import MAX_SOURCE_CHARACTERS, Sources, problem_document, problems_text
+from kernelbal.cli.problems import MAX_SOURCE_CHARACTERS, Sources, problems_text
 from kernelbal.errors import Problem, Span
+from kernelbal.model.status import problem_document
 
 
 def shown(tmp_path: Path, text: str, line: int, column: int) -> str:
@@ -55,7 +56,7 @@ def test_problem_without_a_place() -> None:
     assert (
         problems_text([problem, problem], Sources(), "warning: ") == "a: warning: wrong\n\na: warning: wrong"
     )
-    assert problem_document(problem)["line"] is None
+    assert problem_document(problem).line is None
 
 
 def test_endless_file_is_not_read() -> None:

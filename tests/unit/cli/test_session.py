@@ -6,17 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from kernelbal.cli.session import judge, open_session, read_documents
+from kernelbal.cli.session import open_session, read_documents
 from kernelbal.errors import PlanRefused
 from kernelbal.kernel import linux
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.cli.desk import WEB, Desk
-
-TWO_BAD = """\
-virtual_services:
-- {name: web, address: 192.0.2.10, ports: 80, forwarding: nat, real_servers: [{address: 192.0.2.98}]}
-- {name: mail, address: 192.0.2.10, ports: 25, forwarding: nat, real_servers: [{address: 192.0.2.99}]}
-"""
 
 
 def test_kernel_is_closed_whatever_happens(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,27 +54,3 @@ def test_documents_that_do_not_fit_together_are_refused(desk: Desk) -> None:
     desk.node.write_text("name: lb1\ninterfaces: {inside: eth1}\n")
     with pytest.raises(PlanRefused):
         read_documents(desk.site, desk.node)
-
-
-def test_every_service_that_would_not_work_is_named(desk: Desk) -> None:
-    desk.write(TWO_BAD)
-    documents = read_documents(desk.site, desk.node)
-    with pytest.raises(PlanRefused) as caught:
-        judge(documents, desk.kernel.observe(), force=False)
-    for name in ("web", "mail"):
-        assert f"\n  virtual service `{name}`: " in caught.value.message
-    assert caught.value.hint is not None
-    assert caught.value.hint.count("one_armed: true") == 1, "a hint that fits both is given once"
-    assert caught.value.hint.endswith(" (--force makes this a warning)")
-
-
-def test_force_warns_of_each(desk: Desk) -> None:
-    desk.write(TWO_BAD)
-    judge(read_documents(desk.site, desk.node), desk.kernel.observe(), force=True)
-    err = desk.capsys.readouterr().err
-    assert err.count("warning: virtual service `") == 2
-
-
-def test_site_that_works_is_passed_without_a_word(desk: Desk) -> None:
-    judge(read_documents(desk.site, desk.node), desk.kernel.observe(), force=False)
-    assert desk.capsys.readouterr() == ("", "")

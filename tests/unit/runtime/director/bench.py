@@ -126,7 +126,7 @@ class Bench:
         paths = Paths(folder / "site.yaml", folder / "node.yaml")
         self.journal = Journal(lambda: f"{loop.now:.3f}")
         reporter = Reporter(self.journal, Log(self.log, priorities=False))
-        began = start(paths, self.state)
+        began = start(paths, self.state, loop.now)
         standings = self.state.load_standings()
         self.known = initial_state(began, self.state.load_orders(), standings, loop.now)
         worker = Inline()
@@ -233,6 +233,7 @@ async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -
         rounds = group.create_task(bench.director.loop.run())
         others = [
             group.create_task(bench.director.reloads.run()),
+            group.create_task(bench.director.changes.run()),
             group.create_task(bench.context.saver.run()),
             group.create_task(bench.context.hooks.run()),
         ]

@@ -24,7 +24,7 @@ def test_only_one_daemon_runs_and_the_second_says_what_to_do(folder: Path) -> No
     with DaemonState(folder / "state").lock(), pytest.raises(StateError) as refusal:
         service.run(settings(folder))
     assert str(os.getpid()) in refusal.value.message
-    assert "kernelbal reload" in (refusal.value.hint or "")
+    assert "systemctl stop kernelbal" in (refusal.value.hint or "")
 
 
 def test_an_apply_that_awaits_confirmation_is_not_run_over(folder: Path) -> None:

@@ -1,0 +1,53 @@
+"""Plans and what came of them as documents."""
+
+from msgspec import to_builtins
+
+from kernelbal.model.ipvs import ServiceAttributes
+from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveLink, RemoveService, Result
+from kernelbal.plan.document import apply_document, outcome_document, plan_document
+from kernelbal.plan.result import Plan
+from tests.unit.plan.samples import real, service, weighing
+
+WEB = service("192.0.2.10", 80)
+NAMES = {WEB: "web"}
+ADD = AddService(WEB, ServiceAttributes("wlc", 0, 0, 32, ""))
+ADD_A = AddDestination(WEB, real("10.0.0.11"), weighing(1))
+REFUSED = Outcome(ADD, Result.FAILED, 2, "the scheduler is not there", "modprobe ip_vs_wlc")
+ORPHAN = Outcome(ADD_A, Result.SKIPPED, 3, "its service could not be added")
+DONE = Outcome(RemoveLink("tunl0"), Result.DONE)
+
+
+def test_a_plan_is_counted_whole_and_named_as_far_as_asked() -> None:
+    plan = Plan((ADD, ADD_A, RemoveService(WEB)))
+    document = plan_document(plan, NAMES, {}, most=1)
+    assert (document.changes, document.adds, document.edits, document.removes) == (3, 2, 0, 1)
+    assert [each.text for each in document.actions] == ["service `web` 192.0.2.10:80/tcp wlc"]
+    assert len(plan_document(plan, NAMES, {}).actions) == 3
+
+
+def test_an_apply_is_counted_whole_and_names_failures_first() -> None:
+    outcomes = (DONE, REFUSED, ORPHAN)
+    whole = apply_document(outcomes, Plan((ADD,)), NAMES, converged=False)
+    assert (whole.changes, whole.failed, len(whole.outcomes), whole.remaining) == (3, 2, 3, 1)
+    short = apply_document(outcomes, Plan(), NAMES, converged=False, most=1)
+    assert [each.result for each in short.outcomes] == ["failed"]
+    assert short.outcomes[0].failed
+
+
+def test_outcome_as_data() -> None:
+    assert to_builtins(outcome_document(REFUSED, NAMES)) == {
+        "kind": "AddService",
+        "text": "service `web` 192.0.2.10:80/tcp wlc",
+        "result": "failed",
+        "errno": 2,
+        "message": "the scheduler is not there",
+        "hint": "modprobe ip_vs_wlc",
+    }
+    assert to_builtins(outcome_document(DONE, NAMES)) == {
+        "kind": "RemoveLink",
+        "text": "link tunl0",
+        "result": "done",
+        "errno": 0,
+        "message": None,
+        "hint": None,
+    }
