@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from kernelbal.health.decide import decide
-from kernelbal.health.decision import Decision, Facts, Memory
+from kernelbal.health.decision import Decision, Inputs, Memory
 from kernelbal.health.probes import plan_probes
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.lab.namespaces import NamespaceLab
@@ -62,8 +62,10 @@ class Director:
     def round(self, starting: bool = False) -> Decision:
         """Decide, and make the kernel so."""
         now = boot_clock()
-        facts = Facts(now, now, self.states, self.orders, starting)
-        self.decision = decide(self.site, self.plan, facts, self.memory)
+        inputs = Inputs(
+            self.site, self.node, self.plan, now, now, self.states, self.orders, self.memory, starting
+        )
+        self.decision = decide(inputs)
         self.memory = self.decision.memory
         self._reconcile(desired_state(self.site, self.node, self.decision.overlay))
         return self.decision

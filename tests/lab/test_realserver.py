@@ -142,7 +142,7 @@ def test_fix_for_another_lease_prepares_everything_anew(server: ServerOperator) 
 
 def recorded(server: ServerOperator) -> list[dict[str, Any]]:
     record = json.loads((server.folder / server.host.name / "realserver/record.json").read_text())
-    found: list[dict[str, Any]] = record["preparations"]
+    found: list[dict[str, Any]] = record["record"]["preparations"]
     return found
 
 
