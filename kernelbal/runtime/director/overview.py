@@ -132,7 +132,8 @@ def snapshot_of(state: DirectorState, context: Context) -> Snapshot:
 def epoch_of(state: DirectorState) -> object:
     """Return what the status depends on, but for the results of single probes and the time."""
     counted_at = state.counted.at if state.counted else None
-    return state.tally.rounds, state.force.at, state.refusal.why, state.refusal.problems, counted_at
+    documents = state.force.at, state.refusal.why, state.refusal.problems, state.unconfirmed is None
+    return state.tally.rounds, documents, counted_at
 
 
 def _round_status(tally: Tally, now: float) -> RoundStatus:

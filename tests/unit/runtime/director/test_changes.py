@@ -115,7 +115,9 @@ class TestConfirm:
             await try_out(bench)
             assert bench.director.status().summary().config.confirm_left_s == pytest.approx(60, abs=1)
             await asyncio.sleep(30)
+            epoch = bench.director.status_epoch()
             await bench.director.confirm("root")
+            assert bench.director.status_epoch() != epoch, "a status that is handed out again is older"
             await asyncio.sleep(60)
             assert scheduler(bench) == "wlc"
             assert bench.state.load_unconfirmed() is None
