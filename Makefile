@@ -9,7 +9,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.ci_plugin
 export PYTHON
 
-.PHONY: help demo test lint format bench bench-apply bench-health lock clean
+.PHONY: help demo test lint format bench bench-apply bench-health bench-status lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ format: ## write the files in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: bench-apply bench-health ## all benchmarks
+bench: bench-apply bench-health bench-status ## all benchmarks
 
 bench-apply: ## apply and read back 10,000 services x 10 real servers, against keepalived and ipvsadm
 	@scripts/setup test
@@ -40,6 +40,10 @@ bench-apply: ## apply and read back 10,000 services x 10 real servers, against k
 bench-health: ## TCP checks of 1,000 and 5,000 targets every 5 s, against keepalived
 	@scripts/setup test
 	@$(BIN)/python -m bench health $(ARGS)
+
+bench-status: ## status, metrics and reloads of 20,000 real servers: what they cost the event loop
+	@scripts/setup test
+	@$(BIN)/python -m bench status $(ARGS)
 
 lock: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)

@@ -1,7 +1,8 @@
-"""`make bench-apply`, `make bench-health`: how fast it is, beside the programs that people use today."""
+"""`make bench-apply`, `bench-health`, `bench-status`: how fast it is, also beside the programs of today."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +34,14 @@ make bench-health
 make bench-health ARGS="--targets 1000 --repeat 1 --seconds 10"   (a quick look)
 
 .venv/bin/python -m bench health --check | tail -1 | jq .cpu_vs_keepalived_5000"""
+
+STATUS_EPILOG = """Examples:
+
+make bench-status
+
+make bench-status ARGS="--services 20 --repeat 1"   (a quick look)
+
+.venv/bin/python -m bench status --check | tail -1 | jq .hold_reload_ms"""
 
 DEFAULT_SERVICES = (1000, 10000)
 MAX_SERVICES = 13_000
@@ -71,6 +80,8 @@ Targets = Annotated[
         show_default=False,
     ),
 ]
+StatusServices = Annotated[int, typer.Option("--services", min=1, max=50_000, help="Virtual services.")]
+Servers = Annotated[int, typer.Option("--servers", min=1, max=10_000, help="Real servers of each.")]
 Seconds = Annotated[float, typer.Option("--seconds", min=5, max=3600, help="How long each is measured.")]
 
 
@@ -141,6 +152,33 @@ def health(
             }
         )
     )
+    return ExitCode.FAILED if lines else ExitCode.OK
+
+
+@app.command(epilog=STATUS_EPILOG)
+def status(
+    services: StatusServices = 200, servers: Servers = 100, repeat: Repeat = 3, check: Check = False
+) -> int:
+    """Measure what readers of the status and reloads cost a director's event loop.
+
+    Kernel and checker are in memory. Prints a table, and as its last line one JSON object with the figures.
+    """
+    from bench.status.figures import TARGETS, missed
+    from bench.status.measure import measure
+    from bench.status.site import Size
+    from kernelbal.cli.table import print_table
+
+    say(f"starting a director with {services * servers:,} real servers ...")
+    figures = asyncio.run(measure(Size(services, servers), repeat))
+    named = zip(figures._fields, figures, TARGETS, strict=True)
+    print_table(
+        ("figure", "is", "at most"),
+        [(name, _number(value, ".2f"), _number(limit, "g")) for name, value, limit in named],
+    )
+    lines = missed(figures) if check else ()
+    for line in lines:
+        say(f"FAIL {line}")
+    put(json.dumps({"real_servers": services * servers, "repeats": repeat, **_rounded(figures._asdict())}))
     return ExitCode.FAILED if lines else ExitCode.OK
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,6 +72,7 @@ def parse(text: GoodDocuments, paths: Paths) -> Documents:
         node = load_node(text.node, str(paths.node))
         desired_network(site, node)
         probes = plan_probes(site)
+        gc.freeze()  # a collector that walked a large site now and then would hold every thread for long
     return Documents(site, node, probes, text, hashlib.sha256(text.site).hexdigest())
 
 
@@ -81,15 +83,18 @@ def new_faults(new: Documents, old: Documents, observed: ObservedState) -> tuple
     return tuple(fault for fault in found if fault not in known)
 
 
-def warning_events(documents: Documents, observed: ObservedState) -> Iterator[Event]:
-    """Yield what of documents in force may not work here, such as a real server without a route."""
+def warning_events(documents: Documents, observed: ObservedState) -> list[Event]:
+    """Return what of documents in force may not work here, such as a real server without a route."""
     found = (
         *reachability_problems(documents.site, documents.node, observed),
         *unroutable_servers(documents.site, observed),
     )
-    for fault in found[:WARNINGS]:
-        message = f"virtual service `{fault.service}`: {fault.message} (hint: {fault.hint})"
-        yield Event(Topic.CONFIG_LOADED, Severity.WARNING, message, service=fault.service)
+    return [_warning(fault) for fault in found[:WARNINGS]]
+
+
+def _warning(fault: ReachabilityProblem) -> Event:
+    message = f"virtual service `{fault.service}`: {fault.message} (hint: {fault.hint})"
+    return Event(Topic.CONFIG_LOADED, Severity.WARNING, message, service=fault.service)
 
 
 def refusal_of(found: Iterable[ReachabilityProblem]) -> PlanRefused:

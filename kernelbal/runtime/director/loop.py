@@ -6,6 +6,7 @@ It runs in the event loop; what touches the kernel runs in the kernel's worker.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -171,7 +172,8 @@ class Loop:
             first = not self.ready.is_set()
             self._finish_round(documents, result, causes)
             if first and result.observed is not None:
-                context.reporter.emit_all(warning_events(documents, result.observed))
+                warnings = await context.files.call(warning_events, documents, result.observed)
+                context.reporter.emit_all(warnings)
             if first and state.force.origin is Origin.FILES:
                 await context.saver.save_good(state.force.documents.text)
         finally:
@@ -214,6 +216,7 @@ class Loop:
         # Probes follow the round, so that those through a virtual address find their path in the kernel.
         if self._probed is not documents:
             self._send_probes(documents)
+            gc.freeze()  # as in `parse`: what stays until the next reload is there now
         text = overview.summary_of(state)
         if text != self._status_text:
             self._status_text = text

@@ -9,6 +9,7 @@ from typing import Final
 
 from kernelbal.errors import KernelbalError, StateError, awaits_confirmation
 from kernelbal.model.event import Severity, Topic
+from kernelbal.model.health import ProbeState
 from kernelbal.model.status import ReloadAnswer
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
@@ -111,7 +112,7 @@ class Reloads:
         try:
             documents = await context.files.call(parse, text, context.paths)
             observed = await context.kernel.call(context.rounds.observe)
-            found = new_faults(documents, state.force.documents, observed)
+            found = await context.files.call(new_faults, documents, state.force.documents, observed)
             if found:
                 raise refusal_of(found)
             await self.adopt(documents, by)
@@ -120,7 +121,8 @@ class Reloads:
         finally:
             context.notifier.ready(overview.summary_of(state))
         if state.result is not None and state.result.observed is not None:
-            context.reporter.emit_all(warning_events(documents, state.result.observed))
+            warnings = await context.files.call(warning_events, documents, state.result.observed)
+            context.reporter.emit_all(warnings)
         return answer_of(NOTHING_REFUSED, changed=True)
 
     def _refuse(self, refusal: Refused, by: str) -> ReloadAnswer:
@@ -152,13 +154,14 @@ class Reloads:
         """
         context, state = self._context, self._state
         old, now = state.force.documents, context.clocks.boot()
-        state.replaced = Replaced(old.text, state.orders) if origin is Origin.FILES else None
         if state.force.origin is Origin.BEFORE and state.unconfirmed is None:
             with contextlib.suppress(StateError):  # what was rolled back is out of the way, or in force again
                 await context.saver.discard_unconfirmed()
-        state.states = inherit(old.probes, documents.probes, state.states, state.memory.servers, now)
+        keys = await context.files.call(keys_of, documents)
+        state.states = await self._inherited(documents, now)
+        state.replaced = Replaced(old.text, state.orders) if origin is Origin.FILES else None
         state.force = InForce(documents, origin, now)
-        state.keys = keys_of(documents)
+        state.keys = keys
         state.refusal = refusal
         context.hooks.replace(documents.node.notify)
         message = f"in force: {size_of(documents)}"
@@ -168,3 +171,11 @@ class Reloads:
             context.reporter.report(Topic.CONFIG_LOADED, message, Severity.WARNING)
         await context.saver.save_good(documents.text)
         return await self._loop.round_after(Cause.CONFIG, options)
+
+    async def _inherited(self, documents: Documents, now: float) -> dict[str, ProbeState]:
+        """Return the states of the probes of new documents; what is reported meanwhile is newer."""
+        state, old = self._state, self._state.force.documents.probes
+        reported, known = dict(state.states), state.memory.servers
+        states = await self._context.files.call(inherit, old, documents.probes, reported, known, now)
+        newer = {key: found for key, found in state.states.items() if found is not reported.get(key)}
+        return states | {key: newer[key] for key in newer.keys() & documents.probes.probes.keys()}

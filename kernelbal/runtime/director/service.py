@@ -37,7 +37,7 @@ from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.director.sizes import size_of
 from kernelbal.runtime.director.status_view import iso
-from kernelbal.runtime.director.worker import Thread
+from kernelbal.runtime.director.worker import SWITCH_S, Thread
 from kernelbal.runtime.systemd import SHARE, Notifier
 from kernelbal.store.boot import boot_clock_s, wall_clock_s
 from kernelbal.store.daemon import DaemonState, Standings
@@ -76,6 +76,7 @@ def run(settings: Settings) -> None:
         _refuse_unconfirmed(state)
         began = start(settings.paths, state, boot_clock_s())
         _require_privilege()
+        sys.setswitchinterval(SWITCH_S)
         with _one_error():
             asyncio.run(_run(settings, state, began, notifier))
 

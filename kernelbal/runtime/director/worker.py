@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+SWITCH_S: Final = 0.001
+"""A thread that computes makes room for another one after so long, in seconds, so that the event loop, which
+may have to wait for several of them, goes on soon."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,8 +2,12 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
-from kernelbal.model.health import Health
+import pytest
+
+from kernelbal.model.health import Health, ProbeState
+from kernelbal.runtime.director import first_results, reload
 from kernelbal.store.daemon import GOOD_SITE_FILE
 from tests.unit.runtime.director.bench import SITE, WEB, Bench, play
 
@@ -58,6 +62,24 @@ def test_a_changed_check_takes_nobody_out_of_service(folder: Path) -> None:
         assert bench.weights() == BOTH
 
     assert play(scene, folder).events("real_server") == []
+
+
+def test_what_the_checker_reports_while_documents_come_into_force_counts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(bench: Bench) -> None:
+        def inherit_slowly(*inputs: Any) -> dict[str, ProbeState]:  # noqa: ANN401 - as `inherit`
+            states = first_results.inherit(*inputs)
+            bench.report({B: Health.DOWN})
+            return states
+
+        await bench.begin()
+        monkeypatch.setattr(reload, "inherit", inherit_slowly)
+        bench.write(SITE.replace("scheduler: rr", "scheduler: wlc"))
+        await bench.director.reload("root")
+        assert bench.weights() == {A: 100, B: 0}
+
+    play(scene, folder)
 
 
 def test_a_broken_document_is_refused_and_the_old_one_stays(folder: Path) -> None:
