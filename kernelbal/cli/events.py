@@ -72,9 +72,9 @@ def _print(found: Iterable[Recorded], *, as_json: bool) -> None:
     import sys
 
     from kernelbal.cli.output import put
-    from kernelbal.runtime.director.logline import told_line
+    from kernelbal.runtime.director.logline import terminal_line
     from kernelbal.store.codec import encode_document
 
     for each in found:
-        put(encode_document(each).decode() if as_json else told_line(each))
+        put(encode_document(each).decode() if as_json else terminal_line(each))
         sys.stdout.flush()

@@ -79,7 +79,7 @@ class Handlers:
         caller = self._identify(request)
         if caller == NOBODY:
             hint = "send `Authorization: Bearer TOKEN`, or come with a client certificate"
-            raise Refusal(401, "who is there?", hint, {"WWW-Authenticate": "Bearer"})
+            raise Refusal(401, "authentication required", hint, {"WWW-Authenticate": "Bearer"})
         request[_CALLER] = caller
         return await handler(request)
 

@@ -111,7 +111,7 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_repairs_total",
-        "Actions that repaired what others had changed.",
+        "Actions that reverted external changes.",
         Scope.DIRECTOR,
         _value(lambda s: s.reconcile.repairs),
         counter=True,
@@ -125,7 +125,7 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_converged",
-        "1 when the kernel was as wanted after the last round.",
+        "1 when the kernel matched site.yaml after the last round.",
         Scope.DIRECTOR,
         _value(lambda s: s.reconcile.converged),
     ),

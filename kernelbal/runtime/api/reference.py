@@ -50,14 +50,14 @@ A figure that is not known has no sample. Whatever is measured has an age beside
 _EVENTS = """\
 # Events
 
-What the daemon tells: `kernelbal events`, `GET /v1/events`, its log, and the hooks of `notify` in
+What the daemon reports: `kernelbal events`, `GET /v1/events`, its log, and the hooks of `notify` in
 [node.yaml](node.md). This page is generated: `kernelbal schema events --format markdown`.
 
 A line of the log is the topic and then `name=value` pairs, with `message` as the last. As JSON an event is a
 [Recorded](api.md). `seq` grows by one with each event; a gap says that some were lost. `--topic` and `topics`
 take a whole topic, or the part before the dot for all of that kind.
 
-| topic | what it tells |
+| topic | meaning |
 |---|---|
 """
 

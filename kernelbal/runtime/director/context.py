@@ -10,12 +10,11 @@ from kernelbal.health.decision import Decision, Memory
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.model.standing import OperatorKey, Order, Orders
 from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
-from kernelbal.runtime.director.documents import Paths
+from kernelbal.runtime.director.documents import Keys, Paths, keys_of
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.reporter import Reporter
-from kernelbal.runtime.director.rounds import RoundResult, Rounds
+from kernelbal.runtime.director.rounds import NO_ROUNDS, RoundResult, Rounds, Tally
 from kernelbal.runtime.director.saver import Saver
-from kernelbal.runtime.director.sizes import NO_ROUNDS, Keys, Tally, keys_of
 from kernelbal.runtime.director.status_view import Counted
 from kernelbal.runtime.director.worker import Worker
 from kernelbal.runtime.systemd import Notifier

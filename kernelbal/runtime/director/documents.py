@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,10 +15,11 @@ from kernelbal.errors import ConfigError, KernelbalError, PlanRefused, Problem
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbePlan
+from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.state import ObservedState
-from kernelbal.plan.desire import desired_network
+from kernelbal.plan.desire import desired_network, service_names
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 from kernelbal.store.daemon import GoodDocuments
 from kernelbal.store.documents import read_document
@@ -74,6 +75,40 @@ def parse(text: GoodDocuments, paths: Paths) -> Documents:
         probes = plan_probes(site)
         gc.freeze()  # a collector that walked a large site now and then would hold every thread for long
     return Documents(site, node, probes, text, hashlib.sha256(text.site).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """IPVS services of the documents in force.
+
+    Attributes:
+        names: name of the virtual service by IPVS service.
+        by_name: IPVS services by the name of their virtual service.
+    """
+
+    names: Mapping[ServiceKey, str]
+    by_name: Mapping[str, tuple[ServiceKey, ...]]
+
+    @property
+    def all(self) -> tuple[ServiceKey, ...]:
+        """Every IPVS service."""
+        return tuple(self.names)
+
+
+def keys_of(documents: Documents) -> Keys:
+    """Return the IPVS services of documents."""
+    names = service_names(documents.site)
+    by_name: dict[str, tuple[ServiceKey, ...]] = {}
+    for key, name in names.items():
+        by_name[name] = (*by_name.get(name, ()), key)
+    return Keys(names, by_name)
+
+
+def size_of(documents: Documents) -> str:
+    """Return how large a site is, for a log line."""
+    services = documents.site.virtual_services
+    servers = sum(len(service.real_servers) for service in services)
+    return f"virtual services {len(services)}, real servers {servers}, probes {len(documents.probes.probes)}"
 
 
 def new_faults(new: Documents, old: Documents, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:

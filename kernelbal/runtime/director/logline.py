@@ -33,7 +33,7 @@ def format_line(recorded: Recorded) -> str:
     return " ".join(words)
 
 
-def told_line(recorded: Recorded) -> str:
+def terminal_line(recorded: Recorded) -> str:
     """Return an event as one line for people; control characters are escaped."""
     where = f" [{recorded.service}]" if recorded.service else ""
     line = f"{recorded.at} {recorded.severity.value:<7} {recorded.topic}{where} {recorded.message}"
@@ -66,7 +66,7 @@ class Log:
     def write(self, recorded: Recorded) -> None:
         """Write an event; a log that cannot be written to disturbs nobody."""
         if self._terminal:
-            self._put(told_line(recorded))
+            self._put(terminal_line(recorded))
             return
         prefix = f"<{PRIORITY[recorded.severity]}>" if self._priorities else f"{recorded.at} "
         self._put(prefix + format_line(recorded))

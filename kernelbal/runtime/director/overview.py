@@ -20,11 +20,11 @@ from kernelbal.model.status import (
 )
 from kernelbal.runtime.director.configuration import config_status
 from kernelbal.runtime.director.context import Context, DirectorState
-from kernelbal.runtime.director.documents import Paths
+from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.orders import Meant
-from kernelbal.runtime.director.sizes import Tally, size_of
+from kernelbal.runtime.director.rounds import Tally
 from kernelbal.runtime.director.status_view import (
-    Known,
+    StatusInputs,
     connections_in,
     drained,
     server_view,
@@ -45,15 +45,15 @@ def summary_of(state: DirectorState) -> str:
     if state.decision is None:
         return f"{size}; waiting for first results"
     usable = sum(view.usable for view in state.decision.services.values())
-    fault = f"; {state.tally.error}" if state.tally.error else ""
-    return f"{size}, usable real servers {usable}{fault}"
+    error = f"; {state.tally.error}" if state.tally.error else ""
+    return f"{size}, usable real servers {usable}{error}"
 
 
-def known_of(state: DirectorState, context: Context) -> Known:
+def inputs_of(state: DirectorState, context: Context) -> StatusInputs:
     """Return what the views are made from."""
     report = state.result.report if state.result else None
     documents = state.force.documents
-    return Known(
+    return StatusInputs(
         now=context.clocks.boot(),
         wall=context.clocks.wall(),
         site=documents.site,
@@ -69,7 +69,7 @@ def known_of(state: DirectorState, context: Context) -> Known:
 
 def drained_of(state: DirectorState, context: Context) -> frozenset[ServerKey]:
     """Return the real servers under an order to drain that have no connections left."""
-    return drained(known_of(state, context)) if state.orders else frozenset()
+    return drained(inputs_of(state, context)) if state.orders else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Snapshot:
     """
 
     state: DirectorState
-    known: Known
+    known: StatusInputs
     paths: Paths
     checker: CheckerStatus
     services: Mapping[str, VirtualService]
@@ -124,7 +124,7 @@ def snapshot_of(state: DirectorState, context: Context) -> Snapshot:
     replaces the old, so that a flat copy stays as it is.
     """
     kept = replace(state, states=dict(state.states))
-    known = known_of(kept, context)
+    known = inputs_of(kept, context)
     services = {service.name: service for service in known.site.virtual_services}
     return Snapshot(kept, known, context.paths, _checker_status(state, context, known.now), services)
 
@@ -171,7 +171,7 @@ def _table_status(state: DirectorState) -> TableStatus:
 
 def order_answer(state: DirectorState, context: Context, meant: tuple[Meant, ...]) -> OrderAnswer:
     """Return real servers as they are after an order."""
-    known = known_of(state, context)
+    known = inputs_of(state, context)
     services = {service.name: service for service in known.site.virtual_services}
     kept = [each for each in meant if each.service.name in services]
     return OrderAnswer(

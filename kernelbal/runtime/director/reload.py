@@ -25,17 +25,18 @@ from kernelbal.runtime.director.configuration import (
 from kernelbal.runtime.director.context import Context, DirectorState, Replaced
 from kernelbal.runtime.director.documents import (
     Documents,
+    keys_of,
     new_faults,
     parse,
     read_texts,
     refusal_of,
+    size_of,
     warning_events,
 )
 from kernelbal.runtime.director.first_results import inherit
 from kernelbal.runtime.director.loop import Loop
 from kernelbal.runtime.director.pacer import Cause
 from kernelbal.runtime.director.rounds import RoundResult
-from kernelbal.runtime.director.sizes import keys_of, size_of
 
 SETTLE_S: Final = 0.2
 """After a file changed: how long to wait for the rest of what an editor does, in seconds."""

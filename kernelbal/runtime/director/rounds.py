@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from kernelbal.errors import KernelbalError, NotPermitted
 from kernelbal.health.decide import decide
@@ -294,3 +294,39 @@ def round_line(result: RoundResult, causes: Sequence[str]) -> str:
         f"round.changed cause={'+'.join(causes)} changes={changes} repairs={len(result.repaired)}"
         f" took_ms={result.took_s * 1000:.0f}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What rounds came to since the start.
+
+    Attributes:
+        ended_at: when the last one ended; None before the first.
+        error: why the kernel is not as wanted.
+    """
+
+    rounds: int = 0
+    changes: int = 0
+    repairs: int = 0
+    failures: int = 0
+    ended_at: float | None = None
+    took_s: float | None = None
+    error: str = ""
+
+    def after(self, result: RoundResult, now: float) -> Tally:
+        """Return the tally after one more round."""
+        report = result.report
+        done, failed = (len(report.outcomes), len(report.failed)) if report else (0, 0)
+        return replace(
+            self,
+            rounds=self.rounds + 1,
+            changes=self.changes + done - failed,
+            repairs=self.repairs + len(result.repaired),
+            failures=self.failures + failed,
+            ended_at=now,
+            took_s=result.took_s,
+            error=result.error,
+        )
+
+
+NO_ROUNDS: Final = Tally()

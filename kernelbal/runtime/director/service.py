@@ -27,7 +27,7 @@ from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin, Start, refusal_text, start
 from kernelbal.runtime.director.context import Clocks, Context, initial_state
 from kernelbal.runtime.director.director import Director
-from kernelbal.runtime.director.documents import Paths
+from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log
@@ -35,7 +35,6 @@ from kernelbal.runtime.director.record import LiveRecord
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
-from kernelbal.runtime.director.sizes import size_of
 from kernelbal.runtime.director.status_view import iso
 from kernelbal.runtime.director.worker import SWITCH_S, Thread
 from kernelbal.runtime.systemd import SHARE, Notifier

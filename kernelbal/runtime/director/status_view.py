@@ -42,7 +42,7 @@ class Rates(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StatusInputs:
     """What the views are made from.
 
     Attributes:
@@ -73,7 +73,7 @@ class Known:
         return round(max(0.0, self.now - instant), 3)
 
 
-def service_view(known: Known, service: VirtualService) -> ServiceStatus:
+def service_view(known: StatusInputs, service: VirtualService) -> ServiceStatus:
     """Return one virtual service with its real servers."""
     view = known.decision.services.get(service.name) if known.decision else None
     view = view or ServiceView(Mode.SERVING, known.now, 0)
@@ -97,7 +97,7 @@ def _ports(ports: PortRange) -> str:
     return str(ports.low) if ports.low == ports.high else f"{ports.low}-{ports.high}"
 
 
-def server_view(known: Known, service: VirtualService, server: RealServer) -> ServerStatus:
+def server_view(known: StatusInputs, service: VirtualService, server: RealServer) -> ServerStatus:
     """Return one real server in a virtual service."""
     key = service.server_key(server)
     view = known.decision.servers.get(key) if known.decision else None
@@ -137,13 +137,13 @@ def server_view(known: Known, service: VirtualService, server: RealServer) -> Se
 Place = tuple[ServiceKey, DestinationKey]
 
 
-def places_of(known: Known, key: ServerKey) -> tuple[Place, ...]:
+def places_of(known: StatusInputs, key: ServerKey) -> tuple[Place, ...]:
     """Return where a real server stands in the kernel: once per IPVS service of its virtual service."""
     services = known.keys.get(key.service, ())
     return tuple((service, DestinationKey(key.address, key.port or service.port)) for service in services)
 
 
-def _admin(known: Known, key: ServerKey, view: ServerView) -> AdminStatus | None:
+def _admin(known: StatusInputs, key: ServerKey, view: ServerView) -> AdminStatus | None:
     order = view.order
     if order is None:
         return None
@@ -160,7 +160,7 @@ def _admin(known: Known, key: ServerKey, view: ServerView) -> AdminStatus | None
     )
 
 
-def drained(known: Known) -> frozenset[ServerKey]:
+def drained(known: StatusInputs) -> frozenset[ServerKey]:
     """Return the real servers under an order to drain that have no connections left."""
     decision = known.decision
     if decision is None:
@@ -172,7 +172,7 @@ def drained(known: Known) -> frozenset[ServerKey]:
     )
 
 
-def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
+def _is_drained(known: StatusInputs, key: ServerKey, view: ServerView) -> bool:
     places, table = places_of(known, key), known.table
     if table is None:
         return view.state is ServerState.DRAINED
@@ -183,14 +183,14 @@ def _is_drained(known: Known, key: ServerKey, view: ServerView) -> bool:
     return fresh and not any(open_connections(service, c) for service, c in _counted(counted, places))
 
 
-def _left_s(known: Known, key: ServerKey, order: Order) -> float | None:
+def _left_s(known: StatusInputs, key: ServerKey, order: Order) -> float | None:
     """Return for how long connections still have time; setting the wall clock changes nothing in that."""
     if order.admin is not Admin.DRAIN or order.hold or known.decision is None:
         return None
     return round(max(0.0, known.decision.memory.servers[key].cut_at - known.now), 1)
 
 
-def _check(known: Known, key: str) -> CheckStatus:
+def _check(known: StatusInputs, key: str) -> CheckStatus:
     state = known.states.get(key, ProbeState())
     response_s = state.response_s
     return CheckStatus(
@@ -235,7 +235,7 @@ def _sum(found: Iterator[DestinationCounters]) -> DestinationCounters:
     return DestinationCounters._make(map(sum, zip(*rows, strict=True)))
 
 
-def _rates(known: Known, places: tuple[Place, ...]) -> Rates:
+def _rates(known: StatusInputs, places: tuple[Place, ...]) -> Rates:
     new, old = known.counted, known.before
     if new is None or old is None or new.at <= old.at:
         return Rates()

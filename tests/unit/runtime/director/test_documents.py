@@ -9,15 +9,17 @@ from kernelbal.errors import FileUnreadable, PlanRefused, Problem, Span
 from kernelbal.model.state import ObservedState
 from kernelbal.runtime.director.documents import (
     Paths,
+    keys_of,
     new_faults,
     parse,
     problem_line,
     problem_lines,
     read_texts,
     refusal_of,
+    size_of,
 )
 from kernelbal.store.daemon import GoodDocuments
-from tests.unit.runtime.director.bench import NODE, SITE, new_kernel
+from tests.unit.runtime.director.bench import NODE, SITE, WEB, new_kernel
 
 PATHS = Paths(Path("site.yaml"), Path("node.yaml"))
 TEXT = GoodDocuments(SITE.encode(), NODE.encode())
@@ -63,3 +65,15 @@ def test_a_problem_is_one_line_with_place_and_remedy() -> None:
     problem = Problem("a[0].b", "wrong", "a number", "write 1", Span("site.yaml", 3, 5))
     assert problem_line(problem) == "site.yaml:3:5: a[0].b: wrong; expected a number (hint: write 1)"
     assert problem_line(Problem("", "empty")) == "empty"
+
+
+def test_ipvs_services_are_known_by_name_and_names_by_service() -> None:
+    keys = keys_of(parse(TEXT, PATHS))
+    assert len(keys.all) == 1
+    assert list(keys.names.values()) == ["web"]
+    assert keys.by_name == {"web": keys.all}
+    assert keys.all[0] == WEB or keys.all[0].mark
+
+
+def test_a_site_is_counted() -> None:
+    assert size_of(parse(TEXT, PATHS)) == "virtual services 1, real servers 2, probes 2"

@@ -6,7 +6,7 @@ import pytest
 from msgspec import convert
 
 from kernelbal.model.status import Recorded
-from kernelbal.runtime.director.logline import Log, format_line, told_line
+from kernelbal.runtime.director.logline import Log, format_line, terminal_line
 
 
 def recorded(message: str = "connection refused", **changes: object) -> Recorded:
@@ -70,7 +70,7 @@ def test_at_a_terminal_the_words_say_it_all() -> None:
 
 @pytest.mark.parametrize("evil", ["a\nb", "a\x1b[31mb"])
 def test_nobody_can_forge_a_line_for_people(evil: str) -> None:
-    assert told_line(recorded(evil)).isprintable()
+    assert terminal_line(recorded(evil)).isprintable()
 
 
 def test_a_log_that_is_gone_disturbs_nobody() -> None:

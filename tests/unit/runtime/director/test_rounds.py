@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import KernelError
-from kernelbal.health.decision import Inputs
+from kernelbal.health.decision import Decision, Inputs, Memory
 from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.plan.actions import Action, AddAddress, AddService
+from kernelbal.model.network import LinkState
+from kernelbal.model.standing import Overlay
+from kernelbal.plan.actions import Action, AddAddress, AddService, EnsureLink, Outcome, Result
+from kernelbal.plan.result import Plan
+from kernelbal.reconcile.round import Report
 from kernelbal.runtime.director.documents import Documents, Paths, parse
-from kernelbal.runtime.director.rounds import Rounds
+from kernelbal.runtime.director.rounds import NO_ROUNDS, RoundResult, Rounds
 from kernelbal.store.daemon import GoodDocuments
 from tests.support.fake_store import MemoryStore
 from tests.unit.runtime.director.bench import NODE, SITE, WEB, Kernel, destination, new_kernel
@@ -119,3 +123,17 @@ def test_leading_probes_leaves_a_fault_to_the_first_round(fault: KernelError) ->
     kernel = new_kernel()
     kernel.fault = fault
     rounds(kernel).lead_probes(documents(DSR))
+
+
+def test_rounds_are_added_up() -> None:
+    up = EnsureLink(LinkState("eth0"))
+    done, failed = Outcome(up, Result.DONE), Outcome(up, Result.FAILED, 1, "no")
+    decision = Decision(Overlay(), Memory(), {}, {})
+    report = Report(Plan(), (done, done, failed))
+    tally = NO_ROUNDS.after(
+        RoundResult(decision, report=report, repaired=(done,), error="no", took_s=0.5), 7.0
+    )
+    assert (tally.rounds, tally.changes, tally.repairs, tally.failures) == (1, 2, 1, 1)
+    assert (tally.ended_at, tally.took_s, tally.error) == (7.0, 0.5, "no")
+    again = tally.after(RoundResult(decision), 9.0)
+    assert (again.rounds, again.changes, again.error) == (2, 2, "")

@@ -14,7 +14,7 @@ from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, ServerStat
 from kernelbal.model.status import ServiceStatus
 from kernelbal.runtime.director.status_view import (
     Counted,
-    Known,
+    StatusInputs,
     connections_in,
     describe_probe,
     drained,
@@ -42,10 +42,10 @@ WALL = 1_700_000_000.0
 ORDER = Order(Admin.DRAIN, WALL - 5, WALL + 40, hold=False, by="root", reason="update")
 
 
-def known(orders: dict[OperatorKey, Order] | None = None, **changes: object) -> Known:
+def known(orders: dict[OperatorKey, Order] | None = None, **changes: object) -> StatusInputs:
     states = {key: ProbeState(Health.UP, 90.0, "", 98.5, 0.0125) for key in PROBES.probes}
     inputs = inputs_of(SITE, 95.0, WALL - 5, states=states, orders=orders or {})
-    found = Known(
+    found = StatusInputs(
         now=100.0,
         wall=WALL,
         site=SITE,
@@ -57,10 +57,10 @@ def known(orders: dict[OperatorKey, Order] | None = None, **changes: object) -> 
         counted=None,
         before=None,
     )
-    return replace(found, **changes)  # type: ignore[arg-type] # fields of Known
+    return replace(found, **changes)  # type: ignore[arg-type] # fields of StatusInputs
 
 
-def view_of(here: Known) -> ServiceStatus:
+def view_of(here: StatusInputs) -> ServiceStatus:
     return service_view(here, here.site.virtual_services[0])
 
 
