@@ -1,1 +1,1 @@
-"""One YAML document describes a load-balancing site; kernelbal makes the Linux kernel be that site."""
+"""One YAML document describes a load-balancing site; kernelbal makes the Linux kernel match it."""

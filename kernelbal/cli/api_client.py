@@ -107,7 +107,7 @@ class ApiClient:
         return self._post(OrderAnswer, f"/v1/real-servers/{what}", request)
 
     def reload(self) -> ReloadAnswer:
-        """Let the daemon read its documents again.
+        """Make the daemon re-read its files.
 
         Raises:
             NoDaemon, AccessDenied, ApiFailed: as for `status`.

@@ -31,7 +31,7 @@ from kernelbal.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
 from kernelbal.cli.output import print_error, say
 from kernelbal.errors import KernelbalError
 
-HELP = "One YAML document describes a load-balancing site; kernelbal makes the Linux kernel be that site."
+HELP = "One YAML document describes a load-balancing site; kernelbal makes the Linux kernel match it."
 EPILOG = "Exit codes: " + ", ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
 
@@ -208,6 +208,6 @@ def run(arguments: list[str], app: typer.Typer | None = None) -> int:
         import traceback
 
         say(traceback.format_exc())
-        say("error: this is a fault of kernelbal; please report it with the lines above")
+        say("error: this is a bug in kernelbal; please report it with the lines above")
         return ExitCode.SOFTWARE
     return result if isinstance(result, int) else ExitCode.OK

@@ -1,4 +1,4 @@
-"""`kernelbal apply`: make the kernel be what the site file says."""
+"""`kernelbal apply`: make the kernel match the site file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def apply(
     force: bool = typer.Option(False, "--force", help="Apply even what would not work; warn instead."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Make the kernel be what the site file says, and prove it.
+    """Make the kernel match the site file, and prove it.
 
     What has to change is printed, changed in order, and read again. A second apply does nothing. Leaving real
     servers keep their connections until their drain is over; with --confirm they are not waited for.

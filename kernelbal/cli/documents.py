@@ -22,7 +22,7 @@ STATE_OPTION = typer.Option(
     "--state-dir",
     envvar="KERNELBAL_STATE_DIR",
     readable=False,
-    help="Where the record of what is ours is kept.",
+    help="Directory of the ownership record.",
 )
 
 

@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 69
     """The kernel lacks a module or feature, or no daemon runs."""
     SOFTWARE = 70
-    """A fault of kernelbal itself."""
+    """A bug in kernelbal itself."""
     STATE = 74
     """The state directory cannot be read or written."""
     PERMISSION = 77
@@ -54,7 +54,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.USAGE: "usage",
     ExitCode.NO_INPUT: "file not readable",
     ExitCode.UNAVAILABLE: "kernel feature or daemon missing",
-    ExitCode.SOFTWARE: "fault of kernelbal",
+    ExitCode.SOFTWARE: "internal error",
     ExitCode.STATE: "state directory",
     ExitCode.PERMISSION: "not permitted",
     ExitCode.CONFIG: "configuration",

@@ -52,7 +52,7 @@ def release(
         )
         if not (prepared.ownership.services or prepared.ownership.sysctls or prepared.plan.empty):
             warn(
-                "the record of what is ours is lost: services and sysctls of kernelbal cannot be told from"
+                "the ownership record is lost: services and sysctls of kernelbal cannot be distinguished from"
                 " those of others, and stay",
                 "apply the site file first: that takes its services over again, and then release",
             )

@@ -1,4 +1,4 @@
-"""`kernelbal reload`: let the daemon read its documents again."""
+"""`kernelbal reload`: make the daemon re-read its files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def reload(
     socket: Path = SOCKET_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Let the daemon read its documents again.
+    """Make the daemon re-read its files.
 
     Documents that are wrong are refused, and the old ones stay in force.
     """

@@ -1,4 +1,4 @@
-"""The live kernel, the record of what is ours, and the documents, put together for a command."""
+"""The live kernel, the ownership record, and the documents, as a command needs them."""
 
 from __future__ import annotations
 

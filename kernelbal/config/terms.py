@@ -1,4 +1,4 @@
-"""The words of other load balancers, one row each: system, word, where it stands, our setting, converter.
+"""The words of other load balancers, one row each: system, word, place, our setting, converter.
 
 Sources: keepalived.conf(5), ipvsadm(8), ldirectord(8), HAProxy's configuration manual, and the LoadMaster's
 RESTful API. Importers read these rows, and so do the hints for a refused document.

@@ -1,7 +1,7 @@
 """Our nftables tables through libnftables (`libnftables-json(5)`).
 
 A table is replaced as a whole, in one transaction and without looking at what is there: packets see either
-the old table or the new one, and a table that someone edited is put right by the same three commands.
+the old table or the new one, and a table that someone edited is reverted by the same three commands.
 
 Numbers are asked for instead of names, so that neither /etc/protocols nor /etc/services has a say.
 """

@@ -41,7 +41,7 @@ class Topic(Enum):
 
 MEANINGS: Final[dict[Topic, str]] = {
     Topic.SERVER_UP: "Its checks are good again, or for the first time.",
-    Topic.SERVER_DOWN: "Its checks failed, or its agent said so; `reason` tells why.",
+    Topic.SERVER_DOWN: "Its checks failed, or its agent said so; `reason` says why.",
     Topic.SERVER_DRAINING: "An operator drains it.",
     Topic.SERVER_DRAINED: "It has drained.",
     Topic.SERVER_DISABLED: "An operator disabled it.",
@@ -54,9 +54,9 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.CONFIG_REFUSED: "Changed documents are wrong: the old ones stay in force.",
     Topic.CONFIG_CONFIRMED: "Documents that awaited confirmation stay in force.",
     Topic.CONFIG_ROLLED_BACK: "Documents were not confirmed: those before are in force again.",
-    Topic.DRIFT_REPAIRED: "Others had changed this kernel; what they changed is as wanted again.",
-    Topic.ROUND_FAILED: "The kernel is not as wanted; it is tried again.",
-    Topic.ROUND_RECOVERED: "The kernel is as wanted again.",
+    Topic.DRIFT_REPAIRED: "External change reverted: the kernel matches site.yaml again.",
+    Topic.ROUND_FAILED: "The kernel does not match site.yaml; the round is retried.",
+    Topic.ROUND_RECOVERED: "The kernel matches site.yaml again.",
     Topic.CHECKER_STARTED: "The checker runs.",
     Topic.CHECKER_LOST: "The checker ended; states are kept, and it is started again.",
     Topic.CHECKER_LATE: "Probes start late: there is more to check than this machine can.",
@@ -67,9 +67,9 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.DIRECTOR_STARTED: "The daemon runs.",
     Topic.DIRECTOR_STOPPED: "The daemon ends; the kernel goes on serving.",
     Topic.HOOK_FAILED: "A script or webhook of `notify` failed.",
-    Topic.HOOKS_SUPPRESSED: "A hook had more to tell than `per_minute`; the rest was counted.",
+    Topic.HOOKS_SUPPRESSED: "A hook exceeded `per_minute`; the events dropped are counted.",
 }
-"""What each topic tells; the reference page is made from it."""
+"""What each topic means; the reference page is made from it."""
 
 
 class Severity(Enum):

@@ -139,7 +139,7 @@ class Sysctl(NamedTuple):
         return (self.path, self.beside) if self.beside else (self.path,)
 
     def holds(self, values: Mapping[str, str | None]) -> bool:
-        """Return whether the kernel is as wanted, by the values of `needed`."""
+        """Return whether the kernel matches, by the values of `needed`."""
         own = values.get(self.path)
         if own is None:
             return False

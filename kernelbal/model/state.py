@@ -43,7 +43,7 @@ class ServicePolicy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """The kernel as the site file wants it."""
+    """The kernel as site, node and the decision in force demand."""
 
     services: Mapping[ServiceKey, VirtualServer] = field(default_factory=dict)
     policies: Mapping[ServiceKey, ServicePolicy] = field(default_factory=dict)

@@ -123,11 +123,11 @@ class RoundStatus(Part, frozen=True, kw_only=True):
 
     rounds: Annotated[int, Meta(description="Since the daemon started.")]
     changes: Annotated[int, Meta(description="Actions that were performed since then.")]
-    repairs: Annotated[int, Meta(description="Actions that repaired what others had changed.")]
+    repairs: Annotated[int, Meta(description="Actions that reverted external changes.")]
     failures: Annotated[int, Meta(description="Actions that the kernel refused.")]
     last_s: Annotated[float | None, Meta(description="Age of the last round.")]
     duration_ms: float | None
-    converged: Annotated[bool, Meta(description="Whether the kernel was as wanted after it.")]
+    converged: Annotated[bool, Meta(description="Whether the kernel matched site.yaml after it.")]
     error: Annotated[str, Meta(description="Why it was not.")]
 
 

@@ -78,5 +78,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether the kernel is already as wanted; drains may still be pending."""
+        """Whether the kernel already matches; drains may still be pending."""
         return not self.actions

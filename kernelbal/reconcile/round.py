@@ -64,7 +64,7 @@ class Report:
 
     Attributes:
         outcomes: one per action, in order.
-        remaining: what would still have to be done; empty when the kernel is as wanted.
+        remaining: what would still have to be done; empty when converged.
         observed: the kernel after it.
     """
 

@@ -53,7 +53,7 @@ class Control(Protocol):
         ...
 
     async def reload(self, by: str) -> ReloadAnswer:
-        """Read the documents again, and bring them into force when they are valid.
+        """Re-read the documents, and bring them into force when they are valid.
 
         Args:
             by: who asks, for the log.

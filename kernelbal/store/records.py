@@ -83,5 +83,5 @@ class Snapshot:
     adopted: frozenset[ServiceKey] = frozenset()
 
 
-OWNERSHIP: Final = RecordFile("owned.json", Ownership, "the record of what is ours")
+OWNERSHIP: Final = RecordFile("owned.json", Ownership, "the ownership record")
 SNAPSHOT: Final = RecordFile("snapshot.json", Snapshot, "the snapshot for `kernelbal rollback`")

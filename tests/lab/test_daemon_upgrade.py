@@ -120,7 +120,7 @@ def test_traffic_flows_while_the_daemon_is_stopped(machine: Machine, unbroken: C
 
 
 def test_a_daemon_that_cannot_start_is_tried_again_until_it_can(machine: Machine) -> None:
-    """The last good copy of the documents would do; without it nothing does until they are mended."""
+    """The last good copy of the documents would do; without it nothing does until they are fixed."""
     machine.systemctl("stop", UNIT)
     machine.write("virtual_services: [\n")
     machine.run("sh", "-c", "rm -f /var/lib/kernelbal/*.yaml")

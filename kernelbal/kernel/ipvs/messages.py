@@ -1,4 +1,4 @@
-"""IPVS messages as classes of pyroute2, with the faults of its own classes (0.9) put right.
+"""IPVS messages as classes of pyroute2, with the bugs of its own classes (0.9) fixed.
 
 What differs: the persistence netmask is raw, since IPv6 sends a prefix length; the tunnel port is in network
 order; sync daemon and timeouts have types; replies to GET_INFO, whose attribute numbers collide with those of

@@ -64,7 +64,7 @@ def refused(action: IpvsAction, refusal: Refusal) -> Outcome:
 
 
 def is_done(action: IpvsAction, held: ServiceTable, timeouts: Timeouts) -> bool:
-    """Return whether the kernel is as `action` would leave it."""
+    """Return whether the kernel already is what `action` makes it."""
     match action:
         case AddService(key, attributes) | EditService(key, _, attributes):
             return key in held and held[key].attributes == attributes

@@ -88,9 +88,9 @@ def repaired(what: str, took_s: float, said: str) -> Claim:
 
 
 def broken_config_refused(status: int, before: Mapping[str, int], after: Mapping[str, int]) -> Claim:
-    """A faulty site file was refused, and the old one stayed in force."""
+    """A broken site file was refused, and the old one stayed in force."""
     return Claim(
-        text="a faulty site file is refused, the old one stays in force",
+        text="a broken site file is refused, the old one stays in force",
         ok=status != 0 and bool(before) and before == after,
         seen=f"exit status {status}; weights {'unchanged' if before == after else 'changed'}",
     )

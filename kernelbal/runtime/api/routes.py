@@ -210,7 +210,7 @@ ROUTES: Final = (
         Endpoint.RELOAD,
         "POST",
         "/v1/reload",
-        "Read the documents again, and bring them into force when they are valid.",
+        "Re-read the documents, and bring them into force when they are valid.",
         Right.CHANGE,
         answer=ReloadAnswer,
     ),

@@ -1,1 +1,1 @@
-"""The director daemon: what it knows, when it acts, and what it tells."""
+"""The director daemon: what it knows, when it acts, and what it reports."""

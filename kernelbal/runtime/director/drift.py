@@ -101,7 +101,7 @@ def _addresses(state: ObservedState) -> dict[AddressKey, AddressAttributes]:
 
 
 def repairs(left: ObservedState | None, found: ObservedState, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return the outcomes that put right what others had changed; none without an earlier round."""
+    """Return the outcomes that reverted external changes; none without an earlier round."""
     if left is None or not outcomes:
         return []
     drift = Drift(left, found)
@@ -118,7 +118,7 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
     return Event(
         Topic.DRIFT_REPAIRED,
         Severity.WARNING,
-        f"others had changed this kernel; repaired: {told}",
+        f"external change reverted: {told}",
         service=service,
         fields=(("repairs", str(len(repaired))),),
     )

@@ -28,7 +28,7 @@ QUEUED: Final = 1000
 MINUTE_S: Final = 60.0
 _SAID_BYTES: Final = 400
 _OWN: Final = frozenset({Topic.HOOK_FAILED.value})
-"""A hook that fails is not told of it."""
+"""A hook is not called for its own failure."""
 
 Tell = Callable[[Event], None]
 Deliver = Callable[[Hook, bytes], Awaitable[str]]
@@ -173,7 +173,7 @@ class Hooks:
                 Event(
                     Topic.HOOK_FAILED,
                     Severity.WARNING,
-                    f"{name_of(line.hook)} was not told of {recorded.topic}: {fault}",
+                    f"{name_of(line.hook)} failed for {recorded.topic}: {fault}",
                     fields=(("hook", name_of(line.hook)),),
                 )
             )

@@ -40,7 +40,7 @@ def program_version() -> str:
 
 
 def summary_of(state: DirectorState) -> str:
-    """Return in one line how things are, for `systemctl status`."""
+    """Return the status in one line, for `systemctl status`."""
     size = size_of(state.force.documents)
     if state.decision is None:
         return f"{size}; waiting for first results"

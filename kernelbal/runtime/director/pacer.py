@@ -57,8 +57,8 @@ class Ending(NamedTuple):
     """How a round ended.
 
     Attributes:
-        converged: whether the kernel is as wanted.
-        repaired: whether something was put right that others had changed.
+        converged: whether the kernel matches the desired state.
+        repaired: whether an external change was reverted.
         draining: whether real servers are leaving.
         next_at: when the decision wants another round, or None.
     """

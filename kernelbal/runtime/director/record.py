@@ -1,4 +1,4 @@
-"""The record of what is ours, for a daemon whose disk may be full.
+"""The ownership record, for a daemon whose disk may be full.
 
 An `apply` changes nothing that it cannot write down first. A daemon has to: with a full disk it would go on
 sending clients to a real server that died meanwhile.

@@ -280,7 +280,7 @@ def round_events(result: RoundResult, error_before: str, names: Names) -> Iterat
         yield repair_event(result.repaired, names)
     if result.error and result.error != error_before:
         hint = f" (hint: {result.hint})" if result.hint else ""
-        yield Event(Topic.ROUND_FAILED, Severity.ERROR, f"{result.error}{hint}; it is tried again")
+        yield Event(Topic.ROUND_FAILED, Severity.ERROR, f"{result.error}{hint}; retried with back-off")
     elif error_before and not result.error:
         yield Event(Topic.ROUND_RECOVERED, Severity.NOTICE, "the kernel matches site.yaml again")
 

@@ -80,7 +80,7 @@ def test_fault_of_ours_is_shown_whole(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert (said.code, said.out) == (ExitCode.SOFTWARE, "")
     assert "Traceback" in said.err
     assert "ZeroDivisionError: by zero" in said.err
-    assert said.err.endswith("error: this is a fault of kernelbal; please report it with the lines above\n")
+    assert said.err.endswith("error: this is a bug in kernelbal; please report it with the lines above\n")
 
 
 def test_interrupt_says_what_becomes_of_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

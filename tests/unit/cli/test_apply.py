@@ -1,4 +1,4 @@
-"""`kernelbal apply`: make the kernel be what the site file says, and prove it."""
+"""`kernelbal apply`: make the kernel match the site file, and prove it."""
 
 import errno
 import subprocess

@@ -47,8 +47,8 @@ def test_line_with_a_secret_is_left_out(tmp_path: Path) -> None:
 
 def test_place_behind_the_end_and_lost_file_are_shown_without_a_line(tmp_path: Path) -> None:
     assert shown(tmp_path, "a\n", 9, 1) == "site.yaml:9:1: a.b: wrong"
-    lost = Problem("", "wrong", "right", "mend it", Span("/nonexistent", 1, 1))
-    assert problems_text([lost], Sources()) == "/nonexistent:1:1: wrong\n  expected: right\n  hint: mend it"
+    lost = Problem("", "wrong", "right", "fix it", Span("/nonexistent", 1, 1))
+    assert problems_text([lost], Sources()) == "/nonexistent:1:1: wrong\n  expected: right\n  hint: fix it"
 
 
 def test_problem_without_a_place() -> None:

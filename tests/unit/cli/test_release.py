@@ -125,7 +125,7 @@ def test_lost_record_is_told_before_it_is_called_released(applied: Desk) -> None
     (applied.state_dir / "owned.json").unlink()
     applied.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS, ours=True)
     said = applied.say("release")
-    assert "the record of what is ours is lost" in said.err
+    assert "the ownership record is lost" in said.err
     assert "apply the site file first" in said.err
     assert WEB in applied.kernel.services
 

@@ -254,7 +254,7 @@ def test_found_service_that_the_site_names_is_adopted() -> None:
         (NOTHING, OURS, (WEB,)),
         (NOTHING, NOBODY, ()),
     ],
-    ids=["as wanted", "changes", "adopted", "leaves", "foreign"],
+    ids=["matches", "changes", "adopted", "leaves", "foreign"],
 )
 def test_only_what_loses_or_changes_real_servers_is_counted(
     desired: DesiredState, ownership: Ownership, counted: tuple[ServiceKey, ...]

@@ -74,7 +74,7 @@ class TestOwnership:
         store.save(OWNED)
         record = store.path / "owned.json"
         record.write_bytes(content)
-        with pytest.raises(StateError, match="the record of what is ours, but it") as caught:
+        with pytest.raises(StateError, match="the ownership record, but it") as caught:
             store.load()
         assert f"mv {record}" in str(caught.value.hint)
         assert record.read_bytes() == content

@@ -1,4 +1,4 @@
-"""A record of what is ours that outlives a full disk."""
+"""An ownership record that outlives a full disk."""
 
 import pytest
 
