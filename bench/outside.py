@@ -18,7 +18,7 @@ from bench.apply.samples import Measure, Sample
 from bench.health.samples import HealthSample
 from bench.measured import run_measured
 from bench.samples import decode
-from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.backends.base import GuestCommand, StandardStreams
 from kernelbal.lab.errors import GuestFailed, LabError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run_in_guest(backend: Backend, argv: Sequence[str], limit_s: float) -> list[
         argv=(sys.executable, "-m", *argv), cwd=ROOT, timeout_s=limit_s, memory_mib=MEMORY_MIB
     )
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        status = backend.run(command, Streams(stdout=output.fileno()))
+        status = backend.run(command, StandardStreams(stdout=output.fileno()))
         output.seek(0)
         lines = list(output)
     if status != 0:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.lab.backends.base import Backend, GuestCommand, Streams
+from kernelbal.lab.backends.base import Backend, GuestCommand, StandardStreams
 from kernelbal.lab.errors import LabError
 
 EXCHANGE_VARIABLE = "KERNELBAL_LAB_EXCHANGE"
@@ -109,7 +109,7 @@ class Batch:
         assert self._backend is not None
         with guest.output_file.open("wb") as output:
             try:
-                streams = Streams(stdout=output.fileno(), stderr=output.fileno())
+                streams = StandardStreams(stdout=output.fileno(), stderr=output.fileno())
                 status = self._backend.run(self._command(guest), streams)
                 guest.ended_because = f"pytest in the guest exited with {status}"
             except LabError as error:

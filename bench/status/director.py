@@ -19,13 +19,13 @@ from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.server import ApiServer
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.configuration import start
-from kernelbal.runtime.director.context import Clocks, Context, initial_state
+from kernelbal.runtime.director.context import Clocks, DirectorContext, initial_state
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log
-from kernelbal.runtime.director.overview import Snapshot
+from kernelbal.runtime.director.overview import DirectorSnapshot
 from kernelbal.runtime.director.record import LiveRecord
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
@@ -101,7 +101,7 @@ class CountingDirector(Director):
 
     taken = 0
 
-    def status(self) -> Snapshot:
+    def status(self) -> DirectorSnapshot:
         """Return the status as it is known now."""
         self.taken += 1
         return super().status()
@@ -141,13 +141,13 @@ async def running(folder: Path, site: str, socket: Path) -> AsyncIterator[Counti
 
 def _assemble(
     folder: Path, kernel: MemoryKernel, checker: MemoryChecker, journal: Journal
-) -> tuple[Context, CountingDirector]:
+) -> tuple[DirectorContext, CountingDirector]:
     store = DaemonState(folder / "state", lambda: "this boot")
     paths = Paths(folder / "site.yaml", folder / "node.yaml")
     began = start(paths, store, boot_clock_s())
     state = initial_state(began, store.load_orders(), store.load_standings(), boot_clock_s())
     reporter, files = Reporter(journal, Log(io.StringIO(), priorities=False)), Thread("files")
-    context = Context(
+    context = DirectorContext(
         paths=paths,
         clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
         kernel=Thread("kernel"),

@@ -13,7 +13,7 @@ from kernelbal.cli.output import put, put_json, say
 from kernelbal.lab.names import BackendName
 
 if TYPE_CHECKING:
-    from kernelbal.lab.backends.base import Refusal, Up
+    from kernelbal.lab.backends.base import Unavailable, Up
     from kernelbal.lab.topology import Topology
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -64,10 +64,10 @@ def down() -> int:
 def shell(host: HostName = "director") -> int:
     """Open a shell on a host of the lab that is up."""
     from kernelbal.lab import session
-    from kernelbal.lab.backends.base import Streams
+    from kernelbal.lab.backends.base import StandardStreams
 
     argv = ["bash", "--noprofile", "--norc"] if Path("/bin/bash").exists() else ["sh"]
-    return session.run(host, argv, Streams(), terminal=True)
+    return session.run(host, argv, StandardStreams(), terminal=True)
 
 
 @app.command(
@@ -82,12 +82,12 @@ def run(
     Exits as the program does.
     """
     from kernelbal.lab import session
-    from kernelbal.lab.backends.base import Streams
+    from kernelbal.lab.backends.base import StandardStreams
 
     argv = command[1:] if command[0] == "--" else command
     if not argv:
         raise typer.BadParameter("no program given")
-    return session.run(host, argv, Streams(), terminal=False)
+    return session.run(host, argv, StandardStreams(), terminal=False)
 
 
 @app.command(epilog="Example: KERNELBAL_LAB_KERNEL=$(kernelbal lab kernel) make test")
@@ -118,5 +118,5 @@ def backends(json: Json = False) -> int:
     return 0
 
 
-def _row(name: str, refusal: Refusal | None) -> dict[str, str | bool | None]:
+def _row(name: str, refusal: Unavailable | None) -> dict[str, str | bool | None]:
     return {"name": name, "usable": refusal is None, "reason": str(refusal) if refusal else None}

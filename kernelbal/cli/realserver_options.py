@@ -15,7 +15,7 @@ from kernelbal.realserver.preparation import Method
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
     from kernelbal.realserver.preparation import Encapsulation, PortMap, Preparation
-    from kernelbal.realserver.resolve import Request
+    from kernelbal.realserver.resolve import PreparationRequest
 
 
 VIRTUAL_ARGUMENT = typer.Argument(
@@ -72,7 +72,7 @@ class Asked:
     tunnel_port: int
     mtu: int
 
-    def requests(self, *, at_boot: bool = True) -> tuple[Request, ...]:
+    def requests(self, *, at_boot: bool = True) -> tuple[PreparationRequest, ...]:
         """Return what is asked for, one request per virtual address.
 
         Args:
@@ -82,7 +82,7 @@ class Asked:
             typer.BadParameter: something is no address or port, an encapsulation without a tunnel, or options
                 without an address.
         """
-        from kernelbal.realserver.resolve import Request
+        from kernelbal.realserver.resolve import PreparationRequest
 
         options = (self.forwarding, self.method, self.interface, self.real, self.port, self.tunnel, self.mtu)
         if not self.virtual and any(options):
@@ -90,7 +90,7 @@ class Asked:
         method = self.method or Method.LOOPBACK
         tunnel, ports = self._tunnel(), self.ports()
         return tuple(
-            Request(
+            PreparationRequest(
                 virtual,
                 method,
                 tunnel,

@@ -10,7 +10,7 @@ import typer
 from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from kernelbal.model.verification import Result
+    from kernelbal.model.verification import RequirementResult
     from kernelbal.store.placed import FileStatus, PlacedFile
 
 RUNNING = Path("/")
@@ -142,7 +142,7 @@ def _devices() -> tuple[str, str]:
     return outside, inside
 
 
-def _check_machine(program: Path) -> tuple[Result, ...]:
+def _check_machine(program: Path) -> tuple[RequirementResult, ...]:
     from kernelbal.kernel.machine import read_machine_facts
     from kernelbal.kernel.prerequisites import check_prerequisites
 
@@ -173,7 +173,7 @@ def _place(files: list[tuple[PlacedFile, FileStatus]], *, force: bool) -> dict[P
 def _print(
     files: list[tuple[PlacedFile, FileStatus]],
     kept: dict[Path, Path],
-    results: tuple[Result, ...],
+    results: tuple[RequirementResult, ...],
     *,
     force: bool,
 ) -> None:
@@ -197,7 +197,7 @@ def _print(
 def _print_json(
     files: list[tuple[PlacedFile, FileStatus]],
     kept: dict[Path, Path],
-    results: tuple[Result, ...],
+    results: tuple[RequirementResult, ...],
     *,
     force: bool,
 ) -> None:
@@ -220,7 +220,7 @@ def _print_json(
     )
 
 
-def _enable(results: tuple[Result, ...]) -> None:
+def _enable(results: tuple[RequirementResult, ...]) -> None:
     """Start the daemon, unless it could only fail.
 
     Raises:
@@ -255,7 +255,7 @@ def _say_what_is_next(root: Path) -> None:
     say("      (`kernelbal setup director --enable` does both, and checks first)")
 
 
-def _exit_code(results: tuple[Result, ...]) -> ExitCode:
+def _exit_code(results: tuple[RequirementResult, ...]) -> ExitCode:
     from kernelbal.model.verification import ResultStatus, status_of
 
     missing = status_of(results) is ResultStatus.FAIL

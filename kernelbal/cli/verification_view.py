@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernelbal.health.verification import Answerer, ProbePair, ServerEvidence
     from kernelbal.health.verify_report import Neighbour, ServerReport, ServiceReport
     from kernelbal.model.health import ProbeState
-    from kernelbal.model.verification import Result
+    from kernelbal.model.verification import RequirementResult
     from kernelbal.realserver.verify.requirements import AddressReport
 
 COLUMNS: Final = ("real server", "own", "vip", "arp", "mtu", "mss", "result")
@@ -36,7 +36,7 @@ _GAP: Final = "  "
 # --- results ---
 
 
-def result_lines(result: Result, indent: str = _GAP, *, prose: bool = False) -> Iterator[str]:
+def result_lines(result: RequirementResult, indent: str = _GAP, *, prose: bool = False) -> Iterator[str]:
     """Yield a result as lines.
 
     Args:
@@ -58,7 +58,7 @@ def result_lines(result: Result, indent: str = _GAP, *, prose: bool = False) -> 
         yield from folded(fix, below) if prose else (*folded(f"why: {result.why}", below), below + fix)
 
 
-def result_document(result: Result) -> dict[str, str | None]:
+def result_document(result: RequirementResult) -> dict[str, str | None]:
     """Return a result for JSON."""
     return {
         "requirement": result.requirement,
@@ -77,7 +77,7 @@ def summary(statuses: Sequence[ResultStatus]) -> str:
     return ", ".join(f"{counts[each]} {each}" for each in reversed(ResultStatus) if counts[each])
 
 
-def _consequences(results: Sequence[Result]) -> str:
+def _consequences(results: Sequence[RequirementResult]) -> str:
     count = sum(each.status is ResultStatus.FAIL and bool(each.consequence_of) for each in results)
     is_one = counted(count, "failure is a consequence", "failures are consequences")
     return f"; {is_one} of another" if count else ""

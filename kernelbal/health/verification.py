@@ -11,7 +11,7 @@ from kernelbal.model.address import Address, format_address
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.headers import packet_bytes, segment_bytes
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.verification import Requirement, Result, fail, first_of, unknown
+from kernelbal.model.verification import Requirement, RequirementResult, fail, first_of, unknown
 
 
 class Unreachable(NamedTuple):
@@ -211,12 +211,12 @@ def _size_fix(server: ServerEvidence) -> str:
 # --- the table ---
 
 
-def _reachability(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+def _reachability(server: ServerEvidence, failed: Collection[str]) -> Iterator[RequirementResult]:
     if server.unreachable is not None:
         yield fail(server.unreachable.message, server.unreachable.hint)
 
 
-def _real_server(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+def _real_server(server: ServerEvidence, failed: Collection[str]) -> Iterator[RequirementResult]:
     broken = server.own_failure
     if broken is not None:
         message = f"{_at(broken)}{broken.own.reason}, by its own address already"
@@ -224,7 +224,7 @@ def _real_server(server: ServerEvidence, failed: Collection[str]) -> Iterator[Re
         yield fail(message, fix, consequence_of=first_of(("reachability",), failed))
 
 
-def _virtual_address(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+def _virtual_address(server: ServerEvidence, failed: Collection[str]) -> Iterator[RequirementResult]:
     broken = server.virtual_failure
     if broken is not None and broken.virtual is not None:
         # Both were probed within the same seconds.
@@ -234,17 +234,17 @@ def _virtual_address(server: ServerEvidence, failed: Collection[str]) -> Iterato
         yield fail(message, fix, consequence_of=first_of(("reachability",), failed))
 
 
-def _neighbours(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+def _neighbours(server: ServerEvidence, failed: Collection[str]) -> Iterator[RequirementResult]:
     if server.answers_as is not None:
         yield fail(_neighbour_message(server), _neighbour_fix(server))
 
 
-def _packet_size(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+def _packet_size(server: ServerEvidence, failed: Collection[str]) -> Iterator[RequirementResult]:
     if server.too_large:
         yield fail(_size_message(server), _size_fix(server))
 
 
-def _probe(server: ServerEvidence, failed: Collection[str]) -> Iterator[Result]:
+def _probe(server: ServerEvidence, failed: Collection[str]) -> Iterator[RequirementResult]:
     if server.unprobed:
         yield unknown(server.unprobed, fix="see the message; `kernelbal check` knows more about checks")
     elif _untried(server):

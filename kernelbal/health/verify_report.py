@@ -11,7 +11,7 @@ from kernelbal.model.address import Address, format_address
 from kernelbal.model.site.services import RealServer, VirtualService
 from kernelbal.model.verification import (
     Requirement,
-    Result,
+    RequirementResult,
     ResultStatus,
     fail,
     results_of,
@@ -41,7 +41,7 @@ class ServerReport:
     evidence: ServerEvidence
 
     @property
-    def results(self) -> tuple[Result, ...]:
+    def results(self) -> tuple[RequirementResult, ...]:
         """What is wrong with it, or could not be seen."""
         return results_of(REQUIREMENTS, self.evidence)
 
@@ -71,7 +71,7 @@ class ServiceReport:
     servers: tuple[ServerReport, ...]
 
     @property
-    def results(self) -> tuple[Result, ...]:
+    def results(self) -> tuple[RequirementResult, ...]:
         """What is wrong with the service as a whole, or could not be seen."""
         return results_of(_SERVICE_REQUIREMENTS, self)
 
@@ -86,12 +86,12 @@ class ServiceReport:
         return tuple(each.answerer for each in self.neighbours if each.server is None)
 
 
-def _pool(report: ServiceReport, failed: Collection[str]) -> Iterator[Result]:
+def _pool(report: ServiceReport, failed: Collection[str]) -> Iterator[RequirementResult]:
     if not report.servers:
         yield unknown("it has no real servers", fix="add `real_servers` to the service")
 
 
-def _neighbours(report: ServiceReport, failed: Collection[str]) -> Iterator[Result]:
+def _neighbours(report: ServiceReport, failed: Collection[str]) -> Iterator[RequirementResult]:
     address = format_address(Address(report.service.address))
     strangers, on = report.strangers, f"on `{report.device}`"
     listed = ", ".join(map(str, strangers))

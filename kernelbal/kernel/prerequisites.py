@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Final
 
 from kernelbal.kernel.modules import MODPROBE_FILE, Presence, recommended_bits
-from kernelbal.model.verification import Requirement, Result, ResultStatus, fail, results_of, warn
+from kernelbal.model.verification import Requirement, RequirementResult, ResultStatus, fail, results_of, warn
 
 HIDDEN_FROM_UNITS: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - names, not files
 """What `ProtectHome` and `PrivateTmp` of the unit hide."""
@@ -66,13 +66,13 @@ class MachineFacts:
     dropping_chains: tuple[str, ...] | None = ()
 
 
-def check_prerequisites(machine: MachineFacts) -> tuple[Result, ...]:
+def check_prerequisites(machine: MachineFacts) -> tuple[RequirementResult, ...]:
     """Return what is missing or may surprise, failures first."""
     found = results_of(REQUIREMENTS, machine)
     return tuple(sorted(found, key=lambda result: result.status is not ResultStatus.FAIL))
 
 
-def _ipvs(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _ipvs(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     if not machine.ipvs.usable:
         yield fail(
             "this kernel has no IPVS (module ip_vs)",
@@ -86,7 +86,7 @@ def _ipvs(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
         )
 
 
-def _nftables(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _nftables(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     if not machine.nf_tables.usable:
         yield fail(
             "this kernel has no nftables (module nf_tables)",
@@ -99,7 +99,7 @@ def _nftables(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result
         )
 
 
-def _systemd(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _systemd(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     if not machine.systemd:
         yield warn(
             "systemd does not run this machine, so the unit starts nothing here",
@@ -107,7 +107,7 @@ def _systemd(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]
         )
 
 
-def _program(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _program(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     for path in machine.program_paths:
         if any(PurePath(path).is_relative_to(hidden) for hidden in HIDDEN_FROM_UNITS):
             yield fail(
@@ -118,7 +118,7 @@ def _program(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]
             return
 
 
-def _capabilities(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _capabilities(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     lost = [name for name, bit in NEEDED_CAPABILITIES.items() if not machine.capabilities >> bit & 1]
     if lost:
         yield fail(
@@ -127,7 +127,7 @@ def _capabilities(machine: MachineFacts, failed: Collection[str]) -> Iterator[Re
         )
 
 
-def _table(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _table(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     buckets = 1 << recommended_bits(machine.memory_bytes)
     if 0 < machine.table_buckets < buckets:
         yield warn(
@@ -137,7 +137,7 @@ def _table(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
         )
 
 
-def _writers(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _writers(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     for name in WRITERS_OF_IPVS:
         state = _runs(name, machine)
         if state:
@@ -153,7 +153,7 @@ def _writers(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]
         )
 
 
-def _forwarding(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _forwarding(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     for path in machine.forwarding_off_in:
         yield warn(
             f"{path} switches net.ipv4.ip_forward off; kernelbal switches it on where NAT needs it",
@@ -161,7 +161,7 @@ def _forwarding(machine: MachineFacts, failed: Collection[str]) -> Iterator[Resu
         )
 
 
-def _firewall(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _firewall(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     for name in FIREWALLS:
         state = _runs(name, machine)
         if state:
@@ -178,7 +178,7 @@ def _firewall(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result
         )
 
 
-def _clock(machine: MachineFacts, failed: Collection[str]) -> Iterator[Result]:
+def _clock(machine: MachineFacts, failed: Collection[str]) -> Iterator[RequirementResult]:
     if not machine.processes & CLOCK_PROGRAMS:
         yield warn(
             "nothing sets the clock of this machine; times in events and expiry of certificates need it",

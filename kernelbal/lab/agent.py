@@ -27,7 +27,7 @@ from kernelbal.lab.frames import (
     Decoder,
     Frame,
     Kind,
-    Request,
+    ProgramRequest,
     exit_frame,
     parse_request,
     parse_size,
@@ -49,7 +49,7 @@ _NOBODY_THERE_S: Final = 0.2
 class Running:
     """A program that runs on a host, with the descriptors of its output."""
 
-    def __init__(self, lab: NamespaceLab, request: Request) -> None:
+    def __init__(self, lab: NamespaceLab, request: ProgramRequest) -> None:
         """Start it.
 
         Raises:
@@ -79,7 +79,7 @@ class Running:
             for descriptor in set(given):
                 os.close(descriptor)
 
-    def _open_terminal(self, request: Request) -> tuple[int, int, int]:
+    def _open_terminal(self, request: ProgramRequest) -> tuple[int, int, int]:
         ours, theirs = os.openpty()
         self.terminal = ours
         self.outputs = {ours: Kind.STDOUT}
@@ -118,7 +118,7 @@ class Running:
         return process.stop(started) if started is not None else CANNOT_START
 
 
-class Session:
+class AgentSession:
     """One byte stream to a client, and what it has started."""
 
     def __init__(self, lab: NamespaceLab, reading: int, send: Callable[[bytes], None]) -> None:
@@ -207,7 +207,7 @@ class Session:
         elif frame.kind is Kind.CANCEL:
             self._end()
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: ProgramRequest) -> None:
         self._send(Frame(Kind.STARTED, request.token.encode()).encode())
         try:
             self._running = Running(self._lab, request)
@@ -227,7 +227,7 @@ def serve_console(lab: NamespaceLab, device: str) -> None:
             data = data[os.write(descriptor, data) :]
 
     while True:
-        Session(lab, descriptor, send).serve()
+        AgentSession(lab, descriptor, send).serve()
         time.sleep(_NOBODY_THERE_S)  # a serial port without a client reads as ended
 
 
@@ -243,7 +243,7 @@ def serve_socket(lab: NamespaceLab, path: str) -> None:
 
 def _serve_connection(lab: NamespaceLab, connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):  # the client went away
-        Session(lab, connection.fileno(), connection.sendall).serve()
+        AgentSession(lab, connection.fileno(), connection.sendall).serve()
 
 
 def _arguments() -> argparse.Namespace:

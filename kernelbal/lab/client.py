@@ -13,12 +13,12 @@ import tty
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernelbal.lab.errors import SessionError
-from kernelbal.lab.frames import Decoder, Frame, Kind, Request, parse_exit, size_frame
+from kernelbal.lab.frames import Decoder, Frame, Kind, ProgramRequest, parse_exit, size_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kernelbal.lab.backends.base import Streams
+    from kernelbal.lab.backends.base import StandardStreams
 
 
 class Transport(NamedTuple):
@@ -42,7 +42,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def call(transport: Transport, request: Request, streams: Streams) -> int:
+def call(transport: Transport, request: ProgramRequest, streams: StandardStreams) -> int:
     """Run a program in the lab over a connected transport and return its exit status.
 
     Raises:
@@ -79,7 +79,7 @@ def _read(transport: Transport) -> bytes:
     return data
 
 
-def _converse(transport: Transport, data: bytes, streams: Streams, *, forward_input: bool) -> int:
+def _converse(transport: Transport, data: bytes, streams: StandardStreams, *, forward_input: bool) -> int:
     decoder = Decoder()
     outputs = {Kind.STDOUT: streams.stdout, Kind.STDERR: streams.stderr}
     watched = [transport.reading, streams.stdin] if forward_input else [transport.reading]

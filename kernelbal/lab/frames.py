@@ -48,7 +48,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ProgramRequest:
     """A program to run on a host of the lab.
 
     Attributes:
@@ -74,7 +74,7 @@ class Request:
         return Frame(Kind.REQUEST, json.dumps(asdict(self)).encode())
 
 
-def parse_request(frame: Frame) -> Request:
+def parse_request(frame: Frame) -> ProgramRequest:
     """Return the request of a `REQUEST` frame.
 
     Raises:
@@ -82,7 +82,7 @@ def parse_request(frame: Frame) -> Request:
     """
     try:
         fields = json.loads(frame.payload)
-        return Request(**{**fields, "argv": tuple(fields["argv"])})
+        return ProgramRequest(**{**fields, "argv": tuple(fields["argv"])})
     except (ValueError, TypeError, KeyError) as error:
         raise SessionError(f"not a request: {error}") from error
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernelbal.lab import process
-from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.backends.base import GuestCommand, StandardStreams
 from kernelbal.lab.backends.uml import UmlBackend
 from kernelbal.lab.errors import KernelBuildError, LabError
 from kernelbal.lab.kernel_cache import (
@@ -285,6 +285,6 @@ def prove_kernel(kernel: Path) -> None:
     """
     command = GuestCommand(("test", "-e", "/proc/net/ip_vs"), Path("/"), timeout_s=_BOOT_LIMIT_S)
     with Path(os.devnull).open("wb") as nowhere:
-        status = UmlBackend(kernel).run(command, Streams(nowhere.fileno(), nowhere.fileno()))
+        status = UmlBackend(kernel).run(command, StandardStreams(nowhere.fileno(), nowhere.fileno()))
     if status != 0:
         raise KernelBuildError(f"{kernel} boots, but has no IPVS")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pyroute2 import IPRoute
 
-    from kernelbal.lab.topology import HostSpec, Link, Topology
+    from kernelbal.lab.topology import DeviceSpec, HostSpec, Topology
 
 IN_LAB_VARIABLE = "KERNELBAL_IN_LAB"
 """Set in the environment of everything that runs in namespaces of the lab's own."""
@@ -206,7 +206,7 @@ class NamespaceLab:
                 destination = "default" if route.to == "default" else str(route.to)
                 ip.route("add", dst=destination, gateway=str(route.via), family=family)
 
-    def _plug_in(self, ip: IPRoute, host: Host, link: Link) -> None:
+    def _plug_in(self, ip: IPRoute, host: Host, link: DeviceSpec) -> None:
         port = f"{host.name}.{link.device}"[:15]
         target = os.open(linuxns.NAMED_NAMESPACES / host.namespace, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -217,7 +217,7 @@ class NamespaceLab:
         ip.link("set", index=_index(ip, port), master=_index(ip, link.switch), state="up")
 
 
-def _configure_link(ip: IPRoute, link: Link) -> None:
+def _configure_link(ip: IPRoute, link: DeviceSpec) -> None:
     index = _index(ip, link.device)
     ip.link("set", index=index, state="up")
     for interface in link.addresses:

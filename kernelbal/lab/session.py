@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Final
 from kernelbal.lab.backends.base import GuestCommand, Up, guest_environment
 from kernelbal.lab.client import Transport, call
 from kernelbal.lab.errors import SessionError
-from kernelbal.lab.frames import Request
+from kernelbal.lab.frames import ProgramRequest
 from kernelbal.lab.holder import end, open_pipe, started_ticks
 from kernelbal.lab.kernel_cache import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kernelbal.lab.backends.base import Backend, Streams
+    from kernelbal.lab.backends.base import Backend, StandardStreams
 
 STATE_FILE: Final = "session.json"
 
@@ -109,7 +109,7 @@ def down() -> Up:
     return found
 
 
-def run(host: str, argv: Sequence[str], streams: Streams, *, terminal: bool) -> int:
+def run(host: str, argv: Sequence[str], streams: StandardStreams, *, terminal: bool) -> int:
     """Run a program on a host of the lab that is up and return its exit status.
 
     Raises:
@@ -117,7 +117,7 @@ def run(host: str, argv: Sequence[str], streams: Streams, *, terminal: bool) -> 
     """
     found = require_current()
     size = shutil.get_terminal_size()
-    request = Request(
+    request = ProgramRequest(
         host=host,
         argv=tuple(argv),
         cwd=str(Path.cwd()),

@@ -40,7 +40,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Link(_Frozen):
+class DeviceSpec(_Frozen):
     """One network device of a host, plugged into a switch, with its addresses."""
 
     device: Device
@@ -48,7 +48,7 @@ class Link(_Frozen):
     addresses: tuple[Interface, ...] = ()
 
 
-class Route(_Frozen):
+class RouteSpec(_Frozen):
     """A route through a gateway; `default` means all destinations of the gateway's family."""
 
     to: Literal["default"] | Network
@@ -72,8 +72,8 @@ class HostSpec(_Frozen):
 
     name: Name
     role: Role
-    links: Annotated[tuple[Link, ...], Field(min_length=1)]
-    routes: tuple[Route, ...] = ()
+    links: Annotated[tuple[DeviceSpec, ...], Field(min_length=1)]
+    routes: tuple[RouteSpec, ...] = ()
     sysctls: dict[str, int] = Field(default_factory=dict)
     outside: Device | None = None
     inside: Device | None = None
@@ -159,7 +159,7 @@ def parse_topology(text: str, source: str) -> Topology:
     """Return the topology that YAML `text` describes.
 
     Raises:
-        TopologyError: it is no YAML, or does not describe a consistent topology; every fault is named.
+        TopologyError: it is no YAML, or does not describe a consistent topology; every error is named.
     """
     try:
         return Topology.model_validate(yaml.safe_load(text))

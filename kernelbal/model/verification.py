@@ -24,7 +24,7 @@ class ResultStatus(StrEnum):
     OK = "ok"
 
 
-class Result(NamedTuple):
+class RequirementResult(NamedTuple):
     """What came of one requirement.
 
     Attributes:
@@ -45,27 +45,27 @@ class Result(NamedTuple):
     why: str = ""
 
 
-def ok(message: str, device: str = "") -> Result:
+def ok(message: str, device: str = "") -> RequirementResult:
     """Return that a requirement is met."""
-    return Result(ResultStatus.OK, message, device=device)
+    return RequirementResult(ResultStatus.OK, message, device=device)
 
 
-def fail(message: str, fix: str, device: str = "", consequence_of: str = "") -> Result:
+def fail(message: str, fix: str, device: str = "", consequence_of: str = "") -> RequirementResult:
     """Return that a requirement is not met."""
-    return Result(ResultStatus.FAIL, message, fix, device, consequence_of)
+    return RequirementResult(ResultStatus.FAIL, message, fix, device, consequence_of)
 
 
-def warn(message: str, fix: str) -> Result:
+def warn(message: str, fix: str) -> RequirementResult:
     """Return that a requirement is met, and something may surprise."""
-    return Result(ResultStatus.WARN, message, fix)
+    return RequirementResult(ResultStatus.WARN, message, fix)
 
 
-def unknown(message: str, device: str = "", consequence_of: str = "", *, fix: str = "") -> Result:
+def unknown(message: str, device: str = "", consequence_of: str = "", *, fix: str = "") -> RequirementResult:
     """Return why nothing can be told."""
-    return Result(ResultStatus.UNKNOWN, message, fix, device, consequence_of)
+    return RequirementResult(ResultStatus.UNKNOWN, message, fix, device, consequence_of)
 
 
-Judge = Callable[[T, Collection[str]], Iterable[Result]]
+Judge = Callable[[T, Collection[str]], Iterable[RequirementResult]]
 """Gets what is judged, and the names of requirements that have failed so far."""
 
 
@@ -90,9 +90,9 @@ class Requirement(Generic[T]):
     applies: Callable[[T], bool] = _always
 
 
-def results_of(requirements: Iterable[Requirement[T]], judged: T) -> tuple[Result, ...]:
+def results_of(requirements: Iterable[Requirement[T]], judged: T) -> tuple[RequirementResult, ...]:
     """Return the results of all requirements that apply, in their order."""
-    results: list[Result] = []
+    results: list[RequirementResult] = []
     failed: list[str] = []
     for requirement in requirements:
         if not requirement.applies(judged):
@@ -111,7 +111,7 @@ def worst(statuses: Iterable[ResultStatus]) -> ResultStatus:
     return next((each for each in ResultStatus if each in found), ResultStatus.OK)
 
 
-def status_of(results: Iterable[Result]) -> ResultStatus:
+def status_of(results: Iterable[RequirementResult]) -> ResultStatus:
     """Return the worst status of several results."""
     return worst(each.status for each in results)
 

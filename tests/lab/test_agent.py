@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kernelbal.lab.agent import CANNOT_START, Session
+from kernelbal.lab.agent import CANNOT_START, AgentSession
 from kernelbal.lab.factory import LabFactory
-from kernelbal.lab.frames import Decoder, Frame, Kind, Request, parse_exit, size_frame
+from kernelbal.lab.frames import Decoder, Frame, Kind, ProgramRequest, parse_exit, size_frame
 from kernelbal.lab.namespaces import NamespaceLab
 
 pytestmark = pytest.mark.needs_root
@@ -24,13 +24,13 @@ class Client:
         self._theirs = theirs
         self._decoder = Decoder()
         self._frames: list[Frame] = []
-        session = Session(lab, theirs.fileno(), theirs.sendall)
+        session = AgentSession(lab, theirs.fileno(), theirs.sendall)
         self._thread = threading.Thread(target=session.serve)
         self._thread.start()
 
     def ask(self, *argv: str, host: str = "rs1", terminal: bool = False) -> None:
         environment = {"PATH": os.environ["PATH"]}
-        request = Request(host, argv, "/", environment, terminal, 24, 80, "token")
+        request = ProgramRequest(host, argv, "/", environment, terminal, 24, 80, "token")
         self.socket.sendall(request.frame().encode())
         assert self.next() == Frame(Kind.STARTED, b"token")
 
@@ -97,7 +97,7 @@ def test_cancelled_program_ends(client: Client) -> None:
 def test_new_request_ends_the_one_before(client: Client) -> None:
     client.ask("sh", "-c", "echo up; exec sleep 1000")
     assert client.next() == Frame(Kind.STDOUT, b"up\n")
-    request = Request("rs1", ("echo", "second"), "/", {"PATH": os.environ["PATH"]}, False, 24, 80, "2")
+    request = ProgramRequest("rs1", ("echo", "second"), "/", {"PATH": os.environ["PATH"]}, False, 24, 80, "2")
     client.send(request.frame())
     assert client.rest()[0] == 128 + 15
     assert client.next() == Frame(Kind.STARTED, b"2")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.backends.base import GuestCommand, StandardStreams
 from kernelbal.lab.backends.uml import UmlBackend
 from kernelbal.lab.errors import GuestFailed, GuestTimeout
 
@@ -50,7 +50,7 @@ class Guest:
         )
         out, err = self.folder / "out", self.folder / "err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
-            status = self.backend.run(command, Streams(stdout.fileno(), stderr.fileno()))
+            status = self.backend.run(command, StandardStreams(stdout.fileno(), stderr.fileno()))
         return Captured(status, out.read_text(), err.read_text())
 
 
@@ -76,7 +76,7 @@ def test_output_is_seen_while_the_command_runs(uml: UmlBackend) -> None:
 
     def run() -> None:
         try:
-            uml.run(command, Streams(streams_writing, streams_writing))
+            uml.run(command, StandardStreams(streams_writing, streams_writing))
         except GuestFailed as error:
             failures.append(error)
 

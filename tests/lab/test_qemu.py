@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.backends.base import GuestCommand, StandardStreams
 from kernelbal.lab.backends.qemu import QemuBackend
 
 SMOKE = """\
@@ -34,6 +34,6 @@ def test_stock_kernel_runs_the_lab(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     command = GuestCommand(("sh", "-c", SMOKE, sys.executable), root, timeout_s=LIMIT_S)
     with (tmp_path / "out").open("wb") as out:
-        status = backend.run(command, Streams(out.fileno(), out.fileno()))
+        status = backend.run(command, StandardStreams(out.fileno(), out.fileno()))
     assert status == 0, (tmp_path / "out").read_text(errors="replace")
     assert "6 passed" in (tmp_path / "out").read_text()

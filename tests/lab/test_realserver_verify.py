@@ -1,4 +1,4 @@
-"""Verification of real servers on a real kernel: every fault is named, whatever the method and the family."""
+"""Verification of real servers on a real kernel: every error is named, whatever the method and the family."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import Protocol, TunnelType
-from kernelbal.model.verification import Result, ResultStatus
+from kernelbal.model.verification import RequirementResult, ResultStatus
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.tunnels import unwrapping
 from kernelbal.realserver.verify.gather import Outside
@@ -334,7 +334,7 @@ def test_real_address_that_another_host_has_is_mended_as_the_fix_says(lab: LabFa
     assert faults(results) == set(), shown(results)
 
 
-def own_address(results: Collection[Result]) -> list[Result]:
+def own_address(results: Collection[RequirementResult]) -> list[RequirementResult]:
     return [result for result in results if result.requirement == "real address"]
 
 

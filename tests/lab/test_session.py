@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.lab import process, session
-from kernelbal.lab.backends.base import Streams
+from kernelbal.lab.backends.base import StandardStreams
 from kernelbal.lab.backends.uml import UmlBackend
 from kernelbal.lab.errors import SessionError
 from kernelbal.lab.holder import started_ticks
@@ -34,7 +34,7 @@ def up(uml: UmlBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 def run(tmp_path: Path, host: str, *argv: str) -> tuple[int, str, str]:
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        status = session.run(host, argv, Streams(stdout.fileno(), stderr.fileno()), terminal=False)
+        status = session.run(host, argv, StandardStreams(stdout.fileno(), stderr.fileno()), terminal=False)
     return status, out.read_text(), err.read_text()
 
 
@@ -69,8 +69,9 @@ class TestUp:
 
     def test_client_that_was_killed_leaves_no_trace(self, tmp_path: Path) -> None:
         code = (
-            "import sys; from kernelbal.lab import session; from kernelbal.lab.backends.base import Streams\n"
-            "session.run('rs1', ['sh', '-c', 'echo running; exec yes 4711'], Streams(), terminal=False)"
+            "from kernelbal.lab import session; from kernelbal.lab.backends import base\n"
+            "argv = ['sh', '-c', 'echo running; exec yes 4711']\n"
+            "session.run('rs1', argv, base.StandardStreams(), terminal=False)"
         )
         out = (tmp_path / "yes").open("w+")
         client = process.start([sys.executable, "-c", code], stdout=out)
@@ -85,7 +86,7 @@ class TestUp:
     def test_shell_has_a_terminal(self) -> None:
         ours, theirs = pty.openpty()
         os.write(ours, b"echo $((6 * 7)); stty size; exit 5\n")
-        status = session.run("rs1", ["sh"], Streams(theirs, theirs, theirs), terminal=True)
+        status = session.run("rs1", ["sh"], StandardStreams(theirs, theirs, theirs), terminal=True)
         said = os.read(ours, 65536).decode()
         os.close(ours)
         os.close(theirs)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from kernelbal.lab.namespaces import Host
-from kernelbal.model.verification import Result, ResultStatus
+from kernelbal.model.verification import RequirementResult, ResultStatus
 from kernelbal.realserver.host import LinuxHost
 from kernelbal.realserver.plan import make_plan
 from kernelbal.realserver.preparation import Preparation
@@ -31,18 +31,18 @@ def read(host: Host, *preparations: Preparation, outside: Outside) -> HostEviden
         return gather(linux, preparations, outside)
 
 
-def verify(host: Host, *preparations: Preparation, outside: Outside) -> tuple[Result, ...]:
+def verify(host: Host, *preparations: Preparation, outside: Outside) -> tuple[RequirementResult, ...]:
     """Everything that verification says."""
     reports = verify_addresses(preparations, read(host, *preparations, outside=outside))
     return tuple(result for report in reports for result in report.results)
 
 
-def shown(results: Collection[Result]) -> str:
+def shown(results: Collection[RequirementResult]) -> str:
     """All results as text, for the message of an assertion."""
     return "\n".join(f"{result.requirement}: {result}" for result in results)
 
 
-def faults(results: Collection[Result]) -> set[str]:
+def faults(results: Collection[RequirementResult]) -> set[str]:
     """The requirements that fail of themselves."""
     return {
         result.requirement
@@ -51,6 +51,6 @@ def faults(results: Collection[Result]) -> set[str]:
     }
 
 
-def unclear(results: Collection[Result]) -> list[str]:
+def unclear(results: Collection[RequirementResult]) -> list[str]:
     """The requirements that could not be told."""
     return [result.requirement for result in results if result.status is ResultStatus.UNKNOWN]

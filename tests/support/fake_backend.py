@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from kernelbal.lab.backends.base import GuestCommand, Refusal, Streams, Up
+from kernelbal.lab.backends.base import GuestCommand, StandardStreams, Unavailable, Up
 
 Work = Callable[[GuestCommand, int], int]
 """Takes the command and the descriptor of its standard output; returns the exit status."""
@@ -20,11 +20,11 @@ class FakeBackend:
         self._work = work
         self.commands: list[GuestCommand] = []
 
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> Unavailable | None:
         """Refuses with the given reason."""
-        return Refusal(self._refused) if self._refused else None
+        return Unavailable(self._refused) if self._refused else None
 
-    def run(self, command: GuestCommand, streams: Streams) -> int:
+    def run(self, command: GuestCommand, streams: StandardStreams) -> int:
         """Does the work."""
         self.commands.append(command)
         return self._work(command, streams.stdout)

@@ -47,7 +47,7 @@ class GuestCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Streams:
+class StandardStreams:
     """File descriptors: where the output goes while the command runs, and an interactive one's input."""
 
     stdout: int = 1
@@ -56,7 +56,7 @@ class Streams:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Unavailable:
     """Why a back end cannot be used here, and what would change that."""
 
     reason: str
@@ -92,10 +92,10 @@ class Backend(Protocol):
     def name(self) -> str:
         """The word that selects it: `netns`, `uml` or `qemu`."""
 
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> Unavailable | None:
         """Say why it cannot be used here, or None when it can."""
 
-    def run(self, command: GuestCommand, streams: Streams) -> int:
+    def run(self, command: GuestCommand, streams: StandardStreams) -> int:
         """Run a command to its end and return its exit status.
 
         Raises:

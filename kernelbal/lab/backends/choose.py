@@ -13,14 +13,14 @@ from kernelbal.lab.names import BackendName
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kernelbal.lab.backends.base import Backend, Refusal
+    from kernelbal.lab.backends.base import Backend, Unavailable
 
 
 class Candidate(NamedTuple):
     """A back end and why it cannot be used (None: it can)."""
 
     backend: Backend
-    refusal: Refusal | None
+    refusal: Unavailable | None
 
 
 def all_backends() -> tuple[Backend, ...]:

@@ -23,7 +23,7 @@ from kernelbal.lab.errors import GuestFailed, GuestTimeout
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from kernelbal.lab.backends.base import GuestCommand, Streams
+    from kernelbal.lab.backends.base import GuestCommand, StandardStreams
     from kernelbal.lab.backends.init_script import Machine
 
 LOG_FILE: Final = "console"
@@ -67,7 +67,7 @@ def exchange_directory() -> Iterator[Path]:
 
 def run_guest(
     command: GuestCommand,
-    streams: Streams,
+    streams: StandardStreams,
     machine: Machine,
     launch: Callable[[Path, Channels], Launch],
 ) -> int:
@@ -116,7 +116,7 @@ def _terminal(descriptor: int, interactive: bool) -> Iterator[None]:
 
 def _boot_and_wait(
     command: GuestCommand,
-    streams: Streams,
+    streams: StandardStreams,
     exchange: Path,
     launch: Callable[[Path, Channels], Launch],
 ) -> None:

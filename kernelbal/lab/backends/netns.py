@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab import holder, process
-from kernelbal.lab.backends.base import GuestCommand, Refusal, guest_environment
+from kernelbal.lab.backends.base import GuestCommand, Unavailable, guest_environment
 from kernelbal.lab.backends.guest import ENDS_WITH_ITS_PARENT, wait_for
 from kernelbal.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from kernelbal.lab.backends.base import Streams, Up
+    from kernelbal.lab.backends.base import StandardStreams, Up
 
 _UP_LIMIT_S: Final = 30.0
 _IPVS_TABLE: Final = Path("/proc/net/ip_vs")
@@ -33,15 +33,15 @@ class NetnsBackend:
         """Without `needs_ipvs`, any running kernel will do."""
         self._needs_ipvs = needs_ipvs
 
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> Unavailable | None:
         """Say why it cannot be used here, or None when it can; may load the module `ip_vs`."""
         if os.geteuid() != 0:
-            return Refusal("making network namespaces needs root", "run it with sudo")
+            return Unavailable("making network namespaces needs root", "run it with sudo")
         if self._needs_ipvs and not (_IPVS_TABLE.exists() or _load_ipvs()):
-            return Refusal(f"the running kernel ({os.uname().release}) has no IPVS")
+            return Unavailable(f"the running kernel ({os.uname().release}) has no IPVS")
         return _refused_namespaces()
 
-    def run(self, command: GuestCommand, streams: Streams) -> int:
+    def run(self, command: GuestCommand, streams: StandardStreams) -> int:
         """Run a command to its end and return its exit status.
 
         Raises:
@@ -85,10 +85,10 @@ def _load_ipvs() -> bool:
     return done.returncode == 0 and _IPVS_TABLE.exists()
 
 
-def _refused_namespaces() -> Refusal | None:
+def _refused_namespaces() -> Unavailable | None:
     """Containers often have root without the right to make namespaces."""
     done = process.run([sys.executable, "-m", "kernelbal.lab.private", "true"], check=False)
     if done.returncode == 0:
         return None
     said = done.stderr.strip().splitlines() or ["no reason given"]
-    return Refusal(f"namespaces cannot be made here: {said[-1]}")
+    return Unavailable(f"namespaces cannot be made here: {said[-1]}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab import holder, process
-from kernelbal.lab.backends.base import GuestCommand, Refusal
+from kernelbal.lab.backends.base import GuestCommand, Unavailable
 from kernelbal.lab.backends.guest import Channels, Launch, run_guest, write_init
 from kernelbal.lab.backends.init_script import EXCHANGE, SCRIPT_FILE, Machine
 from kernelbal.lab.errors import LabError
@@ -24,7 +24,7 @@ from kernelbal.lab.progress import Progress
 from kernelbal.lab.stock_kernel import StockKernel, qemu_directory, stock_kernel
 
 if TYPE_CHECKING:
-    from kernelbal.lab.backends.base import Streams, Up
+    from kernelbal.lab.backends.base import StandardStreams, Up
 
 PROGRAM: Final = "qemu-system-x86_64"
 TOOLS: Final = {
@@ -51,17 +51,17 @@ class QemuBackend:
 
     name: Final = "qemu"
 
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> Unavailable | None:
         """Say why it cannot be used here, or None when it can."""
         if platform.machine() != "x86_64":
-            return Refusal(f"this back end is for x86_64, this is {platform.machine()}")
+            return Unavailable(f"this back end is for x86_64, this is {platform.machine()}")
         missing = [tool for tool in TOOLS if shutil.which(tool) is None]
         if missing:
             packages = " ".join(TOOLS[tool] for tool in missing)
-            return Refusal(f"{', '.join(missing)} not installed", f"apt-get install {packages}")
+            return Unavailable(f"{', '.join(missing)} not installed", f"apt-get install {packages}")
         return None
 
-    def run(self, command: GuestCommand, streams: Streams) -> int:
+    def run(self, command: GuestCommand, streams: StandardStreams) -> int:
         """Run a command to its end and return its exit status.
 
         Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kernelbal.lab import holder
-from kernelbal.lab.backends.base import GuestCommand, Refusal
+from kernelbal.lab.backends.base import GuestCommand, Unavailable
 from kernelbal.lab.backends.guest import Channels, Launch, run_guest, write_init
 from kernelbal.lab.backends.init_script import SCRIPT_FILE, Machine
 from kernelbal.lab.errors import BackendUnavailable
@@ -23,7 +23,7 @@ from kernelbal.lab.kernel_cache import find_kernel
 from kernelbal.lab.live import LIVE
 
 if TYPE_CHECKING:
-    from kernelbal.lab.backends.base import Streams, Up
+    from kernelbal.lab.backends.base import StandardStreams, Up
 
 MACHINE: Final = Machine(
     share='mount -t hostfs -o "$1" hostfs "$2"',
@@ -45,12 +45,12 @@ class UmlBackend:
         """Use `kernel`; by default the one that is found when it is needed."""
         self._kernel = kernel
 
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> Unavailable | None:
         """Say why it cannot be used here, or None when it can."""
         if platform.machine() != "x86_64":
-            return Refusal(f"User-mode Linux runs on x86_64, this is {platform.machine()}")
+            return Unavailable(f"User-mode Linux runs on x86_64, this is {platform.machine()}")
         if self._found() is None:
-            return Refusal("the lab kernel is not built", "build it once: kernelbal lab kernel")
+            return Unavailable("the lab kernel is not built", "build it once: kernelbal lab kernel")
         return None
 
     def _found(self) -> Path | None:
@@ -62,7 +62,7 @@ class UmlBackend:
             raise BackendUnavailable(str(self.refusal()))
         return kernel
 
-    def run(self, command: GuestCommand, streams: Streams) -> int:
+    def run(self, command: GuestCommand, streams: StandardStreams) -> int:
         """Run a command to its end and return its exit status.
 
         Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from kernelbal.lab.backends.base import GuestCommand, Streams
+from kernelbal.lab.backends.base import GuestCommand, StandardStreams
 from kernelbal.lab.backends.choose import Candidate, all_backends, choose
 from kernelbal.lab.demo.events import Finished, decode
 from kernelbal.lab.demo.scenarios import checkout
@@ -92,7 +92,7 @@ def _command(scenarios: Iterable[ScenarioName], requests: int, stop_descriptor: 
 
 def _run(backend: Backend, command: GuestCommand, writing: int) -> int:
     try:
-        return backend.run(command, Streams(stdout=writing))
+        return backend.run(command, StandardStreams(stdout=writing))
     finally:
         os.close(writing)  # the reader sees the end
 

@@ -74,7 +74,7 @@ def _steady(line: str) -> str:
 def settle(host: Host) -> Snapshot:
     """Wait until nothing moves any more on a host that was changed; return what programs show of it then.
 
-    The kernel tells of a link that is up up to a second later, and adds IPv6 routes then.
+    The kernel reports a link that is up, up to a second later, and adds IPv6 routes then.
 
     Raises:
         LabError: it still moves after `SETTLE_LIMIT_S`.

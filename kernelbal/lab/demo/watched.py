@@ -32,7 +32,7 @@ LIMIT_S: Final = 30.0
 """How long anything is waited for."""
 POLL_S: Final = 0.05
 LOG_LIMIT_S: Final = 2.0
-"""A line is written once the round that it tells of is over."""
+"""A line is written once the round that it reports is over."""
 SOME_PROBES_S: Final = 2.0
 """Four intervals of the example's check."""
 REQUESTS: Final = 60

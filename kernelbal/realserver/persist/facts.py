@@ -70,7 +70,7 @@ def _profiles(ask: Ask) -> Iterator[tuple[str, Profile]]:
 
 
 def _networkd_devices(root: Path) -> Iterator[tuple[str, str]]:
-    """systemd-networkd tells of each device in a file that is named by its index (`sd-network`)."""
+    """systemd-networkd reports each device in a file that is named by its index (`sd-network`)."""
     for device in _entries(root / "sys/class/net"):
         state = _text(root / _LINKS / _text(device / "ifindex").strip())
         found = re.search(r"^NETWORK_FILE=(.+)$", state, re.MULTILINE)

@@ -8,7 +8,7 @@ from typing import Final
 from kernelbal.kernel.probe_frames import PORT_UNREACHABLE, REFUSALS
 from kernelbal.model.address import format_address
 from kernelbal.model.ipvs import Protocol
-from kernelbal.model.verification import Result, fail, first_of, ok, unknown
+from kernelbal.model.verification import RequirementResult, fail, first_of, ok, unknown
 from kernelbal.realserver.verify.evidence import Answer, Reaction, Wire
 from kernelbal.realserver.verify.firewall import causes_of_silence
 from kernelbal.realserver.verify.prepared_address import PreparedAddress
@@ -17,7 +17,7 @@ from kernelbal.realserver.verify.silence import ASKED_NOBODY
 _UNKNOWN: Final = "`kernelbal rs verify` on the director tries the real wire"
 
 
-def judge_answer(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_answer(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """A connection from a client to the virtual address is accepted, and in its name."""
     wires = subject.evidence.wires.get(subject.one.virtual, ())
     if not wires:
@@ -26,7 +26,7 @@ def judge_answer(subject: PreparedAddress, failed: Collection[str]) -> Iterator[
         yield from _judge_wire(subject, wire, failed)
 
 
-def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -> Iterator[Result]:
+def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -> Iterator[RequirementResult]:
     if wire.skipped:
         yield unknown(wire.skipped, wire.interface)
         return
@@ -43,7 +43,9 @@ def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -
         yield unknown(f"{left[0]}{more}: not tried; {_UNKNOWN}", wire.interface)
 
 
-def _judge(subject: PreparedAddress, interface: str, answer: Answer, failed: Collection[str]) -> Result:
+def _judge(
+    subject: PreparedAddress, interface: str, answer: Answer, failed: Collection[str]
+) -> RequirementResult:
     client, port = format_address(subject.path.client), answer.port
     tried = f"{port} from {client}"
     causes = (*causes_of_silence(subject), "firewall")
@@ -67,7 +69,7 @@ def _judge(subject: PreparedAddress, interface: str, answer: Answer, failed: Col
 
 def _unreachable(
     subject: PreparedAddress, interface: str, answer: Answer, failed: Collection[str], tried: str
-) -> Result:
+) -> RequirementResult:
     family = len(subject.one.virtual)
     words = REFUSALS.get((family, answer.code), f"code {answer.code}")
     nobody = answer.port.protocol == Protocol.UDP and answer.code == PORT_UNREACHABLE[family]
@@ -77,6 +79,6 @@ def _unreachable(
     return _failed(f"{tried}: {words}", interface, causes, failed)
 
 
-def _failed(text: str, interface: str, causes: Collection[str], failed: Collection[str]) -> Result:
+def _failed(text: str, interface: str, causes: Collection[str], failed: Collection[str]) -> RequirementResult:
     cause = first_of(causes, failed)
     return fail(text, f"see {cause}" if cause else _UNKNOWN, interface, cause)

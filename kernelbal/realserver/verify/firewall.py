@@ -8,7 +8,7 @@ from typing import Final
 from kernelbal.kernel.probe_frames import PORT_UNREACHABLE
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import Protocol, TunnelType
-from kernelbal.model.verification import Result, fail, ok, unknown
+from kernelbal.model.verification import RequirementResult, fail, ok, unknown
 from kernelbal.realserver.preparation import PortMap
 from kernelbal.realserver.verify.chains import Packet, Suspect, suspects
 from kernelbal.realserver.verify.evidence import Answer, Reaction
@@ -33,7 +33,7 @@ _INNER: Final = {4: "ipencap", 16: "ipv6"}
 _MANY: Final = 4
 
 
-def judge_firewall(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_firewall(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """No rule of somebody else drops packets to the virtual address, or replies from it."""
     found = _suspects(subject)
     answers = [answer for _, answer in subject.answers()]
@@ -59,7 +59,9 @@ def causes_of_silence(subject: PreparedAddress) -> tuple[str, ...]:
     return (*WAY_IN_AND_OUT, *(SENDER_CAUSES if kept_back else ()))
 
 
-def _by_the_rules(subject: PreparedAddress, found: tuple[Suspect, ...], others: list[str]) -> Result:
+def _by_the_rules(
+    subject: PreparedAddress, found: tuple[Suspect, ...], others: list[str]
+) -> RequirementResult:
     """Without an answer that decides, only what is certain counts."""
     certain = tuple(each for each in found if each.certain)
     if certain:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from kernelbal.model.address import Address, format_address, host_prefix
 from kernelbal.model.network import AddressKey
-from kernelbal.model.verification import Result, fail, first_of, ok
+from kernelbal.model.verification import RequirementResult, fail, first_of, ok
 from kernelbal.realserver.command_line import command_of
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.setup import LOOPBACK
@@ -17,7 +17,7 @@ _QUIET_KINDS = ("dummy",)
 """Kinds of devices without a network behind them."""
 
 
-def judge_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The virtual address is on a device that no neighbour asks; with `redirect`, on none."""
     held = subject.held()
     if subject.one.method is Method.REDIRECT:
@@ -35,7 +35,7 @@ def judge_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator
         yield ok(", ".join(map(str, held)))
 
 
-def _misplaced(subject: PreparedAddress, key: AddressKey) -> Result | None:
+def _misplaced(subject: PreparedAddress, key: AddressKey) -> RequirementResult | None:
     link = subject.link(key.device)
     quiet = key.device in (LOOPBACK, subject.holder) or (link is not None and link.kind in _QUIET_KINDS)
     if not quiet:
@@ -54,7 +54,7 @@ def _delete(key: AddressKey) -> str:
     return f"ip address del {key}"
 
 
-def judge_real_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_real_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The host still has the addresses that it was prepared with; a lease of DHCP may have ended."""
     one = subject.one
     wanted = {one.real: "the director sends to it"}
@@ -64,7 +64,7 @@ def judge_real_address(subject: PreparedAddress, failed: Collection[str]) -> Ite
         yield _judge_own(subject, address, use, first_of(("device",), failed))
 
 
-def _judge_own(subject: PreparedAddress, address: Address, use: str, cause: str) -> Result:
+def _judge_own(subject: PreparedAddress, address: Address, use: str, cause: str) -> RequirementResult:
     shown, key = format_address(address), _own_place(subject, address)
     if key is None:
         return fail(f"{shown} is no address of this host, and {use}", _renewal(subject, address), "", cause)
@@ -92,7 +92,7 @@ def _own_place(subject: PreparedAddress, address: Address) -> AddressKey | None:
     return next(iter((*by, *outside)), None)
 
 
-def judge_devices(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_devices(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The devices by which packets come in are up, and the tunnel device is the right one."""
     for name in dict.fromkeys((*subject.one.interfaces, *_holders(subject))):
         yield _judge_device(subject, name)
@@ -102,7 +102,7 @@ def _holders(subject: PreparedAddress) -> tuple[str, ...]:
     return (subject.holder,) if subject.one.holds_address or subject.wrapped else ()
 
 
-def _judge_device(subject: PreparedAddress, name: str) -> Result:
+def _judge_device(subject: PreparedAddress, name: str) -> RequirementResult:
     link, wrapped = subject.link(name), subject.wrapped
     tunnel = wrapped if wrapped is not None and wrapped.device == name else None
     if link is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from kernelbal.model.ipvs import TunnelType
-from kernelbal.model.verification import Requirement, Result, results_of
+from kernelbal.model.verification import Requirement, RequirementResult, results_of
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.verify.answering import judge_answer
 from kernelbal.realserver.verify.evidence import HostEvidence
@@ -106,7 +106,7 @@ class AddressReport(NamedTuple):
     """What came of the requirements for one virtual address."""
 
     preparation: Preparation
-    results: tuple[Result, ...]
+    results: tuple[RequirementResult, ...]
 
 
 def verify_addresses(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from kernelbal.model.address import Address, format_address
-from kernelbal.model.verification import Result, fail, first_of, ok, unknown
+from kernelbal.model.verification import RequirementResult, fail, first_of, ok, unknown
 from kernelbal.realserver.setup import INET_TABLE, LOOPBACK
 from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.verify.prepared_address import APPLY, PreparedAddress
@@ -13,7 +13,7 @@ from kernelbal.realserver.verify.prepared_address import APPLY, PreparedAddress
 _OFF, _STRICT = 0, 1
 
 
-def judge_listener(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_listener(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The UDP port of a GUE tunnel unwraps packets."""
     for each in subject.setup.listeners:
         if each in subject.evidence.host.listeners:
@@ -22,7 +22,7 @@ def judge_listener(subject: PreparedAddress, failed: Collection[str]) -> Iterato
             yield fail(f"{each} is not open", APPLY)
 
 
-def judge_redirection(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_redirection(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """Packets for the virtual address become packets for the host's own address."""
     if subject.evidence.no_nftables:
         yield unknown(f"cannot be read: {subject.evidence.no_nftables}")
@@ -34,7 +34,7 @@ def judge_redirection(subject: PreparedAddress, failed: Collection[str]) -> Iter
         yield ok(f"`{INET_TABLE.title}` leads to {format_address(subject.target)}")
 
 
-def judge_reverse_path(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_reverse_path(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The kernel does not take a client's packet for a forged one where it comes in (RFC 3704)."""
     names = (subject.wrapped.device,) if subject.wrapped else subject.one.interfaces
     for name in names:
@@ -45,7 +45,9 @@ def judge_reverse_path(subject: PreparedAddress, failed: Collection[str]) -> Ite
             yield _judge_filter(subject, name, value, failed)
 
 
-def _judge_filter(subject: PreparedAddress, name: str, value: int, failed: Collection[str]) -> Result:
+def _judge_filter(
+    subject: PreparedAddress, name: str, value: int, failed: Collection[str]
+) -> RequirementResult:
     path = subject.path
     client = format_address(path.client)
     loosen = f"sysctl -w {conf(name, 'rp_filter')}=2"
@@ -68,7 +70,7 @@ def _has_ipv4(subject: PreparedAddress, name: str) -> bool:
     return any(key.device == name and len(key.address) == 4 for key, *_ in subject.evidence.host.addresses)
 
 
-def judge_return(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_return(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """Replies from the virtual address find their way to the client, past the director."""
     path, director = subject.path, subject.evidence.director
     client = format_address(path.client)
@@ -93,7 +95,7 @@ def judge_return(subject: PreparedAddress, failed: Collection[str]) -> Iterator[
         yield ok(f"{client} via {format_address(path.next_hop)}" if path.reply.gateway else client, by)
 
 
-def _by_the_director(subject: PreparedAddress, director: Address, device: str) -> Result:
+def _by_the_director(subject: PreparedAddress, director: Address, device: str) -> RequirementResult:
     text = (
         f"replies go to the director {format_address(director)}, which has {subject.virtual} itself and "
         "drops what comes from it"

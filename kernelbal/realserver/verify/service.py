@@ -8,7 +8,7 @@ from typing import Final
 from kernelbal.model.address import format_address, format_endpoint
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.ipvs import Protocol
-from kernelbal.model.verification import Result, fail, ok, unknown
+from kernelbal.model.verification import RequirementResult, fail, ok, unknown
 from kernelbal.realserver.preparation import PortMap
 from kernelbal.realserver.rules import most_segment_bytes
 from kernelbal.realserver.setup import INET_TABLE
@@ -20,7 +20,7 @@ SMALLEST_IPV6_MTU_BYTES: Final = 1280
 NO_PORT: Final = "no port is known: name it with --port"
 
 
-def judge_listening(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_listening(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The service has a socket for the address and port at which packets arrive."""
     if not subject.one.ports:
         yield unknown(NO_PORT)
@@ -28,7 +28,7 @@ def judge_listening(subject: PreparedAddress, failed: Collection[str]) -> Iterat
         yield _judge_port(subject, port)
 
 
-def _judge_port(subject: PreparedAddress, port: PortMap) -> Result:
+def _judge_port(subject: PreparedAddress, port: PortMap) -> RequirementResult:
     sockets = subject.evidence.sockets
     taking = [each for each in sockets if each.takes(port.protocol, subject.target, port.to_port)]
     if taking:
@@ -49,7 +49,7 @@ def _shown(each: BoundSocket) -> str:
     return f"{format_endpoint(each.address, each.port)}{by}"
 
 
-def judge_mtu(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_mtu(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The interface takes packets as long as the path from the director carries them."""
     wanted = subject.one.mtu_bytes
     for name in subject.one.interfaces:
@@ -66,7 +66,7 @@ def judge_mtu(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Res
             yield ok(f"{link.mtu_bytes}", name)
 
 
-def judge_mss(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_mss(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The service asks for segments that still fit when the director has wrapped them."""
     if subject.one.ports and not any(port.protocol == Protocol.TCP for port in subject.one.ports):
         return

@@ -7,7 +7,7 @@ from typing import Final
 
 from kernelbal.model.address import format_address
 from kernelbal.model.network import Link
-from kernelbal.model.verification import Result, fail, first_of, ok, unknown
+from kernelbal.model.verification import RequirementResult, fail, first_of, ok, unknown
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.setup import ARP_TABLE, LOOPBACK
 from kernelbal.realserver.sysctls import conf
@@ -35,7 +35,7 @@ SENDER_CAUSES: Final = ("arp_announce", "real address", "arp table", "vip")
 _CONTROL_CAUSES: Final = ("arp_ignore", "device", "real address", "firewall")
 
 
-def judge_arp_ignore(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_arp_ignore(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """Each interface that can be asked ignores questions for addresses of other devices."""
     others = [link.name for link in subject.evidence.host.links if _can_be_asked(link)]
     for name in dict.fromkeys((*subject.one.interfaces, *others)):
@@ -44,7 +44,7 @@ def judge_arp_ignore(subject: PreparedAddress, failed: Collection[str]) -> Itera
             yield finding
 
 
-def judge_arp_announce(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_arp_announce(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The host's own questions name an address of the interface that they leave by."""
     for name in subject.asking:
         finding = _judge_sysctl(subject, "arp_announce", name, _announces, _ANNOUNCE_SILENT)
@@ -66,7 +66,7 @@ def _announces(value: int) -> str:
 
 def _judge_sysctl(
     subject: PreparedAddress, name: str, device: str, fault: Callable[[int], str], wanted: int
-) -> Result | None:
+) -> RequirementResult | None:
     value = subject.effective(name, device)
     if value is None:
         return None
@@ -79,7 +79,7 @@ def _judge_sysctl(
     return fail(f"{value}: {meaning}", f"sysctl -w {' '.join(fixes)}", device)
 
 
-def judge_arp_table(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_arp_table(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """The nftables table of the method `arp` drops questions for the virtual address."""
     if subject.evidence.no_nftables:
         yield unknown(f"cannot be read: {subject.evidence.no_nftables}")
@@ -92,7 +92,7 @@ def judge_arp_table(subject: PreparedAddress, failed: Collection[str]) -> Iterat
         yield ok(f"`{ARP_TABLE.title}` is in force")
 
 
-def judge_silence(subject: PreparedAddress, failed: Collection[str]) -> Iterator[Result]:
+def judge_silence(subject: PreparedAddress, failed: Collection[str]) -> Iterator[RequirementResult]:
     """Nobody on the network who asks for the virtual address gets an answer from this host."""
     wires = subject.evidence.wires.get(subject.one.virtual, ())
     if not wires:
@@ -101,7 +101,7 @@ def judge_silence(subject: PreparedAddress, failed: Collection[str]) -> Iterator
         yield _judge_wire(subject, wire, failed)
 
 
-def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -> Result:
+def _judge_wire(subject: PreparedAddress, wire: Wire, failed: Collection[str]) -> RequirementResult:
     name, virtual = wire.interface, subject.virtual
     if wire.skipped:
         return unknown(wire.skipped, name)

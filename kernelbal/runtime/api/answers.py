@@ -26,7 +26,7 @@ _STATUSES: Final[tuple[tuple[type[KernelbalError], int], ...]] = (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Refusal(Exception):
+class RequestRefused(Exception):
     """A request that is answered with an error.
 
     Attributes:
@@ -59,7 +59,7 @@ async def errors_as_documents(request: web.Request, handler: Handler) -> web.Str
     """Answer a request; every error becomes an `ErrorAnswer`, and shows nothing of our inside."""
     try:
         return await handler(request)
-    except Refusal as refusal:
+    except RequestRefused as refusal:
         return _error_answer(refusal)
     except KernelbalError as error:
         return _answer_to(error)
@@ -69,21 +69,25 @@ async def errors_as_documents(request: web.Request, handler: Handler) -> web.Str
         raise  # whoever asked is gone
     except Exception:
         LOG.exception("error while answering %s %s", request.method, request.path)
-        answer = _error_answer(Refusal(500, "internal error of kernelbal", "the daemon's log says more"))
+        answer = _error_answer(
+            RequestRefused(500, "internal error of kernelbal", "the daemon's log says more")
+        )
         answer.force_close()
         return answer
 
 
-def _refusal_by_router(request: web.Request, error: web.HTTPException) -> Refusal:
+def _refusal_by_router(request: web.Request, error: web.HTTPException) -> RequestRefused:
     match error:
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             message = f"method {request.method} is not allowed here"
-            return Refusal(error.status, message, f"use {allowed}", {"Allow": allowed})
+            return RequestRefused(error.status, message, f"use {allowed}", {"Allow": allowed})
         case web.HTTPNotFound():
-            return Refusal(error.status, "nothing at this path", "GET /v1/openapi.json lists all paths")
+            return RequestRefused(
+                error.status, "nothing at this path", "GET /v1/openapi.json lists all paths"
+            )
         case _:
-            return Refusal(error.status, error.reason)
+            return RequestRefused(error.status, error.reason)
 
 
 def _answer_to(error: KernelbalError) -> web.Response:
@@ -100,7 +104,7 @@ def _answer_to(error: KernelbalError) -> web.Response:
     return answer
 
 
-def _error_answer(refusal: Refusal) -> web.Response:
+def _error_answer(refusal: RequestRefused) -> web.Response:
     answer = json_answer(ErrorAnswer(error=refusal.error, hint=refusal.hint))
     answer.set_status(refusal.status)
     answer.headers.update(refusal.headers)

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from kernelbal.model.status import Part
-from kernelbal.runtime.api.answers import Refusal
+from kernelbal.runtime.api.answers import RequestRefused
 from kernelbal.store.codec import Malformed, decode_document
 
 BODY_BYTES: Final = 64 * 1024
@@ -27,21 +27,21 @@ async def read_body(
     """Return the body of a request, validated in another thread when it is long.
 
     Raises:
-        Refusal: it is too long, too slow, no JSON, or not what `model` wants; the message names the field.
+        RequestRefused: it is too long, too slow or no JSON, or does not fit `model`; the message says where.
     """
     if request.content_type != "application/json":
-        raise Refusal(415, "the body must be JSON", "send `Content-Type: application/json`")
+        raise RequestRefused(415, "the body must be JSON", "send `Content-Type: application/json`")
     raw = await _read(request, most_bytes, patience_s)
     try:
         if len(raw) > BODY_BYTES:
             return await asyncio.to_thread(decode_document, model, raw)
         return decode_document(model, raw)
     except Malformed as error:
-        raise Refusal(400, _worded(error.message), _DOCUMENTED) from error
+        raise RequestRefused(400, _worded(error.message), _DOCUMENTED) from error
 
 
 async def _read(request: web.Request, most_bytes: int, patience_s: float) -> bytes:
-    too_long = Refusal(413, f"the body is longer than {most_bytes} bytes")
+    too_long = RequestRefused(413, f"the body is longer than {most_bytes} bytes")
     if (request.content_length or 0) > most_bytes:
         raise too_long
     try:
@@ -50,23 +50,23 @@ async def _read(request: web.Request, most_bytes: int, patience_s: float) -> byt
     except web.HTTPRequestEntityTooLarge as error:
         raise too_long from error
     except TimeoutError as error:
-        raise Refusal(408, f"the body did not come within {patience_s:g} s") from error
+        raise RequestRefused(408, f"the body did not come within {patience_s:g} s") from error
 
 
 def read_query(request: web.Request, model: type[P]) -> P:
     """Return the query of a request.
 
     Raises:
-        Refusal: it is not what `model` wants, or gives a field twice.
+        RequestRefused: it is not what `model` wants, or gives a field twice.
     """
     query = request.query
     twice = [key for key in query if len(query.getall(key)) > 1]
     if twice:
-        raise Refusal(400, f"{twice[0]}: given twice", _DOCUMENTED)
+        raise RequestRefused(400, f"{twice[0]}: given twice", _DOCUMENTED)
     try:
         return msgspec.convert(dict(query), model, strict=False)
     except msgspec.ValidationError as error:
-        raise Refusal(400, _worded(str(error)), _DOCUMENTED) from error
+        raise RequestRefused(400, _worded(str(error)), _DOCUMENTED) from error
 
 
 def _worded(complaint: str) -> str:

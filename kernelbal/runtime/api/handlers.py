@@ -16,20 +16,26 @@ from kernelbal.model.standing import Admin
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.api import documents, metrics
 from kernelbal.runtime.api.access import NOBODY, Caller
-from kernelbal.runtime.api.answers import Handler, Refusal, errors_as_documents, json_answer, long_json_answer
+from kernelbal.runtime.api.answers import (
+    Handler,
+    RequestRefused,
+    errors_as_documents,
+    json_answer,
+    long_json_answer,
+)
 from kernelbal.runtime.api.bodies import BODY_BYTES, read_body, read_query
 from kernelbal.runtime.api.openapi import openapi_json
 from kernelbal.runtime.api.routes import (
     ROUTES,
+    ApiRoute,
     Endpoint,
     EventsAnswer,
     EventsQuery,
     LiveAnswer,
-    Route,
     StatusQuery,
 )
 from kernelbal.runtime.api.shared import Shared
-from kernelbal.runtime.api.stream import DEFAULT_PACE, Pace, Streams
+from kernelbal.runtime.api.stream import DEFAULT_LIMITS, EventStreams, StreamLimits
 from kernelbal.runtime.control import Control, StatusSnapshot
 
 T = TypeVar("T")
@@ -45,18 +51,18 @@ class Handlers:
     Args:
         control: the director.
         identify: says who asks.
-        pace: limits of streams.
+        limits: of streams.
     """
 
     def __init__(
         self,
         control: Control,
         identify: Callable[[web.Request], Caller],
-        pace: Pace = DEFAULT_PACE,
+        limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
         self._control = control
         self._identify = identify
-        self._streams = Streams(pace)
+        self._streams = EventStreams(limits)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="documents")
         self._status = Shared(lambda: self._made(documents.status_json), control.status_epoch)
         self._metrics = Shared(lambda: self._made(metrics.render), control.status_epoch)
@@ -79,15 +85,17 @@ class Handlers:
         caller = self._identify(request)
         if caller == NOBODY:
             hint = "send `Authorization: Bearer TOKEN`, or come with a client certificate"
-            raise Refusal(401, "authentication required", hint, {"WWW-Authenticate": "Bearer"})
+            raise RequestRefused(401, "authentication required", hint, {"WWW-Authenticate": "Bearer"})
         request[_CALLER] = caller
         return await handler(request)
 
-    async def _handle(self, route: Route, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, route: ApiRoute, request: web.Request) -> web.StreamResponse:
         caller = request[_CALLER]
         _permit(caller, route)
         if route.query is None and request.query_string:
-            raise Refusal(400, f"{next(iter(request.query), '?')}: unknown field", "there is no query here")
+            raise RequestRefused(
+                400, f"{next(iter(request.query), '?')}: unknown field", "there is no query here"
+            )
         if route.right is Right.CHANGE:
             return await self._change(route.endpoint, request, caller.name)
         return await self._read(route.endpoint, request)
@@ -151,7 +159,7 @@ class Handlers:
         names = snapshot.names()
         if name not in names:
             known = f"there are: {', '.join(names[:10])}" if names else ""
-            raise Refusal(404, f"there is no virtual service `{name}`", known)
+            raise RequestRefused(404, f"there is no virtual service `{name}`", known)
         return snapshot
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -173,11 +181,11 @@ class Handlers:
         self._writer.shutdown(wait=False, cancel_futures=True)
 
 
-def _permit(caller: Caller, route: Route) -> None:
+def _permit(caller: Caller, route: ApiRoute) -> None:
     if caller.may(route.right):
         return
     groups = "`change_groups`" if route.method != "GET" else "`read_groups` or `change_groups`"
-    raise Refusal(
+    raise RequestRefused(
         403,
         f"{caller.name} may not do this: it needs the right to {route.right.value}",
         f"do it as root, or name a group of this user in {groups} of `api` in node.yaml",

@@ -124,7 +124,7 @@ def _grant(path: Path, groups: list[int]) -> None:
         try:
             os.setxattr(path, _ACL, _access_list(groups))
         except OSError:
-            # The file system has no access lists: everybody can connect, and is told that they may not.
+            # The file system has no access lists: everybody can connect, and is refused by the API.
             path.chmod(0o666)
 
 

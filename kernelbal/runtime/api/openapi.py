@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kernelbal.model.status import ErrorAnswer, Part
-from kernelbal.runtime.api.routes import ROUTES, Endpoint, Route
+from kernelbal.runtime.api.routes import ROUTES, ApiRoute, Endpoint
 
 VERSION: Final = "3.1.0"
 API_VERSION: Final = "1"
@@ -54,7 +54,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def errors_of(route: Route) -> list[int]:
+def errors_of(route: ApiRoute) -> list[int]:
     """Return the error statuses that a route may answer with."""
     return [
         status
@@ -66,7 +66,7 @@ def errors_of(route: Route) -> list[int]:
     ]
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: ApiRoute) -> dict[str, Any]:
     answer: dict[str, Any] = {"type": "string"} if route.media != "application/json" else {"type": "object"}
     if route.answer is not None:
         answer = {"$ref": REFERENCE.format(name=route.answer.__name__)}
@@ -89,7 +89,7 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _parameters(route: Route) -> list[dict[str, Any]]:
+def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "{name}" in route.path:
         found.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})

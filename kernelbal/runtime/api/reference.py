@@ -10,7 +10,7 @@ from kernelbal.model.event import MEANINGS
 from kernelbal.model.node import DEFAULT_SOCKET
 from kernelbal.runtime.api.metrics import METRICS
 from kernelbal.runtime.api.openapi import ERRORS, document, errors_of
-from kernelbal.runtime.api.routes import ROUTES, Route
+from kernelbal.runtime.api.routes import ROUTES, ApiRoute
 
 _API = f"""\
 # Control API
@@ -112,7 +112,7 @@ def events_json() -> str:
     return json.dumps({"schema": 1, "topics": found}, indent=2)
 
 
-def _route(route: Route, described: dict[str, Any]) -> Iterator[str]:
+def _route(route: ApiRoute, described: dict[str, Any]) -> Iterator[str]:
     operation = described["paths"][route.path][route.method.lower()]
     yield from ("", f"## {route.method} {route.path}", "", route.summary, "")
     if route.request is not None:

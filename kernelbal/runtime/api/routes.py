@@ -84,7 +84,7 @@ class LiveAnswer(Part, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ApiRoute:
     """One thing that can be asked for.
 
     Attributes:
@@ -110,7 +110,7 @@ class Route:
 _ORDERS: Final = "/v1/real-servers"
 
 ROUTES: Final = (
-    Route(
+    ApiRoute(
         Endpoint.STATUS,
         "GET",
         "/v1/status",
@@ -119,7 +119,7 @@ ROUTES: Final = (
         query=StatusQuery,
         answer=DirectorStatus,
     ),
-    Route(
+    ApiRoute(
         Endpoint.SERVICE,
         "GET",
         "/v1/virtual-services/{name}",
@@ -127,7 +127,7 @@ ROUTES: Final = (
         Right.READ,
         answer=ServiceStatus,
     ),
-    Route(
+    ApiRoute(
         Endpoint.EVENTS,
         "GET",
         "/v1/events",
@@ -136,7 +136,7 @@ ROUTES: Final = (
         query=EventsQuery,
         answer=EventsAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.DRAIN,
         "POST",
         f"{_ORDERS}/drain",
@@ -145,7 +145,7 @@ ROUTES: Final = (
         request=OrderRequest,
         answer=OrderAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.DISABLE,
         "POST",
         f"{_ORDERS}/disable",
@@ -154,7 +154,7 @@ ROUTES: Final = (
         request=OrderRequest,
         answer=OrderAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.ENABLE,
         "POST",
         f"{_ORDERS}/enable",
@@ -163,7 +163,7 @@ ROUTES: Final = (
         request=OrderRequest,
         answer=OrderAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.PLAN,
         "POST",
         "/v1/plan",
@@ -172,7 +172,7 @@ ROUTES: Final = (
         request=PlanRequest,
         answer=PlanAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.EXPLAIN,
         "POST",
         "/v1/explain",
@@ -181,7 +181,7 @@ ROUTES: Final = (
         request=ExplainRequest,
         answer=ExplanationDocument,
     ),
-    Route(
+    ApiRoute(
         Endpoint.APPLY,
         "POST",
         "/v1/apply",
@@ -190,7 +190,7 @@ ROUTES: Final = (
         request=ApplyRequest,
         answer=ApplyAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.CONFIRM,
         "POST",
         "/v1/confirm",
@@ -198,7 +198,7 @@ ROUTES: Final = (
         Right.CHANGE,
         answer=ConfirmAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.ROLLBACK,
         "POST",
         "/v1/rollback",
@@ -206,7 +206,7 @@ ROUTES: Final = (
         Right.CHANGE,
         answer=ApplyAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.RELOAD,
         "POST",
         "/v1/reload",
@@ -214,10 +214,10 @@ ROUTES: Final = (
         Right.CHANGE,
         answer=ReloadAnswer,
     ),
-    Route(
+    ApiRoute(
         Endpoint.LIVE, "GET", "/v1/live", "Whether the daemon answers at all.", Right.READ, answer=LiveAnswer
     ),
-    Route(
+    ApiRoute(
         Endpoint.METRICS,
         "GET",
         "/metrics",
@@ -225,6 +225,6 @@ ROUTES: Final = (
         Right.READ,
         media="text/plain",
     ),
-    Route(Endpoint.OPENAPI, "GET", "/v1/openapi.json", "This API as an OpenAPI document.", Right.READ),
+    ApiRoute(Endpoint.OPENAPI, "GET", "/v1/openapi.json", "This API as an OpenAPI document.", Right.READ),
 )
 """Every route; the application and the OpenAPI document are both made from this table."""

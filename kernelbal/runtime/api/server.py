@@ -39,7 +39,7 @@ from kernelbal.runtime.api.listen import (
     tls_socket,
     unix_socket,
 )
-from kernelbal.runtime.api.stream import DEFAULT_PACE, Pace
+from kernelbal.runtime.api.stream import DEFAULT_LIMITS, StreamLimits
 from kernelbal.runtime.control import Control
 
 HEADER_BYTES: Final = 8190
@@ -70,7 +70,7 @@ class ApiServer:
         control: the director.
         settings: where it listens, and who may do what.
         silence_s: how long a connection may stand idle.
-        pace: limits of event streams.
+        limits: of event streams.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class ApiServer:
         settings: ApiSettings,
         *,
         silence_s: float = SILENCE_S,
-        pace: Pace = DEFAULT_PACE,
+        limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
         self._settings = settings
         self._rights = GroupRights(frozenset(), frozenset())
         self._context: ssl.SSLContext | None = None
         self._socket: socket.socket | None = None
         self._listeners: list[asyncio.Server] = []
-        application = Handlers(control, self._identify, pace).application()
+        application = Handlers(control, self._identify, limits).application()
         self._runner = web.AppRunner(
             application,
             shutdown_timeout=STOP_S,

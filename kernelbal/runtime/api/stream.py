@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from kernelbal.model.status import Recorded
-from kernelbal.runtime.api.answers import Refusal
+from kernelbal.runtime.api.answers import RequestRefused
 from kernelbal.store.codec import encode_document
 
 
-class Pace(NamedTuple):
+class StreamLimits(NamedTuple):
     """Limits of streams; seconds.
 
     Attributes:
@@ -27,24 +27,24 @@ class Pace(NamedTuple):
     most: int = 32
 
 
-DEFAULT_PACE: Final = Pace()
+DEFAULT_LIMITS: Final = StreamLimits()
 
 
-class Streams:
+class EventStreams:
     """All answers that are sent in pieces."""
 
-    def __init__(self, pace: Pace = DEFAULT_PACE) -> None:
-        self._pace = pace
+    def __init__(self, limits: StreamLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._open = 0
 
     async def serve(self, request: web.Request, events: AsyncIterator[Recorded]) -> web.StreamResponse:
         """Send events until either side ends.
 
         Raises:
-            Refusal: there are too many streams already.
+            RequestRefused: there are too many streams already.
         """
-        if self._open >= self._pace.most:
-            raise Refusal(503, f"{self._open} streams of events are open already", "end one of them")
+        if self._open >= self._limits.most:
+            raise RequestRefused(503, f"{self._open} streams of events are open already", "end one of them")
         self._open += 1
         try:
             return await self._send(request, events)
@@ -58,7 +58,7 @@ class Streams:
         ahead: asyncio.Future[Recorded] = asyncio.ensure_future(anext(events))
         try:
             while True:
-                done, _ = await asyncio.wait({ahead}, timeout=self._pace.heartbeat_s)
+                done, _ = await asyncio.wait({ahead}, timeout=self._limits.heartbeat_s)
                 if not done:
                     await self._write(request, answer.write(b"\n"))
                     continue
@@ -85,7 +85,7 @@ class Streams:
 
     async def _write(self, request: web.Request, writing: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(self._pace.patience_s):
+            async with asyncio.timeout(self._limits.patience_s):
                 await writing
         except TimeoutError as error:
             if request.transport is not None:

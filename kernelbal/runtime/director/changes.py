@@ -48,7 +48,7 @@ from kernelbal.runtime.director.configuration import (
     fingerprint,
     texts_before,
 )
-from kernelbal.runtime.director.context import Context, DirectorState, Replaced
+from kernelbal.runtime.director.context import DirectorContext, DirectorState, Replaced
 from kernelbal.runtime.director.documents import Documents, Paths, parse, read_texts
 from kernelbal.runtime.director.loop import ROUND_WITHIN_S, Loop
 from kernelbal.runtime.director.pacer import Cause
@@ -65,7 +65,7 @@ LOOK_S: Final = 1.0
 class Changes:
     """What somebody asks for: plans, applies, and to keep or undo them."""
 
-    def __init__(self, context: Context, state: DirectorState, loop: Loop, reloads: Reloads) -> None:
+    def __init__(self, context: DirectorContext, state: DirectorState, loop: Loop, reloads: Reloads) -> None:
         self._context = context
         self._state = state
         self._loop = loop

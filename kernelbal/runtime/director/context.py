@@ -57,7 +57,7 @@ class Clocks:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class DirectorContext:
     """What a director works with."""
 
     paths: Paths

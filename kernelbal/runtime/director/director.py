@@ -17,7 +17,7 @@ from kernelbal.model.standing import Admin
 from kernelbal.model.status import OrderAnswer, OrderRequest, Recorded, ReloadAnswer
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.changes import Changes
-from kernelbal.runtime.director.context import Context, DirectorState
+from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.intake import Intake
 from kernelbal.runtime.director.loop import Loop
 from kernelbal.runtime.director.orders import changed_orders, find_meant
@@ -28,7 +28,7 @@ from kernelbal.runtime.director.reload import Reloads
 class Director:
     """A running director, as the control API sees it."""
 
-    def __init__(self, context: Context, state: DirectorState) -> None:
+    def __init__(self, context: DirectorContext, state: DirectorState) -> None:
         self.state = state
         self.loop = Loop(context, state)
         self.reloads = Reloads(context, state, self.loop)
@@ -36,7 +36,7 @@ class Director:
         self.intake = Intake(context, state, self.loop, self.reloads)
         self._context = context
 
-    def status(self) -> overview.Snapshot:
+    def status(self) -> overview.DirectorSnapshot:
         """Return the status as it is known now; see `Control.status`."""
         self.loop.counters_asked()
         return overview.snapshot_of(self.state, self._context)

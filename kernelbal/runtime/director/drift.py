@@ -1,4 +1,4 @@
-"""Which actions of a plan repair what others have changed.
+"""Which actions of a plan revert external changes.
 
 Between two rounds nobody of ours touches the kernel. So where it is not as the last round left it, somebody
 else was at work, and an action on that object is a repair; every other action follows from a new decision.
@@ -59,7 +59,7 @@ class Drift:
         self._links = tuple({link.name: link.up for link in state.links} for state in (left, found))
 
     def repairs(self, action: Action) -> bool:
-        """Return whether an action puts right what others have changed."""
+        """Return whether an action reverts an external change."""
         left, found = self._left, self._found
         match action:
             case AddService() | EditService() | RemoveService():

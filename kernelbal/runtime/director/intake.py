@@ -13,7 +13,7 @@ from kernelbal.kernel.watch import KernelChange, KernelWatch, Subscription
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbeState
 from kernelbal.runtime.checker.wire import CheckerReport
-from kernelbal.runtime.director.context import Context, DirectorState
+from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.loop import Loop
 from kernelbal.runtime.director.pacer import Cause
 from kernelbal.runtime.director.reload import Reloads
@@ -22,7 +22,7 @@ from kernelbal.runtime.director.reload import Reloads
 class Intake:
     """Takes in what happens, and passes it on to the loop and to reloads."""
 
-    def __init__(self, context: Context, state: DirectorState, loop: Loop, reloads: Reloads) -> None:
+    def __init__(self, context: DirectorContext, state: DirectorState, loop: Loop, reloads: Reloads) -> None:
         self._context = context
         self._state = state
         self._loop = loop

@@ -16,7 +16,7 @@ from kernelbal.model.site.services import ServerKey
 from kernelbal.plan.result import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin
-from kernelbal.runtime.director.context import Context, DirectorState
+from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.documents import Documents, warning_events
 from kernelbal.runtime.director.first_results import inherit, longest_wait_s, unanswered
 from kernelbal.runtime.director.pace import Look, Looks
@@ -40,7 +40,7 @@ class Loop:
         fatal: an error that no retry can help; the loop ends with it.
     """
 
-    def __init__(self, context: Context, state: DirectorState) -> None:
+    def __init__(self, context: DirectorContext, state: DirectorState) -> None:
         self.ready = asyncio.Event()
         self.fatal: KernelbalError | None = None
         self._context = context

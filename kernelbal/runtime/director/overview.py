@@ -19,7 +19,7 @@ from kernelbal.model.status import (
     TableStatus,
 )
 from kernelbal.runtime.director.configuration import config_status
-from kernelbal.runtime.director.context import Context, DirectorState
+from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.orders import Meant
 from kernelbal.runtime.director.rounds import Tally
@@ -49,7 +49,7 @@ def summary_of(state: DirectorState) -> str:
     return f"{size}, usable real servers {usable}{error}"
 
 
-def inputs_of(state: DirectorState, context: Context) -> StatusInputs:
+def inputs_of(state: DirectorState, context: DirectorContext) -> StatusInputs:
     """Return what the views are made from."""
     report = state.result.report if state.result else None
     documents = state.force.documents
@@ -67,13 +67,13 @@ def inputs_of(state: DirectorState, context: Context) -> StatusInputs:
     )
 
 
-def drained_of(state: DirectorState, context: Context) -> frozenset[ServerKey]:
+def drained_of(state: DirectorState, context: DirectorContext) -> frozenset[ServerKey]:
     """Return the real servers under an order to drain that have no connections left."""
     return drained(inputs_of(state, context)) if state.orders else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class DirectorSnapshot:
     """The director's status at one moment; see `StatusSnapshot`.
 
     Attributes:
@@ -117,7 +117,7 @@ class Snapshot:
         )
 
 
-def snapshot_of(state: DirectorState, context: Context) -> Snapshot:
+def snapshot_of(state: DirectorState, context: DirectorContext) -> DirectorSnapshot:
     """Return the status as it is now.
 
     Of everything that a director knows only the states of probes are changed in place; whatever else is new
@@ -126,7 +126,7 @@ def snapshot_of(state: DirectorState, context: Context) -> Snapshot:
     kept = replace(state, states=dict(state.states))
     known = inputs_of(kept, context)
     services = {service.name: service for service in known.site.virtual_services}
-    return Snapshot(kept, known, context.paths, _checker_status(state, context, known.now), services)
+    return DirectorSnapshot(kept, known, context.paths, _checker_status(state, context, known.now), services)
 
 
 def epoch_of(state: DirectorState) -> object:
@@ -149,7 +149,7 @@ def _round_status(tally: Tally, now: float) -> RoundStatus:
     )
 
 
-def _checker_status(state: DirectorState, context: Context, now: float) -> CheckerStatus:
+def _checker_status(state: DirectorState, context: DirectorContext, now: float) -> CheckerStatus:
     checker = context.checker
     last_at, late_s = checker.last_report_at, state.late_p99_s
     return CheckerStatus(
@@ -169,7 +169,7 @@ def _table_status(state: DirectorState) -> TableStatus:
     return TableStatus(buckets=buckets, connections=connections, warning=warning, hidden_clients=state.hidden)
 
 
-def order_answer(state: DirectorState, context: Context, meant: tuple[Meant, ...]) -> OrderAnswer:
+def order_answer(state: DirectorState, context: DirectorContext, meant: tuple[Meant, ...]) -> OrderAnswer:
     """Return real servers as they are after an order."""
     known = inputs_of(state, context)
     services = {service.name: service for service in known.site.virtual_services}

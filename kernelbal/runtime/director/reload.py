@@ -22,7 +22,7 @@ from kernelbal.runtime.director.configuration import (
     problems_text,
     refused,
 )
-from kernelbal.runtime.director.context import Context, DirectorState, Replaced
+from kernelbal.runtime.director.context import DirectorContext, DirectorState, Replaced
 from kernelbal.runtime.director.documents import (
     Documents,
     keys_of,
@@ -50,7 +50,7 @@ class Reloads:
         lock: held by whoever changes what is in force.
     """
 
-    def __init__(self, context: Context, state: DirectorState, loop: Loop) -> None:
+    def __init__(self, context: DirectorContext, state: DirectorState, loop: Loop) -> None:
         self.on_load: Callable[[], None] = lambda: None
         self._context = context
         self._state = state

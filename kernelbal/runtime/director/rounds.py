@@ -302,7 +302,7 @@ class Tally:
 
     Attributes:
         ended_at: when the last one ended; None before the first.
-        error: why the kernel is not as wanted.
+        error: why the last round did not converge.
     """
 
     rounds: int = 0

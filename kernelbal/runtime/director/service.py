@@ -25,7 +25,7 @@ from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin, Start, refusal_text, start
-from kernelbal.runtime.director.context import Clocks, Context, initial_state
+from kernelbal.runtime.director.context import Clocks, DirectorContext, initial_state
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.hooks import Hooks
@@ -117,7 +117,7 @@ class _Daemon:
     """The running daemon."""
 
     director: Director
-    context: Context
+    context: DirectorContext
     checker: CheckerSupervisor
     stop: asyncio.Event
 
@@ -151,7 +151,7 @@ def _assemble(
         lambda report: director.intake.take_report(report), lambda why: director.intake.lose_checker(why)
     )
     saver = Saver(state, files, reporter.emit, lambda: (found.states, found.memory), boot_clock_s)
-    context = Context(
+    context = DirectorContext(
         paths=settings.paths,
         clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
         kernel=kernel,

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.cli.demo_view import DemoView, demo_document
-from kernelbal.lab.backends.base import Refusal
+from kernelbal.lab.backends.base import Unavailable
 from kernelbal.lab.backends.choose import Candidate
 from kernelbal.lab.demo.events import (
     AnswerRow,
@@ -23,7 +23,7 @@ from kernelbal.lab.demo.outside import Selection
 from tests.support.fake_backend import FakeBackend
 
 SELECTION = Selection(
-    FakeBackend("uml"), (Candidate(FakeBackend("netns"), Refusal("the running kernel has no IPVS")),)
+    FakeBackend("uml"), (Candidate(FakeBackend("netns"), Unavailable("the running kernel has no IPVS")),)
 )
 TRIED = ServiceTried(
     service="web-ipv6",

@@ -9,7 +9,7 @@ import pytest
 from kernelbal.cli import lab
 from kernelbal.lab import session
 from kernelbal.lab.backends import choose
-from kernelbal.lab.backends.base import Refusal, Streams
+from kernelbal.lab.backends.base import StandardStreams, Unavailable
 from kernelbal.lab.backends.choose import Candidate
 from kernelbal.lab.backends.netns import NetnsBackend
 from kernelbal.lab.backends.uml import UmlBackend
@@ -22,7 +22,7 @@ def call(*arguments: str) -> int:
 
 @pytest.fixture
 def _two_backends(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Candidate(NetnsBackend(), Refusal("no root", "use sudo")), Candidate(UmlBackend(), None)]
+    found = [Candidate(NetnsBackend(), Unavailable("no root", "use sudo")), Candidate(UmlBackend(), None)]
     monkeypatch.setattr(choose, "candidates", lambda: found)
 
 
@@ -71,7 +71,7 @@ def test_program_is_passed_on_with_its_options(
 ) -> None:
     asked: list[tuple[str, list[str], bool]] = []
 
-    def run(host: str, argv: Sequence[str], streams: Streams, *, terminal: bool) -> int:
+    def run(host: str, argv: Sequence[str], streams: StandardStreams, *, terminal: bool) -> int:
         asked.append((host, list(argv), terminal))
         return 3
 

@@ -15,7 +15,7 @@ from kernelbal.health.verify_report import Neighbour, ServerReport, ServiceRepor
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.verification import Result, fail, ok, unknown
+from kernelbal.model.verification import RequirementResult, fail, ok, unknown
 from kernelbal.realserver.verify.requirements import AddressReport
 from tests.unit.health.scene import site_of
 from tests.unit.realserver.samples import VIP, VIP6, prepared
@@ -153,7 +153,7 @@ FAIL: 1 ok, 1 unknown, 2 FAIL; 1 failure is a consequence of another
 """
 
 
-def of(requirement: str, result: Result) -> Result:
+def of(requirement: str, result: RequirementResult) -> RequirementResult:
     return result._replace(requirement=requirement, why="because")
 
 

@@ -15,7 +15,7 @@ from kernelbal.health.verification import (
 from kernelbal.model.address import parse_address
 from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.verification import Result, ResultStatus, results_of, status_of
+from kernelbal.model.verification import RequirementResult, ResultStatus, results_of, status_of
 
 V4, V6 = parse_address("10.0.0.80"), parse_address("fd00::80")
 UP = ProbeState(Health.UP, since_at=5.0, last_at=5.0)
@@ -31,7 +31,7 @@ APPLY = "kernelbal realserver apply 10.0.0.80 --port 80/tcp"
 VERIFY = "kernelbal realserver verify 10.0.0.80 --port 80/tcp"
 
 
-def results(evidence: ServerEvidence) -> tuple[Result, ...]:
+def results(evidence: ServerEvidence) -> tuple[RequirementResult, ...]:
     return results_of(REQUIREMENTS, evidence)
 
 

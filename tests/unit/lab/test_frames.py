@@ -10,7 +10,7 @@ from kernelbal.lab.frames import (
     Decoder,
     Frame,
     Kind,
-    Request,
+    ProgramRequest,
     exit_frame,
     parse_exit,
     parse_request,
@@ -19,7 +19,7 @@ from kernelbal.lab.frames import (
 )
 
 FRAMES = st.lists(st.builds(Frame, st.sampled_from(Kind), st.binary(max_size=100)), max_size=8)
-REQUEST = Request("rs1", ("ip", "addr"), "/", {"A": "b"}, True, 24, 80, "f00")
+REQUEST = ProgramRequest("rs1", ("ip", "addr"), "/", {"A": "b"}, True, 24, 80, "f00")
 
 
 def test_frame_is_kind_length_payload() -> None:

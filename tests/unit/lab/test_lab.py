@@ -18,10 +18,10 @@ from types import SimpleNamespace
 import pytest
 
 from kernelbal.lab import holder, kernel_build, kernel_cache, private_apt, process
-from kernelbal.lab.backends.base import Streams
+from kernelbal.lab.backends.base import StandardStreams
 from kernelbal.lab.client import Transport, call
 from kernelbal.lab.errors import GuestFailed, KernelBuildError, LabError, SessionError
-from kernelbal.lab.frames import Decoder, Frame, Kind, Request, exit_frame, parse_request
+from kernelbal.lab.frames import Decoder, Frame, Kind, ProgramRequest, exit_frame, parse_request
 from kernelbal.lab.initramfs import _module_bytes, dependencies, load_order
 from kernelbal.lab.kernel_build import missing_options
 from kernelbal.lab.kernel_cache import (
@@ -39,7 +39,7 @@ from kernelbal.lab.stock_kernel import own_suite
 # --- the command line's side of a conversation with the agent; the agent is played by a script ---
 
 
-REQUEST = Request("rs1", ("true",), "/", {}, False, 24, 80, "0123abcd")
+REQUEST = ProgramRequest("rs1", ("true",), "/", {}, False, 24, 80, "0123abcd")
 STARTED = Frame(Kind.STARTED, b"0123abcd").encode()
 
 
@@ -67,12 +67,12 @@ class Agent:
 
 
 @pytest.fixture
-def streams(tmp_path: Path) -> Iterator[Streams]:
+def streams(tmp_path: Path) -> Iterator[StandardStreams]:
     with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
-        yield Streams(out.fileno(), err.fileno())
+        yield StandardStreams(out.fileno(), err.fileno())
 
 
-def converse(said: bytes, streams: Streams) -> int:
+def converse(said: bytes, streams: StandardStreams) -> int:
     agent = Agent(said)
     try:
         return call(agent.transport, REQUEST, streams)
@@ -81,7 +81,7 @@ def converse(said: bytes, streams: Streams) -> int:
         assert parse_request(agent.heard[0]) == REQUEST
 
 
-def test_output_goes_to_its_stream(streams: Streams, tmp_path: Path) -> None:
+def test_output_goes_to_its_stream(streams: StandardStreams, tmp_path: Path) -> None:
     said = Frame(Kind.STDOUT, b"o1").encode() + Frame(Kind.STDERR, b"e").encode()
     assert (
         converse(STARTED + said + Frame(Kind.STDOUT, b"o2").encode() + exit_frame(3).encode(), streams) == 3
@@ -90,25 +90,25 @@ def test_output_goes_to_its_stream(streams: Streams, tmp_path: Path) -> None:
     assert (tmp_path / "err").read_bytes() == b"e"
 
 
-def test_leftovers_of_an_earlier_client_are_skipped(streams: Streams, tmp_path: Path) -> None:
+def test_leftovers_of_an_earlier_client_are_skipped(streams: StandardStreams, tmp_path: Path) -> None:
     whole = Frame(Kind.STDOUT, b"old output").encode() + exit_frame(9).encode()
     for cut in range(len(whole)):
         assert converse(whole[cut:] + STARTED + exit_frame(0).encode(), streams) == 0
     assert (tmp_path / "out").read_bytes() == b""
 
 
-def test_another_clients_start_does_not_count(streams: Streams) -> None:
+def test_another_clients_start_does_not_count(streams: StandardStreams) -> None:
     other = Frame(Kind.STARTED, b"ffffffff").encode() + exit_frame(9).encode()
     assert converse(other + STARTED + exit_frame(2).encode(), streams) == 2
 
 
 @pytest.mark.parametrize("said", [b"", STARTED, STARTED + Frame(Kind.STDOUT, b"x").encode()])
-def test_lab_that_goes_away_is_an_error(said: bytes, streams: Streams) -> None:
+def test_lab_that_goes_away_is_an_error(said: bytes, streams: StandardStreams) -> None:
     with pytest.raises(SessionError, match="the lab has gone"):
         converse(said, streams)
 
 
-def test_descriptors_are_left_as_they_were(streams: Streams) -> None:
+def test_descriptors_are_left_as_they_were(streams: StandardStreams) -> None:
     converse(STARTED + exit_frame(0).encode(), streams)
     assert os.get_blocking(streams.stdout)
 

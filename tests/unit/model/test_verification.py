@@ -6,7 +6,7 @@ import pytest
 
 from kernelbal.model.verification import (
     Requirement,
-    Result,
+    RequirementResult,
     ResultStatus,
     fail,
     first_of,
@@ -19,11 +19,11 @@ from kernelbal.model.verification import (
 )
 
 
-def _has_address(has: bool, failed: Collection[str]) -> Iterator[Result]:
+def _has_address(has: bool, failed: Collection[str]) -> Iterator[RequirementResult]:
     yield ok("10.0.0.80", "lo") if has else fail("no address", "add it")
 
 
-def _answers(has: bool, failed: Collection[str]) -> Iterator[Result]:
+def _answers(has: bool, failed: Collection[str]) -> Iterator[RequirementResult]:
     cause = first_of(("route", "address"), failed)
     yield fail("no answer", f"see {cause}", consequence_of=cause) if cause else ok("answers")
 
@@ -37,8 +37,8 @@ TABLE: tuple[Requirement[bool], ...] = (
 
 def test_results_bear_requirement_and_reason() -> None:
     assert results_of(TABLE, True) == (
-        Result(ResultStatus.OK, "10.0.0.80", "", "lo", "", "address", "Packets go to it."),
-        Result(ResultStatus.OK, "answers", "", "", "", "answer", "The proof."),
+        RequirementResult(ResultStatus.OK, "10.0.0.80", "", "lo", "", "address", "Packets go to it."),
+        RequirementResult(ResultStatus.OK, "answers", "", "", "", "answer", "The proof."),
     )
 
 
@@ -55,6 +55,6 @@ def test_a_later_failure_is_a_consequence_of_an_earlier_one() -> None:
         ((ok("up"), fail("down", "up with it"), unknown("why")), ResultStatus.FAIL),
     ],
 )
-def test_the_worst_counts(results: tuple[Result, ...], status: ResultStatus) -> None:
+def test_the_worst_counts(results: tuple[RequirementResult, ...], status: ResultStatus) -> None:
     assert status_of(results) is status
     assert worst(each.status for each in results) is status

@@ -4,7 +4,7 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.ipvs import TunnelType
 from kernelbal.model.network import ObservedAddress
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
-from kernelbal.realserver.resolve import Request
+from kernelbal.realserver.resolve import PreparationRequest
 from kernelbal.realserver.setup import HostState
 from tests.unit.plan.samples import held, link, place, route
 
@@ -55,6 +55,6 @@ def prepared(
     return Preparation(virtual, real or own, interfaces, method, tunnel, own, ports)  # type: ignore[arg-type] # addresses are bytes
 
 
-def asked(virtual: bytes = VIP, **settings: object) -> Request:
+def asked(virtual: bytes = VIP, **settings: object) -> PreparationRequest:
     """A request for a virtual address."""
-    return Request(virtual, **settings)  # type: ignore[arg-type] # a test gives what it means
+    return PreparationRequest(virtual, **settings)  # type: ignore[arg-type] # a test gives what it means

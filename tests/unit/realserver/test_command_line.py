@@ -11,7 +11,7 @@ from kernelbal.cli.realserver_options import Asked
 from kernelbal.model.ipvs import TunnelType
 from kernelbal.realserver.command_line import command_of, port_options
 from kernelbal.realserver.preparation import MAX_RANGE, Encapsulation, Method, PortMap, Preparation
-from kernelbal.realserver.resolve import Request
+from kernelbal.realserver.resolve import PreparationRequest
 from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, REAL6, VIP, VIP6, prepared
 
 MOVED = PortMap(6, 80, 8080)
@@ -59,7 +59,7 @@ def test_no_range_is_longer_than_a_range_may_be() -> None:
     ]
 
 
-def read_back(command: str, monkeypatch: pytest.MonkeyPatch) -> Request:
+def read_back(command: str, monkeypatch: pytest.MonkeyPatch) -> PreparationRequest:
     """What `kernelbal realserver apply` asks for when the command is typed."""
     typed: list[Asked] = []
 

@@ -43,7 +43,7 @@ def stats(counters: DestinationCounters) -> bytes:
 
 
 def service(key: ServiceKey, values: ServiceAttributes) -> bytes:
-    """The body of a message that tells of one service."""
+    """The body of a message about one service."""
     if key.mark:
         named = u32(5, key.mark)
     else:
@@ -73,7 +73,7 @@ def destination(
     *,
     extra: bytes = b"",
 ) -> bytes:
-    """The body of a message that tells of one destination; `extra` stands before all else."""
+    """The body of a message about one destination; `extra` stands before all else."""
     return nested(
         2,
         extra

@@ -15,8 +15,8 @@ from kernelbal.lab.backends import netns
 from kernelbal.lab.backends.base import (
     Backend,
     GuestCommand,
-    Refusal,
-    Streams,
+    StandardStreams,
+    Unavailable,
     Up,
     guest_environment,
     needed_directories,
@@ -61,10 +61,10 @@ class Fake:
     name: str
     reason: str | None = None
 
-    def refusal(self) -> Refusal | None:
-        return Refusal(self.reason, "do this") if self.reason else None
+    def refusal(self) -> Unavailable | None:
+        return Unavailable(self.reason, "do this") if self.reason else None
 
-    def run(self, command: GuestCommand, streams: Streams) -> int:
+    def run(self, command: GuestCommand, streams: StandardStreams) -> int:
         raise NotImplementedError
 
     def up(self, topology: str, directory: Path) -> Up:

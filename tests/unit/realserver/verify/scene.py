@@ -6,7 +6,7 @@ from dataclasses import replace
 from kernelbal.model.address import parse_address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.network import Link, ObservedAddress, Route
-from kernelbal.model.verification import Result, ResultStatus
+from kernelbal.model.verification import RequirementResult, ResultStatus
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.setup import HostState
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path, Reaction, Wire
@@ -81,21 +81,21 @@ def good(one: Preparation, **settings: object) -> HostEvidence:
     return replace(made, **settings)
 
 
-def verified(one: Preparation, evidence: HostEvidence) -> tuple[Result, ...]:
+def verified(one: Preparation, evidence: HostEvidence) -> tuple[RequirementResult, ...]:
     """All results."""
     ((_, results),) = verify_addresses((one,), evidence)
     return results
 
 
-def judged(one: Preparation, evidence: HostEvidence) -> dict[str, list[Result]]:
+def judged(one: Preparation, evidence: HostEvidence) -> dict[str, list[RequirementResult]]:
     """All results by requirement."""
-    found: dict[str, list[Result]] = {}
+    found: dict[str, list[RequirementResult]] = {}
     for result in verified(one, evidence):
         found.setdefault(result.requirement, []).append(result)
     return found
 
 
-def fails(one: Preparation, evidence: HostEvidence) -> dict[str, Result]:
+def fails(one: Preparation, evidence: HostEvidence) -> dict[str, RequirementResult]:
     """The result by requirement of those that fail of themselves."""
     return {
         result.requirement: result

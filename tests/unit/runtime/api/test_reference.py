@@ -35,6 +35,6 @@ def test_every_topic_has_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_page_names_fields_with_types() -> None:
     lines = api_page().splitlines()
-    assert any(line.startswith("| `POST /v1/reload` | change | Read the documents again") for line in lines)
+    assert any(line.startswith("| `POST /v1/reload` | change | Re-read the documents") for line in lines)
     assert "| `order` | [Admin](#admin) |  |" in lines
     assert "One of `disable`, `drain`." in lines

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from msgspec import structs
 
-from kernelbal.runtime.api.stream import Pace, Streams
+from kernelbal.runtime.api.stream import EventStreams, StreamLimits
 from tests.support.fake_control import FakeControl, recorded
 from tests.unit.runtime.api.asking import ask, run
 
@@ -30,7 +30,7 @@ def test_stream_has_events_as_they_happen_and_signs_of_life(tmp_path: Path) -> N
             control.end()
             assert (await answer.content.read()).strip() == b""
 
-    run(tmp_path, play, pace=Pace(heartbeat_s=0.05))
+    run(tmp_path, play, limits=StreamLimits(heartbeat_s=0.05))
 
 
 def test_streams_are_bounded_and_their_places_come_back(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_streams_are_bounded_and_their_places_come_back(tmp_path: Path) -> None:
                 break
             await asyncio.sleep(0)
 
-    run(tmp_path, play, pace=Pace(most=1))
+    run(tmp_path, play, limits=StreamLimits(most=1))
 
 
 def test_follower_that_does_not_read_is_dropped(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_follower_that_does_not_read_is_dropped(tmp_path: Path) -> None:
         assert got < 39 * 400_000
         writer.close()
 
-    run(tmp_path, play, pace=Pace(patience_s=0.1))
+    run(tmp_path, play, limits=StreamLimits(patience_s=0.1))
 
 
 def test_client_that_reads_fast_leaves_the_loop_to_others_after_each_piece() -> None:
@@ -78,7 +78,7 @@ def test_client_that_reads_fast_leaves_the_loop_to_others_after_each_piece() -> 
             order.append(data.decode())
 
     async def main() -> None:
-        streams, request = Streams(), make_mocked_request("GET", "/metrics")
+        streams, request = EventStreams(), make_mocked_request("GET", "/metrics")
         await asyncio.gather(
             streams.send_document(request, [b"a"] * 3, "text/plain"),
             streams.send_document(request, [b"b"] * 3, "text/plain"),

@@ -17,7 +17,7 @@ from kernelbal.model.network import Link, Route
 from kernelbal.model.status import OrderRequest, Recorded
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.configuration import start
-from kernelbal.runtime.director.context import Clocks, Context, initial_state
+from kernelbal.runtime.director.context import Clocks, DirectorContext, initial_state
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
@@ -138,7 +138,7 @@ class Bench:
         reporter.use_hooks(hooks)
         rounds = Rounds(kernel, LiveRecord(self.state), loop.time)
         self.notifier = Notifier()
-        self.context = Context(
+        self.context = DirectorContext(
             paths, clocks, worker, worker, rounds, reporter, hooks, self.checker, saver, self.notifier
         )
         self.director = Director(self.context, self.known)

@@ -159,7 +159,7 @@ def test_what_is_changed_in_the_ipvs_table_by_hand_is_back_within_a_second(
 
     bench = play(scene, folder)
     (event,) = bench.events("drift")
-    assert "repaired" in event.message
+    assert "external change reverted" in event.message
     assert event.service == "web"
     assert bench.known.tally.repairs > 0
 
