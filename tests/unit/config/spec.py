@@ -1,16 +1,12 @@
 """Documents and the problem blocks that they must lead to, written as `kernelbal check` prints them."""
 
 from textwrap import dedent
-from typing import NamedTuple
 
 from kernelbal.config.load import load_site
 from kernelbal.errors import ConfigError, Problem
 
 FILE = "site.yaml"
 
-TUNNEL = {"forwarding": "tunnel"}
-UDP = {"protocol": "udp"}
-V6 = {"address": '"2001:db8::10"'}
 DSR = {"forwarding": "dsr"}
 
 
@@ -54,23 +50,3 @@ def service(
     keys = {"name": "web", "address": "192.0.2.10", "ports": "80", "forwarding": "nat", **(base or {})}
     flow = ", ".join([*(f"{key}: {value}" for key, value in keys.items()), *filter(None, [extra])])
     return f"virtual_services:\n- {{{flow}, real_servers: [{servers}]}}\n"
-
-
-class Case(NamedTuple):
-    """A document, and the first line of each of its problems without the position."""
-
-    document: str
-    problems: tuple[str, ...]
-
-
-def one(problem: str, extra: str = "", servers: str = "{address: 10.0.0.11}", **base: str) -> Case:
-    """A document with one service and one problem, `key: message`."""
-    key, _, message = problem.partition(": ")
-    text = f"virtual_services[0].{key}: virtual service `web`: {message}"
-    return Case(service(extra, servers=servers, base=base), (text,))
-
-
-def messages(document: str) -> tuple[str, ...]:
-    """The first line of each problem of a refused document, without its position."""
-    lines = [line for line in refused(document).splitlines() if not line.startswith("  ")]
-    return tuple(line.partition(" ")[2] for line in lines)
