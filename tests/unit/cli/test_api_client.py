@@ -15,7 +15,7 @@ from kernelbal.errors import AccessDenied, ApiFailed, NoDaemon
 from kernelbal.model.node import DEFAULT_SOCKET
 from kernelbal.runtime.api import server
 from kernelbal.runtime.api.access import Caller
-from tests.unit.cli.daemon import Daemon
+from tests.support.cli_harness import DaemonCli
 
 
 def test_default_socket_is_the_documents() -> None:
@@ -29,9 +29,9 @@ def test_without_a_daemon_the_remedy_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     assert run([*command, "--socket", str(tmp_path / "none")]) == ExitCode.UNAVAILABLE
-    said = capsys.readouterr().err
-    assert said.startswith("error: no daemon answers at ")
-    assert "systemctl start kernelbal" in said
+    done = capsys.readouterr().err
+    assert done.startswith("error: no daemon answers at ")
+    assert "systemctl start kernelbal" in done
 
 
 def test_dead_socket_is_no_daemon(tmp_path: Path) -> None:
@@ -42,17 +42,17 @@ def test_dead_socket_is_no_daemon(tmp_path: Path) -> None:
         ApiClient(path).status()
 
 
-def test_user_without_rights_is_told_so(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_without_rights_is_told_so(daemon: DaemonCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "caller_by_peer", lambda *_: Caller("ann", None))
-    said = daemon.say("reload")
-    assert said.code == ExitCode.PERMISSION
-    assert "ann may not do this" in said.err
-    assert "change_groups" in said.err
-    assert daemon.say("status").code == ExitCode.PERMISSION
+    done = daemon.run("reload")
+    assert done.code == ExitCode.PERMISSION
+    assert "ann may not do this" in done.err
+    assert "change_groups" in done.err
+    assert daemon.run("status").code == ExitCode.PERMISSION
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_socket_that_may_not_be_opened(daemon: Daemon) -> None:
+def test_socket_that_may_not_be_opened(daemon: DaemonCli) -> None:
     os.seteuid(65534)
     try:
         with pytest.raises(AccessDenied):
@@ -91,5 +91,5 @@ def test_answer_that_is_none(tmp_path: Path, answer: bytes) -> None:
         thread.join(20)
 
 
-def test_request_is_json(daemon: Daemon) -> None:
-    assert json.loads(daemon.say("status", "--json").out)["node"] == "lb1"
+def test_request_is_json(daemon: DaemonCli) -> None:
+    assert json.loads(daemon.run("status", "--json").out)["node"] == "lb1"

@@ -16,14 +16,14 @@ from kernelbal.cli.app import COMMANDS, run
 from kernelbal.cli.exit_codes import MEANINGS, ExitCode
 from kernelbal.errors import FileUnreadable, NotSupported
 from kernelbal.store import documents
-from tests.unit.cli.desk import Desk
+from tests.support.cli_harness import DirectorCli
 
 HELP_SHARE = 2
 """Help may cost this many times what importing typer does."""
 PROGRAM = [sys.executable, "-m", "kernelbal"]
 
 
-def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+def failing(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """Let every command that reads a document fail."""
 
     def fail(*_: object) -> bytes:
@@ -35,34 +35,34 @@ def failing(desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -
 # --- errors ---
 
 
-def test_error_is_printed_with_its_hint_on_stderr(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(desk, monkeypatch, NotSupported("open", "ipvs", 2, "this kernel has no IPVS", "modprobe ip_vs"))
-    assert desk.say("plan") == (
+def test_error_is_printed_with_its_hint_on_stderr(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(cli, monkeypatch, NotSupported("open", "ipvs", 2, "this kernel has no IPVS", "modprobe ip_vs"))
+    assert cli.run("plan") == (
         ExitCode.UNAVAILABLE,
         "",
         "error: this kernel has no IPVS\n  hint: modprobe ip_vs\n",
     )
 
 
-def test_error_without_a_hint_has_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(desk, monkeypatch, FileUnreadable("cannot read it"))
-    assert desk.say("plan") == (ExitCode.NO_INPUT, "", "error: cannot read it\n")
+def test_error_without_a_hint_has_none(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(cli, monkeypatch, FileUnreadable("cannot read it"))
+    assert cli.run("plan") == (ExitCode.NO_INPUT, "", "error: cannot read it\n")
 
 
-def test_configuration_error_shows_every_problem(desk: Desk) -> None:
-    desk.write("virtual_services: [{name: web, portz: 80}]\nnetwork: {}\n")
-    said = desk.say("plan")
-    assert (said.code, said.out) == (ExitCode.CONFIG, "")
+def test_configuration_error_shows_every_problem(cli: DirectorCli) -> None:
+    cli.write("virtual_services: [{name: web, portz: 80}]\nnetwork: {}\n")
+    done = cli.run("plan")
+    assert (done.code, done.out) == (ExitCode.CONFIG, "")
     for key in ("virtual_services[0].portz", "virtual_services[0].address", "network"):
-        assert f" {key}: " in said.err
-    assert re.search(r"^\d+ problems in the configuration\n$", said.err, re.MULTILINE)
+        assert f" {key}: " in done.err
+    assert re.search(r"^\d+ problems in the configuration\n$", done.err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("word", "ours"), [("drain", "rs drain"), ("show", "status"), ("start", "run")])
-def test_command_that_people_look_for_is_named(desk: Desk, word: str, ours: str) -> None:
-    said = desk.say(word, "rs1")
-    assert said.code == ExitCode.USAGE
-    assert said.err.endswith(f"No such command '{word}'. Did you mean 'kernelbal {ours}'?\n")
+def test_command_that_people_look_for_is_named(cli: DirectorCli, word: str, ours: str) -> None:
+    done = cli.run(word, "rs1")
+    assert done.code == ExitCode.USAGE
+    assert done.err.endswith(f"No such command '{word}'. Did you mean 'kernelbal {ours}'?\n")
 
 
 def test_commands_named_instead_are_there_and_hide_none() -> None:
@@ -74,28 +74,28 @@ def test_commands_named_instead_are_there_and_hide_none() -> None:
         assert group in top.commands
 
 
-def test_fault_of_ours_is_shown_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(desk, monkeypatch, ZeroDivisionError("by zero"))
-    said = desk.say("plan")
-    assert (said.code, said.out) == (ExitCode.SOFTWARE, "")
-    assert "Traceback" in said.err
-    assert "ZeroDivisionError: by zero" in said.err
-    assert said.err.endswith("error: this is a bug in kernelbal; please report it with the lines above\n")
+def test_fault_of_ours_is_shown_whole(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(cli, monkeypatch, ZeroDivisionError("by zero"))
+    done = cli.run("plan")
+    assert (done.code, done.out) == (ExitCode.SOFTWARE, "")
+    assert "Traceback" in done.err
+    assert "ZeroDivisionError: by zero" in done.err
+    assert done.err.endswith("error: this is a bug in kernelbal; please report it with the lines above\n")
 
 
-def test_interrupt_says_what_becomes_of_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(desk, monkeypatch, KeyboardInterrupt())
-    assert desk.say("apply") == (130, "", "interrupted; the next apply completes it\n")
+def test_interrupt_says_what_becomes_of_the_rest(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(cli, monkeypatch, KeyboardInterrupt())
+    assert cli.run("apply") == (130, "", "interrupted; the next apply completes it\n")
 
 
-def test_interrupt_of_a_look_leaves_nothing_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(desk, monkeypatch, KeyboardInterrupt())
-    assert desk.say("plan") == (130, "", "interrupted\n")
+def test_interrupt_of_a_look_leaves_nothing_behind(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(cli, monkeypatch, KeyboardInterrupt())
+    assert cli.run("plan") == (130, "", "interrupted\n")
 
 
-def test_reader_that_went_away_is_no_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(desk, monkeypatch, BrokenPipeError(errno.EPIPE, "Broken pipe"))
-    assert desk.say("plan") == (ExitCode.FAILED, "", "")
+def test_reader_that_went_away_is_no_fault(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(cli, monkeypatch, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert cli.run("plan") == (ExitCode.FAILED, "", "")
 
 
 # --- the command line itself ---

@@ -22,8 +22,8 @@ from kernelbal.plan.actions import (
     WriteSysctl,
 )
 from kernelbal.store.state import StateDirectory
+from tests.support.cli_harness import SITE, WEB, WITHOUT_SECOND, A, B, CommandResult, DirectorCli
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.cli.desk import SITE, WEB, WITHOUT_SECOND, A, B, Desk, Said
 from tests.unit.plan.samples import virtual, weighing
 
 WANTED = {WEB: virtual((B, weighing(100)), (A, weighing(50)))}
@@ -33,8 +33,8 @@ LATER = SITE.replace("wlc", "rr")
 class Processes:
     """Every process that was started instead of starting it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, cli: DirectorCli) -> None:
+        self.cli = cli
         self.commands: list[list[str]] = []
         self.options: list[dict[str, Any]] = []
         self.performed_before: list[int] = []
@@ -47,45 +47,45 @@ class Processes:
             raise self.error
         self.commands.append(command)
         self.options.append(options)
-        self.performed_before.append(len(self.desk.kernel.performed))
-        self.snapshot_before.append(self.desk.store.load_snapshot() is not None)
+        self.performed_before.append(len(self.cli.kernel.performed))
+        self.snapshot_before.append(self.cli.store.load_snapshot() is not None)
 
 
 @pytest.fixture
-def processes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Processes:
-    made = Processes(desk)
+def processes(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> Processes:
+    made = Processes(cli)
     monkeypatch.setattr(subprocess, "Popen", made.start)
     return made
 
 
-def test_kernel_becomes_what_the_site_file_says(desk: Desk) -> None:
-    said = desk.say("apply")
-    assert said.code == ExitCode.OK
-    assert said.out.endswith(
+def test_kernel_becomes_what_the_site_file_says(cli: DirectorCli) -> None:
+    done = cli.run("apply")
+    assert done.code == ExitCode.OK
+    assert done.out.endswith(
         "4 to add, 1 to change, 0 to remove\napplied 5 changes; kernel matches site.yaml\n"
     )
-    assert desk.kernel.services == WANTED
-    assert desk.store.load().services == frozenset({WEB})
+    assert cli.kernel.services == WANTED
+    assert cli.store.load().services == frozenset({WEB})
 
 
-def test_apply_prints_what_plan_prints(desk: Desk) -> None:
-    planned = desk.say("plan")
-    applied = desk.say("apply")
+def test_apply_prints_what_plan_prints(cli: DirectorCli) -> None:
+    planned = cli.run("plan")
+    applied = cli.run("apply")
     assert applied.out.startswith(planned.out)
     assert applied.err == planned.err
 
 
-def test_second_apply_does_nothing(desk: Desk) -> None:
-    desk.apply(SITE)
-    said = desk.say("apply")
-    assert (said.code, said.out) == (ExitCode.OK, "no changes: kernel matches site.yaml\n")
-    assert desk.kernel.performed == []
+def test_second_apply_does_nothing(cli: DirectorCli) -> None:
+    cli.apply(SITE)
+    done = cli.run("apply")
+    assert (done.code, done.out) == (ExitCode.OK, "no changes: kernel matches site.yaml\n")
+    assert cli.kernel.performed == []
 
 
-def test_json_holds_every_outcome_and_nothing_else_is_printed(desk: Desk) -> None:
-    said = desk.say("apply", "--json")
-    assert (said.code, said.err) == (ExitCode.OK, "")
-    assert list(said.document) == [
+def test_json_holds_every_outcome_and_nothing_else_is_printed(cli: DirectorCli) -> None:
+    done = cli.run("apply", "--json")
+    assert (done.code, done.err) == (ExitCode.OK, "")
+    assert list(done.document) == [
         "schema",
         "converged",
         "changes",
@@ -94,28 +94,28 @@ def test_json_holds_every_outcome_and_nothing_else_is_printed(desk: Desk) -> Non
         "remaining",
         "draining",
     ]
-    assert said.document["converged"] is True
-    assert (said.document["schema"], said.document["remaining"], said.document["draining"]) == (1, 0, 0)
-    assert [each["result"] for each in said.document["outcomes"]] == ["done"] * 5
+    assert done.document["converged"] is True
+    assert (done.document["schema"], done.document["remaining"], done.document["draining"]) == (1, 0, 0)
+    assert [each["result"] for each in done.document["outcomes"]] == ["done"] * 5
 
 
-def test_two_at_once_are_refused(desk: Desk) -> None:
-    with desk.store.lock():
-        said = desk.say("apply")
-    assert (said.code, desk.kernel.performed) == (ExitCode.STATE, [])
-    assert "another kernelbal is changing this kernel" in said.err
+def test_two_at_once_are_refused(cli: DirectorCli) -> None:
+    with cli.store.lock():
+        done = cli.run("apply")
+    assert (done.code, cli.kernel.performed) == (ExitCode.STATE, [])
+    assert "another kernelbal is changing this kernel" in done.err
 
 
-def test_refused_site_changes_nothing(desk: Desk) -> None:
-    desk.write(SITE.replace("10.0.0.1", "192.0.2.1"))
-    said = desk.say("apply")
-    assert (said.code, said.out, desk.kernel.performed) == (ExitCode.FAILED, "", [])
-    assert "--force makes this a warning" in said.err
-    assert desk.say("apply", "--force").code == ExitCode.OK
-    assert desk.kernel.performed != []
+def test_refused_site_changes_nothing(cli: DirectorCli) -> None:
+    cli.write(SITE.replace("10.0.0.1", "192.0.2.1"))
+    done = cli.run("apply")
+    assert (done.code, done.out, cli.kernel.performed) == (ExitCode.FAILED, "", [])
+    assert "--force makes this a warning" in done.err
+    assert cli.run("apply", "--force").code == ExitCode.OK
+    assert cli.kernel.performed != []
 
 
-def test_progress_is_passed_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_passed_on(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "FEW", 1)
     seen: list[tuple[int, int]] = []
     perform = FakeKernel.perform
@@ -130,20 +130,20 @@ def test_progress_is_passed_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(FakeKernel, "perform", watched)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert desk.say("apply").code == ExitCode.OK
+    assert cli.run("apply").code == ExitCode.OK
     assert seen == [(done, 5) for done in range(1, 6)]
 
 
 # --- what goes wrong ---
 
 
-def test_refused_action_does_not_stop_the_others(desk: Desk) -> None:
-    desk.refuse(WriteSysctl)
-    said = desk.say("apply")
-    assert said.code == ExitCode.FAILED
-    assert desk.kernel.services == WANTED
-    assert "applied" not in said.out
-    assert said.err.splitlines()[1:] == [
+def test_refused_action_does_not_stop_the_others(cli: DirectorCli) -> None:
+    cli.refuse(WriteSysctl)
+    done = cli.run("apply")
+    assert done.code == ExitCode.FAILED
+    assert cli.kernel.services == WANTED
+    assert "applied" not in done.out
+    assert done.err.splitlines()[1:] == [
         "FAIL sysctl net.ipv4.ip_forward 0 -> 1  # The director routes replies of NAT services.:"
         " refused with errno 22",
         "not converged: after this apply the kernel still differs from the site file, 1 change left",
@@ -151,174 +151,174 @@ def test_refused_action_does_not_stop_the_others(desk: Desk) -> None:
     ]
 
 
-def test_next_apply_repairs_it(desk: Desk) -> None:
-    desk.refuse(AddDestination)
-    assert desk.say("apply").code == ExitCode.FAILED
-    desk.kernel.refuse = lambda _: 0
-    assert desk.say("apply").code == ExitCode.OK
-    assert desk.kernel.services == WANTED
+def test_next_apply_repairs_it(cli: DirectorCli) -> None:
+    cli.refuse(AddDestination)
+    assert cli.run("apply").code == ExitCode.FAILED
+    cli.kernel.refuse = lambda _: 0
+    assert cli.run("apply").code == ExitCode.OK
+    assert cli.kernel.services == WANTED
 
 
-def test_failure_in_json(desk: Desk) -> None:
-    desk.refuse(AddService, errno.EPERM)
-    said = desk.say("apply", "--json")
-    assert said.code == ExitCode.FAILED
-    assert said.document["converged"] is False
-    assert said.document["remaining"] == 3
-    failed = [each for each in said.document["outcomes"] if each["result"] == "failed"]
+def test_failure_in_json(cli: DirectorCli) -> None:
+    cli.refuse(AddService, errno.EPERM)
+    done = cli.run("apply", "--json")
+    assert done.code == ExitCode.FAILED
+    assert done.document["converged"] is False
+    assert done.document["remaining"] == 3
+    failed = [each for each in done.document["outcomes"] if each["result"] == "failed"]
     assert [each["errno"] for each in failed] == [errno.EPERM, errno.ESRCH, errno.ESRCH]
 
 
-def test_interrupted_apply_keeps_its_record(desk: Desk) -> None:
+def test_interrupted_apply_keeps_its_record(cli: DirectorCli) -> None:
     def interrupt(action: Action) -> int:
         if isinstance(action, AddAddress):
             raise KeyboardInterrupt
         return 0
 
-    desk.kernel.refuse = interrupt
-    assert desk.say("apply").code == ExitCode.INTERRUPTED
-    assert desk.store.load().services == frozenset({WEB})
-    desk.kernel.refuse = lambda _: 0
-    assert desk.say("apply").out.endswith("applied 1 change; kernel matches site.yaml\n")
+    cli.kernel.refuse = interrupt
+    assert cli.run("apply").code == ExitCode.INTERRUPTED
+    assert cli.store.load().services == frozenset({WEB})
+    cli.kernel.refuse = lambda _: 0
+    assert cli.run("apply").out.endswith("applied 1 change; kernel matches site.yaml\n")
 
 
 # --- drains ---
 
 
-def drained(desk: Desk, *options: str) -> Said:
+def drained(cli: DirectorCli, *options: str) -> CommandResult:
     """Apply a site that has lost a real server with two connections."""
-    desk.apply(SITE)
-    desk.kernel.load(WEB, active=2)
-    desk.write(WITHOUT_SECOND)
-    return desk.say("apply", *options)
+    cli.apply(SITE)
+    cli.kernel.load(WEB, active=2)
+    cli.write(WITHOUT_SECOND)
+    return cli.run("apply", *options)
 
 
-def test_leaving_real_server_is_waited_for(desk: Desk) -> None:
-    said = drained(desk)
-    assert said.code == ExitCode.OK
-    assert desk.now == 1020
-    assert B not in desk.kernel.services[WEB].destinations
-    assert "draining 10.0.0.12:80 of `web`: 2 connections, 20 s left\n" in said.err
-    assert said.out.endswith("applied 2 changes; kernel matches site.yaml\n")
+def test_leaving_real_server_is_waited_for(cli: DirectorCli) -> None:
+    done = drained(cli)
+    assert done.code == ExitCode.OK
+    assert cli.now == 1020
+    assert B not in cli.kernel.services[WEB].destinations
+    assert "draining 10.0.0.12:80 of `web`: 2 connections, 20 s left\n" in done.err
+    assert done.out.endswith("applied 2 changes; kernel matches site.yaml\n")
 
 
-def test_json_of_a_drain_holds_both_rounds(desk: Desk) -> None:
-    document = drained(desk, "--json").document
+def test_json_of_a_drain_holds_both_rounds(cli: DirectorCli) -> None:
+    document = drained(cli, "--json").document
     kinds = [outcome["kind"] for outcome in document["outcomes"]]
     assert kinds == ["QuiesceDestination", "RemoveDestination"]
     assert document["draining"] == 0
 
 
-def test_no_wait_leaves_the_drain_to_a_later_apply(desk: Desk) -> None:
-    said = drained(desk, "--no-wait")
-    assert (said.code, desk.now) == (ExitCode.OK, 1000)
-    assert desk.kernel.services[WEB].destinations[B].weight == 0
-    assert said.err.endswith("1 real server still draining; a later `kernelbal apply` goes on with it\n")
-    desk.sleep(21)
-    desk.kernel.performed.clear()
-    desk.say("apply")
-    assert desk.kernel.performed == [RemoveDestination(WEB, B)]
+def test_no_wait_leaves_the_drain_to_a_later_apply(cli: DirectorCli) -> None:
+    done = drained(cli, "--no-wait")
+    assert (done.code, cli.now) == (ExitCode.OK, 1000)
+    assert cli.kernel.services[WEB].destinations[B].weight == 0
+    assert done.err.endswith("1 real server still draining; a later `kernelbal apply` goes on with it\n")
+    cli.sleep(21)
+    cli.kernel.performed.clear()
+    cli.run("apply")
+    assert cli.kernel.performed == [RemoveDestination(WEB, B)]
 
 
-def test_cut_removes_at_once(desk: Desk) -> None:
-    said = drained(desk, "--cut")
-    assert (said.code, desk.now) == (ExitCode.OK, 1000)
-    assert desk.kernel.performed == [RemoveDestination(WEB, B)]
+def test_cut_removes_at_once(cli: DirectorCli) -> None:
+    done = drained(cli, "--cut")
+    assert (done.code, cli.now) == (ExitCode.OK, 1000)
+    assert cli.kernel.performed == [RemoveDestination(WEB, B)]
 
 
-def test_failed_round_is_not_waited_for(desk: Desk) -> None:
-    desk.apply(SITE)
-    desk.kernel.load(WEB, active=2)
-    desk.write(WITHOUT_SECOND)
-    desk.refuse(QuiesceDestination)
-    assert (desk.say("apply").code, desk.now) == (ExitCode.FAILED, 1000)
+def test_failed_round_is_not_waited_for(cli: DirectorCli) -> None:
+    cli.apply(SITE)
+    cli.kernel.load(WEB, active=2)
+    cli.write(WITHOUT_SECOND)
+    cli.refuse(QuiesceDestination)
+    assert (cli.run("apply").code, cli.now) == (ExitCode.FAILED, 1000)
 
 
 # --- with a time to confirm ---
 
 
-def test_confirm_starts_one_roll_back_process(desk: Desk, processes: Processes) -> None:
-    said = desk.say("apply", "--confirm", "90s")
-    assert said.code == ExitCode.OK
-    state_dir = str(desk.state_dir)
+def test_confirm_starts_one_roll_back_process(cli: DirectorCli, processes: Processes) -> None:
+    done = cli.run("apply", "--confirm", "90s")
+    assert done.code == ExitCode.OK
+    state_dir = str(cli.state_dir)
     assert processes.commands == [
         [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", state_dir]
     ]
     assert processes.options[0]["start_new_session"] is True, "it outlives the login"
     assert processes.options[0]["stdin"] == subprocess.DEVNULL
-    assert Path(processes.options[0]["stdout"].name) == desk.state_dir / "rollback.log"
-    assert "rolled back in 90s unless `kernelbal confirm` is run\n" in said.err
+    assert Path(processes.options[0]["stdout"].name) == cli.state_dir / "rollback.log"
+    assert "rolled back in 90s unless `kernelbal confirm` is run\n" in done.err
 
 
-def test_snapshot_is_on_disk_before_the_first_change(desk: Desk, processes: Processes) -> None:
-    desk.apply(SITE)
-    desk.write(LATER)
-    desk.say("apply", "--confirm", "90s")
+def test_snapshot_is_on_disk_before_the_first_change(cli: DirectorCli, processes: Processes) -> None:
+    cli.apply(SITE)
+    cli.write(LATER)
+    cli.run("apply", "--confirm", "90s")
     assert (processes.performed_before, processes.snapshot_before) == ([0], [True])
-    snapshot = desk.store.load_snapshot()
+    snapshot = cli.store.load_snapshot()
     assert snapshot is not None
     assert snapshot.deadline_at == 1090
     assert snapshot.state.services == WANTED
-    assert desk.kernel.services[WEB].attributes.scheduler == "rr"
+    assert cli.kernel.services[WEB].attributes.scheduler == "rr"
 
 
-def test_nothing_to_do_needs_no_confirmation(desk: Desk, processes: Processes) -> None:
-    desk.apply(SITE)
-    assert desk.say("apply", "--confirm", "90s").code == ExitCode.OK
+def test_nothing_to_do_needs_no_confirmation(cli: DirectorCli, processes: Processes) -> None:
+    cli.apply(SITE)
+    assert cli.run("apply", "--confirm", "90s").code == ExitCode.OK
     assert processes.commands == []
-    assert desk.store.load_snapshot() is None
+    assert cli.store.load_snapshot() is None
 
 
-def test_drain_is_not_waited_for_before_it_is_confirmed(desk: Desk, processes: Processes) -> None:
-    said = drained(desk, "--confirm", "90s")
-    assert (said.code, desk.now) == (ExitCode.OK, 1000)
-    assert desk.kernel.services[WEB].destinations[B].weight == 0
+def test_drain_is_not_waited_for_before_it_is_confirmed(cli: DirectorCli, processes: Processes) -> None:
+    done = drained(cli, "--confirm", "90s")
+    assert (done.code, cli.now) == (ExitCode.OK, 1000)
+    assert cli.kernel.services[WEB].destinations[B].weight == 0
     assert len(processes.commands) == 1
 
 
-def test_unconfirmed_apply_must_be_decided_first(desk: Desk, processes: Processes) -> None:
-    desk.say("apply", "--confirm", "90s")
-    desk.kernel.performed.clear()
-    desk.sleep(30.5)
-    desk.write(LATER)
+def test_unconfirmed_apply_must_be_decided_first(cli: DirectorCli, processes: Processes) -> None:
+    cli.run("apply", "--confirm", "90s")
+    cli.kernel.performed.clear()
+    cli.sleep(30.5)
+    cli.write(LATER)
     for options in ((), ("--confirm", "90s")):
-        assert desk.say("apply", *options) == (
+        assert cli.run("apply", *options) == (
             ExitCode.FAILED,
             "",
             "error: the last apply still awaits confirmation, 60 s left\n"
             "  hint: keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`\n",
         )
-    assert desk.kernel.performed == []
+    assert cli.kernel.performed == []
     assert len(processes.commands) == 1
 
 
-def test_refused_site_arms_nothing(desk: Desk, processes: Processes) -> None:
-    desk.write(SITE.replace("10.0.0.1", "192.0.2.1"))
-    assert desk.say("apply", "--confirm", "90s").code == ExitCode.FAILED
+def test_refused_site_arms_nothing(cli: DirectorCli, processes: Processes) -> None:
+    cli.write(SITE.replace("10.0.0.1", "192.0.2.1"))
+    assert cli.run("apply", "--confirm", "90s").code == ExitCode.FAILED
     assert processes.commands == []
-    assert desk.store.load_snapshot() is None
+    assert cli.store.load_snapshot() is None
 
 
-def test_process_that_cannot_start_stops_the_apply(desk: Desk, processes: Processes) -> None:
+def test_process_that_cannot_start_stops_the_apply(cli: DirectorCli, processes: Processes) -> None:
     processes.error = OSError(errno.EAGAIN, "Resource temporarily unavailable")
-    said = desk.say("apply", "--confirm", "90s")
-    assert (said.code, desk.kernel.performed) == (ExitCode.STATE, [])
-    assert "cannot start the process that would roll back, and nothing was changed" in said.err
-    assert desk.store.load_snapshot() is None, "nothing is left to confirm"
+    done = cli.run("apply", "--confirm", "90s")
+    assert (done.code, cli.kernel.performed) == (ExitCode.STATE, [])
+    assert "cannot start the process that would roll back, and nothing was changed" in done.err
+    assert cli.store.load_snapshot() is None, "nothing is left to confirm"
 
 
 def test_snapshot_that_cannot_be_written_stops_the_apply(
-    desk: Desk, processes: Processes, monkeypatch: pytest.MonkeyPatch
+    cli: DirectorCli, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    desk.apply(SITE)
-    desk.write(LATER)
+    cli.apply(SITE)
+    cli.write(LATER)
     monkeypatch.setattr("os.fsync", full)
-    said = desk.say("apply", "--confirm", "90s")
-    assert (said.code, desk.kernel.performed, processes.commands) == (ExitCode.STATE, [], [])
-    assert f"cannot write {StateDirectory(desk.state_dir).path / 'snapshot.json'}" in said.err
+    done = cli.run("apply", "--confirm", "90s")
+    assert (done.code, cli.kernel.performed, processes.commands) == (ExitCode.STATE, [], [])
+    assert f"cannot write {StateDirectory(cli.state_dir).path / 'snapshot.json'}" in done.err
 
 
 @pytest.mark.parametrize(
@@ -331,9 +331,9 @@ def test_snapshot_that_cannot_be_written_stops_the_apply(
     ],
 )
 def test_time_that_is_none_is_a_usage_error(
-    desk: Desk, processes: Processes, text: str, message: str
+    cli: DirectorCli, processes: Processes, text: str, message: str
 ) -> None:
-    said = desk.say("apply", "--confirm", text)
-    assert (said.code, said.out, desk.kernel.performed) == (ExitCode.USAGE, "", [])
-    assert f"Invalid value for --confirm: {message}" in said.err
+    done = cli.run("apply", "--confirm", text)
+    assert (done.code, done.out, cli.kernel.performed) == (ExitCode.USAGE, "", [])
+    assert f"Invalid value for --confirm: {message}" in done.err
     assert processes.commands == []

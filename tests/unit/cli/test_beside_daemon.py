@@ -17,9 +17,8 @@ from kernelbal.errors import (
     Span,
 )
 from kernelbal.model.answers import PlannedDrain, Remark
+from tests.support.cli_harness import NODE, SITE, DaemonCli
 from tests.support.fake_control import apply_answer, plan_answer
-from tests.unit.cli.daemon import Daemon
-from tests.unit.cli.desk import NODE, SITE
 
 ADDED = "service `web` 192.0.2.10:80/tcp wlc"
 
@@ -33,34 +32,34 @@ def files(tmp_path: Path) -> tuple[str, ...]:
     return (str(site), "--node", str(node))
 
 
-def test_plan_sends_the_documents_and_prints_the_answer(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_plan_sends_the_documents_and_prints_the_answer(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     daemon.control.planned = plan_answer(ADDED)
-    said = daemon.say("plan", *files, "--detailed-exitcode")
-    assert (said.code, said.out) == (ExitCode.CHANGES, f"+ {ADDED}\n1 to add, 0 to change, 0 to remove\n")
+    done = daemon.run("plan", *files, "--detailed-exitcode")
+    assert (done.code, done.out) == (ExitCode.CHANGES, f"+ {ADDED}\n1 to add, 0 to change, 0 to remove\n")
     (request,) = daemon.control.plans
     assert (request.site, request.node, request.site_name) == (SITE, NODE, files[0])
 
 
-def test_a_plan_in_json_has_one_shape(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_a_plan_in_json_has_one_shape(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     daemon.control.planned = plan_answer(ADDED)
-    document = daemon.say("plan", *files, "--json").document
+    document = daemon.run("plan", *files, "--json").document
     assert (document["schema"], document["changes"], document["actions"][0]["text"]) == (1, 1, ADDED)
     assert daemon.control.plans[0].most is None
 
 
-def test_what_may_not_work_is_a_warning(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_what_may_not_work_is_a_warning(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     remark = Remark(message="no route", hint="add one")
     daemon.control.planned = structs.replace(plan_answer(), warnings=[remark])
-    assert daemon.say("plan", *files).err == "warning: no route\n  hint: add one\n"
+    assert daemon.run("plan", *files).err == "warning: no route\n  hint: add one\n"
 
 
-def test_problems_of_a_document_keep_their_places(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_problems_of_a_document_keep_their_places(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     problem = Problem("virtual_services", "wrong", "a list", "write one", Span(files[0], 1, 1))
     daemon.control.error = ConfigError((problem,))
-    said = daemon.say("plan", *files)
-    assert said.code == ExitCode.CONFIG
-    assert f"{files[0]}:1:1: virtual_services: " in said.err
-    assert "    1 | virtual_services:" in said.err, "the line is shown as without a daemon"
+    done = daemon.run("plan", *files)
+    assert done.code == ExitCode.CONFIG
+    assert f"{files[0]}:1:1: virtual_services: " in done.err
+    assert "    1 | virtual_services:" in done.err, "the line is shown as without a daemon"
 
 
 @pytest.mark.parametrize(
@@ -71,26 +70,26 @@ def test_problems_of_a_document_keep_their_places(daemon: Daemon, files: tuple[s
     ],
 )
 def test_an_error_of_the_daemon_is_that_of_the_command(
-    daemon: Daemon, files: tuple[str, ...], error: KernelbalError, code: ExitCode
+    daemon: DaemonCli, files: tuple[str, ...], error: KernelbalError, code: ExitCode
 ) -> None:
     daemon.control.error = error
     for command in ("plan", "apply"):
-        said = daemon.say(command, *files)
-        assert (said.code, said.err) == (code, f"error: {error.message}\n  hint: {error.hint}\n")
+        done = daemon.run(command, *files)
+        assert (done.code, done.err) == (code, f"error: {error.message}\n  hint: {error.hint}\n")
 
 
 def test_a_document_that_is_no_text_is_refused_before_it_is_sent(
-    daemon: Daemon, files: tuple[str, ...]
+    daemon: DaemonCli, files: tuple[str, ...]
 ) -> None:
     Path(files[0]).write_bytes(b"virtual_services: \xff\n")
-    assert daemon.say("plan", *files).code == ExitCode.CONFIG
+    assert daemon.run("plan", *files).code == ExitCode.CONFIG
     assert daemon.control.plans == []
 
 
-def test_apply_names_the_files_and_reports_the_round(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_apply_names_the_files_and_reports_the_round(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     daemon.control.applied = apply_answer(ADDED)
-    said = daemon.say("apply", *files)
-    assert said.out == (
+    done = daemon.run("apply", *files)
+    assert done.out == (
         f"+ {ADDED}\n1 to add, 0 to change, 0 to remove\napplied 1 change; kernel matches site.yaml\n"
     )
     ((request, by),) = daemon.control.applies
@@ -98,33 +97,25 @@ def test_apply_names_the_files_and_reports_the_round(daemon: Daemon, files: tupl
     assert (request.site, request.confirm_s, by) == (files[0], None, "root")
 
 
-def test_an_apply_in_json_has_one_shape(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_an_apply_in_json_has_one_shape(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     daemon.control.applied = apply_answer(ADDED)
-    document = daemon.say("apply", *files, "--json").document
-    assert list(document) == [
-        "schema",
-        "converged",
-        "changes",
-        "failed",
-        "outcomes",
-        "remaining",
-        "draining",
-    ]
+    document = daemon.run("apply", *files, "--json").document
+    assert list(document) == ["schema", "converged", "changes", "failed", "outcomes", "remaining", "draining"]
 
 
-def test_an_apply_on_trial_is_confirmed_or_undone(daemon: Daemon, files: tuple[str, ...]) -> None:
+def test_an_apply_on_trial_is_confirmed_or_undone(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     daemon.control.applied = apply_answer(ADDED, confirm_left_s=60.0)
-    said = daemon.say("apply", *files, "--confirm", "60s")
-    assert "rolled back in 1m unless `kernelbal confirm` is run" in said.err
+    done = daemon.run("apply", *files, "--confirm", "60s")
+    assert "rolled back in 1m unless `kernelbal confirm` is run" in done.err
     assert daemon.control.applies[0][0] is not None
     assert daemon.control.applies[0][0].confirm_s == 60.0
-    assert daemon.say("confirm").out == "confirmed: the changes stay\n"
-    assert daemon.say("rollback").out == "rolled back with 1 change\n"
+    assert daemon.run("confirm").out == "confirmed: the changes stay\n"
+    assert daemon.run("rollback").out == "rolled back with 1 change\n"
     assert len(daemon.control.applies) == 3
 
 
 def test_apply_waits_for_drains_that_the_daemon_ends(
-    daemon: Daemon, files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    daemon: DaemonCli, files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drain = PlannedDrain(
         service="192.0.2.10:80/tcp", name="web", real_server="10.0.0.12:80", connections=2, left_s=9.0
@@ -136,21 +127,21 @@ def test_apply_waits_for_drains_that_the_daemon_ends(
         daemon.control.planned = plan_answer()
 
     monkeypatch.setattr("time.sleep", sleep)
-    said = daemon.say("apply", *files)
-    assert "draining 10.0.0.12:80 of `web`: 2 connections, 9 s left" in said.err
-    assert "still draining" not in said.err
+    done = daemon.run("apply", *files)
+    assert "draining 10.0.0.12:80 of `web`: 2 connections, 9 s left" in done.err
+    assert "still draining" not in done.err
     assert len(daemon.control.plans) == 2
 
 
-def test_explain_asks_the_daemon(daemon: Daemon) -> None:
-    said = daemon.say("explain", "198.51.100.7", "192.0.2.10")
-    assert said.code == ExitCode.OK
-    assert said.out.startswith("198.51.100.7 -> 192.0.2.10:80/tcp, in the running kernel\n")
+def test_explain_asks_the_daemon(daemon: DaemonCli) -> None:
+    done = daemon.run("explain", "198.51.100.7", "192.0.2.10")
+    assert done.code == ExitCode.OK
+    assert done.out.startswith("198.51.100.7 -> 192.0.2.10:80/tcp, in the running kernel\n")
     assert daemon.control.explains[0].port is None
-    document = json.loads(daemon.say("explain", "198.51.100.7", "192.0.2.10", "--json").out)
+    document = json.loads(daemon.run("explain", "198.51.100.7", "192.0.2.10", "--json").out)
     assert (document["outcome"], document["candidates"]) == ("elsewhere", [])
 
 
-def test_a_port_that_is_missing_is_a_usage_error_as_without_a_daemon(daemon: Daemon) -> None:
+def test_a_port_that_is_missing_is_a_usage_error_as_without_a_daemon(daemon: DaemonCli) -> None:
     daemon.control.error = InvalidRequest("which port? its services are on ports 80, 443", "add it")
-    assert daemon.say("explain", "198.51.100.7", "192.0.2.10").code == ExitCode.USAGE
+    assert daemon.run("explain", "198.51.100.7", "192.0.2.10").code == ExitCode.USAGE

@@ -26,11 +26,7 @@ def paint(colour: Colour | None = COLOUR) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "printed"),
-    [
-        ([], "None"),
-        (["--colour", "red"], repr(Colour.RED)),
-        (["--colour", "auto"], "None"),
-    ],
+    [([], "None"), (["--colour", "red"], repr(Colour.RED)), (["--colour", "auto"], "None")],
 )
 def test_member_is_found_by_its_value(typed: list[str], printed: str) -> None:
     assert CliRunner().invoke(app, typed).output.strip() == printed

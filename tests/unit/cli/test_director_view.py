@@ -8,13 +8,8 @@ from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.standing import Admin, Mode
 from kernelbal.model.status import AdminStatus
 from kernelbal.plan.hidden_clients import HINT
-from tests.support.fake_control import (
-    director_status,
-    down_server_status,
-    server_status,
-    service_status,
-)
-from tests.unit.cli.daemon import Daemon
+from tests.support.cli_harness import DaemonCli
+from tests.support.fake_control import director_status, down_server_status, server_status, service_status
 
 
 @pytest.mark.parametrize(
@@ -106,25 +101,25 @@ def test_what_is_stale_or_refused_is_warned_of() -> None:
     ]
 
 
-def test_status_of_one_service(daemon: Daemon) -> None:
+def test_status_of_one_service(daemon: DaemonCli) -> None:
     daemon.control.now = director_status([service_status("web"), service_status("mail", [])])
-    said = daemon.say("status", "--service", "mail")
-    assert said.code == ExitCode.OK
-    assert "mail  192.0.2.10" in said.out
-    assert "web" not in said.out
-    said = daemon.say("status", "--service", "dns")
-    assert (said.code, said.out) == (ExitCode.FAILED, "")
-    assert "there are: web, mail" in said.err
+    done = daemon.run("status", "--service", "mail")
+    assert done.code == ExitCode.OK
+    assert "mail  192.0.2.10" in done.out
+    assert "web" not in done.out
+    done = daemon.run("status", "--service", "dns")
+    assert (done.code, done.out) == (ExitCode.FAILED, "")
+    assert "there are: web, mail" in done.err
 
 
-def test_status_is_watched_until_the_daemon_is_gone(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_is_watched_until_the_daemon_ends(daemon: DaemonCli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(seconds: float) -> None:
         daemon.slept.append(seconds)
         if len(daemon.slept) == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("time.sleep", interrupt)
-    said = daemon.say("status", "--watch", "--interval", "5")
-    assert said.code == ExitCode.INTERRUPTED
-    assert said.out.count("director lb1") == 3
+    done = daemon.run("status", "--watch", "--interval", "5")
+    assert done.code == ExitCode.INTERRUPTED
+    assert done.out.count("director lb1") == 3
     assert daemon.slept == [5.0] * 3

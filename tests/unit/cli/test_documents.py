@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.cli.documents import (
-    NODE_OPTION,
-    SITE_ARGUMENT,
-    STATE_OPTION,
-    read_node,
-    read_site,
-)
+from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, STATE_OPTION, read_node, read_site
 from kernelbal.errors import ConfigError, FileUnreadable
-from tests.unit.cli.desk import NODE, SITE
+from tests.support.cli_harness import NODE, SITE
 
 
 def test_documents_are_validated(tmp_path: Path) -> None:

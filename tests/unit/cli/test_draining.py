@@ -7,7 +7,7 @@ from kernelbal.model.state import DesiredState, DrainKey
 from kernelbal.plan.document import planned_drain
 from kernelbal.plan.result import DEFAULT_OPTIONS, PendingDrain
 from kernelbal.reconcile.round import Reconciler
-from tests.unit.cli.desk import SITE, WEB, A, B, Desk
+from tests.support.cli_harness import SITE, WEB, A, B, DirectorCli
 
 FIRST = PendingDrain(DrainKey(WEB, A), 1, 5)
 SECOND = PendingDrain(DrainKey(WEB, B), 2, 9)
@@ -30,14 +30,14 @@ def test_longest_wait_stands_for_the_others(pending: list[PendingDrain], text: s
     assert draining_text(drains) == text
 
 
-def test_each_change_of_who_is_waited_for_is_told_once(desk: Desk) -> None:
-    desk.apply(SITE)
-    desk.kernel.load(WEB, active=1)
-    reconciler = Reconciler(desk.kernel, desk.store, lambda: desk.now)
+def test_each_change_of_who_is_waited_for_is_told_once(cli: DirectorCli) -> None:
+    cli.apply(SITE)
+    cli.kernel.load(WEB, active=1)
+    reconciler = Reconciler(cli.kernel, cli.store, lambda: cli.now)
     report = wait_for_drains(reconciler, DesiredState(), DEFAULT_OPTIONS, {})
     assert report.converged
-    assert desk.now == 1020
-    assert desk.capsys.readouterr() == (
+    assert cli.now == 1020
+    assert cli.capsys.readouterr() == (
         "",
         "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection, 19 s left, and 1 other real server\n",
     )

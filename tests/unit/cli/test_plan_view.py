@@ -136,6 +136,6 @@ def test_what_somebody_else_undoes_is_named(capsys: pytest.CaptureFixture[str]) 
 def test_warning_before_the_way_in_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     own = place("eth0", "192.0.2.1", 24)
     print_plan(planned(Plan(borrowed=(own,), captured=(own,))))
-    said = capsys.readouterr().err
-    assert "warning: edge.one_to_one takes everything that comes to 192.0.2.1/24 dev eth0, ssh" in said
-    assert "hint: if that is the director's own address, take another `outside`" in said
+    done = capsys.readouterr().err
+    assert "warning: edge.one_to_one takes everything that comes to 192.0.2.1/24 dev eth0, ssh" in done
+    assert "hint: if that is the director's own address, take another `outside`" in done

@@ -20,7 +20,7 @@ from kernelbal.realserver.persist.manager import (
 )
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.wanted import setup_for
-from tests.unit.cli.realserver_desk import RealServerDesk
+from tests.support.cli_harness import RealServerCli
 from tests.unit.realserver.samples import host, prepared
 
 NETWORKD = Facts(
@@ -69,32 +69,32 @@ def test_files_are_those_of_the_manager() -> None:
 
 
 @pytest.mark.usefixtures("found")
-def test_what_is_for_once_leaves_the_files_of_others_alone(realserver_desk: RealServerDesk) -> None:
-    applied = realserver_desk.say("apply", "10.0.0.80")
+def test_what_is_for_once_leaves_the_files_of_others_alone(realserver_cli: RealServerCli) -> None:
+    applied = realserver_cli.run("apply", "10.0.0.80")
     assert applied.code == ExitCode.OK, applied.err
     assert "networkd configures eth0" in applied.err
-    assert realserver_desk.host.told == [], "no unit of ours"
-    files = dict(realserver_desk.host.files)
+    assert realserver_cli.host.told == [], "no unit of ours"
+    files = dict(realserver_cli.host.files)
     assert "10.0.0.80/32" in files[NETWORKD_FILE]
-    once = realserver_desk.say("apply", "10.0.0.81", "--persist", "none")
+    once = realserver_cli.run("apply", "10.0.0.81", "--persist", "none")
     assert "file" not in once.out
-    assert realserver_desk.host.files == files
-    more = realserver_desk.say("apply", "10.0.0.82")
+    assert realserver_cli.host.files == files
+    more = realserver_cli.run("apply", "10.0.0.82")
     assert f"~ file {NETWORKD_FILE}" in more.out
-    assert "10.0.0.81" not in realserver_desk.host.files[NETWORKD_FILE]
-    realserver_desk.say("undo")
-    assert realserver_desk.host.files == {}
+    assert "10.0.0.81" not in realserver_cli.host.files[NETWORKD_FILE]
+    realserver_cli.run("undo")
+    assert realserver_cli.host.files == {}
 
 
 @pytest.mark.usefixtures("found")
-def test_another_manager_takes_over_with_all_files(realserver_desk: RealServerDesk) -> None:
-    realserver_desk.say("apply", "10.0.0.80")
-    said = realserver_desk.say("apply", "10.0.0.80", "--persist", "unit")
-    assert f"- file {NETWORKD_FILE}" in said.out
-    assert UNIT_FILE in realserver_desk.host.files
-    assert realserver_desk.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
-    realserver_desk.say("undo")
-    assert realserver_desk.host.told[2:] == [
+def test_another_manager_takes_over_with_all_files(realserver_cli: RealServerCli) -> None:
+    realserver_cli.run("apply", "10.0.0.80")
+    done = realserver_cli.run("apply", "10.0.0.80", "--persist", "unit")
+    assert f"- file {NETWORKD_FILE}" in done.out
+    assert UNIT_FILE in realserver_cli.host.files
+    assert realserver_cli.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
+    realserver_cli.run("undo")
+    assert realserver_cli.host.told[2:] == [
         ("systemctl", "daemon-reload"),
         ("systemctl", "stop", UNIT_IF_LOADED),
     ]
@@ -104,41 +104,39 @@ ARP = ("10.0.0.80", "--method", "arp")
 
 
 def test_without_nft_nothing_is_changed_that_would_not_come_back(
-    realserver_desk: RealServerDesk,
+    realserver_cli: RealServerCli,
     found: Any,  # noqa: ANN401 (as the fixture)
 ) -> None:
     found(replace(NETWORKD, programs=frozenset({"ip"})))
     for command in ("plan", "apply"):
-        said = realserver_desk.say(command, *ARP)
-        assert said.code == ExitCode.FAILED
-        assert f"error: not installed: `nft`, which {UNIT} calls at boot" in said.err
-        assert "apt install nftables; --persist none" in said.err
-    assert realserver_desk.host.performed == []
-    assert realserver_desk.say("apply", "10.0.0.81").code == ExitCode.OK, "has no table"
-    assert realserver_desk.say("apply", *ARP, "--persist", "none").code == ExitCode.OK
-    assert realserver_desk.say("undo").code == ExitCode.OK
+        done = realserver_cli.run(command, *ARP)
+        assert done.code == ExitCode.FAILED
+        assert f"error: not installed: `nft`, which {UNIT} calls at boot" in done.err
+        assert "apt install nftables; --persist none" in done.err
+    assert realserver_cli.host.performed == []
+    assert realserver_cli.run("apply", "10.0.0.81").code == ExitCode.OK, "has no table"
+    assert realserver_cli.run("apply", *ARP, "--persist", "none").code == ExitCode.OK
+    assert realserver_cli.run("undo").code == ExitCode.OK
 
 
 @pytest.mark.usefixtures("found")
-def test_a_unit_that_does_not_start_is_told_by_every_run_until_it_does(
-    realserver_desk: RealServerDesk,
-) -> None:
-    realserver_desk.host.fault = lambda command: "Job failed." if "start" in command else ""
+def test_a_unit_that_does_not_start_is_told_by_every_run_until_it_does(realserver_cli: RealServerCli) -> None:
+    realserver_cli.host.fault = lambda command: "Job failed." if "start" in command else ""
     for _ in range(2):
-        said = realserver_desk.say("apply", *ARP)
-        assert said.code == ExitCode.FAILED
-        assert f"warning: Job failed.\n  hint: `systemctl status {UNIT}` says why" in said.err
-        assert said.err.endswith("this host is prepared only until its next boot\n")
-    document = realserver_desk.say("apply", *ARP, "--json").document
+        done = realserver_cli.run("apply", *ARP)
+        assert done.code == ExitCode.FAILED
+        assert f"warning: Job failed.\n  hint: `systemctl status {UNIT}` says why" in done.err
+        assert done.err.endswith("this host is prepared only until its next boot\n")
+    document = realserver_cli.run("apply", *ARP, "--json").document
     assert (document["done"], [each["at_boot"] for each in document["warnings"]]) == (True, [True])
-    realserver_desk.host.fault = lambda command: ""
-    assert realserver_desk.say("apply", *ARP).code == ExitCode.OK
+    realserver_cli.host.fault = lambda command: ""
+    assert realserver_cli.run("apply", *ARP).code == ExitCode.OK
 
 
 @pytest.mark.usefixtures("found")
-def test_a_unit_that_is_not_forgotten_is_not_stopped(realserver_desk: RealServerDesk) -> None:
-    realserver_desk.say("apply", *ARP)
-    realserver_desk.host.fault = lambda command: "No answer." if "daemon-reload" in command else ""
-    said = realserver_desk.say("undo")
-    assert (said.code, "warning: No answer." in said.err) == (ExitCode.OK, True)
-    assert realserver_desk.host.told[-1] == ("systemctl", "daemon-reload")
+def test_a_unit_that_is_not_forgotten_is_not_stopped(realserver_cli: RealServerCli) -> None:
+    realserver_cli.run("apply", *ARP)
+    realserver_cli.host.fault = lambda command: "No answer." if "daemon-reload" in command else ""
+    done = realserver_cli.run("undo")
+    assert (done.code, "warning: No answer." in done.err) == (ExitCode.OK, True)
+    assert realserver_cli.host.told[-1] == ("systemctl", "daemon-reload")

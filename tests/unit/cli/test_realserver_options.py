@@ -17,12 +17,7 @@ NOTHING = Asked(["10.0.0.80"], None, None, None, "", None, None, 0, 0)
 
 def asked(*virtual: str, real: str = "") -> Asked:
     return replace(
-        NOTHING,
-        virtual=[*virtual],
-        method=Method.ARP,
-        interface=["eth0"],
-        real=real,
-        port=["80", "53/udp"],
+        NOTHING, virtual=[*virtual], method=Method.ARP, interface=["eth0"], real=real, port=["80", "53/udp"]
     )
 
 

@@ -4,39 +4,37 @@ import pytest
 
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.realserver.printing import Format, System
-from tests.unit.cli.realserver_desk import RealServerDesk
+from tests.support.cli_harness import RealServerCli
 
 
 @pytest.mark.parametrize("name", list(Format))
-def test_formats(realserver_desk: RealServerDesk, name: Format) -> None:
-    said = realserver_desk.say("plan", "10.0.0.80", "--print", name.value)
-    assert said.code == ExitCode.OK, said.err
-    assert said.out.strip()
-    assert realserver_desk.host.performed == []
+def test_formats(realserver_cli: RealServerCli, name: Format) -> None:
+    done = realserver_cli.run("plan", "10.0.0.80", "--print", name.value)
+    assert done.code == ExitCode.OK, done.err
+    assert done.out.strip()
+    assert realserver_cli.host.performed == []
 
 
-def test_sysctl_lines(realserver_desk: RealServerDesk) -> None:
-    said = realserver_desk.say("plan", "10.0.0.80", "--print", "sysctl")
-    assert "net.ipv4.conf.all.arp_ignore = 1\nnet.ipv4.conf.eth0.arp_ignore = 1\n" in said.out
+def test_sysctl_lines(realserver_cli: RealServerCli) -> None:
+    done = realserver_cli.run("plan", "10.0.0.80", "--print", "sysctl")
+    assert "net.ipv4.conf.all.arp_ignore = 1\nnet.ipv4.conf.eth0.arp_ignore = 1\n" in done.out
 
 
 @pytest.mark.parametrize("name", list(System))
-def test_instructions(realserver_desk: RealServerDesk, name: System) -> None:
-    said = realserver_desk.say(
+def test_instructions(realserver_cli: RealServerCli, name: System) -> None:
+    done = realserver_cli.run(
         "plan", "10.9.9.80", "--os", name.value, "--real", "10.9.9.11", "--interface", "vmx0"
     )
-    assert said.code == ExitCode.OK, said.err
-    assert "10.9.9.80" in said.out
-    assert "10.9.9.11" in said.out
-    assert "vmx0" in said.out
+    assert done.code == ExitCode.OK, done.err
+    assert "10.9.9.80" in done.out
+    assert "10.9.9.11" in done.out
+    assert "vmx0" in done.out
 
 
 @pytest.mark.parametrize(
     ("options", "words"), [(("--real", "10.9.9.11"), "name the virtual address"), (("10.9.9.80",), "--real")]
 )
-def test_what_instructions_need(
-    realserver_desk: RealServerDesk, options: tuple[str, ...], words: str
-) -> None:
-    said = realserver_desk.say("plan", *options, "--os", "freebsd")
-    assert said.code == ExitCode.USAGE
-    assert words in " ".join(said.err.split())
+def test_what_instructions_need(realserver_cli: RealServerCli, options: tuple[str, ...], words: str) -> None:
+    done = realserver_cli.run("plan", *options, "--os", "freebsd")
+    assert done.code == ExitCode.USAGE
+    assert words in " ".join(done.err.split())

@@ -29,7 +29,7 @@ def site(tmp_path: Path) -> str:
     return str(path)
 
 
-def said(site: str, *options: str, code: int = 0) -> str:
+def done(site: str, *options: str, code: int = 0) -> str:
     result = CliRunner().invoke(
         app, ["--site", site, *options], catch_exceptions=False, standalone_mode=False
     )
@@ -38,11 +38,11 @@ def said(site: str, *options: str, code: int = 0) -> str:
 
 
 def test_commands_stand_below_the_real_server_they_are_for(site: str) -> None:
-    assert said(site, "--service", "web") == f"# on 10.0.0.11\n{FIRST}\n# on 10.0.0.12\n{SECOND}\n"
+    assert done(site, "--service", "web") == f"# on 10.0.0.11\n{FIRST}\n# on 10.0.0.12\n{SECOND}\n"
 
 
 def test_options_of_the_real_server_are_passed_on(site: str) -> None:
-    text = said(site, "--real", "10.0.0.12", "--persist", "unit", "--interface", "eth1", "--mtu", "1400")
+    text = done(site, "--real", "10.0.0.12", "--persist", "unit", "--interface", "eth1", "--mtu", "1400")
     assert text == (
         "# on 10.0.0.12\nkernelbal realserver apply 10.0.0.80 --interface eth1 --real 10.0.0.12 "
         "--port 80/tcp --mtu 1400 --persist unit\n"
@@ -50,7 +50,7 @@ def test_options_of_the_real_server_are_passed_on(site: str) -> None:
 
 
 def test_json(site: str) -> None:
-    document = json.loads(said(site, "--json"))
+    document = json.loads(done(site, "--json"))
     assert document == {
         "schema": 1,
         "real_servers": [
@@ -61,21 +61,21 @@ def test_json(site: str) -> None:
 
 
 def test_a_script_says_whom_it_is_for(site: str) -> None:
-    text = said(site, "--service", "web", "--shell")
+    text = done(site, "--service", "web", "--shell")
     assert text.startswith("#!/bin/sh\n# Prepares a real server for `web`,")
     assert "10.0.0.11 10.0.0.12\n" in text
-    assert "10.0.0.12" not in said(site, "--shell", "--real", "10.0.0.11")
+    assert "10.0.0.12" not in done(site, "--shell", "--real", "10.0.0.11")
 
 
 def test_a_real_server_of_others_is_refused(site: str) -> None:
     with pytest.raises(PlanRefused, match=r"10\.0\.0\.13 is no real server of these services") as caught:
-        said(site, "--real", "10.0.0.13")
+        done(site, "--real", "10.0.0.13")
     assert caught.value.hint == "they have 10.0.0.11, 10.0.0.12"
 
 
 def test_what_is_no_device_does_not_get_into_a_script(site: str) -> None:
     with pytest.raises(typer.BadParameter, match="is no name of a device"):
-        said(site, "--shell", "--interface", "$(reboot)")
+        done(site, "--shell", "--interface", "$(reboot)")
 
 
 def test_help_shows_examples() -> None:

@@ -37,8 +37,8 @@ def test_failure_comes_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_partial_undo_says_that_others_stay(capsys: pytest.CaptureFixture[str]) -> None:
     print_conclusion(Report((StepOutcome(FILE, True),)), made(FILE), "undo")
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("applied 1 change; this host is prepared\n", "")
+    done = capsys.readouterr()
+    assert (done.out, done.err) == ("applied 1 change; this host is prepared\n", "")
     print_conclusion(Report(()), made(), "apply")
     assert capsys.readouterr().out == ""
 

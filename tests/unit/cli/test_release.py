@@ -8,7 +8,7 @@ import pytest
 from kernelbal.cli import plan_view
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.plan.actions import RemoveService
-from tests.unit.cli.desk import SITE, SYSCTLS, WEB, Desk
+from tests.support.cli_harness import SITE, SYSCTLS, WEB, DirectorCli
 from tests.unit.plan.samples import held, place, service, virtual
 
 OTHER = service("192.0.2.9", 443)
@@ -22,17 +22,17 @@ PLAN = """\
 
 
 @pytest.fixture
-def applied(desk: Desk) -> Desk:
+def applied(cli: DirectorCli) -> DirectorCli:
     """A site beside a service and an address of somebody else."""
-    desk.kernel.services[OTHER] = virtual()
-    desk.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS)
-    desk.apply(SITE)
-    return desk
+    cli.kernel.services[OTHER] = virtual()
+    cli.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS)
+    cli.apply(SITE)
+    return cli
 
 
-def test_what_is_ours_goes_and_nothing_else(applied: Desk) -> None:
-    said = applied.say("release", "--cut")
-    assert (said.code, said.out) == (
+def test_what_is_ours_goes_and_nothing_else(applied: DirectorCli) -> None:
+    done = applied.run("release", "--cut")
+    assert (done.code, done.out) == (
         ExitCode.OK,
         PLAN + "released: nothing of kernelbal's is left in this kernel\n",
     )
@@ -42,64 +42,64 @@ def test_what_is_ours_goes_and_nothing_else(applied: Desk) -> None:
     assert not (applied.state_dir / "owned.json").exists()
 
 
-def test_dry_run_changes_nothing(applied: Desk) -> None:
+def test_dry_run_changes_nothing(applied: DirectorCli) -> None:
     files = {path.name: path.read_bytes() for path in applied.state_dir.iterdir()}
-    said = applied.say("release", "--dry-run", "--cut")
-    assert (said.code, said.out) == (ExitCode.OK, PLAN)
+    done = applied.run("release", "--dry-run", "--cut")
+    assert (done.code, done.out) == (ExitCode.OK, PLAN)
     assert applied.kernel.performed == []
     assert {path.name: path.read_bytes() for path in applied.state_dir.iterdir()} == files
 
 
-def test_dry_run_keeps_what_awaits_confirmation(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_run_keeps_what_awaits_confirmation(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
-    desk.say("apply", "--confirm", "90s")
-    desk.say("release", "--dry-run")
-    assert desk.store.load_snapshot() is not None
-    desk.say("release")
-    assert desk.store.load_snapshot() is None, "nothing is left to come back to"
+    cli.run("apply", "--confirm", "90s")
+    cli.run("release", "--dry-run")
+    assert cli.store.load_snapshot() is not None
+    cli.run("release")
+    assert cli.store.load_snapshot() is None, "nothing is left to come back to"
 
 
-def test_second_release_finds_nothing(applied: Desk) -> None:
-    applied.say("release")
-    said = applied.say("release")
-    assert (said.code, said.out) == (
+def test_second_release_finds_nothing(applied: DirectorCli) -> None:
+    applied.run("release")
+    done = applied.run("release")
+    assert (done.code, done.out) == (
         ExitCode.OK,
         "no changes: nothing in this kernel is kernelbal's\n"
         "released: nothing of kernelbal's is left in this kernel\n",
     )
 
 
-def test_release_is_never_rolled_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_release_is_never_rolled_back(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one that is through with half of it when the time to confirm is over."""
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
-    desk.say("apply", "--confirm", "90s")
-    desk.refuse(RemoveService)
-    assert desk.say("release", "--cut").code == ExitCode.FAILED
-    assert desk.store.load_snapshot() is None
+    cli.run("apply", "--confirm", "90s")
+    cli.refuse(RemoveService)
+    assert cli.run("release", "--cut").code == ExitCode.FAILED
+    assert cli.store.load_snapshot() is None
 
 
-def test_connections_are_drained(applied: Desk) -> None:
+def test_connections_are_drained(applied: DirectorCli) -> None:
     applied.kernel.load(WEB, active=1)
-    said = applied.say("release")
-    assert (said.code, applied.now) == (ExitCode.OK, 1020)
-    assert "note: the rest goes when the draining connections have ended\n" in said.err
-    assert "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection" in said.err
+    done = applied.run("release")
+    assert (done.code, applied.now) == (ExitCode.OK, 1020)
+    assert "note: the rest goes when the draining connections have ended\n" in done.err
+    assert "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection" in done.err
     assert applied.kernel.services == {OTHER: virtual()}
 
 
-def test_cut_does_not_wait(applied: Desk) -> None:
+def test_cut_does_not_wait(applied: DirectorCli) -> None:
     applied.kernel.load(WEB, active=1)
-    said = applied.say("release", "--cut")
-    assert (said.code, applied.now) == (ExitCode.OK, 1000)
-    assert "- service 192.0.2.10:80/tcp and its real servers  [2 active connections would be cut]" in said.out
+    done = applied.run("release", "--cut")
+    assert (done.code, applied.now) == (ExitCode.OK, 1000)
+    assert "- service 192.0.2.10:80/tcp and its real servers  [2 active connections would be cut]" in done.out
 
 
-def test_what_cannot_be_removed_stays_on_record(applied: Desk) -> None:
+def test_what_cannot_be_removed_stays_on_record(applied: DirectorCli) -> None:
     applied.refuse(RemoveService, errno.EBUSY)
-    said = applied.say("release")
-    assert said.code == ExitCode.FAILED
-    assert "released" not in said.out
-    assert said.err.splitlines()[-3:] == [
+    done = applied.run("release")
+    assert done.code == ExitCode.FAILED
+    assert "released" not in done.out
+    assert done.err.splitlines()[-3:] == [
         "FAIL service 192.0.2.10:80/tcp and its real servers: refused with errno 16",
         "not converged: this is still in the kernel, 1 change left",
         "  hint: remove the cause and run `kernelbal release` again; what was done stays",
@@ -107,37 +107,37 @@ def test_what_cannot_be_removed_stays_on_record(applied: Desk) -> None:
     assert applied.store.load().services == frozenset({WEB})
 
 
-def test_long_list_is_cut_short_but_in_a_dry_run(applied: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_list_is_cut_short(applied: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_view, "SHOWN_ACTIONS", 1)
-    assert applied.say("release", "--cut", "--dry-run").out == PLAN
-    said = applied.say("release", "--cut")
-    assert "  ... and 2 more (`kernelbal release --dry-run` shows them)\n" in said.out
+    assert applied.run("release", "--cut", "--dry-run").out == PLAN
+    done = applied.run("release", "--cut")
+    assert "  ... and 2 more (`kernelbal release --dry-run` shows them)\n" in done.out
 
 
-def test_no_document_is_needed(applied: Desk) -> None:
+def test_no_document_is_needed(applied: DirectorCli) -> None:
     applied.site.unlink()
     applied.node.unlink()
-    assert applied.say("release").code == ExitCode.OK
+    assert applied.run("release").code == ExitCode.OK
 
 
-def test_lost_record_is_told_before_it_is_called_released(applied: Desk) -> None:
+def test_lost_record_is_told_before_it_is_called_released(applied: DirectorCli) -> None:
     """Addresses bear our mark, but services and former sysctl values are in the record alone."""
     (applied.state_dir / "owned.json").unlink()
     applied.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS, ours=True)
-    said = applied.say("release")
-    assert "the ownership record is lost" in said.err
-    assert "apply the site file first" in said.err
+    done = applied.run("release")
+    assert "the ownership record is lost" in done.err
+    assert "apply the site file first" in done.err
     assert WEB in applied.kernel.services
 
 
-def test_record_that_is_there_is_not_called_lost(applied: Desk) -> None:
-    assert "lost" not in applied.say("release").err
+def test_record_that_is_there_is_not_called_lost(applied: DirectorCli) -> None:
+    assert "lost" not in applied.run("release").err
 
 
-def test_what_still_drains_is_not_called_nothing(applied: Desk) -> None:
+def test_what_still_drains_is_not_called_nothing(applied: DirectorCli) -> None:
     applied.kernel.load(WEB, 2)
     applied.write("virtual_services: []\n")
-    applied.say("apply", "--no-wait")
-    said = applied.say("release")
-    assert "nothing in this kernel" not in said.out
-    assert "no changes yet: what is kernelbal's is on its way out; " in said.out
+    applied.run("apply", "--no-wait")
+    done = applied.run("release")
+    assert "nothing in this kernel" not in done.out
+    assert "no changes yet: what is kernelbal's is on its way out; " in done.out

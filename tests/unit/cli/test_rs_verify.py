@@ -10,11 +10,11 @@ from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.cli.rs_verify import ENDING, chosen, endings_as_interrupts
 from kernelbal.model.site import Site
-from tests.unit.cli.desk import NODE, SITE
+from tests.support.cli_harness import NODE, SITE
 from tests.unit.health.scene import site_of
 
 
-def said(tmp_path: Path, capsys: pytest.CaptureFixture[str], site: str, *arguments: str) -> tuple[int, str]:
+def done(tmp_path: Path, capsys: pytest.CaptureFixture[str], site: str, *arguments: str) -> tuple[int, str]:
     (tmp_path / "site.yaml").write_text(site)
     (tmp_path / "node.yaml").write_text(NODE)
     documents = ["--site", str(tmp_path / "site.yaml"), "--node", str(tmp_path / "node.yaml")]
@@ -25,14 +25,14 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str], site: str, *argumen
 def test_unknown_service_is_refused_with_those_that_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, words = said(tmp_path, capsys, SITE, "mail")
+    code, words = done(tmp_path, capsys, SITE, "mail")
     assert code == ExitCode.FAILED
     assert words == "error: there is no virtual service `mail`\n  hint: there are: web\n"
     assert not (tmp_path / "state").exists()
 
 
 def test_site_without_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, words = said(tmp_path, capsys, "virtual_services: []\n")
+    code, words = done(tmp_path, capsys, "virtual_services: []\n")
     assert code == ExitCode.FAILED
     assert "the site has no virtual services" in words
     assert "hint: add one" in words

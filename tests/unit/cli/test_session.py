@@ -9,48 +9,48 @@ import pytest
 from kernelbal.cli.session import open_session, read_documents
 from kernelbal.errors import PlanRefused
 from kernelbal.kernel import linux
+from tests.support.cli_harness import WEB, DirectorCli
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.cli.desk import WEB, Desk
 
 
-def test_kernel_is_closed_whatever_happens(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_is_closed_whatever_happens(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
 
     @contextmanager
     def kernel() -> Iterator[FakeKernel]:
         events.append("opened")
         try:
-            yield desk.kernel
+            yield cli.kernel
         finally:
             events.append("closed")
 
     monkeypatch.setattr(linux, "LinuxKernel", kernel)
-    with pytest.raises(KeyboardInterrupt), open_session(desk.state_dir):
+    with pytest.raises(KeyboardInterrupt), open_session(cli.state_dir):
         raise KeyboardInterrupt
     assert events == ["opened", "closed"]
 
 
-def test_session_uses_the_boot_clock_and_writes_nothing(desk: Desk) -> None:
-    with open_session(desk.state_dir) as session:
-        assert session.reconciler.now() == desk.now
-        assert session.store.path == desk.state_dir
-    assert not desk.state_dir.exists()
+def test_session_uses_the_boot_clock_and_writes_nothing(cli: DirectorCli) -> None:
+    with open_session(cli.state_dir) as session:
+        assert session.reconciler.now() == cli.now
+        assert session.store.path == cli.state_dir
+    assert not cli.state_dir.exists()
 
 
-def test_garbage_collection_is_on_again_afterwards(desk: Desk) -> None:
-    read_documents(desk.site, desk.node)
-    with open_session(desk.state_dir):
+def test_garbage_collection_is_on_again_afterwards(cli: DirectorCli) -> None:
+    read_documents(cli.site, cli.node)
+    with open_session(cli.state_dir):
         assert not gc.isenabled()
     assert gc.isenabled()
 
 
-def test_services_have_the_names_of_the_site_file(desk: Desk) -> None:
-    documents = read_documents(desk.site, desk.node)
+def test_services_have_the_names_of_the_site_file(cli: DirectorCli) -> None:
+    documents = read_documents(cli.site, cli.node)
     assert documents.names == {WEB: "web"}
     assert (documents.site.virtual_services[0].name, documents.node.name) == ("web", "lb1")
 
 
-def test_documents_that_do_not_fit_together_are_refused(desk: Desk) -> None:
-    desk.node.write_text("name: lb1\ninterfaces: {inside: eth1}\n")
+def test_documents_that_do_not_fit_together_are_refused(cli: DirectorCli) -> None:
+    cli.node.write_text("name: lb1\ninterfaces: {inside: eth1}\n")
     with pytest.raises(PlanRefused):
-        read_documents(desk.site, desk.node)
+        read_documents(cli.site, cli.node)

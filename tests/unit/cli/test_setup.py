@@ -16,7 +16,7 @@ from kernelbal.config.load import load_node, load_site
 from kernelbal.kernel import machine, systemctl
 from kernelbal.kernel.prerequisites import MachineFacts
 from kernelbal.store import boot
-from tests.unit.cli.desk import SITE, Said
+from tests.support.cli_harness import SITE, CommandResult
 from tests.unit.kernel.test_prerequisites import GOOD
 
 FILES = (
@@ -35,18 +35,18 @@ def _memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boot, "total_memory_bytes", lambda: 4 * GIB)
 
 
-def setup(root: Path, capsys: pytest.CaptureFixture[str], *options: str) -> Said:
+def setup(root: Path, capsys: pytest.CaptureFixture[str], *options: str) -> CommandResult:
     """Prepare a director below `root`."""
     code = run(["setup", "director", "--root", str(root), *options])
     captured = capsys.readouterr()
-    return Said(code, captured.out, captured.err)
+    return CommandResult(code, captured.out, captured.err)
 
 
 def test_files_are_written_below_the_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = setup(tmp_path, capsys)
-    assert said.code == ExitCode.OK
-    assert said.out.splitlines() == [f"+ {tmp_path / name}" for name in FILES]
-    assert said.err.startswith(f"next: edit {tmp_path}/etc/kernelbal/site.yaml and node.yaml")
+    done = setup(tmp_path, capsys)
+    assert done.code == ExitCode.OK
+    assert done.out.splitlines() == [f"+ {tmp_path / name}" for name in FILES]
+    assert done.err.startswith(f"next: edit {tmp_path}/etc/kernelbal/site.yaml and node.yaml")
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(FILES)
 
 
@@ -66,9 +66,9 @@ def test_first_documents_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_second_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     setup(tmp_path, capsys)
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in FILES}
-    said = setup(tmp_path, capsys)
-    assert said.code == ExitCode.OK
-    assert said.out.splitlines() == [f"= {tmp_path / name}" for name in FILES]
+    done = setup(tmp_path, capsys)
+    assert done.code == ExitCode.OK
+    assert done.out.splitlines() == [f"= {tmp_path / name}" for name in FILES]
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in FILES} == before
 
 
@@ -79,32 +79,32 @@ def test_file_that_differs_is_left_alone_and_named(
     mine = tmp_path / "etc/kernelbal/site.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(content)
-    said = setup(tmp_path, capsys)
-    assert said.code == ExitCode.OK
-    assert f"= {mine}  (exists and differs; left alone)" in said.out
-    assert f"+ {tmp_path / NODE_FILE}" in said.out
+    done = setup(tmp_path, capsys)
+    assert done.code == ExitCode.OK
+    assert f"= {mine}  (exists and differs; left alone)" in done.out
+    assert f"+ {tmp_path / NODE_FILE}" in done.out
     assert mine.read_bytes() == content
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = setup(tmp_path, capsys, "--dry-run")
-    assert said == (ExitCode.OK, "".join(f"+ {tmp_path / name}\n" for name in FILES), "")
+    done = setup(tmp_path, capsys, "--dry-run")
+    assert done == (ExitCode.OK, "".join(f"+ {tmp_path / name}\n" for name in FILES), "")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_file_that_cannot_be_read_is_no_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "etc/modprobe.d/kernelbal.conf").mkdir(parents=True)
-    said = setup(tmp_path, capsys)
-    assert said.code == ExitCode.NO_INPUT
-    assert f"cannot read {tmp_path / MODPROBE}: Is a directory\n  hint: run it as root" in said.err
+    done = setup(tmp_path, capsys)
+    assert done.code == ExitCode.NO_INPUT
+    assert f"cannot read {tmp_path / MODPROBE}: Is a directory\n  hint: run it as root" in done.err
 
 
 def test_file_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Permissions do not stop root, who may run this; a dangling link into nowhere does."""
     (tmp_path / "etc").symlink_to(tmp_path / "none")
-    said = setup(tmp_path, capsys)
-    assert said.code == ExitCode.STATE
-    assert f"error: cannot write {tmp_path / UNIT}" in said.err
+    done = setup(tmp_path, capsys)
+    assert done.code == ExitCode.STATE
+    assert f"error: cannot write {tmp_path / UNIT}" in done.err
 
 
 def test_the_unit_starts_the_named_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,17 +127,17 @@ def test_without_any_program_the_remedy_is_named(
 ) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    said = setup(tmp_path, capsys)
-    assert said.code == ExitCode.NO_INPUT
-    assert "name it with --program" in said.err
+    done = setup(tmp_path, capsys)
+    assert done.code == ExitCode.NO_INPUT
+    assert "name it with --program" in done.err
 
 
 def test_a_file_that_nobody_edited_is_brought_up_to_date(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     setup(tmp_path, capsys, "--program", "/usr/local/bin/kernelbal")
-    said = setup(tmp_path, capsys, "--program", "/opt/kernelbal/bin/kernelbal")
-    assert said.out.splitlines()[:2] == [f"~ {tmp_path / UNIT}", f"= {tmp_path / MODPROBE}"]
+    done = setup(tmp_path, capsys, "--program", "/opt/kernelbal/bin/kernelbal")
+    assert done.out.splitlines()[:2] == [f"~ {tmp_path / UNIT}", f"= {tmp_path / MODPROBE}"]
     assert "/opt/kernelbal" in (tmp_path / UNIT).read_text()
     assert list(tmp_path.rglob("*.old")) == []
 
@@ -149,8 +149,8 @@ def test_an_edited_unit_is_replaced_by_force_alone_and_kept(
     edited = (tmp_path / UNIT).read_text() + "# mine\n"
     (tmp_path / UNIT).write_text(edited)
     assert f"= {tmp_path / UNIT}  (exists and differs; left alone)" in setup(tmp_path, capsys).out
-    said = setup(tmp_path, capsys, "--force")
-    assert f"~ {tmp_path / UNIT}  (the edited one is now kernelbal.service.1.old)" in said.out
+    done = setup(tmp_path, capsys, "--force")
+    assert f"~ {tmp_path / UNIT}  (the edited one is now kernelbal.service.1.old)" in done.out
     assert (tmp_path / f"{UNIT}.1.old").read_text() == edited
     assert f"= {tmp_path / UNIT}" in setup(tmp_path, capsys).out.splitlines()
 
@@ -158,8 +158,8 @@ def test_an_edited_unit_is_replaced_by_force_alone_and_kept(
 def test_force_never_replaces_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     setup(tmp_path, capsys)
     (tmp_path / SITE_FILE).write_text(SITE)
-    said = setup(tmp_path, capsys, "--force")
-    assert f"= {tmp_path / SITE_FILE}  (exists and differs; left alone)" in said.out
+    done = setup(tmp_path, capsys, "--force")
+    assert f"= {tmp_path / SITE_FILE}  (exists and differs; left alone)" in done.out
     assert (tmp_path / SITE_FILE).read_text() == SITE
 
 
@@ -197,9 +197,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_what_is_missing_is_said_with_its_remedy_and_fails(
     here: Callable[[MachineFacts], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = setup(here(replace(GOOD, libnftables=False)), capsys)
-    assert said.code == ExitCode.FAILED
-    assert "error: the library libnftables.so.1 cannot be loaded\n  hint: Debian, Ubuntu: apt" in said.err
+    done = setup(here(replace(GOOD, libnftables=False)), capsys)
+    assert done.code == ExitCode.FAILED
+    assert "error: the library libnftables.so.1 cannot be loaded\n  hint: Debian, Ubuntu: apt" in done.err
     document = json.loads(setup(here(replace(GOOD, libnftables=False)), capsys, "--json").out)
     assert [result["requirement"] for result in document["results"]] == ["nftables"]
 
@@ -207,9 +207,9 @@ def test_what_is_missing_is_said_with_its_remedy_and_fails(
 def test_a_warning_does_not_fail(
     here: Callable[[MachineFacts], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = setup(here(replace(GOOD, processes=frozenset({"chronyd", "keepalived"}))), capsys)
-    assert said.code == ExitCode.OK
-    assert "warning: keepalived is running, and may write to IPVS too" in said.err
+    done = setup(here(replace(GOOD, processes=frozenset({"chronyd", "keepalived"}))), capsys)
+    assert done.code == ExitCode.OK
+    assert "warning: keepalived is running, and may write to IPVS too" in done.err
 
 
 def test_an_image_is_not_judged_by_the_machine_that_makes_it(
@@ -223,9 +223,9 @@ def test_enable_starts_the_daemon_once_the_site_is_the_operators(
     here: Callable[[MachineFacts], Path], started: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = here(GOOD)
-    said = setup(root, capsys, "--enable")
-    assert said.code == ExitCode.FAILED
-    assert "the site is still the example" in said.err
+    done = setup(root, capsys, "--enable")
+    assert done.code == ExitCode.FAILED
+    assert "the site is still the example" in done.err
     (root / SITE_FILE).write_text(SITE.replace("nat", "nut"))
     assert setup(root, capsys, "--enable").code == ExitCode.CONFIG
     assert started == []

@@ -57,17 +57,17 @@ def test_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == "web 192.0.2.10:80/tcp tunnel"
-    said = " ".join(line.strip() for line in lines)
+    done = " ".join(line.strip() for line in lines)
     assert (
         "this director holds 192.0.2.10; on `eth0` also answers for it: real server 10.0.0.12, "
-        "00:50:56:00:00:12 (VMware, Inc.)" in said
+        "00:50:56:00:00:12 (VMware, Inc.)" in done
     )
     assert [line.split() for line in lines if line.startswith(("rs1", "10.0.0.12", LONG))] == [
         ["rs1", "10.0.0.11", "ok", "ok", "ok", "1480", "1440", "ok"],
         ["10.0.0.12", "ok", "FAIL", "FAIL", "?", "?", "FAIL"],
         [LONG, "ok", "ok", "ok", "1480", "1440", "ok"],
     ]
-    assert "fix: on the real server: kernelbal realserver apply 192.0.2.10 --port 80/tcp" in said
+    assert "fix: on the real server: kernelbal realserver apply 192.0.2.10 --port 80/tcp" in done
     assert lines[-1] == "FAIL: 3 real servers: 2 ok, 1 FAIL"
 
 

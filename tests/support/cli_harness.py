@@ -1,10 +1,13 @@
-"""Somebody at a director: the real commands in this process, on a kernel in memory."""
+"""The real commands in this process: on a kernel or a host in memory, or against a daemon in a thread."""
 
+import asyncio
 import errno
 import json
+import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +16,13 @@ import pytest
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.kernel import linux
+from kernelbal.model.node import ApiSettings
 from kernelbal.plan.actions import Action
+from kernelbal.runtime.api.server import ApiServer
 from kernelbal.store import boot
 from kernelbal.store.state import StateDirectory
+from tests.support.fake_control import FakeControl
+from tests.support.fake_host import FakeHost
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, real, route, service
 
@@ -46,7 +53,7 @@ SYSCTLS = {
 """A kernel that routes nothing yet and has all but one sysctl (`snat_reroute`) as a site wants them."""
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command ended."""
 
     code: int
@@ -60,8 +67,14 @@ class Said(NamedTuple):
         return parsed
 
 
+def run_cli(capsys: pytest.CaptureFixture[str], *command: str) -> CommandResult:
+    """Run a command and take what it printed."""
+    code = run(list(command))
+    return CommandResult(code, *capsys.readouterr())
+
+
 @dataclass
-class Desk:
+class DirectorCli:
     """Documents, a state directory, a kernel and a clock; sleeping moves the clock."""
 
     folder: Path
@@ -89,20 +102,18 @@ class Desk:
     def store(self) -> StateDirectory:
         return StateDirectory(self.state_dir)
 
-    def say(self, command: str, *options: str) -> Said:
+    def run(self, command: str, *options: str) -> CommandResult:
         """Run a command."""
         documents = (
             (str(self.site), "--node", str(self.node)) if command in ("plan", "apply", "status") else ()
         )
-        code = run([command, *documents, "--state-dir", str(self.state_dir), *options])
-        captured = self.capsys.readouterr()
-        return Said(code, captured.out, captured.err)
+        return run_cli(self.capsys, command, *documents, "--state-dir", str(self.state_dir), *options)
 
     def apply(self, site: str) -> None:
-        """Apply a site that is right, and forget what was said."""
+        """Apply a site that is right, and forget what was done."""
         self.write(site)
-        said = self.say("apply", "--no-wait")
-        assert said.code == ExitCode.OK, said.err
+        done = self.run("apply", "--no-wait")
+        assert done.code == ExitCode.OK, done.err
         self.kernel.performed.clear()
 
     def sleep(self, seconds: float) -> None:
@@ -118,27 +129,87 @@ class Desk:
         self.kernel.refuse = lambda action: error if isinstance(action, kind) else 0
 
 
-def make_desk(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Return a desk whose kernel holds two devices with their routes."""
+def director_cli(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> DirectorCli:
+    """A director whose kernel holds two devices with their routes."""
     kernel = FakeKernel(
         links={"eth0": link("eth0"), "eth1": link("eth1")},
         routes=(route("192.0.2.0/24", "eth0"), route("10.0.0.0/24", "eth1")),
         sysctls=dict(SYSCTLS),
     )
-    desk = Desk(folder, capsys, kernel)
-    desk.node.write_text(NODE)
-    desk.write(SITE)
-    monkeypatch.setattr(linux, "LinuxKernel", desk.open)
-    monkeypatch.setattr(boot, "boot_clock_s", lambda: desk.now)
-    monkeypatch.setattr(time, "sleep", desk.sleep)
+    cli = DirectorCli(folder, capsys, kernel)
+    cli.node.write_text(NODE)
+    cli.write(SITE)
+    monkeypatch.setattr(linux, "LinuxKernel", cli.open)
+    monkeypatch.setattr(boot, "boot_clock_s", lambda: cli.now)
+    monkeypatch.setattr(time, "sleep", cli.sleep)
     monkeypatch.setenv("NO_COLOR", "1")
-    return desk
+    return cli
 
 
-def without_ipvs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_ipvs(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the kernel know nothing of IPVS."""
     observe = FakeKernel.observe
     monkeypatch.setattr(
         FakeKernel, "observe", lambda self, *args: replace(observe(self, *args), ipvs_available=False)
     )
     monkeypatch.setattr(FakeKernel, "read_counters", lambda *_: pytest.fail("there is nothing to count"))
+
+
+@dataclass
+class RealServerCli:
+    """A host, a state directory, and commands on it."""
+
+    host: FakeHost
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, command: str, *options: str) -> CommandResult:
+        """Run a command."""
+        return run_cli(self.capsys, "realserver", command, "--state-dir", str(self.folder), *options)
+
+
+@dataclass
+class DaemonCli:
+    """The real API server over a stand-in for the director, its socket, and commands that ask it."""
+
+    socket: Path
+    control: FakeControl
+    loop: asyncio.AbstractEventLoop
+    capsys: pytest.CaptureFixture[str]
+    slept: list[float] = field(default_factory=list)
+
+    def run(self, *command: str) -> CommandResult:
+        """Run a command against this daemon."""
+        return run_cli(self.capsys, *command, "--socket", str(self.socket))
+
+    def do(self, what: Callable[[], None]) -> None:
+        """Let something happen in the daemon."""
+        self.loop.call_soon_threadsafe(what)
+
+
+@contextmanager
+def running_daemon(folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[DaemonCli]:
+    """Run a daemon."""
+    path, up, made = folder / "control.sock", threading.Event(), []
+
+    async def serve() -> None:
+        control, over = FakeControl(), asyncio.Event()
+        server = ApiServer(control, ApiSettings(socket=str(path)))
+        await server.start()
+        made.append((control, asyncio.get_running_loop(), over))
+        up.set()
+        await over.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert up.wait(20)
+    control, loop, over = made[0]
+    try:
+        yield DaemonCli(path, control, loop, capsys)
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+        assert not thread.is_alive()
