@@ -218,23 +218,6 @@ def test_what_is_no_record_is_refused(file: RecordFile[object], data: bytes) -> 
         file.decode(data)
 
 
-@pytest.mark.parametrize(("file", "value"), PAIRS)
-def test_a_record_in_which_a_part_is_missing_is_refused(file: RecordFile[object], value: object) -> None:
-    """An empty ownership record would turn everything of ours into foreign objects."""
-    record = json.loads(file.encode(value))["record"]
-    for missing in record:
-        rest = {name: part for name, part in record.items() if name != missing}
-        with pytest.raises(Malformed, match=f"it is damaged: .*missing required field `{missing}`"):
-            file.decode(json.dumps({"schema": LAYOUT, "record": rest}).encode())
-
-
-@pytest.mark.parametrize("data", [b'{"schema":2}', b'{"schema":2,"record":{}}'])
-@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, STANDINGS, ORDERS, RECORD])
-def test_a_record_without_content_is_refused(file: RecordFile[object], data: bytes) -> None:
-    with pytest.raises(Malformed, match="it is damaged: "):
-        file.decode(data)
-
-
 def test_another_layout_is_refused_by_its_number() -> None:
     with pytest.raises(Malformed, match="its layout has number 1, this version knows 2"):
         OWNERSHIP.decode(b'{"schema":1,"boot_id":"5f1b","services":[]}')

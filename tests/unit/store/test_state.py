@@ -1,22 +1,17 @@
 """The state directory: nothing half-written, nothing silently forgotten, one writer at a time."""
 
 import errno
-import math
 import multiprocessing
 import os
 import stat
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from kernelbal.errors import StateError
-from kernelbal.model.address import Address
-from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.network import Sysctl
 from kernelbal.model.state import DesiredState, Ownership
-from kernelbal.store.records import MAX_BYTES
 from kernelbal.store.state import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, StateDirectory
 
 THIS_BOOT = "5f1b"
@@ -83,23 +78,6 @@ class TestOwnership:
             store.load()
         assert f"mv {record}" in str(caught.value.hint)
         assert record.read_bytes() == content
-
-    def test_file_that_is_too_large_is_refused_before_it_is_read_whole(
-        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        store.save(OWNED)
-        with (store.path / "owned.json").open("r+b") as file:
-            file.truncate(MAX_BYTES + 1)  # a hole: it takes no room on the disk
-        with pytest.raises(StateError, match=r"owned\.json is larger than 256 MiB") as caught:
-            store.load()
-        assert caught.value.hint is not None
-        assert "move it away" in caught.value.hint
-
-    def test_number_that_is_none_is_not_written(self, store: StateDirectory) -> None:
-        store.save(OWNED)
-        with pytest.raises(StateError, match="drain_s: nan is not a finite number"):
-            store.save(replace(OWNED, drain_s={ServiceKey(2, 6, Address(bytes(4)), 80): math.nan}))
-        assert store.load() == OWNED
 
     def test_place_that_is_no_directory_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

@@ -48,9 +48,7 @@ BARE = Facts(systemd=True)
 NETWORKD = Facts(systemd=True, networkd=True, networkd_devices={"eth0": "/etc/systemd/network/eth0.network"})
 EXTERNAL = Profile("connected (externally)", "lo")
 NM = Facts(
-    systemd=True,
-    networkmanager=(1, 42),
-    profiles={"eth0": Profile("connected", "Wired"), "lo": EXTERNAL},
+    systemd=True, networkmanager=(1, 42), profiles={"eth0": Profile("connected", "Wired"), "lo": EXTERNAL}
 )
 IFUPDOWN = Facts(systemd=True, ifup=True, stanzas=frozenset({"lo", "eth0"}), sources_ours=True)
 
@@ -287,11 +285,7 @@ def test_programs_are_found_where_systemd_looks(tmp_path: Path) -> None:
 # --- every file for every manager, method and family; the lab boots with them ---
 
 
-NATIVE = {
-    Manager.NETWORKD: NETWORKD_FILE,
-    Manager.NETWORKMANAGER: KEYFILE,
-    Manager.IFUPDOWN: INTERFACES_FILE,
-}
+NATIVE = {Manager.NETWORKD: NETWORKD_FILE, Manager.NETWORKMANAGER: KEYFILE, Manager.IFUPDOWN: INTERFACES_FILE}
 WRITING = [each for each in Manager if each is not Manager.NONE]
 TUNNELS: tuple[Encapsulation | None, ...] = (None, IPIP, GRE, GUE)
 EVERY = [

@@ -7,8 +7,7 @@ import pytest
 from kernelbal.model.nft import NftTable
 from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, Preparation
-from tests.unit.realserver.samples import HTTP, REAL6, VIP, VIP6, prepared
-from tests.unit.realserver.verify.scene import (
+from tests.support.realserver_evidence import (
     DIRECT,
     fails,
     good,
@@ -18,6 +17,7 @@ from tests.unit.realserver.verify.scene import (
     wire,
     with_sysctl,
 )
+from tests.unit.realserver.samples import HTTP, REAL6, VIP, VIP6, prepared
 
 BY_TABLE = prepared(VIP, Method.ARP, None, HTTP)
 THIEF = "52:54:00:00:00:01"

@@ -1,12 +1,9 @@
 """Errors, in their one form."""
 
-from pathlib import Path
-
-import aiohttp
 import pytest
 
+from tests.support.api_harness import ApiHarness, with_api
 from tests.support.fake_control import FakeControl
-from tests.unit.runtime.api.asking import ask, run
 
 
 @pytest.mark.parametrize(
@@ -26,29 +23,25 @@ from tests.unit.runtime.api.asking import ask, run
         ("GET", "/v1/events?after=1&after=2", 400, "after: given twice"),
     ],
 )
-def test_wrong_request_is_told_what_is_wrong(
-    tmp_path: Path, method: str, path: str, status: int, words: str
+@with_api()
+async def test_wrong_request_is_told_what_is_wrong(
+    api: ApiHarness, method: str, path: str, status: int, words: str
 ) -> None:
-    async def play(session: aiohttp.ClientSession, _: FakeControl, __: Path) -> None:
-        got, answer = await ask(session, method, path)
-        assert (got, list(answer)) == (status, ["error", "hint"])
-        assert words in answer["error"]
-
-    run(tmp_path, play)
+    got, answer = await api.ask(method, path)
+    assert (got, list(answer)) == (status, ["error", "hint"])
+    assert words in answer["error"]
 
 
-def test_internal_error_shows_no_inside_and_is_logged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@with_api()
+async def test_internal_error_shows_no_inside_and_is_logged(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: FakeControl) -> None:
         raise RuntimeError("secret")
 
     monkeypatch.setattr(FakeControl, "status", broken)
 
-    async def play(session: aiohttp.ClientSession, _: FakeControl, __: Path) -> None:
-        got, answer = await ask(session, "GET", "/v1/status")
-        assert (got, answer["error"]) == (500, "internal error of kernelbal")
-        assert "secret" not in str(answer)
-
-    run(tmp_path, play)
+    got, answer = await api.ask("GET", "/v1/status")
+    assert (got, answer["error"]) == (500, "internal error of kernelbal")
+    assert "secret" not in str(answer)
     assert "secret" in caplog.text

@@ -1,13 +1,10 @@
 """Bodies of requests."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import aiohttp
 import pytest
 
-from tests.support.fake_control import FakeControl
-from tests.unit.runtime.api.asking import JSON, ask, run
+from tests.support.api_harness import JSON, ApiHarness, with_api
 
 
 @pytest.mark.parametrize(
@@ -25,26 +22,22 @@ from tests.unit.runtime.api.asking import JSON, ask, run
     ],
     ids=["cut", "list", "empty", "unknown", "type", "range", "nan", "bytes", "long"],
 )
-def test_bad_body_is_refused_and_the_field_is_named(
-    tmp_path: Path, body: bytes, status: int, words: str
+@with_api()
+async def test_bad_body_is_refused_and_the_field_is_named(
+    api: ApiHarness, body: bytes, status: int, words: str
 ) -> None:
-    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
-        got, answer = await ask(session, "POST", "/v1/real-servers/drain", data=body, headers=JSON)
-        assert got == status
-        assert words in answer["error"]
-        assert control.orders == []
-
-    run(tmp_path, play)
+    got, answer = await api.ask("POST", "/v1/real-servers/drain", data=body, headers=JSON)
+    assert got == status
+    assert words in answer["error"]
+    assert api.control.orders == []
 
 
-def test_body_without_a_length_is_limited_too(tmp_path: Path) -> None:
+@with_api()
+async def test_body_without_a_length_is_limited_too(api: ApiHarness) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(80):
             yield b" " * 1024
 
-    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
-        got, answer = await ask(session, "POST", "/v1/real-servers/drain", data=endless(), headers=JSON)
-        assert (got, list(answer)) == (413, ["error", "hint"])
-        assert control.orders == []
-
-    run(tmp_path, play)
+    got, answer = await api.ask("POST", "/v1/real-servers/drain", data=endless(), headers=JSON)
+    assert (got, list(answer)) == (413, ["error", "hint"])
+    assert api.control.orders == []

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from kernelbal.runtime.api.shared import Shared
-from tests.unit.runtime.director.bench import VirtualLoop
+from tests.support.director_harness import VirtualLoop
 
 
 class Computation:

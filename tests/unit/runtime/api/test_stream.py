@@ -3,68 +3,60 @@
 import asyncio
 import contextlib
 import json
-from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from msgspec import structs
 
 from kernelbal.runtime.api.stream import EventStreams, StreamLimits
-from tests.support.fake_control import FakeControl, recorded
-from tests.unit.runtime.api.asking import ask, run
+from tests.support.api_harness import ApiHarness, with_api
+from tests.support.fake_control import recorded
 
 
-def test_stream_has_events_as_they_happen_and_signs_of_life(tmp_path: Path) -> None:
-    async def play(session: aiohttp.ClientSession, control: FakeControl, _: Path) -> None:
-        control.events = [recorded(1)]
-        async with session.get("/v1/events?follow=1") as answer:
-            assert answer.content_type == "application/x-ndjson"
-            lines = [await answer.content.readline() for _ in range(3)]
-            assert (lines[0], json.loads(lines[1])["seq"], lines[2]) == (b"\n", 1, b"\n")
-            control.tell(recorded(2))
-            while not (line := await answer.content.readline()).strip():
-                pass
-            assert json.loads(line)["seq"] == 2
-            control.end()
-            assert (await answer.content.read()).strip() == b""
-
-    run(tmp_path, play, limits=StreamLimits(heartbeat_s=0.05))
+@with_api(limits=StreamLimits(heartbeat_s=0.05))
+async def test_stream_has_events_as_they_happen_and_signs_of_life(api: ApiHarness) -> None:
+    api.control.events = [recorded(1)]
+    async with api.session.get("/v1/events?follow=1") as answer:
+        assert answer.content_type == "application/x-ndjson"
+        lines = [await answer.content.readline() for _ in range(3)]
+        assert (lines[0], json.loads(lines[1])["seq"], lines[2]) == (b"\n", 1, b"\n")
+        api.control.tell(recorded(2))
+        while not (line := await answer.content.readline()).strip():
+            pass
+        assert json.loads(line)["seq"] == 2
+        api.control.end()
+        assert (await answer.content.read()).strip() == b""
 
 
-def test_streams_are_bounded_and_their_places_come_back(tmp_path: Path) -> None:
-    async def play(session: aiohttp.ClientSession, _: FakeControl, __: Path) -> None:
-        async with session.get("/v1/events?follow=1") as answer:
-            await answer.content.readline()
-            assert (await ask(session, "GET", "/v1/events?follow=1"))[0] == 503
+@with_api(limits=StreamLimits(most=1))
+async def test_streams_are_bounded_and_their_places_come_back(api: ApiHarness) -> None:
+    async with api.session.get("/v1/events?follow=1") as answer:
+        await answer.content.readline()
+        assert (await api.ask("GET", "/v1/events?follow=1"))[0] == 503
+        answer.close()
+    while True:
+        async with api.session.get("/v1/events?follow=1") as answer:
+            status = answer.status
             answer.close()
-        while True:
-            async with session.get("/v1/events?follow=1") as answer:
-                status = answer.status
-                answer.close()
-            if status == 200:
-                break
-            await asyncio.sleep(0)
-
-    run(tmp_path, play, limits=StreamLimits(most=1))
+        if status == 200:
+            break
+        await asyncio.sleep(0)
 
 
-def test_follower_that_does_not_read_is_dropped(tmp_path: Path) -> None:
-    async def play(_: aiohttp.ClientSession, control: FakeControl, path: Path) -> None:
-        big = structs.replace(recorded(1), message="x" * 400_000)
-        control.events = [structs.replace(big, seq=each) for each in range(1, 40)]
-        reader, writer = await asyncio.open_unix_connection(str(path), limit=1024)
-        writer.write(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.sleep(0.5)
-        got = 0
-        with contextlib.suppress(ConnectionError):
-            while part := await asyncio.wait_for(reader.read(65536), 20):
-                got += len(part)
-        assert got < 39 * 400_000
-        writer.close()
-
-    run(tmp_path, play, limits=StreamLimits(patience_s=0.1))
+@with_api(limits=StreamLimits(patience_s=0.1))
+async def test_follower_that_does_not_read_is_dropped(api: ApiHarness) -> None:
+    big = structs.replace(recorded(1), message="x" * 400_000)
+    api.control.events = [structs.replace(big, seq=each) for each in range(1, 40)]
+    reader, writer = await asyncio.open_unix_connection(str(api.socket), limit=1024)
+    writer.write(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0.5)
+    got = 0
+    with contextlib.suppress(ConnectionError):
+        while part := await asyncio.wait_for(reader.read(65536), 20):
+            got += len(part)
+    assert got < 39 * 400_000
+    writer.close()
 
 
 def test_client_that_reads_fast_leaves_the_loop_to_others_after_each_piece() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.runtime.director.bench import NODE, SITE
+from tests.support.director_harness import NODE, SITE
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from kernelbal.runtime.director.configuration import (
 )
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.store.daemon import DaemonState, GoodDocuments
-from tests.unit.runtime.director.bench import BOOT, NODE, SITE
+from tests.support.director_harness import BOOT, NODE, SITE
 
 
 @pytest.fixture

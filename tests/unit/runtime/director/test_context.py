@@ -11,7 +11,7 @@ from kernelbal.runtime.director.configuration import Origin, Start
 from kernelbal.runtime.director.context import initial_state
 from kernelbal.runtime.director.documents import Paths, parse
 from kernelbal.store.daemon import GoodDocuments, Standings
-from tests.unit.runtime.director.bench import NODE, SITE
+from tests.support.director_harness import NODE, SITE
 
 
 def test_states_of_probes_that_are_no_more_are_forgotten() -> None:

@@ -19,7 +19,7 @@ from kernelbal.runtime.director.documents import (
     size_of,
 )
 from kernelbal.store.daemon import GoodDocuments
-from tests.unit.runtime.director.bench import NODE, SITE, WEB, new_kernel
+from tests.support.director_harness import NODE, SITE, WEB, new_kernel
 
 PATHS = Paths(Path("site.yaml"), Path("node.yaml"))
 TEXT = GoodDocuments(SITE.encode(), NODE.encode())

@@ -15,7 +15,7 @@ from kernelbal.model.event import Event, Severity
 from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
 from kernelbal.runtime.director.hooks import MINUTE_S, QUEUED, Allowance, Hooks, deliver_to, name_of, wants
-from tests.unit.runtime.director.bench import VirtualLoop
+from tests.support.director_harness import VirtualLoop
 
 USER = "root" if os.geteuid() == 0 else "nobody"
 
@@ -55,9 +55,7 @@ def test_more_than_the_allowance_is_counted_until_the_minute_is_over() -> None:
 
 
 def play(
-    scene: Callable[[Hooks], Awaitable[None]],
-    deliver: Callable[[Hook, bytes], Awaitable[str]],
-    *hooks: Hook,
+    scene: Callable[[Hooks], Awaitable[None]], deliver: Callable[[Hook, bytes], Awaitable[str]], *hooks: Hook
 ) -> list[Event]:
     """Run hooks in virtual time; return what was told of them."""
     loop, told = VirtualLoop(), []

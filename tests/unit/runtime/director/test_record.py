@@ -6,8 +6,8 @@ from kernelbal.errors import StateError
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.state import Drain, DrainKey, Ownership
 from kernelbal.runtime.director.record import LiveRecord
+from tests.support.director_harness import WEB, destination
 from tests.support.fake_store import MemoryStore
-from tests.unit.runtime.director.bench import WEB, destination
 
 OTHER = ServiceKey(2, 0, WEB.address, 0, 7)
 OURS = Ownership(services=frozenset({WEB}))

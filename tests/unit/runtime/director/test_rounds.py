@@ -18,8 +18,8 @@ from kernelbal.reconcile.round import Report
 from kernelbal.runtime.director.documents import Documents, Paths, parse
 from kernelbal.runtime.director.rounds import NO_ROUNDS, RoundResult, Rounds
 from kernelbal.store.daemon import GoodDocuments
+from tests.support.director_harness import NODE, SITE, WEB, Kernel, destination, new_kernel
 from tests.support.fake_store import MemoryStore
-from tests.unit.runtime.director.bench import NODE, SITE, WEB, Kernel, destination, new_kernel
 
 DSR = SITE.replace("forwarding: nat", "forwarding: dsr").replace("one_armed: true\n    ", "")
 

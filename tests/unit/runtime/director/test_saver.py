@@ -11,7 +11,7 @@ from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.standing import Admin, OperatorKey, Order, Orders
 from kernelbal.runtime.director.saver import SHORTEST_S, Saver
 from kernelbal.store.daemon import DaemonState, Standings
-from tests.unit.runtime.director.bench import BOOT, Inline, VirtualLoop
+from tests.support.director_harness import BOOT, Inline, VirtualLoop
 
 
 class Disk(DaemonState):

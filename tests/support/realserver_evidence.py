@@ -41,7 +41,7 @@ def prepared_host(one: Preparation, **settings: object) -> HostState:
         tables=setup.tables,
         listeners=frozenset(setup.listeners),
     )
-    return replace(made, **settings)
+    return replace(made, **settings)  # type: ignore[arg-type] # fields of what is made
 
 
 def _ethernet(links: Collection[Link]) -> tuple[Link, ...]:
@@ -55,7 +55,7 @@ def path(one: Preparation, **settings: object) -> Path:
     ipv4 = len(one.virtual) == 4
     client, router = (CLIENT, ROUTER) if ipv4 else (CLIENT6, ROUTER6)
     route = Route(client, len(client) * 8, router, "eth0", 0)
-    return Path(client, route, route)._replace(**settings)
+    return Path(client, route, route)._replace(**settings)  # type: ignore[arg-type] # fields of what is made
 
 
 def wire(one: Preparation, *answers: Answer, **settings: object) -> Wire:
@@ -66,7 +66,7 @@ def wire(one: Preparation, *answers: Answer, **settings: object) -> Wire:
         control_answered=True,
         answers=answers or tuple(Answer(port, Reaction.ACCEPTED, 1340) for port in one.ports),
     )
-    return replace(made, **settings)
+    return replace(made, **settings)  # type: ignore[arg-type] # fields of what is made
 
 
 def good(one: Preparation, **settings: object) -> HostEvidence:
@@ -78,7 +78,7 @@ def good(one: Preparation, **settings: object) -> HostEvidence:
         wires={one.virtual: (wire(one),)},
         director=DIRECTOR,
     )
-    return replace(made, **settings)
+    return replace(made, **settings)  # type: ignore[arg-type] # fields of what is made
 
 
 def verified(one: Preparation, evidence: HostEvidence) -> tuple[RequirementResult, ...]:

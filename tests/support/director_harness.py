@@ -5,6 +5,8 @@ import io
 import selectors
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.now += max(0.0, timeout)
             return select(0)
 
-        selector.select = jump  # type: ignore[method-assign, assignment] # only the wait is replaced
+        selector.select = jump  # type: ignore[method-assign] # only the wait is replaced
         super().__init__(selector)
 
     def time(self) -> float:
@@ -115,8 +117,8 @@ class FakeChecker:
         self.sets += 1
 
 
-class Bench:
-    """A director with everything around it, for one life of the daemon."""
+class DirectorHarness:
+    """A director with everything around it, for one run of the daemon."""
 
     def __init__(self, folder: Path, kernel: Kernel, loop: VirtualLoop) -> None:
         self.folder, self.kernel, self.loop = folder, kernel, loop
@@ -151,12 +153,11 @@ class Bench:
         states = {}
         for key, probe in self.checker.probes.items():
             found = health.get(_text(probe))
-            if found is not None:
+            if isinstance(found, Health):
                 reason = "refused" if found is Health.DOWN else ""
-                known = isinstance(found, ProbeState)
-                states[key] = (
-                    found if known else ProbeState(found, self.loop.now, reason, self.loop.now, 0.001)
-                )
+                found = ProbeState(found, self.loop.now, reason, self.loop.now, 0.001)
+            if found is not None:
+                states[key] = found
         self.director.intake.take_report(
             CheckerReport(self.loop.now, states, probes=len(self.checker.probes))
         )
@@ -216,10 +217,12 @@ def destination(address: str, port: int = 80) -> DestinationKey:
     return DestinationKey(parse_address(address), port)
 
 
-Scene = Callable[[Bench], Awaitable[None]]
+Scene = Callable[[DirectorHarness], Awaitable[None]]
 
 
-def play(scene: Scene, folder: Path, kernel: Kernel | None = None, *, start_at: float = 1000.0) -> Bench:
+def play(
+    scene: Scene, folder: Path, kernel: Kernel | None = None, *, start_at: float = 1000.0
+) -> DirectorHarness:
     """Run a scene in virtual time with a director that runs; return what is left."""
     loop = VirtualLoop()
     loop.now = start_at
@@ -227,24 +230,37 @@ def play(scene: Scene, folder: Path, kernel: Kernel | None = None, *, start_at: 
         return runner.run(_play(scene, folder, kernel or new_kernel(), loop))
 
 
-async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -> Bench:
-    bench = Bench(folder, kernel, loop)
+async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -> DirectorHarness:
+    harness = DirectorHarness(folder, kernel, loop)
     async with asyncio.TaskGroup() as group:
-        rounds = group.create_task(bench.director.loop.run())
+        rounds = group.create_task(harness.director.loop.run())
         others = [
-            group.create_task(bench.director.reloads.run()),
-            group.create_task(bench.director.changes.run()),
-            group.create_task(bench.context.saver.run()),
-            group.create_task(bench.context.hooks.run()),
+            group.create_task(harness.director.reloads.run()),
+            group.create_task(harness.director.changes.run()),
+            group.create_task(harness.context.saver.run()),
+            group.create_task(harness.context.hooks.run()),
         ]
         try:
-            await scene(bench)
+            await scene(harness)
         finally:
-            bench.director.loop.stop()
+            harness.director.loop.stop()
             with suppress(asyncio.CancelledError):
                 await rounds
-            bench.journal.close()
-            bench.notifier.close()
+            harness.journal.close()
+            harness.notifier.close()
             for task in others:
                 task.cancel()
-    return bench
+    return harness
+
+
+def in_virtual_time(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Give a test a director that runs in virtual time, as its first parameter."""
+    _, *others = signature(test).parameters.values()
+
+    @wraps(test)
+    def run(folder: Path, **arguments: object) -> None:
+        play(lambda harness: test(harness, **arguments), folder)
+
+    folder = Parameter("folder", Parameter.POSITIONAL_OR_KEYWORD, annotation=Path)
+    run.__signature__ = signature(test).replace(parameters=[folder, *others])  # type: ignore[attr-defined] # read by pytest
+    return run
