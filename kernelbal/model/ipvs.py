@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
-from kernelbal.model.address import Address, AddressOrEmpty, format_endpoint
+from kernelbal.model.address import Address, format_endpoint
 from kernelbal.model.bounds import Mark, Port
 
 
@@ -72,7 +72,7 @@ class ServiceKey(NamedTuple):
 
     family: int
     protocol: int
-    address: AddressOrEmpty
+    address: Address
     port: Port
     mark: Mark = 0
 

@@ -13,8 +13,6 @@ from kernelbal.store.codec import Codec, Malformed
 
 LAYOUT: Final = 2
 """Number of the layout of all records; a file of another one is refused."""
-MAX_BYTES: Final = 256 * 1024 * 1024
-"""Most that is read of a file of the state directory; 100,000 real servers take 10 MB."""
 
 T = TypeVar("T")
 
@@ -47,11 +45,7 @@ class RecordFile(Generic[T]):
         self._codec: Codec[T] = Codec(kind, deterministic=True)
 
     def encode(self, value: T) -> bytes:
-        """Return the content of the file; equal values give equal bytes.
-
-        Raises:
-            ValueError: a number in it is infinite or none; the message names the part.
-        """
+        """Return the content of the file; equal values give equal bytes."""
         return _ENVELOPES.encode(_Envelope(LAYOUT, msgspec.Raw(self._codec.encode(value)))) + b"\n"
 
     def decode(self, data: bytes) -> T:
@@ -67,7 +61,7 @@ class RecordFile(Generic[T]):
         if envelope.schema != LAYOUT:
             raise Malformed(f"its layout has number {envelope.schema}, this version knows {LAYOUT}")
         try:
-            return self._codec.decode(bytes(envelope.record) or b"null")
+            return self._codec.decode(envelope.record)
         except Malformed as error:
             raise Malformed(f"it is damaged: {error.message}") from error
 

@@ -22,7 +22,7 @@ from kernelbal.model.state import DesiredState, Ownership
 from kernelbal.store.boot import boot_id
 from kernelbal.store.codec import Malformed
 from kernelbal.store.files import flush_directory, replace_file
-from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
+from kernelbal.store.records import OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
 DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
@@ -178,23 +178,11 @@ class StateDirectory:
     def _read_bytes(self, name: str) -> bytes | None:
         path = self._path / name
         with _worded(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-            if len(data) <= MAX_BYTES:
-                return data
-            raise StateError(
-                f"{path} is larger than {MAX_BYTES // 2**20} MiB, the most that a file of kernelbal has",
-                f"restore it from a backup, or move it away (`mv {path} {path}.bad`)",
-            )
+            return path.read_bytes()
         return None
 
     def _write(self, record: RecordFile[T], value: T) -> None:
-        try:
-            data = record.encode(value)
-        except ValueError as error:
-            path = self._path / record.name
-            raise StateError(f"cannot write {path}: {error}", "report this: it is a defect") from error
-        self._write_bytes(record.name, data)
+        self._write_bytes(record.name, record.encode(value))
 
     def _write_bytes(self, name: str, data: bytes) -> None:
         self._make_directory()

@@ -10,7 +10,7 @@ import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, held_connections, http_counts, udp_counts
-from tests.lab.commands import Operator
+from tests.support.lab_commands import Operator
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -159,9 +159,7 @@ def test_nobody_is_refused_while_a_real_server_drains(
     assert http_counts(at.lab.client, "192.0.2.10", count=300) == {"rs1": 300}
 
 
-def test_cut_removes_at_once_and_the_plan_says_what_that_costs(
-    operator: Callable[[str], Operator],
-) -> None:
+def test_cut_removes_at_once_and_the_plan_says_what_that_costs(operator: Callable[[str], Operator]) -> None:
     at = operator("two-arm")
     at.apply(NAT)
     with held_connections(at.lab.client, "192.0.2.10", count=2):
@@ -199,9 +197,7 @@ def test_a_confirmed_apply_stays(operator: Callable[[str], Operator]) -> None:
     assert "nothing awaits confirmation" in at.kernelbal("confirm", code=1).stderr
 
 
-def test_nat_whose_replies_would_bypass_the_director_is_refused(
-    operator: Callable[[str], Operator],
-) -> None:
+def test_nat_whose_replies_would_bypass_the_director_is_refused(operator: Callable[[str], Operator]) -> None:
     at = operator("one-arm")
     site = NAT.replace("192.0.2.10", "10.0.0.80")
     before = at.snapshot()
@@ -335,9 +331,7 @@ def test_the_sorry_server_answers_while_every_real_server_is_quiesced(
     assert http_counts(at.lab.client, "192.0.2.10", count=4) == ALL
 
 
-def test_a_service_of_others_is_theirs_again_after_a_roll_back(
-    operator: Callable[[str], Operator],
-) -> None:
+def test_a_service_of_others_is_theirs_again_after_a_roll_back(operator: Callable[[str], Operator]) -> None:
     at = operator("two-arm")
     at.director.run(["ipvsadm", "-A", "-t", "192.0.2.10:80", "-s", "wlc"])
     at.director.run(["ipvsadm", "-a", "-t", "192.0.2.10:80", "-r", "10.0.0.13:80", "-m"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kernelbal.lab.factory import LabFactory
-from tests.lab.commands import NODE
-from tests.lab.machine import UNIT, Machine
+from tests.support.lab_commands import NODE
+from tests.support.lab_director_boot import UNIT, Machine
 
 pytestmark = pytest.mark.needs_machine
 

@@ -12,8 +12,8 @@ import pytest
 from kernelbal.lab import process
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, http_counts
-from tests.lab.commands import Operator, run_here
-from tests.lab.daemons import PATIENCE_S, Daemon, Servers, eventually
+from tests.support.lab_commands import Operator, run_here
+from tests.support.lab_daemon import PATIENCE_S, Daemon, Servers, eventually
 
 pytestmark = pytest.mark.needs_ipvs
 

@@ -11,8 +11,8 @@ from kernelbal.lab import process
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts
-from tests.lab.commands import Operator
-from tests.lab.daemons import PATIENCE_S, Daemon, Servers, eventually
+from tests.support.lab_commands import Operator
+from tests.support.lab_daemon import PATIENCE_S, Daemon, Servers, eventually
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
 
@@ -70,7 +70,7 @@ def pool(lab: LabFactory, tmp_path: Path) -> Iterator[Pool]:
     found = Pool(Daemon(Operator(made, tmp_path)), servers, tmp_path)
     for host in found.hosts:
         found.say(**{host.name: "0"})
-        command = [sys.executable, "-m", "tests.lab.load_agents", str(found.loads[host.name])]
+        command = [sys.executable, "-m", "tests.support.load_agents", str(found.loads[host.name])]
         host.spawn([*command, str(HTTP_AGENT), str(TEXT_AGENT)])
     with ExitStack() as stack:
         stack.callback(lambda: [process.stop(each) for each in found.daemon.started])
@@ -78,10 +78,7 @@ def pool(lab: LabFactory, tmp_path: Path) -> Iterator[Pool]:
 
 
 def test_weights_follow_the_load_that_a_loadmaster_agent_tells(pool: Pool) -> None:
-    pool.begin(
-        f"adaptive: {{http_agent: {{port: {HTTP_AGENT}, path: /}}, {QUICK}}}",
-        BOTH,
-    )
+    pool.begin(f"adaptive: {{http_agent: {{port: {HTTP_AGENT}, path: /}}, {QUICK}}}", BOTH)
     pool.say(rs1="75")
     pool.daemon.await_ipvs({"10.0.0.11": 25, "10.0.0.12": 100})
     answers = http_counts(pool.daemon.at.lab.client, "192.0.2.10", count=50)

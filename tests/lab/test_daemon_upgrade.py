@@ -10,7 +10,7 @@ import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, http_counts
-from tests.lab.machine import PROGRAM, UNIT, Machine
+from tests.support.lab_director_boot import PROGRAM, UNIT, Machine
 
 pytestmark = pytest.mark.needs_machine
 

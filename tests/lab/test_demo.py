@@ -14,9 +14,9 @@ from kernelbal.lab.demo.outside import Selection
 from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.demo.scenarios import Scenario
 from kernelbal.lab.namespaces import Host
-from tests.lab.demo_scene import REQUESTS, Prepare, scenario
-from tests.lab.real_servers import accept_direct
 from tests.support.fake_backend import FakeBackend
+from tests.support.lab_demo import REQUESTS, Prepare, scenario
+from tests.support.realserver_by_hand import accept_direct
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
 

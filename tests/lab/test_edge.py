@@ -15,10 +15,10 @@ from kernelbal.lab.demo import snapshot
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import ask_connection, connect, http_ask, http_counts, udp_counts
-from tests.lab import real_servers
-from tests.lab.commands import Operator, run_here
-from tests.lab.daemons import Daemon
 from tests.lab.test_forwarding import behind
+from tests.support import realserver_by_hand
+from tests.support.lab_commands import Operator, run_here
+from tests.support.lab_daemon import Daemon
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -78,7 +78,7 @@ def applied(make: LabFactory, folder: Path, site: str, prefix: str = "") -> Oper
     """A site that is applied, and name servers on every host but the director."""
     made = make("two-arm", prefix)
     snapshot.settle(made.director)  # a tentative IPv6 address is no source
-    make.serve([made["client"], *made.real_servers])
+    make.serve([made["client"], *made.realserver_by_hand])
     operator = Operator(made, folder)
     operator.apply(site)
     return operator
@@ -211,8 +211,8 @@ edge:
 def test_source_nat_leaves_packets_of_ipvs_alone(lab: LabFactory, tmp_path: Path) -> None:
     """Every machine is in the block whose packets are masqueraded, and IPVS tracks its connections."""
     made = lab("one-arm")
-    lab.serve(made.real_servers)
-    real_servers.accept_direct(made["rs1"], ["10.0.0.81", "fd00::81"])
+    lab.serve(made.realserver_by_hand)
+    realserver_by_hand.accept_direct(made["rs1"], ["10.0.0.81", "fd00::81"])
     behind("tunl0")(made["rs2"], "10.0.0.82")
     Operator(made, tmp_path).apply(ONE_ARM)
     client = made["client"]
@@ -227,7 +227,7 @@ def test_source_nat_leaves_packets_of_ipvs_alone(lab: LabFactory, tmp_path: Path
 def test_packets_of_the_director_itself_keep_their_source(lab: LabFactory, tmp_path: Path) -> None:
     """Such as VRRP, whose source the partner compares."""
     made = lab("one-arm")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     Operator(made, tmp_path).apply(ONE_ARM)
     made.director.run(["ip", "address", "add", "10.0.0.200/24", "dev", "eth0"])
     assert http_ask(made.director, "10.0.0.11", source="10.0.0.200") == ("rs1", "10.0.0.200")

@@ -37,7 +37,7 @@ from kernelbal.plan.explain.persistence import masked_clients
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.explain.result import Certainty, ExplainOutcome, Explanation, StepVerdict
 from kernelbal.plan.explain.views import kernel_view
-from tests.lab.commands import run_here
+from tests.support.lab_commands import run_here
 
 pytestmark = pytest.mark.needs_ipvs
 

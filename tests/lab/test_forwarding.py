@@ -13,8 +13,8 @@ import pytest
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts, udp_counts
-from tests.lab import real_servers
-from tests.lab.commands import Operator
+from tests.support import realserver_by_hand
+from tests.support.lab_commands import Operator
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -55,7 +55,7 @@ def nothing(host: Host, virtual: str) -> None:
 
 def direct(host: Host, virtual: str) -> None:
     """Virtual address on the loopback, in silence."""
-    real_servers.accept_direct(host, [virtual])
+    realserver_by_hand.accept_direct(host, [virtual])
 
 
 def behind(device: str, *commands: str) -> Callable[[Host, str], None]:
@@ -66,7 +66,7 @@ def behind(device: str, *commands: str) -> Callable[[Host, str], None]:
             own = {4: host.address(4), 6: host.address(6)}
             host.run(command.format(own4=own[4], own6=own[6]).split())
         host.run(["ip", "link", "set", device, "up"])
-        real_servers.loosen_reverse_path(host, device)
+        realserver_by_hand.loosen_reverse_path(host, device)
         direct(host, virtual)
 
     return prepare
@@ -112,9 +112,9 @@ def site(method: Method, protocol: str, port: int) -> str:
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_every_real_server_answers(lab: LabFactory, tmp_path: Path, method: Method) -> None:
     made = lab("one-arm")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     virtual = VIRTUAL[method.virtual]
-    for host in made.real_servers:
+    for host in made.realserver_by_hand:
         method.prepare(host, virtual)
     at = Operator(made, tmp_path)
     at.apply(site(method, "tcp", 80))
@@ -128,8 +128,8 @@ def test_a_real_server_without_the_virtual_address_does_not_answer(
     lab: LabFactory, tmp_path: Path, version: int
 ) -> None:
     made = lab("one-arm")
-    lab.serve(made.real_servers)
-    for host in made.real_servers[:2]:
+    lab.serve(made.realserver_by_hand)
+    for host in made.realserver_by_hand[:2]:
         direct(host, VIRTUAL[version])
     at = Operator(made, tmp_path)
     at.apply(site(Method("dsr", "dsr", "", version, version, direct), "tcp", 80))
@@ -142,7 +142,7 @@ def test_sctp_is_balanced(lab: LabFactory, tmp_path: Path) -> None:
     at = Operator(made, tmp_path)
     servers = ", ".join(f"{{address: {address}}}" for address in REAL[4])
     with contextlib.ExitStack() as stack:
-        for host in made.real_servers:
+        for host in made.realserver_by_hand:
             listener = stack.enter_context(sctp_socket(host))
             listener.bind((host.address(4), SCTP_PORT))
             listener.listen()

@@ -49,7 +49,7 @@ from kernelbal.plan.actions import (
     Result,
     SetTimeouts,
 )
-from tests.lab import ipvsadm
+from tests.support import ipvsadm
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.interop]
 
@@ -444,10 +444,7 @@ def test_connections_and_templates(traffic: ServiceTable) -> None:
     assert 0 < template.expires_s <= 60
     assert found[True, Protocol.TCP, v6().address].client == parse_address("2001:db8::")
     udp = found[False, Protocol.UDP, v4().address]
-    assert (udp.client, udp.virtual_port, udp.destination) == (
-        *(v4().address, 53),
-        server("10.0.0.11", 5353),
-    )
+    assert (udp.client, udp.virtual_port, udp.destination) == (*(v4().address, 53), server("10.0.0.11", 5353))
     assert len(ipvsadm.run("-Lcn").splitlines()) == 2 + len(found)
 
 

@@ -30,19 +30,16 @@ from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.result import Options
 from kernelbal.reconcile.round import Reconciler
-from tests.lab import real_servers
-from tests.lab.commands import NODE, Operator
 from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
+from tests.support import realserver_by_hand
 from tests.support.checker_link import CheckerLink, states_of
 from tests.support.fake_store import MemoryStore
+from tests.support.lab_commands import NODE, Operator
 
 pytestmark = pytest.mark.needs_ipvs
 
-VIRTUAL = {
-    "one-arm": {4: "10.0.0.80", 6: "fd00::80"},
-    "two-arm": {4: "192.0.2.80", 6: "2001:db8:1::80"},
-}
+VIRTUAL = {"one-arm": {4: "10.0.0.80", 6: "fd00::80"}, "two-arm": {4: "192.0.2.80", 6: "2001:db8:1::80"}}
 NETWORKS = (
     "networks: {outside: {shared_addresses: [192.0.2.10/24]}, inside: {shared_addresses: [10.0.0.2/24]}}"
 )
@@ -195,7 +192,7 @@ RS2_BAD = {"rs1": True, "rs2": False, "rs3": True}
 
 def prepared(made: NamespaceLab, method: Method, *, without: str = "") -> NamespaceLab:
     """Prepare all real servers but one."""
-    for host in made.real_servers:
+    for host in made.realserver_by_hand:
         if host.name != without:
             method.prepare(host, VIRTUAL[made.topology.name][method.virtual])
     return made
@@ -205,7 +202,7 @@ def prepared(made: NamespaceLab, method: Method, *, without: str = "") -> Namesp
 @pytest.mark.parametrize("method", PATHS, ids=lambda method: method.name)
 def test_real_servers_that_can_answer_clients_are_good(lab: LabFactory, method: Method, holds: bool) -> None:
     made = prepared(lab("one-arm"), method)
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     assert Watched(made, method, holds=holds).probe().through == ALL_GOOD
 
 
@@ -216,7 +213,7 @@ def test_a_director_between_two_segments_with_strict_filters_receives_the_answer
     lab: LabFactory, method: Method, holds: bool, networks: str
 ) -> None:
     made = prepared(lab("two-arm"), method)
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     for device in ("all", "eth0", "eth1"):
         made.director.sysctl(f"net/ipv4/conf/{device}/rp_filter", 1)
     assert Watched(made, method, holds=holds, networks=networks).probe().through == ALL_GOOD
@@ -228,7 +225,7 @@ def test_a_real_server_without_the_virtual_address_is_bad_though_it_answers_by_i
     lab: LabFactory, method: Method, holds: bool
 ) -> None:
     made = prepared(lab("one-arm"), method, without="rs2")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     found = Watched(made, method, holds=holds).probe()
     assert found.through == RS2_BAD
     assert found.direct == ALL_GOOD
@@ -266,7 +263,7 @@ def test_mistakes_in_tunnels_are_found(
 ) -> None:
     made = prepared(lab("one-arm"), IPIP, without="rs2")
     prepare(made["rs2"], VIRTUAL["one-arm"][4])
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     found = Watched(made, IPIP, holds=holds).probe()
     assert found.through == RS2_BAD
     assert found.direct == ALL_GOOD
@@ -278,7 +275,7 @@ def test_a_program_that_listens_on_the_real_servers_own_address_alone_is_found(
     lab: LabFactory, method: Method
 ) -> None:
     made = prepared(lab("one-arm"), method)
-    first, second, third = made.real_servers
+    first, second, third = made.realserver_by_hand
     lab.serve([first, third])
     with second.inside():
         family = socket.AF_INET if method.real == 4 else socket.AF_INET6
@@ -292,7 +289,7 @@ def test_a_program_that_listens_on_the_real_servers_own_address_alone_is_found(
 
 def test_a_real_server_that_is_down_is_itself_the_cause(lab: LabFactory) -> None:
     made = prepared(lab("one-arm"), DSR[4])
-    first, _, third = made.real_servers
+    first, _, third = made.realserver_by_hand
     lab.serve([first, third])
     found = Watched(made, DSR[4]).probe()
     assert found.through == found.direct == RS2_BAD
@@ -308,7 +305,7 @@ def test_a_real_server_that_forwards_packets_cannot_borrow_the_answer_of_another
     """It sends the probe on to the active director, which would have another real server answer it."""
     made = prepared(lab("one-arm"), DSR[version], without="rs2")
     virtual = VIRTUAL["one-arm"][version]
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     second = made["rs2"]
     second.sysctl("net.ipv4.ip_forward", 1)
     second.sysctl("net.ipv6.conf.all.forwarding", 1)
@@ -328,7 +325,7 @@ def test_a_real_server_that_forwards_packets_cannot_borrow_the_answer_of_another
 @contextmanager
 def active_director(host: Host, virtual: str, protocol: str, port: str, version: int) -> Iterator[None]:
     """Lets another host hold the virtual address and balance to a real server that is good."""
-    real_servers.hold_address(host, virtual)
+    realserver_by_hand.hold_address(host, virtual)
     if version == 4:
         host.run(["ip", "address", "del", f"{virtual}/32", "dev", "lo"])
         host.run(["ip", "address", "add", f"{virtual}/32", "dev", "eth0"])
@@ -347,7 +344,7 @@ def active_director(host: Host, virtual: str, protocol: str, port: str, version:
 @pytest.mark.parametrize("port", ["80", "80-90"], ids=["by address", "by mark"])
 def test_clients_go_their_own_way_beside_the_probes(lab: LabFactory, port: str) -> None:
     made = prepared(lab("one-arm"), DSR[4])
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     watched = Watched(made, DSR[4], port=port, check="tcp: {}, port: 80")
     assert watched.probe().through == ALL_GOOD
     by_path = [
@@ -392,10 +389,10 @@ def test_a_filter_that_is_off_stays_off(lab: LabFactory) -> None:
 @pytest.mark.parametrize("holds", [HOLDING, NOT_HOLDING], ids=["active", "standby"])
 def test_a_standby_director_without_a_route_is_the_cause(lab: LabFactory, holds: bool) -> None:
     made = lab("one-arm")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     method = Method("dsr", "dsr", "", 4, 4, direct)
     watched = Watched(made, method, virtual="198.51.100.80", holds=holds)
-    for host in made.real_servers:
+    for host in made.realserver_by_hand:
         direct(host, watched.virtual)
     found = watched.probe()
     if holds:
@@ -409,7 +406,7 @@ def test_a_standby_director_without_a_route_is_the_cause(lab: LabFactory, holds:
 @pytest.mark.parametrize("method", PATHS, ids=lambda method: method.name)
 def test_requests_of_many_packets_arrive(lab: LabFactory, method: Method, holds: bool) -> None:
     made = prepared(lab("one-arm"), method)
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     headers = ", ".join(f"X-{number}: {'y' * 1000}" for number in range(5))
     found = Watched(made, method, check=f"http: {{headers: {{{headers}}}}}", holds=holds).probe()
     assert found.through == ALL_GOOD
@@ -419,7 +416,7 @@ def test_the_daemon_keeps_clients_from_a_real_server_without_the_virtual_address
     lab: LabFactory, tmp_path: Path
 ) -> None:
     made = prepared(lab("one-arm"), DSR[4], without="rs2")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     virtual = VIRTUAL["one-arm"][4]
     daemon = Daemon(Operator(made, tmp_path))
     daemon.at.write(site_of(DSR[4], virtual, networks=""))

@@ -13,8 +13,8 @@ from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.demo.scenarios import Scenario
 from kernelbal.lab.demo.stage import Stage
 from kernelbal.lab.namespaces import Host
-from tests.lab.demo_scene import REQUESTS, scenario
-from tests.lab.real_servers import accept_direct, hold_address
+from tests.support.lab_demo import REQUESTS, scenario
+from tests.support.realserver_by_hand import accept_direct, hold_address
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
 

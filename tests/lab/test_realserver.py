@@ -15,9 +15,8 @@ from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts, udp_counts
 from kernelbal.model.address import parse_address
-from tests.lab.commands import Operator
-from tests.lab.realserver import ServerOperator
 from tests.lab.test_forwarding import EVERYONE, REAL, VIRTUAL, Method, nothing, site
+from tests.support.lab_commands import Operator, ServerOperator
 
 pytestmark = pytest.mark.needs_ipvs
 

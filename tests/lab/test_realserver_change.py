@@ -14,7 +14,7 @@ from kernelbal.realserver.setup import Record
 from kernelbal.realserver.steps import Step
 from kernelbal.realserver.wanted import setup_for
 from tests.lab.test_realserver_verify import REAL, Case
-from tests.lab.verify_scene import prepare
+from tests.support.lab_realserver_verify import prepare
 
 pytestmark = pytest.mark.needs_ipvs
 

@@ -38,8 +38,8 @@ from kernelbal.realserver.script import INTERFACE, script
 from kernelbal.realserver.setup import Setup
 from kernelbal.realserver.wanted import setup_for
 from kernelbal.render import render
-from tests.lab.booting import BootingHost, holds, missing, observed
-from tests.lab.commands import Operator
+from tests.support.lab_commands import Operator
+from tests.support.lab_realserver_boot import BootingHost, holds, missing, observed
 
 pytestmark = pytest.mark.needs_machine
 

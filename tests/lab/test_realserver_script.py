@@ -16,7 +16,7 @@ from kernelbal.realserver.from_site import prepared_by_site
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.script import INTERFACE, script
 from kernelbal.render import render
-from tests.lab.commands import Operator
+from tests.support.lab_commands import Operator
 
 pytestmark = pytest.mark.needs_ipvs
 

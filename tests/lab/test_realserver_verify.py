@@ -18,8 +18,8 @@ from kernelbal.model.verification import RequirementResult, ResultStatus
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.tunnels import unwrapping
 from kernelbal.realserver.verify.gather import Outside
-from tests.lab.commands import Operator
-from tests.lab.verify_scene import faults, prepare, shown, unclear, verify
+from tests.support.lab_commands import Operator
+from tests.support.lab_realserver_verify import faults, prepare, shown, unclear, verify
 
 pytestmark = pytest.mark.needs_ipvs
 

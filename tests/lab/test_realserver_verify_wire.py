@@ -31,9 +31,9 @@ from kernelbal.model.ipvs import Protocol, TunnelType
 from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.verify.gather import Outside
-from tests.lab.commands import run_here
 from tests.lab.test_realserver_verify import CLIENT, DIRECT, HTTP, REAL, VIRTUAL, Case
-from tests.lab.verify_scene import faults, prepare, shown, unclear, verify
+from tests.support.lab_commands import run_here
+from tests.support.lab_realserver_verify import faults, prepare, shown, unclear, verify
 
 pytestmark = pytest.mark.needs_ipvs
 

@@ -19,12 +19,12 @@ from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts
-from tests.lab import real_servers
-from tests.lab.commands import NODE, Operator, run_here
-from tests.lab.daemons import Daemon
 from tests.lab.test_forwarding import METHODS, VIRTUAL, Method, direct
 from tests.lab.test_path_checks import NETWORKS, site_of
 from tests.lab.test_path_checks import VIRTUAL as VIRTUALS
+from tests.support import realserver_by_hand
+from tests.support.lab_commands import NODE, Operator, run_here
+from tests.support.lab_daemon import Daemon
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -122,8 +122,8 @@ def prepared(lab: LabFactory, folder: Path, name: str, *, without: str = "") -> 
     """A site whose real servers can do their part, but for one."""
     made = lab("one-arm")
     method = BY_NAME[name]
-    lab.serve(made.real_servers)
-    for host in made.real_servers:
+    lab.serve(made.realserver_by_hand)
+    for host in made.realserver_by_hand:
         clamp(host, method.virtual, ROOM[name] - HEADERS[method.virtual])
         if host.name != without:
             method.prepare(host, VIRTUAL[method.virtual])
@@ -222,17 +222,9 @@ FAULTS = (
     ("ipip-6", tunnel_down, ("tunnel device is", "kernelbal realserver")),
     ("gre", tunnel_down, ("tunnel device is", "kernelbal realserver")),
     ("ipip", strict_filter, (TUNNEL, "strict rp_filter", IPIP)),
-    (
-        "dsr",
-        narrow,
-        ("up to 1500 bytes", "segments of 1460", "(its device takes 1500)", "same MTU"),
-    ),
+    ("dsr", narrow, ("up to 1500 bytes", "segments of 1460", "(its device takes 1500)", "same MTU")),
     ("dsr-6", narrow, ("up to 1500 bytes", "(its device takes 1500)")),
-    (
-        "ipip",
-        narrow,
-        ("up to 1480 bytes", "(its device takes 1500), of which the tunnel takes 20: 13", IPIP),
-    ),
+    ("ipip", narrow, ("up to 1480 bytes", "(its device takes 1500), of which the tunnel takes 20: 13", IPIP)),
     ("ipip-6", narrow, ("up to 1460 bytes", "the tunnel takes 40: 13", "here to 130")),
     ("ipip", unclamped, ("segments of 1460; the path to it takes 1500, of which the tunnel takes 20", IPIP)),
     ("ipip-6", unclamped, ("segments of 1440", "takes 1500, of which the tunnel takes 40", "here to 1400")),
@@ -244,11 +236,7 @@ FAULTS = (
     ("name", "fault", "told"), FAULTS, ids=[f"{name} {fault.__name__}" for name, fault, _ in FAULTS]
 )
 def test_a_mistake_is_found_and_named(
-    lab: LabFactory,
-    tmp_path: Path,
-    name: str,
-    fault: Callable[[Verifier, Host], None],
-    told: tuple[str, ...],
+    lab: LabFactory, tmp_path: Path, name: str, fault: Callable[[Verifier, Host], None], told: tuple[str, ...]
 ) -> None:
     at = prepared(lab, tmp_path, name, without="rs2")
     at.hold()
@@ -270,9 +258,9 @@ def test_a_standby_director_finds_it_too(lab: LabFactory, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["dsr", "dsr-6", "ipip"])
 def test_a_program_that_listens_on_the_own_address_alone(lab: LabFactory, tmp_path: Path, name: str) -> None:
     made, method = lab("one-arm"), BY_NAME[name]
-    first, second, third = made.real_servers
+    first, second, third = made.realserver_by_hand
     lab.serve([first, third])
-    for host in made.real_servers:
+    for host in made.realserver_by_hand:
         method.prepare(host, VIRTUAL[method.virtual])
         clamp(host, method.virtual, 1400)
     with second.inside():
@@ -289,9 +277,9 @@ def test_a_program_that_listens_on_the_own_address_alone(lab: LabFactory, tmp_pa
 
 def test_a_real_server_that_is_down_is_itself_the_cause(lab: LabFactory, tmp_path: Path) -> None:
     made = lab("one-arm")
-    first, _, third = made.real_servers
+    first, _, third = made.realserver_by_hand
     lab.serve([first, third])
-    for host in made.real_servers:
+    for host in made.realserver_by_hand:
         direct(host, VIRTUAL[4])
     at = Verifier(made, tmp_path, BY_NAME["dsr"])
     at.hold()
@@ -311,7 +299,7 @@ def loud(host: Host, version: int) -> None:
     """Hold the virtual address so that the segment hears of it, as a device of a known vendor."""
     host.run(["ip", "link", "set", "eth0", "address", VMWARE])
     if version == 4:
-        real_servers.hold_address(host, VIRTUAL[4])
+        realserver_by_hand.hold_address(host, VIRTUAL[4])
     else:
         host.run(["ip", "address", "add", f"{VIRTUAL[6]}/128", "dev", "eth0", "nodad"])
 
@@ -381,7 +369,7 @@ def test_one_armed_nat_is_probed_plainly(lab: LabFactory, tmp_path: Path) -> Non
 
 def test_nat_whose_replies_take_another_way(lab: LabFactory, tmp_path: Path) -> None:
     made = lab("one-arm")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     at = Verifier(made, tmp_path, BY_NAME["one-armed"]._replace(extra=""))
     at.hold()
     report = at.report()
@@ -422,9 +410,9 @@ def test_a_check_that_cannot_see_the_virtual_address_gives_way_to_one_that_can(
 def between_segments(lab: LabFactory, folder: Path) -> Verifier:
     """A director that needs sysctls for the answers, and does not have them."""
     made = lab("two-arm")
-    lab.serve(made.real_servers)
+    lab.serve(made.realserver_by_hand)
     method, virtual = BY_NAME["dsr"], VIRTUALS["two-arm"][4]
-    for host in made.real_servers:
+    for host in made.realserver_by_hand:
         direct(host, virtual)
     made.director.sysctl("net/ipv4/conf/all/rp_filter", 1)
     at = Verifier(made, folder, method)
@@ -450,7 +438,7 @@ def test_nothing_is_left_behind_by_a_run_that_is_ended(
     lab: LabFactory, tmp_path: Path, end: signal.Signals
 ) -> None:
     at = between_segments(lab, tmp_path)
-    for host in at.lab.real_servers:  # probes last as long as they may
+    for host in at.lab.realserver_by_hand:  # probes last as long as they may
         host.run(["ip", "link", "set", "eth0", "down"])
     at.run("--json")
     before = take(at.lab.director)
@@ -487,7 +475,7 @@ def test_leftovers_without_a_record_are_known_by_their_mark(lab: LabFactory, tmp
 
 def test_two_runs_at_a_time_do_not_disturb_each_other(lab: LabFactory, tmp_path: Path) -> None:
     at = between_segments(lab, tmp_path)
-    for host in at.lab.real_servers:
+    for host in at.lab.realserver_by_hand:
         host.run(["ip", "link", "set", "eth0", "down"])
     running = at.lab.director.spawn(at.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20

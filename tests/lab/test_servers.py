@@ -11,7 +11,7 @@ from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.demo.stage import Stage
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
-from tests.lab.demo_scene import REQUESTS, scenario
+from tests.support.lab_demo import REQUESTS, scenario
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
 

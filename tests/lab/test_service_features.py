@@ -7,7 +7,7 @@ import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.model.choices import Scheduler, SchedulerFlag
-from tests.lab.commands import Operator
+from tests.support.lab_commands import Operator
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -81,10 +81,7 @@ def test_every_scheduler_flag(at: Operator) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            service("p", "persistence: {source_ip: {timeout: 5m}}"),
-            "-A -t 10.0.0.80:80 -s wlc -p 300",
-        ),
+        (service("p", "persistence: {source_ip: {timeout: 5m}}"), "-A -t 10.0.0.80:80 -s wlc -p 300"),
         (
             service("p", "persistence: {source_ip: {timeout: 90s, prefix: 24}}"),
             "-A -t 10.0.0.80:80 -s wlc -p 90 -M 255.255.255.0",

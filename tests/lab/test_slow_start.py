@@ -11,7 +11,7 @@ from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.traffic import held_connections
 from kernelbal.model.health import Health
-from tests.lab.directed import Director
+from tests.support.lab_director import Director
 
 pytestmark = pytest.mark.needs_ipvs
 

@@ -6,7 +6,7 @@ from kernelbal.lab.demo.events import Claim, Event
 from kernelbal.lab.demo.names import ScenarioName
 from kernelbal.lab.demo.play import play_all
 from kernelbal.lab.namespaces import Host
-from tests.lab.demo_scene import REQUESTS, Prepare, scenario
+from tests.support.lab_demo import REQUESTS, Prepare, scenario
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
 

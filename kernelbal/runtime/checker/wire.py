@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Annotated, Any, Final, NamedTuple
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 from pydantic import ValidationError
 
 from kernelbal.model.bounds import MAX_TEXT, Count, Seconds, ShortText
@@ -93,8 +93,7 @@ class Definition(NamedTuple):
     settings: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ProbePage:
+class ProbePage(Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a set of probes."""
 
     probes: Annotated[list[ProbeRow], Meta(max_length=PROBES_PER_PAGE)]
@@ -112,8 +111,7 @@ class Summary(NamedTuple):
     probes: Count
 
 
-@dataclass(frozen=True, slots=True)
-class ReportPage:
+class ReportPage(Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a report; `summary` is None on all pages but the last."""
 
     states: Annotated[dict[str, ProbeState], Meta(max_length=STATES_PER_PAGE)]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from kernelbal.lab import process
 from kernelbal.lab.namespaces import Host
-from tests.lab.commands import Operator
+from tests.support.lab_commands import Operator
 
 PATIENCE_S = 30.0
 T = TypeVar("T")

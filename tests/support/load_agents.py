@@ -1,4 +1,4 @@
-"""Agents of both dialects in one process: `python -m tests.lab.load_agents FILE HTTP-PORT TEXT-PORT`.
+"""Agents of both dialects in one process: `python -m tests.support.load_agents FILE HTTP-PORT TEXT-PORT`.
 
 Each answers with what FILE holds at that moment.
 """

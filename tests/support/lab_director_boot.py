@@ -9,7 +9,7 @@ from kernelbal.lab.backends.base import GuestCommand, needed_directories
 from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.lab.process import Completed
 from kernelbal.render import unit_text
-from tests.lab.commands import NODE
+from tests.support.lab_commands import NODE
 from tests.support.systemd import SystemdHost
 
 PROGRAM = Path(sys.prefix) / "bin/kernelbal"

@@ -18,8 +18,8 @@ from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
 from kernelbal.reconcile.round import Reconciler
-from tests.lab.commands import NODE
 from tests.support.fake_store import MemoryStore
+from tests.support.lab_commands import NODE
 
 
 def boot_clock() -> float:

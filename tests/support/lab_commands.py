@@ -1,4 +1,4 @@
-"""Runs the real command line on a lab's director, as an operator would."""
+"""Runs the real command line on hosts of a lab, as an operator would."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelbal.cli import app
+from kernelbal.lab.demo import snapshot
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.lab.process import Completed
 
@@ -82,3 +83,38 @@ class Operator:
             name: self.director.run(["bash", "-c", command], check=False).stdout
             for name, command in commands.items()
         }
+
+
+@dataclass
+class ServerOperator:
+    """Somebody at a real server, with a state directory of its own."""
+
+    host: Host
+    folder: Path
+
+    def run(self, command: str, *options: str, code: int = 0) -> Completed:
+        """Run a command and demand its exit code."""
+        argv = ["realserver", command, "--state-dir", str(self.folder / self.host.name), *options]
+        done = run_here(self.host, argv)
+        said = f"{self.host.name} {command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, said
+        return done
+
+    def apply(self, *options: str) -> None:
+        """Apply, and see that nothing is left to do."""
+        self.run("apply", "--persist", "none", *options)
+        assert self.changes(*options) == []
+
+    def changes(self, *options: str) -> list[str]:
+        """What a plan would do now."""
+        done = self.run("plan", "--json", "--persist", "none", *options)
+        document: dict[str, Any] = json.loads(done.stdout)
+        return [f"{step['sign']} {step['text']}" for step in document["steps"]]
+
+    def undo(self, *virtual: str) -> None:
+        """Undo."""
+        self.run("undo", *virtual)
+
+    def look(self) -> snapshot.Snapshot:
+        """Everything that could have been changed."""
+        return snapshot.take(self.host)
