@@ -27,6 +27,7 @@ from kernelbal.lab.backends import choose
 from kernelbal.lab.backends.base import GuestCommand
 from kernelbal.lab.errors import GuestFailed, LabError
 from tests.support.fake_backend import FakeBackend
+from tests.unit.bench.apply.test_apply import WALL_S
 
 # --- keepalived is started for its checker alone and ended with all its processes ---
 
@@ -189,15 +190,6 @@ def test_health_checks_are_measured_in_real_time_within_a_limit() -> None:
 # --- `make bench-apply`, `make bench-health`: a table, and one JSON object as the last line ---
 
 
-SECONDS = {
-    Measure.NETLINK_PROGRAM: 0.3,
-    Measure.NETLINK_READ: 0.2,
-    Measure.IPVSADM_RESTORE: 10.0,
-    Measure.IPVSADM_SAVE: 1.0,
-    Measure.KEEPALIVED_START: 3.0,
-    Measure.APPLY: 4.0,
-    Measure.APPLY_CHANGE_ONE: 2.0,
-}
 Bench = Callable[..., int]
 
 
@@ -211,7 +203,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
                 Sample(kind, size, repeat, wall_s * size / 10000, wall_s, 200.0, fault)
                 for size in services
                 for repeat in range(1, repeats + 1)
-                for kind, wall_s in SECONDS.items()
+                for kind, wall_s in WALL_S.items()
             )
 
         monkeypatch.setattr(choose, "choose", lambda wanted: FakeBackend("uml"))
@@ -228,7 +220,7 @@ def test_the_last_line_is_one_json_object(bench: Bench, capsys: pytest.CaptureFi
     assert bench() == 0
     lines = capsys.readouterr().out.splitlines()
     document = json.loads(lines[-1])
-    assert document.pop("medians_s") == {"help": 0.1, **{kind.value: s for kind, s in SECONDS.items()}}
+    assert document.pop("medians_s") == {"help": 0.1, **{kind.value: s for kind, s in WALL_S.items()}}
     assert document == {
         "real_servers": 100000,
         "repeats": 5,

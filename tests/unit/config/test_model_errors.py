@@ -1,20 +1,15 @@
 """What the model says against data, and that it says all of it."""
 
-from kernelbal.config.document import Data, compose
+from kernelbal.config.document import Data
 from kernelbal.config.model_errors import find_model_errors
 from kernelbal.config.violation import key_path
 from kernelbal.model.fields import DOCUMENT
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from tests.unit.config.spec import service, text_of
 
 
 def paths(data: Data) -> list[str]:
     return [key_path(violation.path) for violation in find_model_errors(Site, data)]
-
-
-def test_valid_data_has_no_faults() -> None:
-    assert paths(compose(text_of(service()), "x")) == []
 
 
 def test_faults_behind_the_first_one_of_a_long_list_are_found() -> None:
@@ -55,16 +50,6 @@ def test_mapping_that_others_write_as_a_word_is_written_out() -> None:
     assert "write `{source_ip: {}}`" in [violation.hint for violation in second]
 
 
-def test_faults_of_a_service_and_of_its_real_servers_are_found_together() -> None:
-    assert paths({"virtual_services": [{"real_servers": [{}], "name": 5}]}) == [
-        "virtual_services[0].name",
-        "virtual_services[0].address",
-        "virtual_services[0].ports",
-        "virtual_services[0].forwarding",
-        "virtual_services[0].real_servers[0].address",
-    ]
-
-
 def test_key_under_a_foreign_name_is_not_missing_too() -> None:
     (violation,) = find_model_errors(Node, {"name": "a", "interface": "eth0"})
     assert violation.hint == "write `interfaces: {outside: eth0}`"
@@ -94,13 +79,6 @@ def check_faults(check: Data) -> list[tuple[str, str, str | None]]:
     web: Data = {"name": "a", "address": "192.0.2.1", "ports": 80, "forwarding": "nat", "check": check}
     found = find_model_errors(Site, {"virtual_services": [web]})
     return [(key_path(each.path[2:]), each.message, each.hint) for each in found]
-
-
-def test_unknown_protocol_is_a_key_that_is_unknown() -> None:
-    assert check_faults("htttp") == [("check.htttp", "unknown key `htttp`", "did you mean `http`?")]
-    assert check_faults("HTTP_GET") == [
-        ("check.HTTP_GET", "unknown key `HTTP_GET`", "write `http: {path: /health}`")
-    ]
 
 
 def test_faults_inside_of_a_check_are_found() -> None:

@@ -38,30 +38,14 @@ PAGE = Path(__file__).parents[3] / "docs/how-to/check-real-servers.md"
 TCP, UDP, SCTP = ProtocolName.TCP, ProtocolName.UDP, ProtocolName.SCTP
 
 
-@pytest.mark.parametrize(
-    ("port", "kind"),
-    [
-        (21, "ftp"),
-        (22, "ssh"),
-        (23, "tcp"),
-        (25, "smtp"),
-        (53, "dns"),
-        (80, "http"),
-        (110, "pop3"),
-        (119, "tcp"),
-        (143, "imap"),
-        (389, "ldap"),
-        (443, "https"),
-        (465, "smtp"),
-        (587, "smtp"),
-        (636, "ldap"),
-        (993, "imap"),
-        (995, "pop3"),
-        (3389, "rdp"),
-        (8080, "tcp"),
-        (0, "icmp"),
-    ],
-)
+KINDS_BY_PORT = {
+    21: "ftp", 22: "ssh", 23: "tcp", 25: "smtp", 53: "dns", 80: "http", 110: "pop3", 119: "tcp", 143: "imap",
+    389: "ldap", 443: "https", 465: "smtp", 587: "smtp", 636: "ldap", 993: "imap", 995: "pop3", 3389: "rdp",
+    8080: "tcp", 0: "icmp",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("port", "kind"), KINDS_BY_PORT.items())
 def test_tcp_port_decides(port: int, kind: str) -> None:
     assert default_protocol(TCP, port).kind == kind
 

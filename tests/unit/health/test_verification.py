@@ -67,75 +67,37 @@ def test_nothing_is_wrong(evidence: ServerEvidence) -> None:
 
 
 CASES = (
-    (
-        replace(DSR, unreachable=Unreachable("behind a gateway", "use a tunnel")),
-        "reachability",
-        "behind a gateway",
-        "use a tunnel",
-    ),
-    (
-        replace(
-            DSR, probes=(ProbePair(80, down("connection refused"), down("timeout after 4 s: no answer")),)
-        ),
-        "real server",
-        "port 80: connection refused, by its own address already",
-        "see whether its program runs",
-    ),
-    (
-        through("timeout after 4 s: no answer"),
-        "virtual address",
-        "port 80: timeout after 4 s: no answer, but good by its own address: the virtual address is probably "
-        "missing on its `lo`, or a packet filter drops it",
-        f"on the real server: {APPLY}; if that finds nothing to do, see its packet filter",
-    ),
+    (replace(DSR, unreachable=Unreachable("behind a gateway", "use a tunnel")),
+     "reachability", "behind a gateway", "use a tunnel"),
+    (replace(DSR, probes=(ProbePair(80, down("connection refused"), down("timeout after 4 s: no answer")),)),
+     "real server", "port 80: connection refused, by its own address already",
+     "see whether its program runs"),
+    (through("timeout after 4 s: no answer"), "virtual address",
+     "port 80: timeout after 4 s: no answer, but good by its own address: the virtual address is probably "
+     "missing on its `lo`, or a packet filter drops it",
+     f"on the real server: {APPLY}; if that finds nothing to do, see its packet filter"),
     (through("no route to host"), "virtual address", "it forwards packets instead", APPLY),
     (through("connection refused"), "virtual address", "nothing listens", VERIFY),
-    (
-        through("connection refused", IPIP),
-        "virtual address",
-        "its tunnel device is down or missing",
-        APPLY,
-    ),
+    (through("connection refused", IPIP), "virtual address", "its tunnel device is down or missing", APPLY),
     (through("status 404"), "virtual address", "it answers differently", "answers on 10.0.0.80"),
-    (
-        through("network unreachable: this machine has no route"),
-        "virtual address",
-        "probes need a route to the virtual address on this director",
-        "on this director: add a route to 10.0.0.80",
-    ),
-    (
-        replace(DSR, answers_as=CLAIM),
-        "neighbours",
-        "it answers ARP for 10.0.0.80 as 00:50:56:00:00:12 (VMware, Inc.)",
-        f"on the real server: {APPLY}",
-    ),
-    (
-        replace(DSR, virtual=V6, answers_as=CLAIM, sizes=PacketSizes()),
-        "neighbours",
-        "it answers neighbour discovery for fd00::80",
-        "hold fd00::80 on `lo` alone; kernelbal realserver apply fd00::80",
-    ),
-    (
-        replace(DSR, sizes=PacketSizes(1500, 1500, 1400, 0, 1460)),
-        "packet size",
-        "up to 1500 bytes, as it asks for segments of 1460; "
-        "the path to it takes 1400 (its device takes 1500): 1400 get there",
-        "same MTU",
-    ),
-    (
-        replace(IPIP, sizes=PacketSizes(1500, 1500, 1500, 20, 1460)),
-        "packet size",
-        "up to 1500 bytes, as it asks for segments of 1460; "
-        "the path to it takes 1500, of which the tunnel takes 20: 1480 get there",
-        f"on the real server: {APPLY} (clamps the segment size, here to 1440)",
-    ),
-    (
-        replace(IPIP, virtual=V6, sizes=PacketSizes(1500, 1500, 1500, 40, 1440)),
-        "packet size",
-        "1460 get there",
-        "here to 1400",
-    ),
-)
+    (through("network unreachable: this machine has no route"), "virtual address",
+     "probes need a route to the virtual address on this director",
+     "on this director: add a route to 10.0.0.80"),
+    (replace(DSR, answers_as=CLAIM), "neighbours",
+     "it answers ARP for 10.0.0.80 as 00:50:56:00:00:12 (VMware, Inc.)", f"on the real server: {APPLY}"),
+    (replace(DSR, virtual=V6, answers_as=CLAIM, sizes=PacketSizes()), "neighbours",
+     "it answers neighbour discovery for fd00::80",
+     "hold fd00::80 on `lo` alone; kernelbal realserver apply fd00::80"),
+    (replace(DSR, sizes=PacketSizes(1500, 1500, 1400, 0, 1460)), "packet size",
+     "up to 1500 bytes, as it asks for segments of 1460; "
+     "the path to it takes 1400 (its device takes 1500): 1400 get there", "same MTU"),
+    (replace(IPIP, sizes=PacketSizes(1500, 1500, 1500, 20, 1460)), "packet size",
+     "up to 1500 bytes, as it asks for segments of 1460; "
+     "the path to it takes 1500, of which the tunnel takes 20: 1480 get there",
+     f"on the real server: {APPLY} (clamps the segment size, here to 1440)"),
+    (replace(IPIP, virtual=V6, sizes=PacketSizes(1500, 1500, 1500, 40, 1440)), "packet size",
+     "1460 get there", "here to 1400"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("evidence", "requirement", "message", "fix"), CASES)

@@ -24,9 +24,6 @@ from kernelbal.model.address import format_endpoint
 from kernelbal.plan.actions import AddService
 from kernelbal.plan.desire import desired_state
 
-# --- samples survive the way out of the guest ---
-
-
 # --- medians, ratios within the run, and targets ---
 
 

@@ -1,5 +1,6 @@
 """Hashes as a kernel (Linux 7.2, x86-64) gave them; `tests/lab/test_explain.py` asks a live one."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 
 import pytest
@@ -27,83 +28,66 @@ def all_but(out: int) -> hashing.Usable:
     return lambda index: index != out
 
 
-def digits(answers: list[int | None]) -> str:
+def digits(answers: Iterable[int | None]) -> str:
     return "".join("-" if answer is None else str(answer) for answer in answers)
 
 
+CLIENT = parse_address("198.18.0.5")
+CLIENTS, CLIENTS6 = [(client, 0) for client in clients(4, 24)], [(client, 0) for client in clients(6, 24)]
+PORTS = [(CLIENT, port) for port in range(20000, 20024)]
+
+
 @pytest.mark.parametrize(
-    ("version", "expected"), [(4, "222211111022220002220000"), (6, "202222120022222222022222")]
+    ("weights", "asked", "usable", "fallback", "expected"),
+    [
+        ((3, 1, 5), CLIENTS, everybody, False, "222211111022220002220000"),
+        ((3, 1, 5), CLIENTS6, everybody, False, "202222120022222222022222"),
+        ((3, 2, 1), PORTS, everybody, False, "202020000201011010121201"),
+        ((3, 0, 2), CLIENTS, all_but(1), True, "000000000200000002220000"),
+        ((1, 1), CLIENTS[:1], lambda _: False, True, "-"),
+        ((65535, 65535), CLIENTS, everybody, False, "0" * 24),  # the first may fill the whole table
+        ((), CLIENTS[:1], everybody, True, "-"),
+    ],
 )
-def test_source_hash(version: int, expected: str) -> None:
-    answers = [
-        hashing.source_hash((3, 1, 5), client, 0, everybody, fallback=False)
-        for client in clients(version, 24)
-    ]
+def test_source_hash(
+    weights: tuple[int, ...],
+    asked: list[tuple[Address, int]],
+    usable: hashing.Usable,
+    fallback: bool,
+    expected: str,
+) -> None:
+    answers = (hashing.source_hash(weights, *each, usable, fallback=fallback) for each in asked)
     assert digits(answers) == expected
-
-
-def test_source_hash_with_port() -> None:
-    client = parse_address("198.18.0.5")
-    answers = [
-        hashing.source_hash((3, 2, 1), client, port, everybody, fallback=False)
-        for port in range(20000, 20024)
-    ]
-    assert digits(answers) == "202020000201011010121201"
 
 
 def test_source_hash_gives_nobody_in_place_of_one_that_is_out() -> None:
-    answers = [
-        hashing.source_hash((3, 0, 2), client, 0, all_but(1), fallback=False) for client in clients(4, 256)
-    ]
-    assert set(answers) == {0, None, 2}
-
-
-def test_source_hash_falls_back() -> None:
-    answers = [
-        hashing.source_hash((3, 0, 2), client, 0, all_but(1), fallback=True) for client in clients(4, 24)
-    ]
-    assert digits(answers) == "000000000200000002220000"
-
-
-def test_source_hash_with_fallback_may_still_find_nobody() -> None:
-    assert hashing.source_hash((1, 1), clients(4, 1)[0], 0, lambda _: False, fallback=True) is None
-
-
-def test_first_real_server_may_fill_the_whole_table() -> None:
     answers = {
-        hashing.source_hash((65535, 65535), client, 0, everybody, fallback=False)
-        for client in clients(4, 256)
+        hashing.source_hash((3, 0, 2), each, 0, all_but(1), fallback=False) for each in clients(4, 256)
     }
-    assert answers == {0}
+    assert answers == {0, None, 2}
 
 
 @pytest.mark.parametrize(
-    ("version", "expected"), [(4, "112212222211222221222222"), (6, "221111221212212222212021")]
+    ("keys", "weights", "asked", "usable", "fallback", "expected"),
+    [
+        (REAL_SERVERS[4], (7, 50, 100), CLIENTS, everybody, False, "112212222211222221222222"),
+        (REAL_SERVERS[6], (7, 50, 100), CLIENTS6, everybody, False, "221111221212212222212021"),
+        (REAL_SERVERS[4], (3, 2, 1), PORTS, everybody, False, "000011100021011112000110"),
+        (REAL_SERVERS[4], (1, 1, 1), CLIENTS, all_but(2), True, "110001000101010011111010"),
+        (REAL_SERVERS[4], (0, 0, 0), CLIENTS[:1], everybody, True, "-"),
+        ([], (), CLIENTS[:1], everybody, True, "-"),
+    ],
 )
-def test_maglev(version: int, expected: str) -> None:
-    keys = REAL_SERVERS[version]
-    answers = [
-        hashing.maglev_hash(keys, (7, 50, 100), client, 0, everybody, fallback=False)
-        for client in clients(version, 24)
-    ]
+def test_maglev_hash(
+    keys: list[tuple[Address, int]],
+    weights: tuple[int, ...],
+    asked: list[tuple[Address, int]],
+    usable: hashing.Usable,
+    fallback: bool,
+    expected: str,
+) -> None:
+    answers = (hashing.maglev_hash(keys, weights, *each, usable, fallback=fallback) for each in asked)
     assert digits(answers) == expected
-
-
-def test_maglev_with_port() -> None:
-    client = parse_address("198.18.0.5")
-    answers = [
-        hashing.maglev_hash(REAL_SERVERS[4], (3, 2, 1), client, port, everybody, fallback=False)
-        for port in range(20000, 20024)
-    ]
-    assert digits(answers) == "000011100021011112000110"
-
-
-def test_maglev_falls_back() -> None:
-    answers = [
-        hashing.maglev_hash(REAL_SERVERS[4], (1, 1, 1), client, 0, all_but(2), fallback=True)
-        for client in clients(4, 24)
-    ]
-    assert digits(answers) == "110001000101010011111010"
 
 
 def test_maglev_table_is_shared_by_weight() -> None:
@@ -117,22 +101,10 @@ def test_maglev_scales_great_weights_down_to_63_turns() -> None:
     assert [table.count(index) for index in range(3)] == [63, 63, 3967]
 
 
-def test_maglev_without_any_weight_gives_nobody() -> None:
-    answer = hashing.maglev_hash(REAL_SERVERS[4], (0, 0, 0), clients(4, 1)[0], 0, everybody, fallback=True)
-    assert answer is None
-
-
 @pytest.mark.parametrize(("version", "expected"), [(4, "222200000-22"), (6, "00--0-0--2-2")])
 def test_destination_hash(version: int, expected: str) -> None:
-    answers = [hashing.destination_hash(3, virtual, all_but(1)) for virtual in clients(version, 12)]
-    assert digits(answers) == expected
-
-
-def test_no_real_servers() -> None:
-    client = clients(4, 1)[0]
-    assert hashing.source_hash((), client, 0, everybody, fallback=True) is None
-    assert hashing.maglev_hash([], (), client, 0, everybody, fallback=True) is None
-    assert hashing.destination_hash(0, client, everybody) is None
+    assert digits(hashing.destination_hash(3, each, all_but(1)) for each in clients(version, 12)) == expected
+    assert hashing.destination_hash(0, CLIENT, everybody) is None
 
 
 def test_words_of_an_ipv6_address_are_combined() -> None:

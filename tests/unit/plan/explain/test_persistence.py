@@ -56,39 +56,46 @@ def remembered(
     return recall(asked or query(), seen, key or service_key(), server)
 
 
-def test_not_persistent() -> None:
-    memory = remembered(service("rr", 1, 1), template())
-    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.OFF)
-
-
-def test_template_of_the_client() -> None:
-    memory = remembered(service("rr", 1, 1, flags=PERSISTENT), template())
-    assert (memory.destination, memory.step.verdict) == (real_server(12), StepVerdict.TEMPLATE)
-    assert "persistent for 5m by client address" in memory.step.reason
-    assert "expires in 250 s" in memory.step.reason
-
-
-def test_prefix_makes_one_client_of_a_network() -> None:
-    server = service("rr", 1, 1, flags=PERSISTENT, prefix=24)
-    memory = remembered(server, template(NETWORK))
-    assert memory.destination == real_server(12)
-    assert "all of 198.51.100.0/24 counts as one client" in memory.step.reason
-    assert remembered(server, template(CLIENT)).step.verdict is StepVerdict.NEW_CLIENT
+RR, KEPT = service("rr", 1, 1), service("rr", 1, 1, flags=PERSISTENT)
+NET = service("rr", 1, 1, flags=PERSISTENT, prefix=24)
+SIP = service("rr", 1, flags=PERSISTENT, engine="sip")
+FROM_4711 = query(client_port=4711)
+OTHER_CLIENT, OTHER_VIRTUAL = address("198.51.100.8"), address("192.0.2.11")
+OFF, NEW, TEMPLATE = StepVerdict.OFF, StepVerdict.NEW_CLIENT, StepVerdict.TEMPLATE
+FOUND, UNKNOWN = StepVerdict.CONNECTION, StepVerdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("server", "entry", "asked", "to", "verdict", "words"),
     [
-        template(address("198.51.100.8")),
-        template(protocol=Protocol.UDP),
-        template(port=81),
-        template(virtual=address("192.0.2.11")),
-        connection(),
+        (RR, template(), query(), None, OFF, ()),
+        (KEPT, template(), query(), GIVEN, TEMPLATE, ("persistent for 5m by client address", "in 250 s")),
+        (NET, template(NETWORK), query(), GIVEN, TEMPLATE, ("all of 198.51.100.0/24 counts as one client",)),
+        (NET, template(CLIENT), query(), None, NEW, ()),
+        (KEPT, template(OTHER_CLIENT), query(), None, NEW, ()),
+        (KEPT, template(protocol=Protocol.UDP), query(), None, NEW, ()),
+        (KEPT, template(port=81), query(), None, NEW, ()),
+        (KEPT, template(virtual=OTHER_VIRTUAL), query(), None, NEW, ()),
+        (KEPT, connection(), query(), None, NEW, ()),
+        (KEPT, template(to=GONE), query(), None, NEW, ("no longer in the service",)),
+        (RR, connection(), FROM_4711, GIVEN, FOUND, ()),
+        (RR, connection(), query(client_port=4712), None, OFF, ()),
+        (RR, connection(), query(), None, OFF, ()),
+        (KEPT, connection("TIME_WAIT"), FROM_4711, GIVEN, FOUND, ()),
+        (SIP, template(), query(), None, UNKNOWN, ("`sip`",)),
     ],
 )
-def test_entry_of_somebody_else(other: Connection) -> None:
-    memory = remembered(service("rr", 1, 1, flags=PERSISTENT), other)
-    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.NEW_CLIENT)
+def test_what_is_remembered_of_a_client(
+    server: VirtualServer,
+    entry: Connection,
+    asked: ExplainQuery,
+    to: DestinationKey | None,
+    verdict: StepVerdict,
+    words: tuple[str, ...],
+) -> None:
+    memory = remembered(server, entry, asked=asked)
+    assert (memory.destination, memory.step.verdict) == (to, verdict)
+    assert all(each in memory.step.reason for each in words)
 
 
 def test_template_of_a_mark_service_has_the_mark_for_an_address() -> None:
@@ -119,12 +126,6 @@ def test_any_port_and_ftp_keep_templates_without_a_port(
     assert memory.destination == real_server(12, service_port)
 
 
-def test_template_to_a_removed_real_server_is_ignored() -> None:
-    memory = remembered(service("rr", 1, 1, flags=PERSISTENT), template(to=GONE))
-    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.NEW_CLIENT)
-    assert "no longer in the service" in memory.step.reason
-
-
 @pytest.mark.parametrize(
     ("sysctls", "expected"),
     [({}, real_server(12)), ({EXPIRE_QUIESCENT: "0"}, real_server(12)), ({EXPIRE_QUIESCENT: "1"}, None)],
@@ -133,16 +134,6 @@ def test_template_of_a_quiesced_real_server(sysctls: dict[str, str], expected: D
     memory = remembered(service("rr", 1, 0, flags=PERSISTENT), template(), **sysctls)
     assert memory.destination == expected
     assert "expire_quiescent_template" in memory.step.reason
-
-
-def test_connection_that_is_there() -> None:
-    memory = remembered(service("rr", 1, 1), connection(), asked=query(client_port=4711))
-    assert (memory.destination, memory.step.verdict) == (real_server(12), StepVerdict.CONNECTION)
-
-
-def test_connection_from_another_port() -> None:
-    assert remembered(service("rr", 1), connection(), asked=query(client_port=4712)).destination is None
-    assert remembered(service("rr", 1), connection()).destination is None
 
 
 @pytest.mark.parametrize(
@@ -162,12 +153,6 @@ def test_port_that_a_closed_connection_had(state: str, mode: str, followed: bool
     assert (memory.destination is not None) is followed
 
 
-def test_closed_connection_of_a_persistent_service_is_followed() -> None:
-    server = service("rr", 1, 1, flags=PERSISTENT)
-    memory = remembered(server, connection("TIME_WAIT"), asked=query(client_port=4711))
-    assert memory.step.verdict is StepVerdict.CONNECTION
-
-
 @pytest.mark.parametrize(("expire", "word"), [("0", "in silence"), ("1", "which ends it")])
 def test_connection_to_a_removed_real_server_is_dropped(expire: str, word: str) -> None:
     memory = remembered(
@@ -175,12 +160,6 @@ def test_connection_to_a_removed_real_server_is_dropped(expire: str, word: str) 
     )
     assert (memory.destination, memory.dropped) == (None, True)
     assert word in memory.step.reason
-
-
-def test_persistence_engine_is_not_guessed() -> None:
-    memory = remembered(service("rr", 1, flags=PERSISTENT, engine="sip"), template())
-    assert (memory.destination, memory.step.verdict) == (None, StepVerdict.UNKNOWN)
-    assert "`sip`" in memory.step.reason
 
 
 def test_connection_table_that_was_not_read() -> None:
