@@ -107,31 +107,16 @@ def test_key_in_its_place(key: str, value: Data, model: type[Model], hint: str) 
 @pytest.mark.parametrize(
     ("key", "value", "hint"),
     [
-        (
-            "balance",
-            "uri",
-            "that is `scheduler` here; `uri` does not convert: IPVS balances connections, not requests",
-        ),
-        (
-            "Schedule",
-            "dl",
-            "that is `scheduler` here; `dl` does not convert: "
-            "write `scheduler: wlc` and `adaptive: {response_time: {}}`",
-        ),
-        (
-            "inter",
-            "500us",
-            "that is `check.interval` here; `500us` does not convert: "
-            "`500us` is not a duration such as `300ms`, `9s`, `5m`, `1h`",
-        ),
-        (
-            "fwmark",
-            0,
-            "that is `mark` here; `0` does not convert: expected a whole number 1-4294967295",
-        ),
+        ("balance", "uri",
+         "that is `scheduler` here; `uri` does not convert: IPVS balances connections, not requests"),
+        ("Schedule", "dl", "that is `scheduler` here; `dl` does not convert: "
+         "write `scheduler: wlc` and `adaptive: {response_time: {}}`"),
+        ("inter", "500us", "that is `check.interval` here; `500us` does not convert: "
+         "`500us` is not a duration such as `300ms`, `9s`, `5m`, `1h`"),
+        ("fwmark", 0, "that is `mark` here; `0` does not convert: expected a whole number 1-4294967295"),
         ("CheckHost", "x" * 300, "that is `check.http.host` here"),
     ],
-)
+)  # fmt: skip
 def test_value_without_equivalent_is_said_to_have_none(key: str, value: Data, hint: str) -> None:
     assert key_hint(key, value, VirtualService) == hint
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.kernel.ipvs import wire
-from kernelbal.kernel.ipvs.messages import CommandMessage
 from kernelbal.kernel.ipvs.pack import Packer
 from kernelbal.model.address import AF_INET, AF_INET6, Address, parse_address
 from kernelbal.model.ipvs import (
@@ -93,12 +92,3 @@ def test_services_of_both_families_have_their_own_netmask() -> None:
     raw = Packer(31).pack([AddService(mark6._replace(family=AF_INET), values), AddService(mark6, values)], 1)
     assert raw[0].endswith(wire.netmask(AF_INET, 24))
     assert raw[1].endswith(wire.netmask(AF_INET6, 24))
-
-
-def test_pyroute2_agrees_on_the_whole_message() -> None:
-    (raw,) = Packer(31).pack([AddDestination(WEB, PLACE, NEW)], 1)
-    read = CommandMessage(raw)
-    read.decode()
-    assert read["cmd"] == 5
-    assert read.get_attr("IPVS_CMD_ATTR_SERVICE").get_attr("IPVS_SVC_ATTR_ADDR") == "192.0.2.10"
-    assert read.get_attr("IPVS_CMD_ATTR_DEST").get_attr("IPVS_DEST_ATTR_WEIGHT") == 9

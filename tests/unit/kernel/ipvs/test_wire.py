@@ -89,13 +89,6 @@ def test_every_attribute_is_explicit() -> None:
     assert found.get_attr("IPVS_CMD_ATTR_DEST").get_attr("IPVS_DEST_ATTR_TUN_PORT") == 0  # no tunnel
 
 
-def test_ports_are_in_network_order() -> None:
-    key = DestinationKey(parse_address("10.0.0.11"), 0x1234)
-    assert b"\x12\x34" in wire.destination_key(key)
-    tunnel = DestinationAttributes(2, 1, tunnel_type=1, tunnel_port=0x1234)
-    assert b"\x12\x34" in wire.destination_attributes(tunnel)
-
-
 @pytest.mark.parametrize(
     ("family", "prefix", "raw"),
     [

@@ -5,7 +5,7 @@ import select as polling
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -225,20 +225,17 @@ def test_guest_that_breaks_off(backend: FakeBackend, words: str) -> None:
         list(run_demo(backend, [], 200))
 
 
-def test_guest_that_cannot_start() -> None:
-    def work(command: GuestCommand, output: int) -> int:
-        raise GuestFailed("no memory")
-
-    with pytest.raises(GuestFailed, match="no memory"):
-        list(run_demo(FakeBackend(work=work), [], 200))
+def cannot_start(command: GuestCommand, output: int) -> int:
+    raise GuestFailed("no memory")
 
 
-def test_guest_that_says_something_else() -> None:
-    def work(command: GuestCommand, output: int) -> int:
-        os.write(output, b"Kernel panic\n")
-        return 0
+def panics(command: GuestCommand, output: int) -> int:
+    return os.write(output, b"Kernel panic\n") * 0
 
-    with pytest.raises(GuestFailed, match="Kernel panic"):
+
+@pytest.mark.parametrize(("work", "words"), [(cannot_start, "no memory"), (panics, "Kernel panic")])
+def test_guest_that_does_something_else(work: Callable[[GuestCommand, int], int], words: str) -> None:
+    with pytest.raises(GuestFailed, match=words):
         list(run_demo(FakeBackend(work=work), [], 200))
 
 

@@ -16,7 +16,6 @@ from kernelbal.plan.explain.result import (
     Explanation,
     StepTopic,
     StepVerdict,
-    TraceStep,
 )
 from kernelbal.plan.reachability import RouteTable
 from tests.unit.plan.explain.scene import (
@@ -183,35 +182,27 @@ def test_site_file_is_named_as_the_source() -> None:
 # --- where the packet arrives ---
 
 
-def arriving(seen: KernelView, virtual: str = "192.0.2.10") -> TraceStep:
-    return arrival(query(virtual=address(virtual)), seen, RouteTable(seen.routes))
+DESIRED = (AddressKey("eth0", VIRTUAL, 32),)
+KERNEL, SITE_FILE = FactSource.KERNEL, FactSource.SITE_FILE
 
 
-def test_local() -> None:
-    found = arriving(view())
-    assert (found.verdict, found.source) == (StepVerdict.LOCAL, FactSource.KERNEL)
-    assert "192.0.2.10 is an address of this director, on eth0" in found.reason
-
-
-def test_site_file_will_make_it_local() -> None:
-    assert "will be an address" in arriving(view(source=FactSource.SITE_FILE)).reason
-
-
-def test_desired_but_not_there() -> None:
-    found = arriving(view(addresses=(), desired_addresses=(AddressKey("eth0", VIRTUAL, 32),)))
-    assert (found.verdict, found.source) == (StepVerdict.ELSEWHERE, FactSource.SITE_FILE)
-    assert "kernelbal apply" in found.reason
-
-
-def test_somebody_elses_on_the_same_segment() -> None:
-    found = arriving(view(), "192.0.2.99")
-    assert found.verdict is StepVerdict.ELSEWHERE
-    assert "answers ARP for it on the segment of eth0" in found.reason
-
-
-def test_behind_a_gateway() -> None:
-    assert "through 192.0.2.254 on eth0" in arriving(view(), "203.0.113.1").reason
-
-
-def test_no_route() -> None:
-    assert "no route" in arriving(view(routes=()), "203.0.113.1").reason
+@pytest.mark.parametrize(
+    ("seen", "virtual", "verdict", "source", "words"),
+    [
+        (view(), "192.0.2.10", StepVerdict.LOCAL, KERNEL,
+         "192.0.2.10 is an address of this director, on eth0"),
+        (view(source=SITE_FILE), "192.0.2.10", StepVerdict.LOCAL, SITE_FILE, "will be an address"),
+        (view(addresses=(), desired_addresses=DESIRED), "192.0.2.10", StepVerdict.ELSEWHERE, SITE_FILE,
+         "kernelbal apply"),
+        (view(), "192.0.2.99", StepVerdict.ELSEWHERE, KERNEL, "answers ARP for it on the segment of eth0"),
+        (view(), "203.0.113.1", StepVerdict.ELSEWHERE, KERNEL, "through 192.0.2.254 on eth0"),
+        (view(routes=()), "203.0.113.1", StepVerdict.ELSEWHERE, KERNEL, "no route"),
+    ],
+    ids=["local", "local soon", "desired", "on the segment", "behind a gateway", "no route"],
+)  # fmt: skip
+def test_arrival(
+    seen: KernelView, virtual: str, verdict: StepVerdict, source: FactSource, words: str
+) -> None:
+    step = arrival(query(virtual=address(virtual)), seen, RouteTable(seen.routes))
+    assert (step.verdict, step.source) == (verdict, source)
+    assert words in step.reason

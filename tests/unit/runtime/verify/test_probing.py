@@ -1,60 +1,50 @@
 """Probes run once, by the real checker, against loopback."""
 
-import socket
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from kernelbal.errors import KernelError
-from kernelbal.model.address import parse_address
-from kernelbal.model.health import Health, Probe, Target, Timing
+from kernelbal.model.health import Health, Probe, Timing
 from kernelbal.model.site.check import TcpCheck
 from kernelbal.runtime.verify.probing import probe_once
+from tests.unit.runtime.checker.desk import free_port, serving
+from tests.unit.runtime.checker.desk import probe as probe_of
 
-LOOPBACK = parse_address("127.0.0.1")
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        yield made
+CHILD = "import socket, sys; s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
+"""How a program that stands for the checker begins."""
 
 
-def probe(key: str, port: int) -> Probe:
-    return Probe(key, TcpCheck(), Target(LOOPBACK, port, "127.0.0.1", LOOPBACK), Timing(0.5, 0.2, 1, 1))
+def probe(key: str, port: int, timing: Timing = Timing(0.5, 0.2, 1, 1)) -> Probe:  # noqa: B008 - constant
+    return probe_of(TcpCheck(), port, key=key, timing=timing)
 
 
-def closed_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
+def python(text: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", text)
 
 
-def test_each_probe_has_its_result(listener: socket.socket) -> None:
+def test_each_probe_has_its_result() -> None:
     steps: list[tuple[int, int]] = []
-    probes = {"a": probe("a", listener.getsockname()[1]), "b": probe("b", closed_port())}
-    states = probe_once(probes, lambda done, total: steps.append((done, total)))
+    with serving(lambda connection: None) as port:
+        probes = {"a": probe("a", port), "b": probe("b", free_port())}
+        states = probe_once(probes, lambda done, total: steps.append((done, total)))
     assert (states["a"].health, states["a"].reason) == (Health.UP, "")
     assert (states["b"].health, states["b"].reason) == (Health.DOWN, "connection refused")
     assert steps[-1] == (2, 2)
 
 
-def test_a_failure_has_a_second_try(listener: socket.socket) -> None:
+def test_a_failure_has_a_second_try() -> None:
     """A checker that says `down` once and then `up`."""
     script = (
-        "import socket, sys\n"
         "from kernelbal.runtime.checker.wire import *\n"
         "from kernelbal.model.health import *\n"
-        "s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
         "for at, health in ((1.0, Health.DOWN), (2.0, Health.UP)):\n"
         "    state = ProbeState(health, at, '', at)\n"
         "    report = CheckerReport(at, {'a': state})\n"
         "    [s.sendall(REPORT_PAGES.encode(p) + b'\\n') for p in report_pages(report)]\n"
         "s.recv(1 << 20); s.recv(1)"
     )
-    states = probe_once({"a": probe("a", 1)}, command=(sys.executable, "-c", script))
+    states = probe_once({"a": probe("a", 1)}, command=python(CHILD + script))
     assert states["a"].health is Health.UP
 
 
@@ -66,16 +56,8 @@ def test_nothing_to_probe_starts_nothing() -> None:
     ("command", "message"),
     [
         (("/no/such/program",), "cannot be started"),
-        ((sys.executable, "-c", "pass"), "the checker ended"),
-        (
-            (
-                sys.executable,
-                "-c",
-                "import socket, sys; s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2])); "
-                "s.sendall(b'nonsense\\n'); s.recv(1 << 20); s.recv(1)",
-            ),
-            "JSON is malformed",
-        ),
+        (python("pass"), "the checker ended"),
+        (python(CHILD + "s.sendall(b'nonsense\\n'); s.recv(1 << 20); s.recv(1)"), "JSON is malformed"),
     ],
 )
 def test_a_checker_that_is_lost_is_told(command: tuple[str, ...], message: str) -> None:
@@ -86,10 +68,6 @@ def test_a_checker_that_is_lost_is_told(command: tuple[str, ...], message: str) 
 def test_a_checker_without_results_leaves_them_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernelbal.runtime.verify.probing.SPARE_S", 0.0)
     monkeypatch.setattr("kernelbal.runtime.verify.probing.PROGRESS_S", 0.05)
-    quick = replace(probe("a", 1), timing=Timing(0.05, 0.05, 1, 1))
-    script = (
-        "import socket, sys; s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
-        "while s.recv(9): pass"
-    )
-    states = probe_once({"a": quick}, command=(sys.executable, "-c", script))
+    quick = probe("a", 1, Timing(0.05, 0.05, 1, 1))
+    states = probe_once({"a": quick}, command=python(CHILD + "while s.recv(9): pass"))
     assert states["a"].health is Health.UNKNOWN
