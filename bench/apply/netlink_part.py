@@ -15,7 +15,8 @@ from typing import TypeVar
 from bench.apply.workload import Workload, service_table
 from kernelbal.kernel.ipvs.table import IpvsTable
 from kernelbal.model.ipvs import ServiceTable
-from kernelbal.plan.actions import AddDestination, AddService, IpvsAction, Result
+from kernelbal.plan.action import Result
+from kernelbal.plan.kinds.service_actions import AddDestination, AddService, DestinationAction, ServiceAction
 
 T = TypeVar("T")
 
@@ -31,9 +32,11 @@ def main(argv: list[str]) -> None:
     sys.stdout.write(json.dumps([*programming, *reading, done and found == wanted]) + "\n")
 
 
-def actions_for(table: ServiceTable) -> list[IpvsAction]:
+def actions_for(table: ServiceTable) -> list[ServiceAction | DestinationAction]:
     """Return the actions that fill an empty kernel, in the order of a plan: services first."""
-    actions: list[IpvsAction] = [AddService(key, server.attributes) for key, server in table.items()]
+    actions: list[ServiceAction | DestinationAction] = [
+        AddService(key, server.attributes) for key, server in table.items()
+    ]
     for key, server in table.items():
         actions += [AddDestination(key, name, values) for name, values in server.destinations.items()]
     return actions

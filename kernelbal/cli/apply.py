@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.session import Documents, Session
     from kernelbal.model.answers import ApplyAnswer, ApplyRequest
-    from kernelbal.plan.result import Options
-    from kernelbal.reconcile.round import Prepared, Report
+    from kernelbal.plan.kind import Options
+    from kernelbal.reconcile.round import PreparedRound, RoundReport
 
 EPILOG = """Examples:
 
@@ -114,7 +114,7 @@ def _apply_here(
     from kernelbal.model.answers import ApplyAnswer
     from kernelbal.plan.document import apply_document, left_actions, plan_document
     from kernelbal.plan.judge import judge
-    from kernelbal.plan.result import Options
+    from kernelbal.plan.kind import Options
 
     options = Options(cut=request.cut)
     with open_session(state_dir) as session, session.store.lock():
@@ -129,7 +129,7 @@ def _apply_here(
         report = _perform(session, prepared, options, documents, quiet=quiet)
         if wait and report.converged and prepared.plan.drains:
             report = _finish(session, documents, options, report)
-    names, counters = documents.names, prepared.observed.counters
+    names, counters = documents.names, prepared.observed
     return ApplyAnswer(
         plan=plan_document(prepared.plan, names, counters, 0),
         warnings=remarks,
@@ -151,20 +151,20 @@ def _refuse_unconfirmed(session: Session) -> None:
 
 
 def _perform(
-    session: Session, prepared: Prepared, options: Options, documents: Documents, *, quiet: bool
-) -> Report:
+    session: Session, prepared: PreparedRound, options: Options, documents: Documents, *, quiet: bool
+) -> RoundReport:
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan
     from kernelbal.cli.progress import progress_bar
     from kernelbal.plan.document import plan_document
 
     if not quiet:
-        counters = prepared.observed.counters
+        counters = prepared.observed
         print_plan(plan_document(prepared.plan, documents.names, counters, SHOWN_ACTIONS))
     with progress_bar("applying", len(prepared.plan.actions)) as update:
         return session.reconciler.perform(prepared, options, update)
 
 
-def _finish(session: Session, documents: Documents, options: Options, first: Report) -> Report:
+def _finish(session: Session, documents: Documents, options: Options, first: RoundReport) -> RoundReport:
     """Wait for drains; the outcomes of the first round stay in the report."""
     from dataclasses import replace
 

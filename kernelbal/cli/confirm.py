@@ -17,7 +17,7 @@ from kernelbal.model.units import counted, format_duration
 if TYPE_CHECKING:
     from kernelbal.cli.session import Session
     from kernelbal.model.answers import ApplyDocument, PlannedAction
-    from kernelbal.reconcile.round import Prepared
+    from kernelbal.reconcile.round import PreparedRound
 
 EPILOG = """Example:
 
@@ -79,7 +79,7 @@ def _rollback_here(state_dir: Path, *, wait: bool) -> int:
     from kernelbal.cli.session import open_session
     from kernelbal.errors import PlanRefused
     from kernelbal.plan.document import apply_document, left_actions
-    from kernelbal.plan.result import DEFAULT_OPTIONS
+    from kernelbal.plan.kind import DEFAULT_OPTIONS
 
     # One that nobody watches must not give up because an apply takes long.
     with open_session(state_dir) as session, session.store.lock(math.inf if wait else PATIENCE_S):
@@ -128,7 +128,7 @@ def _wait_for_deadline(state_dir: Path) -> bool:
         time.sleep(min(POLL_S, left_s))
 
 
-def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path) -> None:
+def arm(session: Session, prepared: PreparedRound, confirm_s: float, state_dir: Path) -> None:
     """Record what to come back to and start the process that does so; called before the first change.
 
     The process is detached: it outlives this command and the login that ran it.
@@ -141,11 +141,14 @@ def arm(session: Session, prepared: Prepared, confirm_s: float, state_dir: Path)
 
     from kernelbal.cli.output import say
     from kernelbal.errors import StateError
-    from kernelbal.reconcile.round import owned_state
+    from kernelbal.plan.kinds import DIRECTOR
+    from kernelbal.plan.kinds.services import adopt, adopted_services
+    from kernelbal.plan.planning import kept_state
     from kernelbal.store.boot import boot_clock_s
 
-    state = owned_state(prepared.observed, prepared.ownership, prepared.plan.adopted)
-    session.store.save_snapshot(state, boot_clock_s() + confirm_s, prepared.plan.adopted)
+    adopted = adopted_services(prepared.plan)
+    state = kept_state(DIRECTOR, prepared.observed, adopt(prepared.ownership, adopted))
+    session.store.save_snapshot(state, boot_clock_s() + confirm_s, adopted)
     command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
     try:
         with (state_dir / "rollback.log").open("ab") as log:

@@ -10,16 +10,17 @@ from kernelbal.model.units import counted
 if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.model.answers import PlannedDrain
-    from kernelbal.model.state import DesiredState
-    from kernelbal.plan.describe import Names
-    from kernelbal.plan.result import Options, PendingDrain
-    from kernelbal.reconcile.round import Reconciler, Report
+    from kernelbal.plan.action import Names
+    from kernelbal.plan.kind import DesiredState, Options, PendingDrain
+    from kernelbal.reconcile.round import Reconciler, RoundReport
 
 POLL_S = 1.0
 """How often a daemon is asked for its drains, in seconds: as often as it counts their connections."""
 
 
-def wait_for_drains(reconciler: Reconciler, desired: DesiredState, options: Options, names: Names) -> Report:
+def wait_for_drains(
+    reconciler: Reconciler, desired: DesiredState, options: Options, names: Names
+) -> RoundReport:
     """Go on with rounds until no real server is leaving any more; return the last one's report."""
     import time
 

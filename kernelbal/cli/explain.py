@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from kernelbal.model.answers import ExplanationDocument
     from kernelbal.model.node import Node
     from kernelbal.model.site import Site
-    from kernelbal.model.state import DesiredState
     from kernelbal.plan.explain.query import ExplainQuery
     from kernelbal.plan.explain.result import Explanation
+    from kernelbal.plan.kind import DesiredState
 
 EPILOG = """Examples:
 

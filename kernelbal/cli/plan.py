@@ -76,13 +76,13 @@ def _plan_here(request: PlanRequest, site: Path, node: Path, state_dir: Path) ->
     from kernelbal.model.answers import PlanAnswer
     from kernelbal.plan.document import plan_document
     from kernelbal.plan.judge import judge
-    from kernelbal.plan.result import Options
+    from kernelbal.plan.kind import Options
 
     documents = read_documents(site, node)
     with open_session(state_dir) as session:
         prepared = session.reconciler.prepare(documents.desired, Options(cut=request.cut))
         observed = prepared.observed
         remarks = judge(documents.site, documents.node, observed, force=request.force)
-        session.reconciler.check_table(prepared)
-    plan = plan_document(prepared.plan, documents.names, observed.counters, request.most)
+        session.reconciler.check_tables(prepared)
+    plan = plan_document(prepared.plan, documents.names, observed, request.most)
     return PlanAnswer(plan=plan, warnings=remarks)

@@ -39,7 +39,7 @@ from kernelbal.realserver.printing import Format, System
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
-    from kernelbal.realserver.run import Prepared, RealServer
+    from kernelbal.realserver.run import PreparedRun, RealServer
     from kernelbal.realserver.setup import Record
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -118,7 +118,7 @@ def plan(
         put_plan(prepared)
     else:
         print_plan(prepared)
-    return ExitCode.CHANGES if detailed_exitcode and prepared.steps else ExitCode.OK
+    return ExitCode.CHANGES if detailed_exitcode and prepared.plan.actions else ExitCode.OK
 
 
 @app.command(epilog=APPLY_EPILOG)
@@ -164,13 +164,14 @@ def undo(
     Sysctls and files get their former contents back, devices their former state.
     """
     from kernelbal.cli.realserver_view import print_plan, put_plan
+    from kernelbal.realserver.host import read_host
 
     with _opened(state_dir) as server, server.store.lock():
         record = server.store.load_record()
         staying = tuple(
             each for each in record.preparations if virtual and each.virtual not in _named(virtual, record)
         )
-        prepared = server.prepare(staying, record.persist, server.host.observe(), record)
+        prepared = server.prepare(staying, record.persist, read_host(server.kernel), record)
         if dry_run and as_json:
             put_plan(prepared)
         elif not as_json:
@@ -181,20 +182,23 @@ def undo(
 @contextmanager
 def _opened(state_dir: Path) -> Iterator[RealServer]:
     from kernelbal.realserver.host import LinuxHost
+    from kernelbal.realserver.persist.programs import fault_of_any
     from kernelbal.realserver.run import RealServer
     from kernelbal.realserver.store import RecordStore
 
-    with LinuxHost() as host:
-        yield RealServer(host, RecordStore(state_dir), files_at_boot)
+    with LinuxHost() as kernel:
+        yield RealServer(kernel, RecordStore(state_dir), files_at_boot, fault_of_any)
 
 
-def _prepare(server: RealServer, asked: Asked, persist: Manager | None) -> Prepared:
+def _prepare(server: RealServer, asked: Asked, persist: Manager | None) -> PreparedRun:
+    from kernelbal.plan.kinds.addresses import ADDRESSES
+    from kernelbal.realserver.host import read_host
     from kernelbal.realserver.resolve import resolve
 
     record = server.store.load_record()
-    host = server.host.observe()
+    host = read_host(server.kernel)
     requests = asked.requests(at_boot=persist is not Manager.NONE)
-    preparations = resolve(requests, record.preparations, host, record.addresses)
+    preparations = resolve(requests, record.preparations, host, record.owned.of(ADDRESSES))
     prepared = server.prepare(preparations, choose_manager(persist, preparations, record), host, record)
     if persist is not Manager.NONE:
         check_boot(prepared.files)
@@ -222,7 +226,7 @@ def _named(virtual: list[str], record: Record) -> frozenset[Address]:
     return named
 
 
-def _perform(server: RealServer, prepared: Prepared, command: str, *, as_json: bool) -> int:
+def _perform(server: RealServer, prepared: PreparedRun, command: str, *, as_json: bool) -> int:
     from kernelbal.cli.realserver_view import print_conclusion, put_outcomes
 
     report = server.perform(prepared)

@@ -25,9 +25,9 @@ from kernelbal.model.choices import ForwardingName, TunnelTypeName
 from kernelbal.realserver.preparation import Method
 
 if TYPE_CHECKING:
+    from kernelbal.kernel.interface import Kernel
     from kernelbal.model.address import Address
     from kernelbal.realserver.preparation import Preparation
-    from kernelbal.realserver.run import Host
     from kernelbal.realserver.setup import Record
 
 EPILOG = """Examples:
@@ -92,9 +92,9 @@ def verify(
     clients = tuple(address(text, "--client") for text in client or ())
     outside = Outside(clients, address(director, "--director") if director else None, probe)
     record = RecordStore(state_dir).load_record()
-    with linux.LinuxHost() as host:
-        preparations = _chosen(described, record, host)
-        reports = verify_addresses(preparations, gather(host, preparations, outside))
+    with linux.LinuxHost() as kernel:
+        preparations = _chosen(described, record, kernel)
+        reports = verify_addresses(preparations, gather(kernel, preparations, outside))
     if as_json:
         put_json(address_reports_document(reports))
     else:
@@ -103,7 +103,7 @@ def verify(
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-def _chosen(described: Asked, record: Record, host: Host) -> tuple[Preparation, ...]:
+def _chosen(described: Asked, record: Record, kernel: Kernel) -> tuple[Preparation, ...]:
     """Return what to verify: as it was prepared; what was not, as it is described.
 
     Raises:
@@ -118,7 +118,7 @@ def _chosen(described: Asked, record: Record, host: Host) -> tuple[Preparation, 
         raise PlanRefused("kernelbal has prepared nothing on this host", hint)
     known = {each.virtual: each for each in record.preparations}
     named = [address(text, "VIP") for text in described.virtual]
-    others = _described(described, [each for each in named if each not in known], host)
+    others = _described(described, [each for each in named if each not in known], kernel)
     return tuple(_as_recorded(described, known[each]) if each in known else others[each] for each in named)
 
 
@@ -157,16 +157,17 @@ def _shown(one: Preparation) -> dict[str, str]:
     }
 
 
-def _described(described: Asked, virtual: list[Address], host: Host) -> dict[Address, Preparation]:
+def _described(described: Asked, virtual: list[Address], kernel: Kernel) -> dict[Address, Preparation]:
     """An address that the host has, wherever, is no reason to refuse: it is what is to be judged."""
     from kernelbal.cli.output import say
     from kernelbal.model.address import format_address
+    from kernelbal.realserver.host import read_host
     from kernelbal.realserver.resolve import resolve
 
     if not virtual:
         return {}
     requests = [each for each in described.requests() if each.virtual in virtual]
-    found = host.observe()
+    found = read_host(kernel)
     held = frozenset(key for key, *_ in found.addresses if key.address in virtual)
     prepared = resolve(requests, (), found, held)
     for each in prepared:

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from kernelbal.cli.output import coloured, put, put_json, say, warn
 from kernelbal.model.units import counted
-from kernelbal.plan.actions import ReplaceTable
-from kernelbal.realserver.steps import Step, WriteFile, describe_step
+from kernelbal.plan.action import Action, Result
+from kernelbal.plan.kinds import contents, describe, sign_of
 
 if TYPE_CHECKING:
     from kernelbal.realserver.preparation import Preparation
-    from kernelbal.realserver.run import Prepared, Report
+    from kernelbal.realserver.run import PreparedRun, RunReport
 
 AS_PREPARED = "no changes: this host is prepared"
 NOTHING_PREPARED = "no changes: nothing is prepared on this host"
 
 
-def print_plan(prepared: Prepared) -> None:
+def print_plan(prepared: PreparedRun) -> None:
     """Print every step, with the contents of tables and files, and how many there are."""
-    for step in prepared.steps:
-        line = describe_step(step)
+    for action in prepared.plan.actions:
+        line = describe(action, {})
         put(f"{coloured(line.sign)} {line.text}")
-        for row in _contents(step).splitlines():
+        for row in contents(action).splitlines():
             put(f"    {row}".rstrip())
     for each in prepared.preparations:
         if each.method.value == "redirect" and not each.ports:
@@ -35,33 +35,25 @@ def print_plan(prepared: Prepared) -> None:
     put(_summary(prepared))
 
 
-def _contents(step: Step) -> str:
-    from kernelbal.plan.nft_text import render
-
-    match step:
-        case ReplaceTable(_, table) if not table.empty:
-            return render(table)
-        case WriteFile(_, _, text):
-            return text
-        case _:
-            return ""
-
-
-def _summary(prepared: Prepared) -> str:
-    if not prepared.steps:
+def _summary(prepared: PreparedRun) -> str:
+    if not prepared.plan.actions:
         return AS_PREPARED if prepared.preparations else NOTHING_PREPARED
-    signs = Counter(describe_step(step).sign for step in prepared.steps)
+    signs = Counter(map(sign_of, prepared.plan.actions))
     return f"{signs['+']} to add, {signs['~']} to change, {signs['-']} to remove"
 
 
-def put_plan(prepared: Prepared) -> None:
+def put_plan(prepared: PreparedRun) -> None:
     """Print a plan as one JSON document."""
     put_json(
-        {**_prepared_document(prepared), "changes": len(prepared.steps), "steps": _steps(prepared.steps)}
+        {
+            **_prepared_document(prepared),
+            "changes": len(prepared.plan.actions),
+            "steps": _steps(prepared.plan.actions),
+        }
     )
 
 
-def _prepared_document(prepared: Prepared) -> dict[str, Any]:
+def _prepared_document(prepared: PreparedRun) -> dict[str, Any]:
     return {
         "preparations": [_preparation(each) for each in prepared.preparations],
         "persist": prepared.persist or None,
@@ -86,21 +78,21 @@ def _preparation(each: Preparation) -> dict[str, Any]:
     }
 
 
-def _steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    return [_step_document(step) for step in steps]
+def _steps(actions: Sequence[Action]) -> list[dict[str, Any]]:
+    return [_step_document(action) for action in actions]
 
 
-def _step_document(step: Step) -> dict[str, Any]:
-    line = describe_step(step)
+def _step_document(action: Action) -> dict[str, Any]:
+    line = describe(action, {})
     return {
-        "kind": type(step).__name__,
+        "kind": type(action).__name__,
         "sign": line.sign,
         "text": line.text,
-        "contents": _contents(step) or None,
+        "contents": contents(action) or None,
     }
 
 
-def put_outcomes(report: Report, prepared: Prepared) -> None:
+def put_outcomes(report: RunReport, prepared: PreparedRun) -> None:
     """Print how a run ended as one JSON document."""
     put_json(
         {
@@ -109,8 +101,8 @@ def put_outcomes(report: Report, prepared: Prepared) -> None:
             "taken_back": None if report.done else report.taken_back,
             "outcomes": [
                 {
-                    **_step_document(outcome.step),
-                    "ok": outcome.ok,
+                    **_step_document(outcome.action),
+                    "ok": outcome.result is not Result.FAILED,
                     "message": outcome.message or None,
                     "hint": outcome.hint or None,
                 }
@@ -118,13 +110,13 @@ def put_outcomes(report: Report, prepared: Prepared) -> None:
             ],
             "warnings": [
                 {"message": each.why, "hint": each.telling.hint, "at_boot": each.telling.at_boot}
-                for each in report.untold
+                for each in report.unnotified
             ],
         }
     )
 
 
-def print_conclusion(report: Report, prepared: Prepared, command: str) -> None:
+def print_conclusion(report: RunReport, prepared: PreparedRun, command: str) -> None:
     """Print how a run ended, and what comes next."""
     if not report.done:
         _print_failure(report)
@@ -133,7 +125,7 @@ def print_conclusion(report: Report, prepared: Prepared, command: str) -> None:
         put("undone: this host is as it was before")
     elif report.outcomes:
         put(f"applied {counted(len(report.outcomes), 'change')}; this host is prepared")
-    for each in report.untold:
+    for each in report.unnotified:
         warn(each.why, each.telling.hint)
     if not report.comes_back:
         say("this host is prepared only until its next boot")
@@ -141,9 +133,9 @@ def print_conclusion(report: Report, prepared: Prepared, command: str) -> None:
         say("  next: kernelbal realserver verify")
 
 
-def _print_failure(report: Report) -> None:
+def _print_failure(report: RunReport) -> None:
     last = report.outcomes[-1]
-    say(f"{coloured('FAIL', stream=sys.stderr)} {describe_step(last.step).text}: {last.message}")
+    say(f"{coloured('FAIL', stream=sys.stderr)} {describe(last.action, {}).text}: {last.message}")
     if last.hint:
         say(f"  hint: {last.hint}")
     if report.taken_back:

@@ -11,7 +11,7 @@ from kernelbal.cli.documents import STATE_OPTION
 from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from kernelbal.reconcile.round import Report
+    from kernelbal.reconcile.round import RoundReport
 
 EPILOG = """Examples:
 
@@ -36,9 +36,10 @@ def release(
     from kernelbal.cli.output import put, say, warn
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan
     from kernelbal.cli.session import open_session
-    from kernelbal.model.state import DesiredState
     from kernelbal.plan.document import plan_document
-    from kernelbal.plan.result import Options
+    from kernelbal.plan.kind import DesiredState, Options
+    from kernelbal.plan.kinds.services import SERVICES
+    from kernelbal.plan.kinds.sysctls import SYSCTLS
 
     options = Options(cut=cut)
     nothing = DesiredState()
@@ -46,11 +47,12 @@ def release(
         prepared = session.reconciler.prepare(nothing, options)
         shown = None if dry_run else SHOWN_ACTIONS
         print_plan(
-            plan_document(prepared.plan, {}, prepared.observed.counters, shown),
+            plan_document(prepared.plan, {}, prepared.observed, shown),
             see_all="`kernelbal release --dry-run` shows them",
             nothing=ONLY_DRAINING if prepared.plan.drains else NOTHING_OURS,
         )
-        if not (prepared.ownership.services or prepared.ownership.sysctls or prepared.plan.empty):
+        owned, first_values = prepared.ownership.of(SERVICES), prepared.ownership.of(SYSCTLS)
+        if not (owned.keys or first_values or prepared.plan.empty):
             warn(
                 "the ownership record is lost: services and sysctls of kernelbal cannot be distinguished from"
                 " those of others, and stay",
@@ -69,7 +71,7 @@ def release(
     return ExitCode.OK
 
 
-def _unfinished(report: Report) -> int:
+def _unfinished(report: RoundReport) -> int:
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_unfinished
     from kernelbal.plan.document import apply_document, left_actions
 

@@ -89,6 +89,10 @@ def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[Se
     from kernelbal.kernel.links import read_link_details
     from kernelbal.kernel.linux import LinuxKernel
     from kernelbal.kernel.rtnetlink import RtNetlink
+    from kernelbal.plan.kind import NOTHING
+    from kernelbal.plan.kinds import DIRECTOR
+    from kernelbal.plan.kinds.services import SERVICES
+    from kernelbal.plan.planning import scopes
     from kernelbal.runtime.verify.paths import ProbePaths, verify_store
     from kernelbal.runtime.verify.survey import Survey
     from kernelbal.runtime.verify.survey import verify as survey
@@ -99,7 +103,7 @@ def _verified(site: Site, node: Node, service: str, state_dir: Path) -> tuple[Se
     services = tuple(each for each in narrowed.virtual_services if each.name in names)
     store = verify_store(state_dir)
     with LinuxKernel() as kernel, RtNetlink.open() as rtnetlink:
-        observed = kernel.observe((), ())
+        observed = kernel.observe({**scopes(DIRECTOR), SERVICES: NOTHING})
         details = {each.link.name: each for each in read_link_details(rtnetlink)}
         scope = Survey(narrowed, node, services, observed, details)
         with store.lock(), endings_as_interrupts(), StatusLine() as line:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernelbal.model.ipvs import ServiceKey
     from kernelbal.model.node import Node
     from kernelbal.model.site import Site
-    from kernelbal.model.state import DesiredState
+    from kernelbal.plan.kind import DesiredState
     from kernelbal.reconcile.round import Reconciler
     from kernelbal.store.state import StateDirectory
 
@@ -59,7 +59,9 @@ class Documents:
     @property
     def names(self) -> dict[ServiceKey, str]:
         """Name of the virtual service by IPVS service."""
-        return {key: policy.name for key, policy in self.desired.policies.items()}
+        from kernelbal.plan.kinds.services import SERVICES
+
+        return {key: policy.name for key, policy in self.desired.of(SERVICES).policies.items()}
 
 
 def read_documents(site_path: Path, node_path: Path) -> Documents:

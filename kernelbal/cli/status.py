@@ -15,10 +15,10 @@ from kernelbal.model.units import counted
 if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.session import Documents, Session
-    from kernelbal.model.ipvs import DestinationAttributes, ServiceKey
-    from kernelbal.model.state import DrainKey, ObservedState
+    from kernelbal.model.ipvs import DestinationAttributes, DrainKey, ServiceKey
     from kernelbal.model.status import DirectorStatus
-    from kernelbal.reconcile.round import Prepared
+    from kernelbal.plan.kind import ObservedState
+    from kernelbal.reconcile.round import PreparedRound
 
 EPILOG = """Examples:
 
@@ -139,39 +139,41 @@ def _show(status: DirectorStatus, *, as_json: bool) -> None:
 
 
 def _document(session: Session, documents: Documents | None) -> dict[str, Any]:
-    from dataclasses import replace
 
     from kernelbal.kernel.modules import table_too_small
-    from kernelbal.model.state import DesiredState
     from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
+    from kernelbal.plan.kind import DesiredState
+    from kernelbal.plan.kinds.addresses import ADDRESSES
+    from kernelbal.plan.kinds.services import COUNTERS, IPVS, SERVICES
     from kernelbal.store.boot import total_memory_bytes
 
     desired = documents.desired if documents else DesiredState()
     prepared = session.reconciler.prepare(desired)
     observed = prepared.observed
-    if observed.services:
-        observed = replace(observed, counters=session.kernel.read_counters(observed.services))
-    connections = sum(c.active + c.inactive for each in observed.counters.values() for c in each.values())
-    own = {address.key.address for address in observed.addresses}
+    services, owned = observed.of(SERVICES), prepared.ownership.of(SERVICES)
+    if services:
+        observed = observed.having(COUNTERS, session.kernel.read_counters(services))
+    connections = sum(c.active + c.inactive for each in observed.of(COUNTERS).values() for c in each.values())
+    own = {address.key.address for address in observed.of(ADDRESSES)}
     clients = session.kernel.count_clients(SAMPLE) if connections else {}
     hidden = hidden_clients({client: count for client, count in clients.items() if client not in own})
-    verdict = table_too_small(observed.connection_table_size, connections, total_memory_bytes())
+    verdict = table_too_small(observed.of(IPVS).connection_buckets, connections, total_memory_bytes())
     return {
-        "ipvs_available": observed.ipvs_available,
-        "services": [_service(key, prepared, observed, documents) for key in sorted(observed.services)],
+        "ipvs_available": observed.of(IPVS).available,
+        "services": [_service(key, prepared, observed, documents) for key in sorted(services)],
         "addresses": [
-            {"address": str(a.key), "owner": _owner(a.ours or a.key in prepared.ownership.addresses)}
-            for a in observed.addresses
+            {"address": str(a.key), "owner": _owner(a.ours or a.key in prepared.ownership.of(ADDRESSES))}
+            for a in observed.of(ADDRESSES)
             if a.key.device != "lo"
         ],
         "connection_table": {
-            "buckets": observed.connection_table_size,
+            "buckets": observed.of(IPVS).connection_buckets,
             "connections": connections,
             "warning": verdict or None,
             "hidden_clients": hidden or None,
         },
         "changes_pending": len(prepared.plan.actions) if documents else None,
-        "draining": len(prepared.ownership.drains),
+        "draining": len(owned.drains),
     }
 
 
@@ -180,18 +182,19 @@ def _owner(ours: bool) -> str:
 
 
 def _service(
-    key: ServiceKey, prepared: Prepared, observed: ObservedState, documents: Documents | None
+    key: ServiceKey, prepared: PreparedRound, observed: ObservedState, documents: Documents | None
 ) -> dict[str, Any]:
     from kernelbal.model.address import AF_INET
-    from kernelbal.model.state import DrainKey
-    from kernelbal.plan.describe import service_text
+    from kernelbal.model.ipvs import DrainKey
+    from kernelbal.plan.kinds.service_actions import service_text
+    from kernelbal.plan.kinds.services import SERVICES
 
-    server = observed.services[key]
+    server = observed.of(SERVICES)[key]
     host_bits = 32 if key.family == AF_INET else 128
     return {
         "service": str(key),
         "name": documents.names.get(key) if documents else None,
-        "owner": _owner(key in prepared.ownership.services),
+        "owner": _owner(key in prepared.ownership.of(SERVICES).keys),
         "scheduler": service_text(server.attributes, host_bits),
         "real_servers": [
             _real_server(DrainKey(key, name), server.destinations[name], prepared, observed)
@@ -201,14 +204,15 @@ def _service(
 
 
 def _real_server(
-    key: DrainKey, attributes: DestinationAttributes, prepared: Prepared, observed: ObservedState
+    key: DrainKey, attributes: DestinationAttributes, prepared: PreparedRound, observed: ObservedState
 ) -> dict[str, Any]:
     from kernelbal.model.ipvs import Forwarding
     from kernelbal.plan.drain import NO_CONNECTIONS
+    from kernelbal.plan.kinds.services import COUNTERS, SERVICES
 
     # One that was added after the counters were read, or removed before, has none.
-    counters = observed.counters.get(key.service, {}).get(key.destination, NO_CONNECTIONS)
-    drain = prepared.ownership.drains.get(key)
+    counters = observed.of(COUNTERS).get(key.service, {}).get(key.destination, NO_CONNECTIONS)
+    drain = prepared.ownership.of(SERVICES).drains.get(key)
     return {
         "address": str(key.destination),
         "forwarding": Forwarding(attributes.forwarding).name.lower(),

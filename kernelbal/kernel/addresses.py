@@ -11,9 +11,10 @@ from typing import Final
 from kernelbal.errors import KernelError
 from kernelbal.kernel import sysctl
 from kernelbal.kernel.announce import announce
+from kernelbal.kernel.driver import Driver, Sockets
 from kernelbal.kernel.links import LinkDetail, read_link_details
 from kernelbal.kernel.netlink import Refusal, attribute, attributes
-from kernelbal.kernel.network_errors import failure
+from kernelbal.kernel.refusals import all_failed, refused
 from kernelbal.kernel.rtnetlink import (
     IFA_MESSAGE,
     NLM_F_CREATE,
@@ -34,7 +35,10 @@ from kernelbal.model.network import (
     Link,
     ObservedAddress,
 )
-from kernelbal.plan.actions import AddAddress, Outcome, RemoveAddress, ReplaceAddress, Result
+from kernelbal.plan.action import Outcome, Result
+from kernelbal.plan.kind import ObservedState, Scope
+from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.links import LINKS
 
 AddressAction = AddAddress | ReplaceAddress | RemoveAddress
 Announcer = Callable[[Sequence[AddressKey], Mapping[str, LinkDetail]], Mapping[AddressKey, str]]
@@ -120,7 +124,7 @@ def perform_addresses(
     try:
         devices = {detail.link.name: detail for detail in read_link_details(socket)}
     except KernelError as error:
-        return [Outcome(a, Result.FAILED, error.errno, error.message, error.hint or "") for a in actions]
+        return all_failed(actions, error)
     with ExitStack() as stack:
         unsafe: dict[str, Refusal] = {}
         for device in sorted({action.key.device for action in actions if _takes_a_network(action)}):
@@ -130,7 +134,7 @@ def perform_addresses(
                 unsafe[device] = Refusal(fault.errno or errno.EIO, "promote_secondaries cannot be set")
         refusals = _transmit(socket, actions, devices, unsafe)
     outcomes = [
-        Outcome(action, Result.DONE) if refusal is None else failure(action, *refusal)
+        Outcome(action, Result.DONE) if refusal is None else refused(action, *refusal)
         for action, refusal in zip(actions, refusals, strict=True)
     ]
     return _announced(_excuse_equal(socket, outcomes, devices), devices, announcer)
@@ -271,3 +275,15 @@ def _unannounced(outcome: Outcome, silent: Mapping[AddressKey, str]) -> Outcome:
         message=f"the address is there, but was not announced: {reason}",
         hint="neighbours may go on sending to its former holder until their entries expire",
     )
+
+
+def _observe(sockets: Sockets, scope: Scope, found: ObservedState) -> ObservedState:
+    links = found.of(LINKS)
+    return found.having(ADDRESSES, observe_addresses(sockets.rtnetlink, links))
+
+
+def _perform(sockets: Sockets, actions: Sequence[AddressAction]) -> list[Outcome]:
+    return perform_addresses(sockets.rtnetlink, actions)
+
+
+DRIVER: Final = Driver(_observe, _perform)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
-from kernelbal.model.nft import NftTable
-from kernelbal.model.state import ObservedState
-from kernelbal.plan.actions import Action, Outcome
+from kernelbal.plan.action import Action, Outcome
+from kernelbal.plan.kind import AnyKind, ObservedState, Scope
 
 Progress = Callable[[int, int], None]
 """Called with the number of actions done and the number of all."""
@@ -29,14 +28,11 @@ class Glance(NamedTuple):
 class Kernel(Protocol):
     """A kernel that can be read and changed."""
 
-    def observe(
-        self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
-    ) -> ObservedState:
+    def observe(self, scopes: Mapping[AnyKind, Scope]) -> ObservedState:
         """Read the kernel, all but the counters.
 
         Args:
-            sysctls: paths below /proc/sys to read.
-            services: the IPVS services to read; None reads all.
+            scopes: the kinds to read, in their order, each with the objects to read; None: all.
 
         Raises:
             KernelError: the kernel cannot be read, such as without CAP_NET_ADMIN.
@@ -75,10 +71,10 @@ class Kernel(Protocol):
         """
         ...
 
-    def check_table(self, table: NftTable) -> None:
-        """Let the kernel check an nftables transaction without committing it.
+    def check(self, actions: Sequence[Action]) -> None:
+        """Find out whether actions could not be performed, as far as the kernel tells without doing them.
 
         Raises:
-            KernelError: it would be refused; the message says why.
+            KernelError: one would be refused; the message says why.
         """
         ...

@@ -6,9 +6,10 @@ import errno
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from kernelbal.kernel.driver import Driver, Sockets
 from kernelbal.kernel.modules import load_module
 from kernelbal.kernel.netlink import Refusal, attribute, attributes, nested
-from kernelbal.kernel.network_errors import failure
+from kernelbal.kernel.refusals import refused
 from kernelbal.kernel.rtnetlink import (
     IFINFO_MESSAGE,
     NLM_F_CREATE,
@@ -21,7 +22,9 @@ from kernelbal.kernel.rtnetlink import (
     attribute_table,
 )
 from kernelbal.model.network import Link, LinkState
-from kernelbal.plan.actions import EnsureLink, Outcome, RemoveLink, Result
+from kernelbal.plan.action import Outcome, Result
+from kernelbal.plan.kind import ObservedState, Scope
+from kernelbal.plan.kinds.links import FALLBACK_DEVICES, LINKS, EnsureLink, RemoveLink
 
 IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
@@ -42,15 +45,6 @@ RTEXT_FILTER_SKIP_STATS: Final = 1 << 3
 
 _SMALLEST_HARDWARE_ADDRESS = 6
 """Shorter ones, and those of IPv6 tunnels, are IP addresses of tunnel ends."""
-
-FALLBACK_DEVICES: Final = {
-    "tunl0": "ipip",
-    "ip6tnl0": "ip6_tunnel",
-    "sit0": "sit",
-    "gre0": "ip_gre",
-    "ip6gre0": "ip6_gre",
-}
-"""Devices that come with a module and take every packet of its kind; nobody can create them."""
 
 
 class LinkDetail(NamedTuple):
@@ -126,7 +120,7 @@ def _ensure(socket: RtNetlink, action: EnsureLink) -> Outcome:
     if link is None:
         refusal = _create(socket, wanted)
         if refusal is not None:
-            return failure(action, *refusal)
+            return refused(action, *refusal)
         link = _find(socket, wanted.name)
     if link is None:
         return _absent(action)
@@ -136,7 +130,7 @@ def _ensure(socket: RtNetlink, action: EnsureLink) -> Outcome:
     if link.up and wanted.mtu_bytes in (0, link.mtu_bytes):
         return Outcome(action, Result.DONE if created else Result.ALREADY)
     refusal = _refusal(socket.ask(RTM_NEWLINK, _up_request(link.ifindex, wanted.mtu_bytes)))
-    return failure(action, *refusal) if refusal is not None else Outcome(action, Result.DONE)
+    return refused(action, *refusal) if refusal is not None else Outcome(action, Result.DONE)
 
 
 def _create(socket: RtNetlink, wanted: LinkState) -> Refusal | None:
@@ -153,7 +147,7 @@ def _create(socket: RtNetlink, wanted: LinkState) -> Refusal | None:
 
 def _absent(action: EnsureLink) -> Outcome:
     module = FALLBACK_DEVICES.get(action.link.name)
-    outcome = failure(action, errno.ENODEV)
+    outcome = refused(action, errno.ENODEV)
     return outcome if module is None else outcome._replace(hint=f"modprobe {module}")
 
 
@@ -184,13 +178,13 @@ def _remove(socket: RtNetlink, action: RemoveLink) -> Outcome:
     """Remove a device; one that came with its module stays as long as that does, and is switched off."""
     link = _find(socket, action.name)
     if link is None:
-        return failure(action, errno.ENODEV)
+        return refused(action, errno.ENODEV)
     if action.name in FALLBACK_DEVICES:
         answer = socket.ask(RTM_NEWLINK, IFINFO_MESSAGE.pack(0, 0, link.ifindex, 0, IFF_UP))
     else:
         answer = socket.ask(RTM_DELLINK, IFINFO_MESSAGE.pack(0, 0, link.ifindex, 0, 0))
     refusal = _refusal(answer)
-    return failure(action, *refusal) if refusal is not None else Outcome(action, Result.DONE)
+    return refused(action, *refusal) if refusal is not None else Outcome(action, Result.DONE)
 
 
 def _find(socket: RtNetlink, name: str) -> Link | None:
@@ -205,3 +199,14 @@ def _refusal(answer: bytes | Refusal) -> Refusal | None:
 
 def _text(value: bytes) -> str:
     return value.rstrip(b"\0").decode(errors="surrogateescape")
+
+
+def _observe(sockets: Sockets, scope: Scope, found: ObservedState) -> ObservedState:
+    return found.having(LINKS, observe_links(sockets.rtnetlink))
+
+
+def _perform(sockets: Sockets, actions: Sequence[EnsureLink | RemoveLink]) -> list[Outcome]:
+    return perform_links(sockets.rtnetlink, actions)
+
+
+DRIVER: Final = Driver(_observe, _perform)

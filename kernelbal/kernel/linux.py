@@ -2,59 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from types import TracebackType
-from typing import Self, cast
+from typing import Final, Self
 
-from kernelbal.errors import NotSupported
+from kernelbal.errors import KernelError, NotSupported
+from kernelbal.kernel import addresses, links, listeners, policy_routing, sysctl, tables
+from kernelbal.kernel.driver import Driver
 from kernelbal.kernel.interface import Glance, Progress
 from kernelbal.kernel.ipvs.connections import count_clients
-from kernelbal.kernel.ipvs.table import IpvsTable
-from kernelbal.kernel.modules import IPVS, load_module
-from kernelbal.kernel.network import NetworkDrivers
+from kernelbal.kernel.ipvs.services import SERVICES_DRIVER, TIMEOUTS_DRIVER
+from kernelbal.kernel.refusals import all_failed
+from kernelbal.kernel.sockets import OpenSockets
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import CounterTable, ServiceKey, ServiceTable
-from kernelbal.model.nft import NftTable
-from kernelbal.model.state import ObservedState
-from kernelbal.plan.actions import (
-    Action,
-    AddDestination,
-    AddService,
-    EditDestination,
-    EditService,
-    IpvsAction,
-    Outcome,
-    QuiesceDestination,
-    RemoveDestination,
-    RemoveService,
-    Result,
-    SetTimeouts,
-)
+from kernelbal.plan.action import Action, Outcome
+from kernelbal.plan.kind import AnyKind, ObservedState, Scope
+from kernelbal.plan.kinds import BY_ACTION
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.links import LINKS
+from kernelbal.plan.kinds.listeners import LISTENERS
+from kernelbal.plan.kinds.routing import ROUTING
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.kinds.timeouts import TIMEOUTS
 
-IPVS_ACTIONS = (
-    AddService,
-    EditService,
-    RemoveService,
-    AddDestination,
-    EditDestination,
-    QuiesceDestination,
-    RemoveDestination,
-    SetTimeouts,
-)
-ACTIONS_PER_STEP = 8192
+Drivers = Mapping[str, Driver]
+"""Driver by the name of its kind."""
+
+DRIVERS: Final[Drivers] = {
+    SERVICES.name: SERVICES_DRIVER,
+    TIMEOUTS.name: TIMEOUTS_DRIVER,
+    LINKS.name: links.DRIVER,
+    LISTENERS.name: listeners.DRIVER,
+    SYSCTLS.name: sysctl.DRIVER,
+    ADDRESSES.name: addresses.DRIVER,
+    TABLES.name: tables.DRIVER,
+    ROUTING.name: policy_routing.DRIVER,
+}
+ACTIONS_PER_STEP: Final = 8192
 """Actions between two calls of the progress callback."""
 
 
 class LinuxKernel:
-    """Every driver behind one face; sockets are opened when first needed."""
+    """Every driver behind one face.
 
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._ipvs: IpvsTable | None = None
-        self._tried_to_load = False
-        self._network = NetworkDrivers()
+    Args:
+        drivers: of kinds that are no kernel objects, such as files, beside `DRIVERS`.
+    """
+
+    def __init__(self, drivers: Drivers | None = None) -> None:
+        self._drivers = {**DRIVERS, **(drivers or {})}
+        self._sockets = OpenSockets()
 
     def __enter__(self) -> Self:
         return self
@@ -66,47 +67,36 @@ class LinuxKernel:
 
     def close(self) -> None:
         """Close every socket; the kernel's state stays as it is."""
-        self._stack.close()
-        self._network.close()
-        self._ipvs = None
+        self._sockets.close()
 
-    @property
-    def ipvs(self) -> IpvsTable:
-        """The IPVS driver; the module is loaded when the kernel has it and did not load it by itself.
-
-        Raises:
-            NotSupported: the kernel has no IPVS, or its module cannot be loaded.
-        """
-        if self._ipvs is None:
-            self._ipvs = self._stack.enter_context(self._open_ipvs())
-        return self._ipvs
-
-    def _open_ipvs(self) -> IpvsTable:
-        try:
-            return IpvsTable.open()
-        except NotSupported:
-            if self._tried_to_load:
-                raise
-            self._tried_to_load = True
-            if not load_module(IPVS).loaded:
-                raise
-        return IpvsTable.open()
-
-    def observe(
-        self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
-    ) -> ObservedState:
+    def observe(self, scopes: Mapping[AnyKind, Scope]) -> ObservedState:
         """Read the kernel, all but the counters; see `Kernel.observe`."""
+        found = ObservedState()
+        for kind, scope in scopes.items():
+            found = self._drivers[kind.name].observe(self._sockets, scope, found)
+        return found
+
+    def perform(self, actions: Sequence[Action], progress: Progress | None = None) -> list[Outcome]:
+        """Perform actions in their order; see `Kernel.perform`."""
+        outcomes: list[Outcome] = []
+        for name, group in groupby(actions, lambda action: BY_ACTION[type(action)].name):
+            run = list(group)
+            for start in range(0, len(run), ACTIONS_PER_STEP):
+                outcomes += self._perform(name, run[start : start + ACTIONS_PER_STEP])
+                if progress is not None:
+                    progress(len(outcomes), len(actions))
+        return outcomes
+
+    def _perform(self, name: str, actions: Sequence[Action]) -> list[Outcome]:
         try:
-            ipvs = self.ipvs
-        except NotSupported:
-            return self._network.observe(sysctls, ObservedState(ipvs_available=False))
-        table = ipvs.read()[0] if services is None else ipvs.read_services(services)
-        state = ObservedState(
-            services=table,
-            timeouts=ipvs.read_timeouts(),
-            connection_table_size=ipvs.read_info().connection_buckets,
-        )
-        return self._network.observe(sysctls, state)
+            return self._drivers[name].perform(self._sockets, actions)
+        except KernelError as fault:
+            return all_failed(actions, fault)
+
+    def check(self, actions: Sequence[Action]) -> None:
+        """Find out whether actions could not be performed; see `Kernel.check`."""
+        for action in actions:
+            self._drivers[BY_ACTION[type(action)].name].check(self._sockets, action)
 
     def read_services(self) -> ServiceTable:
         """Return the IPVS table alone, without counters; empty when there is no IPVS.
@@ -115,7 +105,7 @@ class LinuxKernel:
             KernelError: it cannot be read.
         """
         try:
-            return self.ipvs.read()[0]
+            return self._sockets.ipvs.read()[0]
         except NotSupported:
             return {}
 
@@ -126,13 +116,13 @@ class LinuxKernel:
             KernelError: IPVS cannot be opened.
         """
         try:
-            return self.ipvs.glance()
+            return self._sockets.ipvs.glance()
         except NotSupported:
             return Glance(0, {})
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return the counters of the named services that exist."""
-        return self.ipvs.read_counters(services)
+        return self._sockets.ipvs.read_counters(services)
 
     def count_clients(self, limit: int) -> dict[Address, int]:
         """Return how many connections each client has, among `limit` entries of the connection table.
@@ -141,49 +131,3 @@ class LinuxKernel:
             KernelError: the table cannot be read.
         """
         return count_clients(limit)
-
-    def perform(self, actions: Sequence[Action], progress: Progress | None = None) -> list[Outcome]:
-        """Perform actions in their order; see `Kernel.perform`."""
-        outcomes: list[Outcome] = []
-        for is_ipvs, group in groupby(actions, lambda action: isinstance(action, IPVS_ACTIONS)):
-            run = list(group)
-            for start in range(0, len(run), ACTIONS_PER_STEP):
-                step = run[start : start + ACTIONS_PER_STEP]
-                outcomes.extend(self._perform_ipvs(step) if is_ipvs else self._network.perform(step))
-                if progress is not None:
-                    progress(len(outcomes), len(actions))
-        return skip_orphans(outcomes)
-
-    def _perform_ipvs(self, actions: Sequence[Action]) -> list[Outcome]:
-        try:
-            ipvs = self.ipvs
-        except NotSupported as error:
-            return [
-                Outcome(action, Result.FAILED, error.errno, error.message, error.hint or "")
-                for action in actions
-            ]
-        return ipvs.perform(cast("Sequence[IpvsAction]", actions))
-
-    def check_table(self, table: NftTable) -> None:
-        """Let the kernel check an nftables transaction; see `Kernel.check_table`."""
-        self._network.check_table(table)
-
-
-def skip_orphans(outcomes: list[Outcome]) -> list[Outcome]:
-    """Turn failures that follow from a service that could not be added into skips that name it."""
-    lost = {
-        o.action.key: o for o in outcomes if o.result is Result.FAILED and isinstance(o.action, AddService)
-    }
-    if not lost:
-        return outcomes
-    return [
-        outcome._replace(
-            result=Result.SKIPPED,
-            message=f"its service could not be added: {lost[outcome.action.service].message}",
-        )
-        if outcome.result is Result.FAILED
-        and isinstance(outcome.action, AddDestination)
-        and outcome.action.service in lost
-        else outcome
-        for outcome in outcomes
-    ]

@@ -30,7 +30,7 @@ from kernelbal.kernel.neighbour_frames import (
     solicitation,
     solicited_node,
 )
-from kernelbal.kernel.network_errors import error as kernel_error
+from kernelbal.kernel.refusals import error as kernel_error
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 
 ROUNDS: Final = 3
@@ -73,7 +73,7 @@ def address_holders(
 
 
 def _refused(device: LinkDetail, fault: OSError) -> KernelError:
-    return kernel_error(None, "query neighbours", device.link.name, fault.errno or errno.EIO)
+    return kernel_error("query neighbours", device.link.name, fault.errno or errno.EIO)
 
 
 class _Segment:

@@ -12,14 +12,14 @@ import ctypes
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol, Self
 
 from kernelbal.errors import KernelError, NotSupported
-from kernelbal.kernel.network_errors import NFT_MODULES, error
 from kernelbal.kernel.nft_json import Command, parse_table, replacement, table_object
+from kernelbal.kernel.refusals import error
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
-from kernelbal.plan.actions import Outcome, ReplaceTable, Result
+from kernelbal.plan.kinds.tables import NFT_MODULES, NftTables, ReplaceTable
 
 LIBRARY: Final = "libnftables.so.1"
 _CONTEXT_FIELD: Final = "_Nftables__ctx"
@@ -102,8 +102,8 @@ class Nftables:
                 return None
             raise
 
-    def foreign_tables(self) -> tuple[str, ...]:
-        """Return the names of all other tables, such as `ip filter`.
+    def foreign_tables(self, ours: Collection[str] = (TARGET,)) -> tuple[str, ...]:
+        """Return the names of the tables that are not ours, such as `ip filter`.
 
         Raises:
             KernelError: they cannot be read.
@@ -115,7 +115,7 @@ class Nftables:
                 return ()
             raise
         tables = [f"{t['family']} {t['name']}" for each in listed for t in [each.get("table")] if t]
-        return tuple(sorted(name for name in tables if name != TARGET))
+        return tuple(sorted(name for name in tables if name not in ours))
 
     def dropping_chains(self) -> tuple[str, ...]:
         """Return the chains that drop what they do not accept, such as `inet filter input`.
@@ -178,25 +178,12 @@ class Nftables:
         return list(json.loads(output)["nftables"]) if output else []
 
 
-def perform_tables(driver: Nftables, actions: Sequence[ReplaceTable]) -> list[Outcome]:
-    """Replace our table; an action that fails does not stop the others."""
-    outcomes: list[Outcome] = []
-    for action in actions:
-        try:
-            driver.replace(action.table)
-        except KernelError as fault:
-            outcomes.append(Outcome(action, Result.FAILED, fault.errno, fault.message, fault.hint or ""))
-        else:
-            outcomes.append(Outcome(action, Result.DONE))
-    return outcomes
-
-
 def _refused(operation: str, said: str, target: str) -> KernelError:
     text = _first_line(said)
     number = next((number for words, number in _ERRNO_BY_WORDS.items() if words in said), 0)
     if number == 0:
         return KernelError(operation, target, 0, f"cannot {operation}: {text}", NFT_MODULES)
-    return error(ReplaceTable, operation, target, number, text)
+    return error(operation, target, number, text, NftTables.rows[ReplaceTable].errors)
 
 
 def _first_line(text: str) -> str:

@@ -24,7 +24,7 @@ from kernelbal.health.checks.icmp import (
     without_ipv4_header,
 )
 from kernelbal.health.mtu_search import MtuSearch
-from kernelbal.kernel.network_errors import error as kernel_error
+from kernelbal.kernel.refusals import error as kernel_error
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address
 from kernelbal.model.headers import IP_HEADER_BYTES
 
@@ -200,7 +200,7 @@ def _open(destination: MtuTarget) -> _MtuProbe | None:
 
 
 def _refused(destination: MtuTarget, fault: OSError) -> KernelError:
-    return kernel_error(None, "open raw sockets", format_address(destination.address), fault.errno or 5)
+    return kernel_error("open raw sockets", format_address(destination.address), fault.errno or 5)
 
 
 def _prepare(sock: socket.socket, family: int) -> None:

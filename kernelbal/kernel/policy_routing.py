@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from kernelbal.errors import KernelError
+from kernelbal.kernel.driver import Driver, Sockets
 from kernelbal.kernel.links import observe_links
 from kernelbal.kernel.netlink import Refusal, attribute
-from kernelbal.kernel.network_errors import failure
+from kernelbal.kernel.refusals import all_failed, refused
 from kernelbal.kernel.routes import (
     RT_TABLE_MAIN,
     RTA_DST,
@@ -47,15 +47,19 @@ from kernelbal.model.policy_route import (
     TableRouteKey,
     TableRoutes,
 )
-from kernelbal.plan.actions import (
+from kernelbal.plan.action import Outcome, Result
+from kernelbal.plan.kind import ObservedState, Scope
+from kernelbal.plan.kinds.links import LINKS
+from kernelbal.plan.kinds.routing import (
+    ROUTING,
     AddRoute,
     AddRule,
-    Outcome,
     RemoveRoute,
     RemoveRule,
     ReplaceRoute,
-    Result,
+    Routing,
 )
+from kernelbal.plan.kinds.sysctls import ROUTES
 
 RoutingAction = AddRule | RemoveRule | AddRoute | ReplaceRoute | RemoveRoute
 
@@ -82,22 +86,8 @@ PROTOCOL_BYTE: Final = 5
 """Where `struct rtmsg` has the protocol."""
 
 
-class Routing(NamedTuple):
-    """What was read of routing.
-
-    Attributes:
-        main: unicast routes of the main table, of everybody.
-        routes: ours in other tables.
-        rules: ours.
-    """
-
-    main: tuple[Route, ...]
-    routes: TableRoutes
-    rules: frozenset[Rule]
-
-
-def observe_routing(socket: RtNetlink, links: Sequence[Link]) -> Routing:
-    """Return the routes of the main table, and what is ours beside it.
+def observe_routing(socket: RtNetlink, links: Sequence[Link]) -> tuple[tuple[Route, ...], Routing]:
+    """Return the unicast routes of the main table, of everybody, and what is ours beside it.
 
     Raises:
         KernelError: they cannot be read.
@@ -110,7 +100,7 @@ def observe_routing(socket: RtNetlink, links: Sequence[Link]) -> Routing:
             main.extend(parse_routes(data, devices))
             if data[PROTOCOL_BYTE] == PROTOCOL_KERNELBAL:
                 ours.update(parse_table_route(data, devices))
-    return Routing(tuple(main), ours, frozenset(_observe_rules(socket)))
+    return tuple(main), Routing(frozenset(_observe_rules(socket)), ours)
 
 
 def _observe_rules(socket: RtNetlink) -> Iterator[Rule]:
@@ -193,67 +183,22 @@ def _route_head(key: TableRouteKey, scope: int, kind: int) -> bytes:
 
 
 def perform_routing(socket: RtNetlink, actions: Sequence[RoutingAction]) -> list[Outcome]:
-    """Add and remove rules and routes; one that fails stops only what it was to replace from leaving."""
+    """Add and remove rules and routes; one that fails does not stop the others."""
     try:
         devices = {link.name: link.ifindex for link in observe_links(socket)}
     except KernelError as error:
-        return [Outcome(a, Result.FAILED, error.errno, error.message, error.hint or "") for a in actions]
-    outcomes: list[Outcome] = []
-    held = _Held()
-    for action in actions:
-        reason = held.reason(action)
-        if reason:
-            outcomes.append(Outcome(action, Result.SKIPPED, message=reason))
-        else:
-            outcomes.append(_perform(socket, action, devices))
-            if outcomes[-1].result is Result.FAILED:
-                held.note(action)
-    return outcomes
-
-
-@dataclass(slots=True)
-class _Held:
-    """What stays as it is, since its replacement could not be added: those packets keep the way they have."""
-
-    tables: set[tuple[int, int]] = field(default_factory=set)
-    packets: set[tuple[object, ...]] = field(default_factory=set)
-    kept: set[tuple[int, int]] = field(default_factory=set)
-
-    def note(self, action: RoutingAction) -> None:
-        """Remember a failure."""
-        if isinstance(action, AddRoute) and not action.key.prefix:
-            self.tables.add((family_of(action.key.destination), action.key.table))
-        elif isinstance(action, AddRule):
-            self.packets.add(_packets(action.rule))
-
-    def reason(self, action: RoutingAction) -> str:
-        """Return why an action is not performed; empty when it is."""
-        match action:
-            case AddRule(rule) if (rule.family, rule.table) in self.tables:
-                self.packets.add(_packets(rule))
-                return "its table has no route"
-            case RemoveRule(rule) if _packets(rule) in self.packets:
-                self.kept.add((rule.family, rule.table))
-                return "the rule that takes its place could not be added"
-            case RemoveRoute(key) if (family_of(key.destination), key.table) in self.kept:
-                return "the rule that leads to it stays"
-            case _:
-                return ""
-
-
-def _packets(rule: Rule) -> tuple[object, ...]:
-    """Return which packets a rule is for."""
-    return (rule.family, rule.source, rule.source_prefix, rule.destination, rule.destination_prefix)
+        return all_failed(actions, error)
+    return [_perform(socket, action, devices) for action in actions]
 
 
 def _perform(socket: RtNetlink, action: RoutingAction, devices: Mapping[str, int]) -> Outcome:
     if isinstance(action, AddRoute | ReplaceRoute) and action.hop.device not in devices:
-        return failure(action, errno.ENODEV)
+        return refused(action, errno.ENODEV)
     kind, flags, payload = _request(action, devices)
     answer = socket.ask(kind, payload, flags)
     if not isinstance(answer, Refusal):
         return Outcome(action, Result.DONE)
-    return failure(action, *answer)
+    return refused(action, *answer)
 
 
 def _request(action: RoutingAction, devices: Mapping[str, int]) -> Request:
@@ -274,3 +219,16 @@ def _request(action: RoutingAction, devices: Mapping[str, int]) -> Request:
 
 def _number(found: Mapping[int, bytes], kind: int, default: int) -> int:
     return int(U32.unpack(found[kind])[0]) if kind in found else default
+
+
+def _observe(sockets: Sockets, scope: Scope, found: ObservedState) -> ObservedState:
+    links = found.of(LINKS)
+    main, ours = observe_routing(sockets.rtnetlink, links)
+    return found.having(ROUTES, main).having(ROUTING, ours)
+
+
+def _perform_all(sockets: Sockets, actions: Sequence[RoutingAction]) -> list[Outcome]:
+    return perform_routing(sockets.rtnetlink, actions)
+
+
+DRIVER: Final = Driver(_observe, _perform_all)

@@ -21,7 +21,7 @@ from kernelbal.kernel.netlink import (
     messages,
     request,
 )
-from kernelbal.kernel.network_errors import read_error
+from kernelbal.kernel.refusals import read_error
 
 RTM_NEWLINK: Final = 16
 RTM_DELLINK: Final = 17

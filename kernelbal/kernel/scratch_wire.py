@@ -26,7 +26,7 @@ from kernelbal.kernel.links import (
     IFLA_LINKINFO,
 )
 from kernelbal.kernel.netlink import Refusal, attribute, nested
-from kernelbal.kernel.network_errors import error
+from kernelbal.kernel.refusals import error
 from kernelbal.kernel.rtnetlink import (
     IFINFO_MESSAGE,
     NLM_F_CREATE,
@@ -144,7 +144,7 @@ def scratch_wire(
         try:
             namespace = stack.enter_context(netns.scratch_namespace())
         except OSError as fault:
-            raise error(None, "make a network namespace", "", fault.errno or errno.EIO) from fault
+            raise error("make a network namespace", "", fault.errno or errno.EIO) from fault
         here = _join(rtnetlink, namespace, ends)
         stack.callback(rtnetlink.ask, RTM_DELLINK, IFINFO_MESSAGE.pack(0, 0, here, 0, 0))
         raw = stack.enter_context(_far_end(namespace))
@@ -191,7 +191,7 @@ def _join(rtnetlink: RtNetlink, namespace: int, ends: VethAddresses) -> int:
     )
     answer = rtnetlink.ask(RTM_NEWLINK, payload, NLM_F_CREATE | NLM_F_EXCL)
     if isinstance(answer, Refusal):
-        raise error(None, "make a veth pair", "", answer.errno, answer.text)
+        raise error("make a veth pair", "", answer.errno, answer.text)
     here = socket.if_nametoindex(NEAR_DEVICE)
     _switch_off_ipv6(NEAR_DEVICE)
     _bring_up(rtnetlink, here)
@@ -211,7 +211,7 @@ def _far_end(namespace: int) -> socket.socket:
     try:
         return netns.inside(namespace, open_there)
     except OSError as fault:
-        raise error(None, "open a packet socket", FAR_DEVICE, fault.errno or errno.EIO) from fault
+        raise error("open a packet socket", FAR_DEVICE, fault.errno or errno.EIO) from fault
 
 
 def _switch_off_ipv6(device: str) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from kernelbal.kernel.network_errors import error, failure
-from kernelbal.plan.actions import Outcome, Result, WriteSysctl
+from kernelbal.errors import KernelError
+from kernelbal.kernel.driver import Driver, Sockets
+from kernelbal.kernel.refusals import error, refused
+from kernelbal.plan.action import Outcome, Result
+from kernelbal.plan.kind import ObservedState, Scope
+from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 
 ROOT: Final = Path("/proc/sys")
 
 _ABSENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
-_MODULE_OF: Final = (
-    ("net/ipv4/vs/", "ip_vs"),
-    ("net/netfilter/nf_conntrack", "nf_conntrack"),
-    ("net/bridge/", "br_netfilter"),
-)
-_DEVICE_PREFIXES: Final = ("net/ipv4/conf/", "net/ipv6/conf/", "net/ipv4/neigh/", "net/ipv6/neigh/")
 
 
 def read_sysctls(paths: Collection[str], root: Path = ROOT) -> dict[str, str | None]:
@@ -46,7 +45,7 @@ def read_sysctl(path: str, root: Path = ROOT) -> str | None:
         number = fault.errno or errno.EIO
         if number in _ABSENT:
             return None
-        raise error(None, "read sysctl", path, number) from fault
+        raise error("read sysctl", path, number) from fault
 
 
 def write_sysctl(path: str, value: str, root: Path = ROOT) -> str:
@@ -72,26 +71,9 @@ def _perform(action: WriteSysctl, root: Path) -> Outcome:
     try:
         before = write_sysctl(action.path, action.value, root)
     except OSError as fault:
-        return _refused(action, fault.errno or errno.EIO)
+        return refused(action, fault.errno or errno.EIO)
     already = before.split() == action.value.split()
     return Outcome(action, Result.ALREADY if already else Result.DONE)
-
-
-def _refused(action: WriteSysctl, number: int) -> Outcome:
-    if number in _ABSENT:
-        return failure(action, errno.ENOENT)._replace(hint=_hint_for_absent(action.path))
-    return failure(action, number)
-
-
-def _hint_for_absent(path: str) -> str:
-    for prefix, module in _MODULE_OF:
-        if path.startswith(prefix):
-            return f"modprobe {module}; an old kernel may lack it altogether"
-    for prefix in _DEVICE_PREFIXES:
-        if path.startswith(prefix):
-            device = path.removeprefix(prefix).split("/")[0]
-            return f"check that there is a device `{device}`: `ip link show {device}`"
-    return "this kernel is too old for it, or was built without it"
 
 
 def _file(path: str, root: Path) -> Path:
@@ -100,3 +82,34 @@ def _file(path: str, root: Path) -> Path:
     if "" in parts or "." in parts or ".." in parts:
         raise FileNotFoundError(errno.ENOENT, "not the path of a sysctl", path)
     return root.joinpath(*parts)
+
+
+def check_writable(action: WriteSysctl, root: Path = ROOT) -> None:
+    """Find out whether a sysctl could not be written, without writing it.
+
+    Raises:
+        KernelError: it could not.
+    """
+    path = root / action.path
+    if not path.exists() or os.access(path, os.W_OK):
+        return
+    read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    outcome = refused(action, errno.EROFS if read_only else errno.EACCES)
+    dotted = action.path.replace("/", ".")
+    message = f"cannot write {dotted}: {outcome.message}"
+    raise KernelError("write sysctl", dotted, outcome.errno, message, outcome.hint)
+
+
+def _observe(sockets: Sockets, scope: Scope, found: ObservedState) -> ObservedState:
+    return found.having(SYSCTLS, read_sysctls(scope or ()))
+
+
+def _perform_all(sockets: Sockets, actions: Sequence[WriteSysctl]) -> list[Outcome]:
+    return perform_sysctls(actions)
+
+
+def _check(sockets: Sockets, action: WriteSysctl) -> None:
+    check_writable(action)
+
+
+DRIVER: Final = Driver(_observe, _perform_all, _check)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel.netlink import Refusal, attribute, attributes, nested
-from kernelbal.kernel.network_errors import error
+from kernelbal.kernel.refusals import error
 from kernelbal.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -242,4 +242,4 @@ def _cookie(found: dict[int, bytes]) -> bytes:
 def _require(answer: bytes | Refusal, what: str) -> None:
     if isinstance(answer, Refusal):
         number = answer.errno
-        raise error(None, what, "", number if number != errno.ENOENT else errno.EOPNOTSUPP, answer.text)
+        raise error(what, "", number if number != errno.ENOENT else errno.EOPNOTSUPP, answer.text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Annotated, Final
 
 
 class Address(bytes):
@@ -18,6 +19,10 @@ class Address(bytes):
 
     __slots__ = ()
 
+
+MAY_BE_EMPTY: Final = "may be empty"
+AddressOrEmpty = Annotated[Address, MAY_BE_EMPTY]
+"""An address that may be empty: no bytes, where there is none."""
 
 AF_INET = 2
 """Address family of IPv4 (`linux/socket.h`)."""

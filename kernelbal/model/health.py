@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from kernelbal.model.address import Address
+from kernelbal.model.address import Address, AddressOrEmpty
 from kernelbal.model.bounds import Count, Mark, Port, Seconds, ShortText
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
 from kernelbal.model.site.check import ProbeProtocol
@@ -60,7 +60,7 @@ class Target(NamedTuple):
     port: Port
     host: str
     server: Address
-    source: Address = Address(b"")
+    source: AddressOrEmpty = Address(b"")
     mark: Mark = 0
     through: bool = False
     hops: Annotated[int, Meta(ge=0, le=255)] = 0

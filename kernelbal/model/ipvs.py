@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
-from kernelbal.model.address import Address, format_endpoint
+from kernelbal.model.address import Address, AddressOrEmpty, format_endpoint
 from kernelbal.model.bounds import Mark, Port
 
 
@@ -72,7 +72,7 @@ class ServiceKey(NamedTuple):
 
     family: int
     protocol: int
-    address: Address
+    address: AddressOrEmpty
     port: Port
     mark: Mark = 0
 
@@ -156,6 +156,34 @@ class VirtualServer:
 
     attributes: ServiceAttributes
     destinations: Destinations = field(default_factory=dict)
+
+
+class ServicePolicy(NamedTuple):
+    """What the planner must know about a service beside its kernel attributes.
+
+    Attributes:
+        name: name of the virtual service in the site file.
+        drain_s: seconds that a removed real server may keep its connections; 0 cuts them at once.
+        cut_at: for real servers that leave by decision: until when instead, in seconds on the boot clock.
+    """
+
+    name: str
+    drain_s: float
+    cut_at: tuple[tuple[DestinationKey, float], ...] = ()
+
+
+class DrainKey(NamedTuple):
+    """A real server that is on its way out of a service."""
+
+    service: ServiceKey
+    destination: DestinationKey
+
+
+class Drain(NamedTuple):
+    """Since when and until when a real server may keep its connections (seconds on the boot clock)."""
+
+    since_at: float
+    deadline_at: float
 
 
 class Timeouts(NamedTuple):

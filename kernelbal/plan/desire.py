@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of, format_address, host_prefix
 from kernelbal.model.choices import ForwardingName
@@ -16,6 +15,7 @@ from kernelbal.model.ipvs import (
     ServiceAttributes,
     ServiceFlag,
     ServiceKey,
+    ServicePolicy,
     Timeouts,
     VirtualServer,
 )
@@ -25,10 +25,16 @@ from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import SorryServer, VirtualService
 from kernelbal.model.standing import AS_CONFIGURED, Overlay
-from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.drain import with_fallback
 from kernelbal.plan.edge import edge_addresses, edge_sysctls, edge_table, merged
+from kernelbal.plan.kind import DesiredState
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.routing import ROUTING
+from kernelbal.plan.kinds.services import SERVICES, DesiredServices
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.kinds.timeouts import TIMEOUTS
 from kernelbal.plan.marks import assign_marks, by_mark, needs_mark
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.overlaid import (
@@ -73,7 +79,8 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
         policies |= dict.fromkeys(keys, ServicePolicy(service.name, service.drain, leaving(servers, keys)))
     paths = dict(path_services(overlay.paths))
     policies |= dict.fromkeys(paths, PATH_POLICY)
-    return replace(desired_network(site, node, overlay), services=services | paths, policies=policies)
+    desired = DesiredServices(services | paths, policies)
+    return desired_network(site, node, overlay).having(SERVICES, desired)
 
 
 def desired_network(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> DesiredState:
@@ -82,14 +89,14 @@ def desired_network(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) ->
     Raises:
         PlanRefused: as `desired_state`.
     """
-    rules, table_routes = policy_routes(site, node)
-    return DesiredState(
-        addresses=_addresses(site, node, withdrawn_addresses(site, overlay.services)),
-        sysctls=tuple(_keeping_routes(_sysctls(site, node, overlay.paths), node)),
-        nft=merged(_classifier(site, assign_marks(site)), edge_table(site, node)),
-        timeouts=_timeouts(site),
-        rules=rules,
-        table_routes=table_routes,
+    table = merged(_classifier(site, assign_marks(site)), edge_table(site, node))
+    return (
+        DesiredState()
+        .having(ADDRESSES, _addresses(site, node, withdrawn_addresses(site, overlay.services)))
+        .having(SYSCTLS, tuple(_keeping_routes(_sysctls(site, node, overlay.paths), node)))
+        .having(TABLES, {} if table.empty else {table.title: table})
+        .having(TIMEOUTS, _timeouts(site))
+        .having(ROUTING, policy_routes(site, node))
     )
 
 

@@ -13,59 +13,59 @@ from kernelbal.model.answers import (
     PlannedAction,
     PlannedDrain,
 )
-from kernelbal.model.ipvs import CounterTable
-from kernelbal.plan.actions import Action, Outcome, ReplaceTable, Result
-from kernelbal.plan.describe import Names, describe, sign_of
-from kernelbal.plan.impact import impact
-from kernelbal.plan.nft_text import render
-from kernelbal.plan.result import PendingDrain, Plan
+from kernelbal.plan.action import Action, Names, Outcome, Result
+from kernelbal.plan.kind import Note, ObservedState, PendingDrain
+from kernelbal.plan.kinds import contents, describe, impact, sign_of
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.planning import Plan
 
 
-def plan_document(plan: Plan, names: Names, counters: CounterTable, most: int | None = None) -> PlanDocument:
+def plan_document(plan: Plan, names: Names, observed: ObservedState, most: int | None = None) -> PlanDocument:
     """Return a plan as a document.
 
     Args:
         plan: what is to be done.
         names: of the virtual services.
-        counters: that the impact is judged by.
+        observed: the kernel, by whose counters the impact is judged.
         most: actions that are named; None names all.
     """
     signs = Counter(map(sign_of, plan.actions))
-    foreign = plan.foreign
+    foreign = plan.noted(Note.FOREIGN)
     return PlanDocument(
         changes=len(plan.actions),
         adds=signs["+"],
         edits=signs["~"],
         removes=signs["-"],
-        actions=[planned_action(action, names, counters) for action in plan.actions[:most]],
+        actions=[planned_action(action, names, observed) for action in plan.actions[:most]],
         draining=[planned_drain(pending, names) for pending in plan.pending],
         foreign=ForeignObjects(
-            services=_texts(foreign.services),
-            addresses=_texts(foreign.addresses),
-            nftables_tables=list(foreign.tables),
+            services=_texts(foreign.get(SERVICES.name, ())),
+            addresses=_texts(foreign.get(ADDRESSES.name, ())),
+            nftables_tables=_texts(foreign.get(TABLES.name, ())),
         ),
-        borrowed_addresses=_texts(plan.borrowed),
-        captured_addresses=_texts(plan.captured),
-        adopted=_texts(plan.adopted),
-        missing_sysctls=list(plan.missing_sysctls),
+        borrowed_addresses=_texts(plan.keys(Note.BORROWED)),
+        captured_addresses=_texts(plan.keys(Note.CAPTURED)),
+        adopted=_texts(plan.keys(Note.ADOPTED)),
+        missing_sysctls=_texts(plan.keys(Note.MISSING)),
     )
 
 
 def left_actions(remaining: Plan, names: Names, most: int | None = None) -> list[PlannedAction]:
     """Return at most `most` of the changes that did not take, as documents; None names all."""
-    return [planned_action(action, names, {}) for action in remaining.actions[:most]]
+    return [planned_action(action, names, ObservedState()) for action in remaining.actions[:most]]
 
 
-def planned_action(action: Action, names: Names, counters: CounterTable) -> PlannedAction:
+def planned_action(action: Action, names: Names, observed: ObservedState) -> PlannedAction:
     """Return one change as a document."""
     line = describe(action, names)
-    table = action.table if isinstance(action, ReplaceTable) and not action.table.empty else None
     return PlannedAction(
         kind=type(action).__name__,
         sign=line.sign,
         text=line.text,
-        impact=impact(action, counters) or None,
-        detail=None if table is None else render(table),
+        impact=impact(action, observed) or None,
+        detail=contents(action) or None,
     )
 
 

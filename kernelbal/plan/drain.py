@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelbal.model.ipvs import (
+    CounterTable,
     DestinationAttributes,
     DestinationCounters,
-    DestinationKey,
+    Drain,
+    DrainKey,
     Protocol,
     ServiceAttributes,
     ServiceFlag,
     ServiceKey,
 )
-from kernelbal.model.state import Drain, DrainKey, ObservedState
-from kernelbal.plan.actions import QuiesceDestination, RemoveDestination
-from kernelbal.plan.result import PendingDrain
+from kernelbal.plan.kind import PendingDrain
 
 NO_CONNECTIONS = DestinationCounters(0, 0, 0)
 
@@ -47,6 +49,21 @@ def with_fallback(attributes: ServiceAttributes) -> ServiceAttributes:
     return attributes._replace(flags=attributes.flags | ServiceFlag.SCHED1)
 
 
+class Leave(NamedTuple):
+    """What to do with a real server that leaves.
+
+    Attributes:
+        quiesce: set its weight to 0; otherwise remove it.
+        drain_s: how long it may keep its connections then, in seconds.
+    """
+
+    quiesce: bool
+    drain_s: float = 0.0
+
+
+REMOVE = Leave(quiesce=False)
+
+
 @dataclass(slots=True)
 class Drainer:
     """Decides for each leaving real server: quiesce, wait or remove.
@@ -54,50 +71,47 @@ class Drainer:
     One that takes connections is always quiesced first, however idle it is, and removed by a later round.
 
     Attributes:
-        observed: the kernel, for its counters.
+        counters: of the services that lose a real server.
         known: drains that were under way before.
         now: seconds on the boot clock.
         cut: remove at once.
         drains, pending: collect what goes on.
     """
 
-    observed: ObservedState
-    known: dict[DrainKey, Drain]
+    counters: CounterTable
+    known: Mapping[DrainKey, Drain]
     now: float
     cut: bool
-    drains: dict[DrainKey, Drain] = field(default_factory=dict)
-    pending: list[PendingDrain] = field(default_factory=list)
+    drains: dict[DrainKey, Drain]
+    pending: list[PendingDrain]
 
     def leave(
         self,
-        service: ServiceKey,
-        key: DestinationKey,
+        key: DrainKey,
         attributes: DestinationAttributes,
         drain_s: float,
         cut_at: float | None = None,
-    ) -> QuiesceDestination | RemoveDestination | None:
-        """Return what to do with a real server that is no longer wanted; None is to wait.
+    ) -> Leave | None:
+        """Return what to do with a real server that is no longer desired; None is to wait.
 
         Args:
-            service: the IPVS service.
-            key: the real server in it.
+            key: the real server.
             attributes: the real server as it is.
             drain_s: how long it may keep its connections from when it begins to leave.
             cut_at: until when instead, on the boot clock; also for a drain that is under way.
         """
-        counters = self.observed.counters.get(service, {}).get(key, NO_CONNECTIONS)
-        connections = open_connections(service, counters)
-        drain_key = DrainKey(service, key)
-        drain = self.known.get(drain_key)
+        counters = self.counters.get(key.service, {}).get(key.destination, NO_CONNECTIONS)
+        connections = open_connections(key.service, counters)
+        drain = self.known.get(key)
         deadline_at = cut_at
         if deadline_at is None:
             deadline_at = drain.deadline_at if drain else self.now + drain_s
         settled = not attributes.weight and (drain is None or self.now - drain.since_at >= SETTLE_S)
         if self.cut or deadline_at <= self.now or (settled and not connections):
-            return RemoveDestination(service, key)
+            return REMOVE
         if attributes.weight:
-            self.drains[drain_key] = Drain(self.now, deadline_at)
-            return QuiesceDestination(service, key, attributes, deadline_at - self.now)
-        self.drains[drain_key] = Drain(drain.since_at if drain else self.now, deadline_at)
-        self.pending.append(PendingDrain(drain_key, connections, deadline_at - self.now))
+            self.drains[key] = Drain(self.now, deadline_at)
+            return Leave(quiesce=True, drain_s=deadline_at - self.now)
+        self.drains[key] = Drain(drain.since_at if drain else self.now, deadline_at)
+        self.pending.append(PendingDrain(key, connections, deadline_at - self.now))
         return None

@@ -8,7 +8,8 @@ from kernelbal.errors import PlanRefused
 from kernelbal.model.answers import Remark
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.state import ObservedState
+from kernelbal.plan.kind import ObservedState
+from kernelbal.plan.kinds.services import IPVS
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 
 
@@ -33,7 +34,7 @@ def judge(
         PlanRefused: a virtual service would not get answers back to its clients.
     """
     remarks = []
-    if site.virtual_services and not observed.ipvs_available:
+    if site.virtual_services and not observed.of(IPVS).available:
         message = "this kernel has no IPVS, or did not load its module"
         remarks.append(Remark(message=message, hint="modprobe ip_vs"))
     problems = reachability_problems(site, node, observed)

@@ -16,6 +16,7 @@ from kernelbal.model.node import Node
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey, TableRoutes
 from kernelbal.model.site import Site
 from kernelbal.model.site.edge import Edge, EdgeRoute, Prefix
+from kernelbal.plan.kinds.routing import Routing
 from kernelbal.plan.networks import device_of
 
 TABLE_BASE = 19200
@@ -23,7 +24,7 @@ TABLE_BASE = 19200
 TABLES = 1024
 
 
-def policy_routes(site: Site, node: Node) -> tuple[frozenset[Rule], TableRoutes]:
+def policy_routes(site: Site, node: Node) -> Routing:
     """Return the rules and the routes that a site wants.
 
     Raises:
@@ -48,7 +49,7 @@ def policy_routes(site: Site, node: Node) -> tuple[frozenset[Rule], TableRoutes]
                 for subnet, prefix, hop in _subnets(site, node)
                 if family_of(subnet) == family and _passes(entry, subnet, prefix)
             )
-    return frozenset(rules), routes
+    return Routing(frozenset(rules), routes)
 
 
 def _subnets(site: Site, node: Node) -> Iterator[tuple[Address, int, NextHop]]:

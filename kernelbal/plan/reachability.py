@@ -17,7 +17,10 @@ from kernelbal.model.network import Route
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.state import ObservedState
+from kernelbal.plan.kind import ObservedState
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.links import LINKS
+from kernelbal.plan.kinds.sysctls import ROUTES
 from kernelbal.plan.networks import device_of, network_of
 
 SHOWN = 3
@@ -80,9 +83,9 @@ class _Topology:
 def reachability_problems(site: Site, node: Node, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
     """Return every reason for which a virtual service of the site would not work on this node."""
     topology = _Topology(
-        RouteTable(observed.routes + _routes_to_come(site, node)),
-        frozenset(address.key.address for address in observed.addresses),
-        frozenset(link.name for link in observed.links),
+        RouteTable(observed.of(ROUTES) + _routes_to_come(site, node)),
+        frozenset(address.key.address for address in observed.of(ADDRESSES)),
+        frozenset(link.name for link in observed.of(LINKS)),
     )
     found: list[ReachabilityProblem] = []
     for service in site.virtual_services:
@@ -170,7 +173,7 @@ def _names(addresses: list[Address]) -> str:
 
 def unroutable_servers(site: Site, observed: ObservedState) -> tuple[ReachabilityProblem, ...]:
     """Return the real servers to which the director has no route: a warning, routes may come later."""
-    routes = RouteTable(observed.routes)
+    routes = RouteTable(observed.of(ROUTES))
     found: list[ReachabilityProblem] = []
     for service in site.virtual_services:
         lost = [

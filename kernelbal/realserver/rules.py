@@ -148,16 +148,6 @@ def _redirection(preparation: Preparation, port: PortMap | None) -> NftRule:
     return NftRule(canonical([*expression, {"dnat": target}]), text)
 
 
-def same(one: NftTable, other: NftTable) -> bool:
-    """Return whether two tables hold the same; the words of a rule are for people alone."""
-    return _essence(one) == _essence(other)
-
-
-def _essence(table: NftTable) -> object:
-    chains = [(*chain[:4], tuple(rule.expression for rule in chain.rules)) for chain in table.chains]
-    return (table.title, table.sets, chains)
-
-
 def arptables_commands(preparations: Iterable[Preparation], own: Own) -> tuple[str, ...]:
     """Return the arp table as commands of `arptables(8)`, for hosts that have it and no nftables."""
     commands: list[str] = []

@@ -18,6 +18,12 @@ from kernelbal.model.network import (
     Sysctl,
 )
 from kernelbal.model.nft import NftTable
+from kernelbal.plan.kind import DesiredState, Ownership
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.links import LINKS
+from kernelbal.plan.kinds.listeners import LISTENERS
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import TABLES as NFT_TABLES
 from kernelbal.realserver.preparation import Preparation
 
 TABLE_NAME: Final = "kernelbal_realserver"
@@ -49,6 +55,18 @@ class Setup:
     tables: tuple[NftTable, ...] = ()
     addresses: Mapping[AddressKey, AddressAttributes] = field(default_factory=dict)
 
+    @property
+    def desired(self) -> DesiredState:
+        """The same by kind, without the files that bring it back at boot."""
+        return (
+            DesiredState()
+            .having(LINKS, self.links)
+            .having(LISTENERS, dict.fromkeys(self.listeners))
+            .having(SYSCTLS, self.sysctls)
+            .having(ADDRESSES, self.addresses)
+            .having(NFT_TABLES, {table.title: table for table in self.tables})
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class HostState:
@@ -58,7 +76,6 @@ class HostState:
         sysctls: value by path, None where the kernel has no such sysctl.
         tables: those of our tables that exist.
         listeners: UDP ports that unwrap GUE.
-        files: text by path of the files that a plan concerns; None where there is none.
     """
 
     links: tuple[Link, ...] = ()
@@ -67,7 +84,6 @@ class HostState:
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
     tables: tuple[NftTable, ...] = ()
     listeners: frozenset[GueListener] = frozenset()
-    files: Mapping[str, str | None] = field(default_factory=dict)
 
     def own_address(self, interface: str, family: int, besides: frozenset[Address]) -> Address | None:
         """Return the first address of an interface that is its own, and will be.
@@ -101,20 +117,10 @@ class Record:
 
     Attributes:
         preparations: the virtual addresses that it serves.
-        sysctls: value before our first write, by path.
-        links: devices that were not up, or not there, before.
-        addresses: those that were added.
-        listeners: those that were opened.
-        files: files that were written: path to the text that they had before, None where there was none.
-        tables: families of our nftables tables that were made.
+        owned: what is ours in kernel and files, by kind.
         persist: what brings it back at boot; empty for nothing.
     """
 
     preparations: tuple[Preparation, ...] = ()
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    links: frozenset[str] = frozenset()
-    addresses: frozenset[AddressKey] = frozenset()
-    listeners: frozenset[GueListener] = frozenset()
-    files: Mapping[str, str | None] = field(default_factory=dict)
-    tables: frozenset[str] = frozenset()
+    owned: Ownership = field(default_factory=Ownership)
     persist: str = ""

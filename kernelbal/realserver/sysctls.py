@@ -6,7 +6,6 @@ none of them: a neighbour is only told of addresses of the device that it asks (
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from kernelbal.model.network import Sysctl
@@ -43,7 +42,6 @@ ARP_SYSCTLS: Final = (
 )
 """What the loopback method needs, on `all` and on each interface, before the address appears."""
 
-_CONF: Final = re.compile(r"/conf/[^/]+/")
 _LOOSE: Final = "2"
 _STRICT: Final = "1"
 
@@ -51,11 +49,6 @@ _STRICT: Final = "1"
 def conf(interface: str, name: str) -> str:
     """Return the path of a sysctl of an interface: `net/ipv4/conf/eth0/arp_ignore`."""
     return f"net/ipv4/conf/{interface}/{name}"
-
-
-def inherited(path: str) -> str:
-    """Return the path of the value that a device starts with which is not there yet (`inetdev_init`)."""
-    return _CONF.sub("/conf/default/", path)
 
 
 def silent_arp(interfaces: tuple[str, ...]) -> tuple[Sysctl, ...]:

@@ -10,12 +10,15 @@ from kernelbal.kernel.ipvs import ConnectionFilter, read_connections
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import Connection
 from kernelbal.model.site import Site
-from kernelbal.model.state import DesiredState
 from kernelbal.plan.explain.engine import explain, service_of, with_port
 from kernelbal.plan.explain.persistence import masked_clients
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.explain.result import Explanation
-from kernelbal.plan.explain.views import SYSCTLS, kernel_view
+from kernelbal.plan.explain.views import NEEDED, kernel_view
+from kernelbal.plan.kind import DesiredState
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.planning import scopes
 
 ConnectionsOf = Callable[[Address], Iterable[Connection]]
 """Returns a client's entries in the connection table."""
@@ -48,7 +51,7 @@ def explain_kernel(
         KernelError: the kernel cannot be read.
         InvalidRequest: no port is given, and there is not just one.
     """
-    view = kernel_view(kernel.observe(SYSCTLS), None, documents)
+    view = kernel_view(kernel.observe({**scopes(DIRECTOR), SYSCTLS: NEEDED}), None, documents)
     query = with_port(query, view)
     key = service_of(query, view)
     if key is not None:

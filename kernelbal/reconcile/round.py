@@ -1,27 +1,33 @@
-"""One round of reconciliation against a live kernel.
+"""One round of reconciliation against a live kernel: the one engine of director, real server and commands.
 
-Nothing is kept between rounds but the ownership record, which is written before the first change and
-settled after the last; a round that is interrupted anywhere is repaired by the next one.
+Nothing is kept between rounds but the ownership record, which is written before the first change and settled
+after the last; a round that is interrupted anywhere is repaired by the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from kernelbal.kernel.interface import Kernel, Progress
-from kernelbal.model.ipvs import ServiceKey, VirtualServer
-from kernelbal.model.network import LinkState, Sysctl
-from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.model.state import DesiredState, DrainKey, ObservedState, Ownership
-from kernelbal.plan.actions import Outcome, Result, service_of
-from kernelbal.plan.diff import make_plan, services_to_count
-from kernelbal.plan.ownership import claim, settle
-from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
-
-FULL_READ_SHARE = 0.1
-"""Above this share of touched services a full read costs less than reading them one by one."""
+from kernelbal.model.ipvs import ServiceKey
+from kernelbal.plan.action import Action, Outcome, Result
+from kernelbal.plan.kind import (
+    DEFAULT_OPTIONS,
+    AnyKind,
+    DesiredState,
+    ObservedState,
+    Options,
+    Ownership,
+    Slice,
+)
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.services import COUNTERS, disown, services_to_count
+from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.planning import NOTHING_DESIRED, Plan, claim, make_plan, scopes, settle
+from kernelbal.reconcile.execute import Execution
+from kernelbal.reconcile.retry import NOTHING_FAILS, Failing, FailingObject
 
 
 class OwnershipStore(Protocol):
@@ -44,7 +50,7 @@ class Observation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRound:
     """A plan with the observation that it was made from.
 
     Attributes:
@@ -59,19 +65,21 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RoundReport:
     """How a round ended.
 
     Attributes:
         outcomes: one per action, in order.
         remaining: what would still have to be done; empty when converged.
         observed: the kernel after it.
+        failing: the objects that the kernel refuses, each with its next attempt.
     """
 
     plan: Plan
     outcomes: tuple[Outcome, ...]
     remaining: Plan = field(default_factory=Plan)
     observed: ObservedState = field(default_factory=ObservedState, compare=False)
+    failing: tuple[FailingObject, ...] = ()
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -84,53 +92,58 @@ class Report:
         return not self.failed and self.remaining.empty
 
 
+def _nothing_more() -> None:
+    """What most have to do before the record forgets what is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     """Brings a kernel to a desired state.
 
     Attributes:
         now: seconds on the boot clock.
+        kinds: what it plans for; everything else is neither read nor changed.
+        whole: stop at the first action that fails: a plan is done as a whole, or whoever asked goes back.
     """
 
     kernel: Kernel
     store: OwnershipStore
     now: Callable[[], float]
+    kinds: Slice = DIRECTOR
+    whole: bool = False
 
-    def observe(self, sysctls: Collection[str] = ()) -> Observation:
-        """Read the kernel and the ownership record.
-
-        Args:
-            sysctls: paths that are read beside those of ours.
+    def observe(self, desired: DesiredState = NOTHING_DESIRED) -> Observation:
+        """Read the kernel, as far as a plan for a state depends on it, and the ownership record.
 
         Raises:
             KernelError: the kernel cannot be read.
             StateError: the ownership record cannot be read.
         """
         ownership = self.store.load()
-        return Observation(self.kernel.observe(ownership.sysctls.keys() | set(sysctls)), ownership)
+        return Observation(self.kernel.observe(scopes(self.kinds, desired, ownership)), ownership)
 
-    def prepare(self, desired: DesiredState, options: Options = DEFAULT_OPTIONS) -> Prepared:
+    def prepare(self, desired: DesiredState, options: Options = DEFAULT_OPTIONS) -> PreparedRound:
         """Observe the kernel and plan; changes nothing.
 
         Raises:
             KernelError: the kernel cannot be read.
             StateError: the ownership record cannot be read.
         """
-        return self.replan(desired, *self.observe(desired.sysctl_paths), options)
+        return self.replan(desired, *self.observe(desired), options)
 
-    def check_table(self, prepared: Prepared) -> None:
-        """Let the kernel check the nftables table of a plan without committing it.
+    def check_tables(self, prepared: PreparedRound) -> None:
+        """Let the kernel check the nftables tables of a plan without committing them.
 
         Raises:
             KernelError: it would be refused; the message says why.
         """
-        table = prepared.desired.nft
-        if not table.empty and prepared.observed.nft != table:
-            self.kernel.check_table(table)
+        for batch in prepared.plan.batches:
+            if batch.kind is TABLES:
+                self.kernel.check(batch.actions)
 
     def replan(
         self, desired: DesiredState, observed: ObservedState, ownership: Ownership, options: Options
-    ) -> Prepared:
+    ) -> PreparedRound:
         """Plan from an observation; reads the counters that the plan depends on.
 
         Raises:
@@ -138,33 +151,63 @@ class Reconciler:
         """
         counted = services_to_count(desired, observed, ownership)
         if counted:
-            observed = replace(observed, counters=self.kernel.read_counters(counted))
+            observed = observed.having(COUNTERS, self.kernel.read_counters(counted))
         at = self.now()
-        plan = make_plan(desired, observed, ownership, at, options)
-        return Prepared(desired, observed, ownership, plan, at)
+        plan = make_plan(self.kinds, desired, observed, ownership, at, options)
+        return PreparedRound(desired, observed, ownership, plan, at)
 
     def perform(
-        self, prepared: Prepared, options: Options = DEFAULT_OPTIONS, progress: Progress | None = None
-    ) -> Report:
+        self,
+        prepared: PreparedRound,
+        options: Options = DEFAULT_OPTIONS,
+        progress: Progress | None = None,
+        failing: Failing = NOTHING_FAILS,
+        on_done: Callable[[], None] = _nothing_more,
+    ) -> RoundReport:
         """Perform a plan and prove it by reading again.
+
+        Args:
+            prepared: the plan.
+            options: those that it was made with.
+            progress: called from time to time.
+            failing: what failed in earlier rounds; not tried before its next attempt is due.
+            on_done: called when nothing failed, before the record forgets what is gone.
 
         Raises:
             KernelError: the kernel cannot be read again.
             StateError: the ownership record cannot be written; then nothing was changed.
         """
         plan, desired = prepared.plan, prepared.desired
-        claimed = claim(prepared.ownership, plan, desired, prepared.observed)
-        if claimed != prepared.ownership:
-            self.store.save(claimed)
+        claimed = self.claim(prepared)
         if plan.empty:
-            return Report(plan, (), observed=prepared.observed)
-        outcomes = tuple(self.kernel.perform(plan.actions, progress))
-        settled = settle(claimed, outcomes, desired)
+            on_done()
+            return RoundReport(plan, (), observed=prepared.observed)
+        execution = Execution(self.kernel, failing, prepared.at, self.whole, progress)
+        execution.run(plan)
+        if not execution.failing:
+            on_done()
+        outcomes, failures = tuple(execution.outcomes), tuple(execution.failing.values())
+        if self.whole and failures:
+            return RoundReport(plan, outcomes, plan, prepared.observed, failures)
+        if not execution.done and not any(o.result is Result.FAILED for o in outcomes):
+            return RoundReport(plan, outcomes, plan, prepared.observed, failures)
+        settled = settle(claimed, execution.done, desired)
         if settled != claimed:
             self.store.save(settled)
         observed = self._observe_again(prepared, settled)
-        remaining = make_plan(desired, observed, settled, prepared.at, options)
-        return Report(plan, outcomes, remaining, observed)
+        remaining = make_plan(self.kinds, desired, observed, settled, prepared.at, options)
+        return RoundReport(plan, outcomes, remaining, observed, failures)
+
+    def claim(self, prepared: PreparedRound) -> Ownership:
+        """Write the record with everything that a plan will do; return it.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        claimed = claim(self.kinds, prepared.ownership, prepared.plan, prepared.desired, prepared.observed)
+        if claimed != prepared.ownership:
+            self.store.save(claimed)
+        return claimed
 
     def disown(self, services: Collection[ServiceKey]) -> None:
         """Give services back to whoever made them: they stay in the kernel and are no longer ours.
@@ -173,66 +216,24 @@ class Reconciler:
             StateError: the ownership record cannot be read or written.
         """
         if services:
-            ownership = self.store.load()
-            self.store.save(replace(ownership, services=ownership.services.difference(services)))
+            self.store.save(disown(self.store.load(), services))
 
-    def _observe_again(self, prepared: Prepared, ownership: Ownership) -> ObservedState:
+    def _observe_again(self, prepared: PreparedRound, ownership: Ownership) -> ObservedState:
         """Read everything but the services that the plan did not touch.
 
         The counters stay those of the plan, as its clock does: a connection that ended meanwhile is work for
         the next round and no fault of this one.
         """
-        paths = prepared.desired.sysctl_paths | ownership.sysctls.keys()
-        before = prepared.observed.services
-        touched = touched_services(prepared.plan)
-        if len(touched) > len(before) * FULL_READ_SHARE:
-            return replace(self.kernel.observe(paths), counters=prepared.observed.counters)
-        observed = self.kernel.observe(paths, touched)
-        services = {key: server for key, server in before.items() if key not in touched}
-        return replace(observed, services=services | observed.services, counters=prepared.observed.counters)
+        before = prepared.observed
+        again = {
+            kind: kind.reread(scope, before.of(kind), _touched(prepared.plan, kind))
+            for kind, scope in scopes(self.kinds, prepared.desired, ownership).items()
+        }
+        observed = self.kernel.observe(again)
+        for kind, scope in again.items():
+            observed = observed.having(kind, kind.spliced(before.of(kind), scope, observed.of(kind)))
+        return observed.having(COUNTERS, before.of(COUNTERS))
 
 
-def touched_services(plan: Plan) -> set[ServiceKey]:
-    """Return the IPVS services that a plan changes."""
-    return {key for action in plan.actions if (key := service_of(action)) is not None}
-
-
-def owned_state(
-    observed: ObservedState, ownership: Ownership, adopted: Collection[ServiceKey] = ()
-) -> DesiredState:
-    """Return what is ours in the kernel now, as a state to come back to.
-
-    Args:
-        observed: the kernel now.
-        ownership: what of it is ours.
-        adopted: services of others that the next plan takes over, to be kept as they are.
-
-    Real servers that are draining go on draining.
-    """
-    mine = ownership.services.union(adopted)
-    services = {k: _without_drains(k, s, ownership) for k, s in observed.services.items() if k in mine}
-    return DesiredState(
-        services=services,
-        addresses={a.key: a.attributes for a in observed.addresses if a.ours or a.key in ownership.addresses},
-        links=tuple(
-            LinkState(link.name, link.kind) for link in observed.links if link.name in ownership.links
-        ),
-        sysctls=tuple(
-            Sysctl(path, value, "Its value before the last apply.", optional=True)
-            for path in sorted(ownership.sysctls)
-            if (value := observed.sysctls.get(path)) is not None
-        ),
-        nft=observed.nft or EMPTY_TABLE,
-        timeouts=observed.timeouts if ownership.timeouts is not None else None,
-        rules=observed.rules,
-        table_routes=observed.table_routes,
-    )
-
-
-def _without_drains(key: ServiceKey, server: VirtualServer, ownership: Ownership) -> VirtualServer:
-    staying = {
-        name: attributes
-        for name, attributes in server.destinations.items()
-        if DrainKey(key, name) not in ownership.drains
-    }
-    return VirtualServer(server.attributes, staying)
+def _touched(plan: Plan, kind: AnyKind) -> list[Action]:
+    return [action for batch in plan.batches if batch.kind is kind for action in batch.actions]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kernelbal.model.state import DesiredState
-from kernelbal.plan.result import DEFAULT_OPTIONS, Options, PendingDrain
-from kernelbal.reconcile.round import Reconciler, Report
+from kernelbal.plan.kind import DEFAULT_OPTIONS, DesiredState, Options, PendingDrain
+from kernelbal.reconcile.round import Reconciler, RoundReport
 
 POLL_S = 1.0
 """How often connections of a leaving real server are counted, in seconds."""
@@ -20,7 +19,7 @@ def finish_drains(
     sleep: Callable[[float], None],
     on_pending: OnPending,
     options: Options = DEFAULT_OPTIONS,
-) -> Report:
+) -> RoundReport:
     """Run rounds until no real server is leaving any more, and return the last one's report.
 
     Every drain has a deadline, so this ends. Interrupting it loses nothing: the record knows the drains,

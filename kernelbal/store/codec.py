@@ -2,8 +2,10 @@
 
 A type is declared once, in the model, and that declaration is the format: named tuples are arrays, data
 classes are objects, addresses are text, and a mapping whose keys are no text is a list of rows. Decoding is
-strict: no bool passes for an int, ranges and lengths of `msgspec.Meta` hold, and an error names the place,
-such as `$.services[3][1]`.
+strict: nothing may be missing, whatever default the type has, and nothing may be there that it does not name;
+no bool passes for an int, ranges and lengths of `msgspec.Meta` hold, an address is empty only where its type
+says so, and an error names the place, such as `$.services[3][1]`. Structs of msgspec, the documents of the
+API, are read as msgspec reads them.
 """
 
 from __future__ import annotations
@@ -11,21 +13,29 @@ from __future__ import annotations
 import binascii
 import dataclasses
 import functools
+import math
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import GenericAlias
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
+from types import GenericAlias, NoneType, UnionType
+from typing import Annotated, Any, Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from kernelbal.errors import KernelbalError
-from kernelbal.model.address import Address
+from kernelbal.model.address import MAY_BE_EMPTY, Address
 
+S = TypeVar("S")
 T = TypeVar("T")
 D = TypeVar("D", bound=msgspec.Struct)
 
 _MAX_QUOTED: Final = 300
 """Longest complaint of a decoder that is passed on, in characters: it may quote what it read."""
+
+
+class _AddressOrEmpty(Address):
+    """What the decoder reads where an address may be empty."""
+
+    __slots__ = ()
 
 
 class Malformed(KernelbalError):
@@ -42,14 +52,20 @@ class Codec(Generic[T]):
 
     def __init__(self, kind: type[T], *, deterministic: bool = False) -> None:
         shape = _shape(kind)
-        self._dump, self._load = shape.dump, shape.load
+        self._dump, self._load, self._check = shape.dump, shape.load, shape.check
         self._encoder = msgspec.json.Encoder(
             enc_hook=_encode_address, order="deterministic" if deterministic else None
         )
         self._decoder = msgspec.json.Decoder(shape.wire, dec_hook=_decode_address)
 
     def encode(self, value: T) -> bytes:
-        """Return a value as JSON, without a line end in it."""
+        """Return a value as JSON, without a line end in it.
+
+        Raises:
+            ValueError: a number in it is infinite or none; the message names the part.
+        """
+        if self._check is not None:
+            self._check(value)
         return self._encoder.encode(value if self._dump is None else self._dump(value))
 
     def decode(self, data: bytes) -> T:
@@ -74,21 +90,54 @@ class _Shape:
         wire: the type that the decoder reads.
         load: makes a value of what was read; None where that is the value.
         dump: makes what is written of a value; None where that is the value.
+        check: refuses a value that JSON cannot show; None where every value can be shown.
     """
 
     wire: Any
     load: Callable[[Any], Any] | None = None
     dump: Callable[[Any], Any] | None = None
+    check: Callable[[Any], None] | None = None
 
 
-def _shape(kind: object) -> _Shape:
+_STAND_INS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {}
+
+
+def write_as(kind: type[T], stand_in: type[S], dump: Callable[[T], S], load: Callable[[S], T]) -> None:
+    """Let values of a type be written as those of another one: for types whose parts are known elsewhere."""
+    _STAND_INS[kind] = (stand_in, dump, load)
+
+
+def _stand_in(kind: type) -> _Shape:
+    stand_in, dump, load = _STAND_INS[kind]
+    inner = _shape(stand_in)
+    inner_load, inner_dump, inner_check = inner.load, inner.dump, inner.check
+    return _Shape(
+        inner.wire,
+        load if inner_load is None else lambda read: load(inner_load(read)),
+        dump if inner_dump is None else lambda value: inner_dump(dump(value)),
+        None if inner_check is None else lambda value: inner_check(dump(value)),
+    )
+
+
+def _shape(kind: Any) -> _Shape:  # noqa: ANN401 - any type expression
+    if isinstance(kind, type) and kind in _STAND_INS:
+        return _stand_in(kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         inner = _shape(arguments[0])
-        return _Shape(Annotated[(inner.wire, *arguments[1:])], inner.load, inner.dump)
-    if origin is not None and issubclass(_class_of(origin), Mapping) and _class_of(arguments[0]) is not str:
-        return _rows(arguments[0], _shape(arguments[1]))
-    return _mirror(kind) if isinstance(kind, type) and dataclasses.is_dataclass(kind) else _Shape(kind)
+        wire = _AddressOrEmpty if MAY_BE_EMPTY in arguments[1:] else Annotated[(inner.wire, *arguments[1:])]
+        return dataclasses.replace(inner, wire=wire)
+    if kind is float:
+        return _Shape(kind, check=_finite)
+    if origin in (Union, UnionType):
+        return _union([_shape(each) for each in arguments if each is not NoneType], kind)
+    if origin is not None and issubclass(_class_of(origin), Mapping):
+        return (_names if _class_of(arguments[0]) is str else _rows)(arguments[0], _shape(arguments[1]))
+    if origin in (list, frozenset) or (origin is tuple and arguments[1:] == (...,)):
+        return _items(origin, _shape(arguments[0]), arguments[1:])
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _mirror(kind)
+    return _named_tuple(kind) if isinstance(kind, type) and hasattr(kind, "_fields") else _Shape(kind)
 
 
 def _class_of(kind: object) -> type:
@@ -97,9 +146,52 @@ def _class_of(kind: object) -> type:
     return bare if isinstance(bare, type) else object
 
 
+def _union(members: list[_Shape], kind: Any) -> _Shape:  # noqa: ANN401 - any type expression
+    """Return the shape of one type or None; of other unions, as msgspec knows them."""
+    if len(members) != 1:
+        return _Shape(kind)
+    (one,) = members
+    load, dump, check = (
+        None if use is None else functools.partial(_unless_none, use)
+        for use in (one.load, one.dump, one.check)
+    )
+    return _Shape(one.wire | None, load, dump, check)
+
+
+def _unless_none(use: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401 - what `use` makes
+    return None if value is None else use(value)
+
+
+def _items(origin: type, item: _Shape, rest: tuple[Any, ...]) -> _Shape:
+    """Return the shape of a list, a set, or a tuple of any length."""
+    load, dump, check = item.load, item.dump, item.check
+    return _Shape(
+        GenericAlias(origin, (item.wire, *rest)),
+        None if load is None else lambda read: origin(map(load, read)),
+        None if dump is None else lambda value: list(map(dump, value)),
+        None if check is None else functools.partial(_check_each, check),
+    )
+
+
+def _check_each(check: Callable[[Any], None], values: Iterable[Any]) -> None:
+    for value in values:
+        check(value)
+
+
+def _names(_: object, value: _Shape) -> _Shape:
+    """Return the shape of a mapping by text: an object."""
+    load, dump, check = value.load, value.dump, value.check
+    return _Shape(
+        GenericAlias(dict, (str, value.wire)),
+        None if load is None else lambda read: {name: load(item) for name, item in read.items()},
+        None if dump is None else lambda mapping: {name: dump(item) for name, item in mapping.items()},
+        None if check is None else lambda mapping: _check_each(check, mapping.values()),
+    )
+
+
 def _rows(key: object, value: _Shape) -> _Shape:
-    """Return the shape of a mapping as a list of rows."""
-    load_value, dump_value = value.load, value.dump
+    """Return the shape of any other mapping: a list of rows."""
+    load_value, dump_value, check = value.load, value.dump, value.check
 
     def load(rows: list[tuple[Any, Any]]) -> dict[Any, Any]:
         found = dict(rows) if load_value is None else {name: load_value(item) for name, item in rows}
@@ -111,21 +203,34 @@ def _rows(key: object, value: _Shape) -> _Shape:
         rows = mapping.items()
         return list(rows) if dump_value is None else [(name, dump_value(item)) for name, item in rows]
 
-    return _Shape(GenericAlias(list, (GenericAlias(tuple, (key, value.wire)),)), load, dump)
+    row = GenericAlias(tuple, (_shape(key).wire, value.wire))
+    check_all = None if check is None else lambda mapping: _check_each(check, mapping.values())
+    return _Shape(GenericAlias(list, (row,)), load, dump, check_all)
 
 
-def _mirror(kind: type) -> _Shape:
-    """Return the shape of a data class: as it is, unless one of its fields is written as something else."""
-    hints = get_type_hints(kind, include_extras=True)
-    fields = dataclasses.fields(kind)
-    shapes = {field.name: _shape(hints[field.name]) for field in fields}
+def _named_tuple(kind: Any) -> _Shape:  # noqa: ANN401 - a class of named tuples
+    """Return the shape of a named tuple: an array that has every part.
+
+    What is decoded is of a subclass without defaults; it is equal to, and hashes as, what `kind` makes.
+
+    Raises:
+        TypeError: a part has another form on the wire; only a data class may have such parts.
+    """
+    shapes = _parts(kind, kind._fields)
+    odd = [name for name, shape in shapes.items() if shape.load is not None]
+    if odd:
+        raise TypeError(f"{kind.__name__}.{odd[0]} is in a named tuple, but not written as it is")
+    parts = {name: shape.wire for name, shape in shapes.items()}
+    body = {"__slots__": (), "__annotations__": parts, "_field_defaults": {}, "__module__": kind.__module__}
+    return _Shape(type(kind.__name__, (kind,), body), check=_check_parts(shapes))
+
+
+def _mirror(kind: Any) -> _Shape:  # noqa: ANN401 - a data class
+    """Return the shape of a data class: an object that has every part and no other."""
+    shapes = _parts(kind, [field.name for field in dataclasses.fields(kind)])
     loads = {name: shape.load for name, shape in shapes.items() if shape.load is not None}
     dumps = {name: shape.dump for name, shape in shapes.items() if shape.dump is not None}
-    if not loads:
-        return _Shape(kind)
-    members = [
-        (field.name, shapes[field.name].wire, _default(field, dumps.get(field.name))) for field in fields
-    ]
+    members = [(name, shape.wire) for name, shape in shapes.items()]
     wire = msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True)
 
     def load(read: msgspec.Struct) -> object:
@@ -134,19 +239,35 @@ def _mirror(kind: type) -> _Shape:
     def dump(value: object) -> msgspec.Struct:
         return wire(**{name: dumps[name](v) if name in dumps else v for name, v in _fields(value, shapes)})
 
-    return _Shape(wire, load, dump)
+    return _Shape(wire, load, dump if dumps else None, _check_parts(shapes))
 
 
-def _default(field: dataclasses.Field[Any], dump: Callable[[Any], Any] | None) -> Any:  # noqa: ANN401 - a marker of msgspec
-    """Return what the mirror of a field says of its default."""
-    if field.default_factory is not dataclasses.MISSING:
-        make = field.default_factory
-        return msgspec.field(default_factory=make if dump is None else lambda: dump(make()))
-    return msgspec.field() if field.default is dataclasses.MISSING else msgspec.field(default=field.default)
+def _parts(kind: type, names: Iterable[str]) -> dict[str, _Shape]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: _shape(hints[name]) for name in names}
 
 
 def _fields(value: object, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
     return ((name, getattr(value, name)) for name in names)
+
+
+def _check_parts(shapes: Mapping[str, _Shape]) -> Callable[[Any], None] | None:
+    checks = {name: shape.check for name, shape in shapes.items() if shape.check is not None}
+
+    def check(value: object) -> None:
+        for name, part in _fields(value, checks):
+            try:
+                checks[name](part)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+
+    return check if checks else None
+
+
+def _finite(value: float) -> None:
+    """Refuse what `msgspec` would write as `null`."""
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
 
 
 def encode_document(document: msgspec.Struct) -> bytes:
@@ -180,20 +301,18 @@ def _encode_address(value: object) -> str:
 
 
 def _decode_address(kind: type, value: object) -> Address:
-    if kind is not Address:
+    if not issubclass(kind, Address):
         raise NotImplementedError(f"no format for {kind}")
     if not isinstance(value, str):
         raise ValueError("expected an IP address as text")
-    if not value:
-        return Address()
     try:
         # Bytes of another class than Address are written in base64; no record must be lost by that.
         packed = binascii.a2b_base64(value) if value.endswith("==") else _packed(value)
     except (OSError, ValueError):
         packed = b""
-    if len(packed) not in (4, 16):
+    if len(packed) not in (4, 16) and (value or kind is Address):
         raise ValueError(f"`{_bounded(value)}` is not an IP address")
-    return Address(packed)
+    return kind(packed)
 
 
 def _packed(text: str) -> bytes:

@@ -18,11 +18,11 @@ from typing import Final, TypeVar
 
 from kernelbal.errors import StateError
 from kernelbal.model.ipvs import ServiceKey
-from kernelbal.model.state import DesiredState, Ownership
+from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.store.boot import boot_id
 from kernelbal.store.codec import Malformed
 from kernelbal.store.files import flush_directory, replace_file
-from kernelbal.store.records import OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
+from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
 DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
@@ -178,11 +178,23 @@ class StateDirectory:
     def _read_bytes(self, name: str) -> bytes | None:
         path = self._path / name
         with _worded(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
-            return path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            if len(data) <= MAX_BYTES:
+                return data
+            raise StateError(
+                f"{path} is larger than {MAX_BYTES // 2**20} MiB, the most that a file of kernelbal has",
+                f"restore it from a backup, or move it away (`mv {path} {path}.bad`)",
+            )
         return None
 
     def _write(self, record: RecordFile[T], value: T) -> None:
-        self._write_bytes(record.name, record.encode(value))
+        try:
+            data = record.encode(value)
+        except ValueError as error:
+            path = self._path / record.name
+            raise StateError(f"cannot write {path}: {error}", "report this: it is a defect") from error
+        self._write_bytes(record.name, data)
 
     def _write_bytes(self, name: str, data: bytes) -> None:
         self._make_directory()

@@ -1,7 +1,7 @@
 """What the planner may expect of a kernel: the same tests on the fake and on the real one."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -16,6 +16,7 @@ from kernelbal.model.ipvs import (
     Forwarding,
     ServiceAttributes,
     ServiceFlag,
+    ServiceKey,
     ServiceTable,
     Timeouts,
     TunnelFlag,
@@ -24,37 +25,33 @@ from kernelbal.model.ipvs import (
 from kernelbal.model.network import AddressAttributes, AddressKey, Link, LinkState
 from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
-from kernelbal.model.state import DesiredState
-from kernelbal.plan.actions import (
-    Action,
-    AddAddress,
+from kernelbal.plan.action import Action, Result
+from kernelbal.plan.classifier import build_table
+from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kind import DesiredState, ObservedState, Options
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.links import LINKS, EnsureLink, RemoveLink
+from kernelbal.plan.kinds.routing import ROUTING, AddRoute, AddRule, RemoveRoute, RemoveRule, ReplaceRoute
+from kernelbal.plan.kinds.service_actions import (
     AddDestination,
-    AddRoute,
-    AddRule,
     AddService,
     EditDestination,
     EditService,
-    EnsureLink,
     QuiesceDestination,
-    RemoveAddress,
     RemoveDestination,
-    RemoveLink,
-    RemoveRoute,
-    RemoveRule,
     RemoveService,
-    ReplaceAddress,
-    ReplaceRoute,
-    ReplaceTable,
-    Result,
-    SetTimeouts,
-    WriteSysctl,
 )
-from kernelbal.plan.classifier import build_table
-from kernelbal.plan.desire import desired_state
-from kernelbal.plan.result import Options
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
+from kernelbal.plan.kinds.tables import TABLES as NFT
+from kernelbal.plan.kinds.tables import ReplaceTable
+from kernelbal.plan.kinds.timeouts import TIMEOUTS, SetTimeouts
+from kernelbal.plan.planning import scopes
 from kernelbal.reconcile.round import Reconciler
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fake_store import MemoryStore
+from tests.support.states import desired_of
 from tests.unit.plan.samples import by_mark, node, place, real, service, site, virtual, weighing
 
 NAMESPACE = "contract"
@@ -100,6 +97,13 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
         )
         assert not [outcome for outcome in outcomes if outcome.result is Result.FAILED]
         yield kernel
+
+
+def look(
+    kernel: Kernel, *, services: Collection[ServiceKey] | None = None, sysctls: Collection[str] = ()
+) -> ObservedState:
+    """Everything that a director reads."""
+    return kernel.observe({**scopes(DIRECTOR), SERVICES: services, SYSCTLS: sysctls})
 
 
 class Case(NamedTuple):
@@ -214,13 +218,13 @@ TABLES = (
 @pytest.mark.parametrize("services", TABLES, ids=["nat", "ipv6", "dsr", "mark", "mixed families"])
 def test_services_read_back_as_they_were_added(kernel: Kernel, services: ServiceTable) -> None:
     reconciler = Reconciler(kernel, MemoryStore(), lambda: 0.0)
-    assert reconciler.perform(reconciler.prepare(DesiredState(services=services))).converged
-    assert kernel.observe().services == services
+    assert reconciler.perform(reconciler.prepare(desired_of(services=services))).converged
+    assert look(kernel).of(SERVICES) == services
 
 
 def test_only_the_services_that_were_asked_for_are_read(kernel: Kernel) -> None:
     kernel.perform([ADD_WEB, AddService(DNS, PLAIN), AddService(WEB6, PLAIN6)])
-    assert kernel.observe(services=[DNS, MARKED]).services == {DNS: virtual(scheduler="rr")}
+    assert look(kernel, services=[DNS, MARKED]).of(SERVICES) == {DNS: virtual(scheduler="rr")}
 
 
 def test_counters_are_read_of_what_exists(kernel: Kernel) -> None:
@@ -232,32 +236,32 @@ def test_counters_are_read_of_what_exists(kernel: Kernel) -> None:
 
 def test_edited_service_keeps_its_real_servers(kernel: Kernel) -> None:
     kernel.perform([ADD_WEB, ADD_A, EditService(WEB, PLAIN, STICKY)])
-    assert kernel.observe().services[WEB].attributes == STICKY
-    assert kernel.observe().services[WEB].destinations == {A: weighing(5)}
+    assert look(kernel).of(SERVICES)[WEB].attributes == STICKY
+    assert look(kernel).of(SERVICES)[WEB].destinations == {A: weighing(5)}
 
 
 @pytest.mark.parametrize("attributes", [weighing(5), FULL, TUNNEL], ids=["nat", "thresholds", "tunnel"])
 def test_quiescing_keeps_everything_but_the_weight(kernel: Kernel, attributes: DestinationAttributes) -> None:
     kernel.perform([ADD_WEB, AddDestination(WEB, A, attributes), QuiesceDestination(WEB, A, attributes, 60)])
-    assert kernel.observe().services[WEB].destinations == {A: attributes._replace(weight=0)}
+    assert look(kernel).of(SERVICES)[WEB].destinations == {A: attributes._replace(weight=0)}
 
 
 @pytest.mark.parametrize("forwarding", [Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL])
 def test_director_may_be_a_real_server_of_its_own(kernel: Kernel, forwarding: Forwarding) -> None:
     """The kernel keeps the forwarding method and takes the local way packet by packet."""
-    desired = DesiredState(services={WEB: virtual((real("10.0.0.1"), weighing(5, forwarding)))})
+    desired = desired_of(services={WEB: virtual((real("10.0.0.1"), weighing(5, forwarding)))})
     reconciler = Reconciler(kernel, MemoryStore(), lambda: 0.0)
     assert reconciler.perform(reconciler.prepare(desired)).converged
     assert reconciler.prepare(desired).plan.empty
-    assert kernel.observe().services == desired.services
+    assert look(kernel).of(SERVICES) == desired.of(SERVICES).table
 
 
 def test_thresholds_alone_can_be_edited(kernel: Kernel) -> None:
     limited = weighing(5, upper_threshold=100, lower_threshold=50)
     kernel.perform([ADD_WEB, ADD_A, EditDestination(WEB, A, weighing(5), limited)])
-    assert kernel.observe().services[WEB].destinations == {A: limited}
+    assert look(kernel).of(SERVICES)[WEB].destinations == {A: limited}
     kernel.perform([EditDestination(WEB, A, limited, weighing(5))])
-    assert kernel.observe().services[WEB].destinations == {A: weighing(5)}
+    assert look(kernel).of(SERVICES)[WEB].destinations == {A: weighing(5)}
 
 
 def test_refused_action_does_not_stop_the_others(kernel: Kernel) -> None:
@@ -268,11 +272,11 @@ def test_refused_action_does_not_stop_the_others(kernel: Kernel) -> None:
     )
     assert [outcome.result for outcome in outcomes] == [DONE, FAILED, DONE, DONE]
     assert steps[-1] == (4, 4)
-    assert kernel.observe().services[WEB].destinations == {A: weighing(5)}
+    assert look(kernel).of(SERVICES)[WEB].destinations == {A: weighing(5)}
 
 
 def _addresses(kernel: Kernel) -> dict[AddressKey, tuple[AddressAttributes, bool]]:
-    observed = kernel.observe().addresses
+    observed = look(kernel).of(ADDRESSES)
     return {a.key: (a.attributes, a.ours) for a in observed if a.key in (VIP, VIP6, VIP_SUBNET, NEIGHBOUR)}
 
 
@@ -293,41 +297,44 @@ def test_first_address_of_a_subnet_does_not_take_the_others_along(kernel: Kernel
 
 def test_link_is_up_and_of_the_wanted_size(kernel: Kernel) -> None:
     kernel.perform([EnsureLink(LinkState("kb1", "dummy", 1400))])
-    found = {link.name: (link.up, link.kind, link.mtu_bytes) for link in kernel.observe().links}
+    found = {link.name: (link.up, link.kind, link.mtu_bytes) for link in look(kernel).of(LINKS)}
     assert found["kb1"] == (True, "dummy", 1400)
 
 
 def test_sysctls_read_as_text_and_missing_ones_as_none(kernel: Kernel) -> None:
     kernel.perform([WriteSysctl(FORWARD, "0", "1", "Routes.")])
-    assert kernel.observe([FORWARD, "net/ipv4/no_such"]).sysctls == {FORWARD: "1", "net/ipv4/no_such": None}
+    assert look(kernel, sysctls=[FORWARD, "net/ipv4/no_such"]).of(SYSCTLS) == {
+        FORWARD: "1",
+        "net/ipv4/no_such": None,
+    }
 
 
 def test_timeouts_read_back(kernel: Kernel) -> None:
-    assert kernel.observe().timeouts == Timeouts(900, 120, 300)
+    assert look(kernel).of(TIMEOUTS) == Timeouts(900, 120, 300)
     kernel.perform([SetTimeouts(None, Timeouts(100, 20, 30))])
-    assert kernel.observe().timeouts == Timeouts(100, 20, 30)
+    assert look(kernel).of(TIMEOUTS) == Timeouts(100, 20, 30)
 
 
 def test_table_reads_back_as_it_was_written(kernel: Kernel) -> None:
-    assert kernel.observe().nft is None
-    kernel.check_table(TABLE)
-    assert kernel.observe().nft is None
+    assert look(kernel).of(NFT) == {}
+    kernel.check([ReplaceTable(None, TABLE)])
+    assert look(kernel).of(NFT) == {}
     kernel.perform([ReplaceTable(None, TABLE)])
-    assert kernel.observe().nft == TABLE
+    assert look(kernel).of(NFT).get(TABLE.title) == TABLE
     kernel.perform([ReplaceTable(TABLE, EMPTY_TABLE)])
-    assert kernel.observe().nft is None
+    assert look(kernel).of(NFT) == {}
 
 
 def test_policy_routes_read_back_as_they_were_added(kernel: Kernel) -> None:
     routes = {TABLE_ROUTE: HOP, TABLE_ROUTE6: HOP6, TableRouteKey(9, VIP.address, 32): ON_LINK}
     kernel.perform([*(AddRoute(*route) for route in routes.items()), AddRule(RULE), AddRule(RULE6)])
-    observed = kernel.observe()
-    assert (observed.table_routes, observed.rules) == (routes, {RULE, RULE6})
+    observed = look(kernel)
+    assert (observed.of(ROUTING).routes, observed.of(ROUTING).rules) == (routes, {RULE, RULE6})
     kernel.perform([ReplaceRoute(TABLE_ROUTE, HOP, ON_LINK), RemoveRule(RULE6), RemoveRoute(TABLE_ROUTE6)])
     del routes[TABLE_ROUTE6]
-    observed = kernel.observe()
-    assert observed.table_routes == {**routes, TABLE_ROUTE: ON_LINK}
-    assert observed.rules == {RULE}
+    observed = look(kernel)
+    assert observed.of(ROUTING).routes == {**routes, TABLE_ROUTE: ON_LINK}
+    assert observed.of(ROUTING).rules == {RULE}
 
 
 # --- whole sites ---
@@ -386,10 +393,10 @@ def _desired(text: str) -> DesiredState:
 
 def test_site_comes_changes_and_goes_without_a_trace(kernel: Kernel) -> None:
     states = [_desired(SITE), _desired(LATER)]
-    paths = {sysctl.path for state in states for sysctl in state.sysctls}
+    paths = {sysctl.path for state in states for sysctl in state.of(SYSCTLS)}
     if isinstance(kernel, FakeKernel):
         kernel.sysctls.update(dict.fromkeys(paths, "0"))
-    before = kernel.observe(paths)
+    before = look(kernel, sysctls=paths)
     reconciler = Reconciler(kernel, MemoryStore(), lambda: 0.0)
     for state in states:
         report = reconciler.perform(reconciler.prepare(state))
@@ -398,19 +405,23 @@ def test_site_comes_changes_and_goes_without_a_trace(kernel: Kernel) -> None:
         assert reconciler.prepare(state).plan.empty
     options = Options(cut=True)
     assert reconciler.perform(reconciler.prepare(DesiredState(), options), options).converged
-    after = kernel.observe(paths)
-    assert (after.services, after.nft, after.timeouts) == ({}, before.nft, before.timeouts)
-    assert after.sysctls == before.sysctls
-    assert (after.rules, after.table_routes) == (frozenset(), {})
-    assert not any(address.ours for address in after.addresses)
+    after = look(kernel, sysctls=paths)
+    assert (after.of(SERVICES), after.of(NFT).get(EMPTY_TABLE.title), after.of(TIMEOUTS)) == (
+        {},
+        before.of(NFT).get(EMPTY_TABLE.title),
+        before.of(TIMEOUTS),
+    )
+    assert after.of(SYSCTLS) == before.of(SYSCTLS)
+    assert (after.of(ROUTING).rules, after.of(ROUTING).routes) == (frozenset(), {})
+    assert not any(address.ours for address in after.of(ADDRESSES))
 
 
 def test_table_that_the_kernel_would_refuse_is_refused_beforehand(kernel: Kernel) -> None:
     """Two ranges of one address overlap."""
     overlapping = build_table({(VIP.address, 6, 80, 90): 7, (VIP.address, 6, 85, 95): 8}, frozenset())
     if isinstance(kernel, FakeKernel):
-        kernel.refuse = lambda action: errno.EINVAL if isinstance(action, ReplaceTable) else 0
+        kernel.refuse = kernel.forbid = lambda action: errno.EINVAL if isinstance(action, ReplaceTable) else 0
     with pytest.raises(KernelError):
-        kernel.check_table(overlapping)
+        kernel.check([ReplaceTable(None, overlapping)])
     assert kernel.perform([ReplaceTable(None, overlapping)])[0].result is FAILED
-    assert kernel.observe().nft is None
+    assert look(kernel).of(NFT) == {}

@@ -23,8 +23,7 @@ TEXTS = [
 AVOIDED = re.compile(r"^\| (?P<words>`[^|]+`) \| [^|]+ \|$", re.MULTILINE)
 
 SHARED_YET = dict.fromkeys(
-    ("Documents", "Explanation", "Host", "Meaning", "Prepared", "RealServer", "Report"),
-    "the engine of rounds and the real server's own become one",
+    ("Documents", "RealServer"), "a site's own word, and that of the command or daemon that reads it"
 )
 """Names that two classes share, and why: an entry goes with the second class."""
 

@@ -7,7 +7,7 @@ import pytest
 from bench.apply import netlink_part
 from bench.apply.workload import Workload, service_table
 from bench.place import fresh_namespace, open_counter
-from kernelbal.plan.actions import AddService
+from kernelbal.plan.kinds.service_actions import AddService
 
 pytestmark = pytest.mark.needs_ipvs
 

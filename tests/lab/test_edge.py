@@ -78,7 +78,7 @@ def applied(make: LabFactory, folder: Path, site: str, prefix: str = "") -> Oper
     """A site that is applied, and name servers on every host but the director."""
     made = make("two-arm", prefix)
     snapshot.settle(made.director)  # a tentative IPv6 address is no source
-    make.serve([made["client"], *made.realserver_by_hand])
+    make.serve([made["client"], *made.real_servers])
     operator = Operator(made, folder)
     operator.apply(site)
     return operator
@@ -211,7 +211,7 @@ edge:
 def test_source_nat_leaves_packets_of_ipvs_alone(lab: LabFactory, tmp_path: Path) -> None:
     """Every machine is in the block whose packets are masqueraded, and IPVS tracks its connections."""
     made = lab("one-arm")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     realserver_by_hand.accept_direct(made["rs1"], ["10.0.0.81", "fd00::81"])
     behind("tunl0")(made["rs2"], "10.0.0.82")
     Operator(made, tmp_path).apply(ONE_ARM)
@@ -227,7 +227,7 @@ def test_source_nat_leaves_packets_of_ipvs_alone(lab: LabFactory, tmp_path: Path
 def test_packets_of_the_director_itself_keep_their_source(lab: LabFactory, tmp_path: Path) -> None:
     """Such as VRRP, whose source the partner compares."""
     made = lab("one-arm")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     Operator(made, tmp_path).apply(ONE_ARM)
     made.director.run(["ip", "address", "add", "10.0.0.200/24", "dev", "eth0"])
     assert http_ask(made.director, "10.0.0.11", source="10.0.0.200") == ("rs1", "10.0.0.200")

@@ -28,16 +28,19 @@ from kernelbal.model.ipvs import (
     ServiceKey,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress
-from kernelbal.model.state import ObservedState, Ownership
-from kernelbal.plan.actions import AddDestination, AddService, EditDestination, Result
+from kernelbal.plan.action import Result
 from kernelbal.plan.desire import desired_state
-from kernelbal.plan.diff import make_plan
 from kernelbal.plan.explain.engine import explain
 from kernelbal.plan.explain.persistence import masked_clients
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.explain.result import Certainty, ExplainOutcome, Explanation, StepVerdict
 from kernelbal.plan.explain.views import kernel_view
+from kernelbal.plan.kind import Ownership
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.service_actions import AddDestination, AddService, EditDestination
+from kernelbal.plan.planning import make_plan, scopes
 from tests.support.lab_commands import run_here
+from tests.support.states import observed_of
 
 pytestmark = pytest.mark.needs_ipvs
 
@@ -112,7 +115,7 @@ class Bench:
             found = [c for name in names for c in read_connections(ConnectionFilter(client=name))]
         address = ObservedAddress(AddressKey("eth0", self.virtual, 24), AddressAttributes(), ours=False)
         sysctls: dict[str, str | None] = {"net/ipv4/vs/expire_quiescent_template": str(self.expire_quiescent)}
-        observed = ObservedState(services, counters, (address,), sysctls=sysctls)
+        observed = observed_of(services=services, counters=counters, addresses=(address,), sysctls=sysctls)
         query = ExplainQuery(source, self.virtual, PORT, Protocol.TCP, client_port)
         return explain(query, kernel_view(observed, tuple(found)))
 
@@ -359,8 +362,8 @@ def applied(lab: LabFactory) -> NamespaceLab:
     site, node = load_site(SITE.encode(), "site.yaml"), load_node(NODE.encode(), "node.yaml")
     desired = desired_state(site, node)
     with two_arm.director.inside(), LinuxKernel() as kernel:
-        observed = kernel.observe([sysctl.path for sysctl in desired.sysctls])
-        plan = make_plan(desired, observed, Ownership(), now=0.0)
+        observed = kernel.observe(scopes(DIRECTOR, desired))
+        plan = make_plan(DIRECTOR, desired, observed, Ownership(), now=0.0)
         outcomes = kernel.perform(plan.actions)
     assert [outcome for outcome in outcomes if outcome.result is Result.FAILED] == []
     return two_arm

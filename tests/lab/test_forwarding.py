@@ -112,9 +112,9 @@ def site(method: Method, protocol: str, port: int) -> str:
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_every_real_server_answers(lab: LabFactory, tmp_path: Path, method: Method) -> None:
     made = lab("one-arm")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     virtual = VIRTUAL[method.virtual]
-    for host in made.realserver_by_hand:
+    for host in made.real_servers:
         method.prepare(host, virtual)
     at = Operator(made, tmp_path)
     at.apply(site(method, "tcp", 80))
@@ -128,8 +128,8 @@ def test_a_real_server_without_the_virtual_address_does_not_answer(
     lab: LabFactory, tmp_path: Path, version: int
 ) -> None:
     made = lab("one-arm")
-    lab.serve(made.realserver_by_hand)
-    for host in made.realserver_by_hand[:2]:
+    lab.serve(made.real_servers)
+    for host in made.real_servers[:2]:
         direct(host, VIRTUAL[version])
     at = Operator(made, tmp_path)
     at.apply(site(Method("dsr", "dsr", "", version, version, direct), "tcp", 80))
@@ -142,7 +142,7 @@ def test_sctp_is_balanced(lab: LabFactory, tmp_path: Path) -> None:
     at = Operator(made, tmp_path)
     servers = ", ".join(f"{{address: {address}}}" for address in REAL[4])
     with contextlib.ExitStack() as stack:
-        for host in made.realserver_by_hand:
+        for host in made.real_servers:
             listener = stack.enter_context(sctp_socket(host))
             listener.bind((host.address(4), SCTP_PORT))
             listener.listen()

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import socket
 import subprocess
 import time
@@ -18,29 +17,25 @@ from kernelbal.kernel import modules
 from kernelbal.kernel.addresses import AddressAction, observe_addresses, perform_addresses
 from kernelbal.kernel.announce import announce
 from kernelbal.kernel.links import LinkDetail, observe_links, perform_links, read_link_details
-from kernelbal.kernel.nftables import Nftables, perform_tables
+from kernelbal.kernel.nftables import Nftables
 from kernelbal.kernel.routes import observe_routes, route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.kernel.sysctl import perform_sysctls, read_sysctls
+from kernelbal.kernel.tables import perform_tables
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.linuxns import create_namespace, delete_namespace, inside
 from kernelbal.lab.namespaces import Host
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, AddressKey, Link, LinkState, ObservedAddress, Route
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
-from kernelbal.plan.actions import (
-    AddAddress,
-    EnsureLink,
-    Outcome,
-    RemoveAddress,
-    RemoveLink,
-    ReplaceAddress,
-    ReplaceTable,
-    Result,
-    WriteSysctl,
-)
+from kernelbal.plan.action import Outcome, Result
 from kernelbal.plan.classifier import ALL_PORTS, build_table
+from kernelbal.plan.kinds.addresses import AddAddress, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.links import EnsureLink, RemoveLink
+from kernelbal.plan.kinds.sysctls import WriteSysctl
+from kernelbal.plan.kinds.tables import ReplaceTable
 from kernelbal.plan.nft_text import render
+from tests.support.privileges import as_nobody
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.interop]
 
@@ -257,16 +252,6 @@ class TestAddresses:
             outcomes = perform(powerless, AddAddress(key("192.0.2.10/24"), PLAIN))
         assert (outcomes[0].result, outcomes[0].errno) == (Result.FAILED, errno.EPERM)
         assert "CAP_NET_ADMIN" in outcomes[0].message
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Drop the effective user, and with it every capability, until the block ends."""
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture

@@ -26,9 +26,8 @@ from kernelbal.model.health import Health, ProbePlan, ProbeState
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.standing import Overlay
-from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
-from kernelbal.plan.result import Options
+from kernelbal.plan.kind import DesiredState, Options
 from kernelbal.reconcile.round import Reconciler
 from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
@@ -192,7 +191,7 @@ RS2_BAD = {"rs1": True, "rs2": False, "rs3": True}
 
 def prepared(made: NamespaceLab, method: Method, *, without: str = "") -> NamespaceLab:
     """Prepare all real servers but one."""
-    for host in made.realserver_by_hand:
+    for host in made.real_servers:
         if host.name != without:
             method.prepare(host, VIRTUAL[made.topology.name][method.virtual])
     return made
@@ -202,7 +201,7 @@ def prepared(made: NamespaceLab, method: Method, *, without: str = "") -> Namesp
 @pytest.mark.parametrize("method", PATHS, ids=lambda method: method.name)
 def test_real_servers_that_can_answer_clients_are_good(lab: LabFactory, method: Method, holds: bool) -> None:
     made = prepared(lab("one-arm"), method)
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     assert Watched(made, method, holds=holds).probe().through == ALL_GOOD
 
 
@@ -213,7 +212,7 @@ def test_a_director_between_two_segments_with_strict_filters_receives_the_answer
     lab: LabFactory, method: Method, holds: bool, networks: str
 ) -> None:
     made = prepared(lab("two-arm"), method)
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     for device in ("all", "eth0", "eth1"):
         made.director.sysctl(f"net/ipv4/conf/{device}/rp_filter", 1)
     assert Watched(made, method, holds=holds, networks=networks).probe().through == ALL_GOOD
@@ -225,7 +224,7 @@ def test_a_real_server_without_the_virtual_address_is_bad_though_it_answers_by_i
     lab: LabFactory, method: Method, holds: bool
 ) -> None:
     made = prepared(lab("one-arm"), method, without="rs2")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     found = Watched(made, method, holds=holds).probe()
     assert found.through == RS2_BAD
     assert found.direct == ALL_GOOD
@@ -263,7 +262,7 @@ def test_mistakes_in_tunnels_are_found(
 ) -> None:
     made = prepared(lab("one-arm"), IPIP, without="rs2")
     prepare(made["rs2"], VIRTUAL["one-arm"][4])
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     found = Watched(made, IPIP, holds=holds).probe()
     assert found.through == RS2_BAD
     assert found.direct == ALL_GOOD
@@ -275,7 +274,7 @@ def test_a_program_that_listens_on_the_real_servers_own_address_alone_is_found(
     lab: LabFactory, method: Method
 ) -> None:
     made = prepared(lab("one-arm"), method)
-    first, second, third = made.realserver_by_hand
+    first, second, third = made.real_servers
     lab.serve([first, third])
     with second.inside():
         family = socket.AF_INET if method.real == 4 else socket.AF_INET6
@@ -289,7 +288,7 @@ def test_a_program_that_listens_on_the_real_servers_own_address_alone_is_found(
 
 def test_a_real_server_that_is_down_is_itself_the_cause(lab: LabFactory) -> None:
     made = prepared(lab("one-arm"), DSR[4])
-    first, _, third = made.realserver_by_hand
+    first, _, third = made.real_servers
     lab.serve([first, third])
     found = Watched(made, DSR[4]).probe()
     assert found.through == found.direct == RS2_BAD
@@ -305,7 +304,7 @@ def test_a_real_server_that_forwards_packets_cannot_borrow_the_answer_of_another
     """It sends the probe on to the active director, which would have another real server answer it."""
     made = prepared(lab("one-arm"), DSR[version], without="rs2")
     virtual = VIRTUAL["one-arm"][version]
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     second = made["rs2"]
     second.sysctl("net.ipv4.ip_forward", 1)
     second.sysctl("net.ipv6.conf.all.forwarding", 1)
@@ -344,7 +343,7 @@ def active_director(host: Host, virtual: str, protocol: str, port: str, version:
 @pytest.mark.parametrize("port", ["80", "80-90"], ids=["by address", "by mark"])
 def test_clients_go_their_own_way_beside_the_probes(lab: LabFactory, port: str) -> None:
     made = prepared(lab("one-arm"), DSR[4])
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     watched = Watched(made, DSR[4], port=port, check="tcp: {}, port: 80")
     assert watched.probe().through == ALL_GOOD
     by_path = [
@@ -389,10 +388,10 @@ def test_a_filter_that_is_off_stays_off(lab: LabFactory) -> None:
 @pytest.mark.parametrize("holds", [HOLDING, NOT_HOLDING], ids=["active", "standby"])
 def test_a_standby_director_without_a_route_is_the_cause(lab: LabFactory, holds: bool) -> None:
     made = lab("one-arm")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     method = Method("dsr", "dsr", "", 4, 4, direct)
     watched = Watched(made, method, virtual="198.51.100.80", holds=holds)
-    for host in made.realserver_by_hand:
+    for host in made.real_servers:
         direct(host, watched.virtual)
     found = watched.probe()
     if holds:
@@ -406,7 +405,7 @@ def test_a_standby_director_without_a_route_is_the_cause(lab: LabFactory, holds:
 @pytest.mark.parametrize("method", PATHS, ids=lambda method: method.name)
 def test_requests_of_many_packets_arrive(lab: LabFactory, method: Method, holds: bool) -> None:
     made = prepared(lab("one-arm"), method)
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     headers = ", ".join(f"X-{number}: {'y' * 1000}" for number in range(5))
     found = Watched(made, method, check=f"http: {{headers: {{{headers}}}}}", holds=holds).probe()
     assert found.through == ALL_GOOD
@@ -416,7 +415,7 @@ def test_the_daemon_keeps_clients_from_a_real_server_without_the_virtual_address
     lab: LabFactory, tmp_path: Path
 ) -> None:
     made = prepared(lab("one-arm"), DSR[4], without="rs2")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     virtual = VIRTUAL["one-arm"][4]
     daemon = Daemon(Operator(made, tmp_path))
     daemon.at.write(site_of(DSR[4], virtual, networks=""))

@@ -7,12 +7,11 @@ import pytest
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host
 from kernelbal.lab.traffic import http_counts
+from kernelbal.plan.action import Action, Result
+from kernelbal.plan.kind import Ownership
 from kernelbal.realserver.host import LinuxHost
-from kernelbal.realserver.plan import claim, make_plan
 from kernelbal.realserver.preparation import Method, Preparation
-from kernelbal.realserver.setup import Record
-from kernelbal.realserver.steps import Step
-from kernelbal.realserver.wanted import setup_for
+from tests.lab.realserver_plan import plan
 from tests.lab.test_realserver_verify import REAL, Case
 from tests.support.lab_realserver_verify import prepare
 
@@ -27,22 +26,12 @@ CHANGES = [
 """With IPv6, `loopback` and `arp` are one."""
 
 
-def steps_between(host: Host, before: Preparation, after: Preparation) -> tuple[Step, ...]:
+def steps_between(host: Host, before: Preparation, after: Preparation) -> tuple[Action, ...]:
     """What `apply` would do on a host that an earlier one has prepared."""
     with host.inside(), LinuxHost() as linux:
-        found = linux.observe()
-        paths = {
-            path
-            for one in (before, after)
-            for each in setup_for((one,), found).sysctls
-            for path in each.needed
-        }
-        found = linux.observe_more(found, paths, tables=True)
-    first = claim(Record(), (before,), make_plan(setup_for((before,), found), {}, found, Record()), found, "")
-    prepare(host, before)
-    with host.inside(), LinuxHost() as linux:
-        found = linux.observe_more(linux.observe(), paths, tables=True)
-    return make_plan(setup_for((after,), found), {}, found, first)
+        _, owned = plan(linux, (before,), Ownership())
+        prepare(host, before)
+        return plan(linux, (after,), owned)[0]
 
 
 @pytest.mark.parametrize(
@@ -59,5 +48,5 @@ def test_every_step_leaves_the_service_reachable(lab: LabFactory, before: Case, 
     assert steps
     for step in steps:
         with server.inside(), LinuxHost() as linux:
-            assert [outcome.ok for outcome in linux.perform([step])] == [True]
+            assert [outcome.result for outcome in linux.perform([step])] != [Result.FAILED]
         assert http_counts(made.client, virtual, count=1, timeout_s=2) == {"rs1": 1}, f"after {step}"

@@ -134,7 +134,7 @@ class Scene:
         self.folder = folder
 
     def setup(self, preparations: tuple[Preparation, ...]) -> Setup:
-        return setup_for(preparations, observed(self.host, Setup()))
+        return setup_for(preparations, observed(self.host))
 
     def reboot(self, setup: Setup, manager: Manager, *wanted: str, lo_network: str = "") -> BootingHost:
         machine = BootingHost(self.host, self.folder / "rs1", wanted)
@@ -144,7 +144,7 @@ class Scene:
     def serves(self, preparations: tuple[Preparation, ...]) -> None:
         """Every virtual address is served through the director, and only the director answers for it."""
         Operator(self.lab, self.folder).apply(site(preparations))
-        silent = observed(self.host, Setup()).link("eth0")
+        silent = observed(self.host).link("eth0")
         assert silent is not None
         for each in preparations:
             virtual = format_address(each.virtual)

@@ -122,8 +122,8 @@ def prepared(lab: LabFactory, folder: Path, name: str, *, without: str = "") -> 
     """A site whose real servers can do their part, but for one."""
     made = lab("one-arm")
     method = BY_NAME[name]
-    lab.serve(made.realserver_by_hand)
-    for host in made.realserver_by_hand:
+    lab.serve(made.real_servers)
+    for host in made.real_servers:
         clamp(host, method.virtual, ROOM[name] - HEADERS[method.virtual])
         if host.name != without:
             method.prepare(host, VIRTUAL[method.virtual])
@@ -258,9 +258,9 @@ def test_a_standby_director_finds_it_too(lab: LabFactory, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["dsr", "dsr-6", "ipip"])
 def test_a_program_that_listens_on_the_own_address_alone(lab: LabFactory, tmp_path: Path, name: str) -> None:
     made, method = lab("one-arm"), BY_NAME[name]
-    first, second, third = made.realserver_by_hand
+    first, second, third = made.real_servers
     lab.serve([first, third])
-    for host in made.realserver_by_hand:
+    for host in made.real_servers:
         method.prepare(host, VIRTUAL[method.virtual])
         clamp(host, method.virtual, 1400)
     with second.inside():
@@ -277,9 +277,9 @@ def test_a_program_that_listens_on_the_own_address_alone(lab: LabFactory, tmp_pa
 
 def test_a_real_server_that_is_down_is_itself_the_cause(lab: LabFactory, tmp_path: Path) -> None:
     made = lab("one-arm")
-    first, _, third = made.realserver_by_hand
+    first, _, third = made.real_servers
     lab.serve([first, third])
-    for host in made.realserver_by_hand:
+    for host in made.real_servers:
         direct(host, VIRTUAL[4])
     at = Verifier(made, tmp_path, BY_NAME["dsr"])
     at.hold()
@@ -369,7 +369,7 @@ def test_one_armed_nat_is_probed_plainly(lab: LabFactory, tmp_path: Path) -> Non
 
 def test_nat_whose_replies_take_another_way(lab: LabFactory, tmp_path: Path) -> None:
     made = lab("one-arm")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     at = Verifier(made, tmp_path, BY_NAME["one-armed"]._replace(extra=""))
     at.hold()
     report = at.report()
@@ -410,9 +410,9 @@ def test_a_check_that_cannot_see_the_virtual_address_gives_way_to_one_that_can(
 def between_segments(lab: LabFactory, folder: Path) -> Verifier:
     """A director that needs sysctls for the answers, and does not have them."""
     made = lab("two-arm")
-    lab.serve(made.realserver_by_hand)
+    lab.serve(made.real_servers)
     method, virtual = BY_NAME["dsr"], VIRTUALS["two-arm"][4]
-    for host in made.realserver_by_hand:
+    for host in made.real_servers:
         direct(host, virtual)
     made.director.sysctl("net/ipv4/conf/all/rp_filter", 1)
     at = Verifier(made, folder, method)
@@ -438,7 +438,7 @@ def test_nothing_is_left_behind_by_a_run_that_is_ended(
     lab: LabFactory, tmp_path: Path, end: signal.Signals
 ) -> None:
     at = between_segments(lab, tmp_path)
-    for host in at.lab.realserver_by_hand:  # probes last as long as they may
+    for host in at.lab.real_servers:  # probes last as long as they may
         host.run(["ip", "link", "set", "eth0", "down"])
     at.run("--json")
     before = take(at.lab.director)
@@ -475,7 +475,7 @@ def test_leftovers_without_a_record_are_known_by_their_mark(lab: LabFactory, tmp
 
 def test_two_runs_at_a_time_do_not_disturb_each_other(lab: LabFactory, tmp_path: Path) -> None:
     at = between_segments(lab, tmp_path)
-    for host in at.lab.realserver_by_hand:
+    for host in at.lab.real_servers:
         host.run(["ip", "link", "set", "eth0", "down"])
     running = at.lab.director.spawn(at.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20

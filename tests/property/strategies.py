@@ -24,12 +24,20 @@ from kernelbal.model.network import AddressAttributes, AddressKey, Link, Observe
 from kernelbal.model.nft import NftTable
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.state import DesiredState
-from kernelbal.plan.actions import Action
+from kernelbal.plan.action import Action
 from kernelbal.plan.desire import desired_state
-from kernelbal.plan.result import DEFAULT_OPTIONS, Options
+from kernelbal.plan.kind import DEFAULT_OPTIONS, DesiredState, Options
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.links import LINKS
+from kernelbal.plan.kinds.routing import ROUTING
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import FOREIGN_TABLES
+from kernelbal.plan.kinds.timeouts import TIMEOUTS
+from kernelbal.plan.planning import scopes
 from kernelbal.plan.sysctls import FORWARDING, IPVS_SYSCTLS, VS_PREFIX, connection_tracking, no_redirects
-from kernelbal.reconcile.round import Reconciler, Report
+from kernelbal.reconcile.round import Reconciler, RoundReport
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fake_store import MemoryStore
 
@@ -231,7 +239,7 @@ def kernels(draw: st.DrawFn) -> FakeKernel:
         addresses={address.key: address for address in addresses},
         links={name: Link(name, index, True, "veth", 1500, "") for index, name in enumerate(DEVICES, 2)},
         sysctls=dict.fromkeys(SYSCTL_PATHS, "0") | dict.fromkeys(draw(_SOME_PATHS), "1"),
-        foreign_nft=("ip filter",),
+        foreign_tables=("ip filter",),
         timeouts=draw(st.sampled_from([Timeouts(), Timeouts(100, 20, 30)])),
     )
 
@@ -247,12 +255,12 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     now: float = 1000.0
 
-    def apply(self, desired: DesiredState, options: Options = DEFAULT_OPTIONS) -> Report:
+    def apply(self, desired: DesiredState, options: Options = DEFAULT_OPTIONS) -> RoundReport:
         """Run one round."""
         reconciler = Reconciler(self.kernel, self.store, lambda: self.now)
         return reconciler.perform(reconciler.prepare(desired, options), options)
 
-    def finish(self, desired: DesiredState) -> Report:
+    def finish(self, desired: DesiredState) -> RoundReport:
         """Run rounds until every drain's deadline has passed; returns the last report."""
         self.apply(desired)
         self.now += MAX_DRAIN_S
@@ -268,17 +276,17 @@ class World:
 
 def image(kernel: FakeKernel) -> tuple[object, ...]:
     """Return everything that a release must leave as it was."""
-    state = kernel.observe(SYSCTL_PATHS)
+    state = kernel.observe({**scopes(DIRECTOR), SYSCTLS: SYSCTL_PATHS})
     return (
-        state.services,
-        {address.key: address for address in state.addresses},
-        {link.name for link in state.links},
-        state.sysctls,
-        state.nft,
-        state.foreign_nft,
-        state.timeouts,
-        state.rules,
-        state.table_routes,
+        state.of(SERVICES),
+        {address.key: address for address in state.of(ADDRESSES)},
+        {link.name for link in state.of(LINKS)},
+        state.of(SYSCTLS),
+        kernel.nft,
+        state.of(FOREIGN_TABLES),
+        state.of(TIMEOUTS),
+        state.of(ROUTING).rules,
+        state.of(ROUTING).routes,
     )
 
 

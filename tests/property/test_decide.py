@@ -16,6 +16,7 @@ from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kinds.services import SERVICES as IPVS_SERVICES
 
 OFTEN = settings(max_examples=150, deadline=None)
 ADDRESSES = ("10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14")
@@ -257,9 +258,9 @@ def test_every_decision_can_be_desired(site: Site, happenings: list[Happening]) 
     world = World(site)
     for happening in happenings:
         decision = world.meet(happening)
-        state = desired_state(site, NODE, decision.overlay)
+        desired = desired_state(site, NODE, decision.overlay).of(IPVS_SERVICES)
         for service in site.virtual_services:
-            (server,) = (state.services[k] for k, p in state.policies.items() if p.name == service.name)
+            (server,) = (desired.table[k] for k, p in desired.policies.items() if p.name == service.name)
             weights = [each.weight for each in server.destinations.values()]
             closed = decision.services[service.name].mode in (Mode.REFUSING, Mode.WITHDRAWN)
             assert any(weights) is not closed

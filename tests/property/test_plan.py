@@ -8,22 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelbal.model.address import AF_INET6, Address, family_of
-from kernelbal.model.ipvs import ServiceKey
+from kernelbal.model.ipvs import DrainKey, ServiceKey
 from kernelbal.model.network import AddressKey
+from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.state import DesiredState, DrainKey
-from kernelbal.plan.actions import (
-    Action,
+from kernelbal.plan.action import Action
+from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kind import DesiredState, Note, Ownership
+from kernelbal.plan.kinds.addresses import ADDRESSES, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.routing import ROUTING
+from kernelbal.plan.kinds.service_actions import (
     EditDestination,
     EditService,
     QuiesceDestination,
-    RemoveAddress,
     RemoveDestination,
     RemoveService,
-    ReplaceAddress,
 )
-from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.kinds.timeouts import TIMEOUTS
 from tests.property.strategies import (
     CHANGE,
     COUNTS,
@@ -49,16 +54,20 @@ OFTEN = settings(deadline=None, max_examples=80)
 
 
 def _is_as_wanted(kernel: FakeKernel, desired: DesiredState) -> None:
-    assert {key: kernel.services[key] for key in desired.services} == desired.services
+    assert {key: kernel.services[key] for key in desired.of(SERVICES).table} == desired.of(SERVICES).table
     held = {(key.device, key.address) for key in kernel.addresses}
-    assert {(key.device, key.address) for key in desired.addresses} <= held
-    certain = [sysctl for sysctl in desired.sysctls if not sysctl.routed_by]
+    assert {(key.device, key.address) for key in desired.of(ADDRESSES)} <= held
+    certain = [sysctl for sysctl in desired.of(SYSCTLS) if not sysctl.routed_by]
     assert {sysctl.path: kernel.sysctls[sysctl.path] for sysctl in certain} == {
         sysctl.path: sysctl.value for sysctl in certain
     }
-    assert kernel.nft == (None if desired.nft.empty else desired.nft)
-    assert desired.timeouts in (None, kernel.timeouts)
-    assert (kernel.rules, kernel.table_routes) == (desired.rules, desired.table_routes)
+    assert kernel.nft == (
+        None
+        if desired.of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE).empty
+        else desired.of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE)
+    )
+    assert desired.of(TIMEOUTS) in (None, kernel.timeouts)
+    assert (kernel.rules, kernel.table_routes) == (desired.of(ROUTING).rules, desired.of(ROUTING).routes)
 
 
 @OFTEN
@@ -93,8 +102,8 @@ def test_every_drain_ends(kernel: FakeKernel, change: list[DesiredState], counts
     assert report.converged
     assert not report.remaining.drains
     _is_as_wanted(kernel, desired)
-    ours = kernel.services.keys() - world.store.load().services
-    assert ours == kernel.services.keys() - desired.services.keys()
+    ours = kernel.services.keys() - world.store.load().of(SERVICES).keys
+    assert ours == kernel.services.keys() - desired.of(SERVICES).table.keys()
 
 
 @OFTEN
@@ -160,9 +169,9 @@ def test_what_others_made_is_shown(kernel: FakeKernel, change: list[DesiredState
     world = World(kernel)
     world.apply(before)
     plan = world.apply(desired).plan
-    assert set(plan.foreign.services) == services - desired.services.keys()
-    assert set(plan.foreign.addresses) == addresses - desired.addresses.keys()
-    assert plan.foreign.tables == kernel.foreign_nft
+    assert set(plan.noted(Note.FOREIGN).get("services", ())) == services - desired.of(SERVICES).table.keys()
+    assert set(plan.noted(Note.FOREIGN).get("addresses", ())) == addresses - desired.of(ADDRESSES).keys()
+    assert plan.noted(Note.FOREIGN).get("nftables_tables", ()) == kernel.foreign_tables
 
 
 @OFTEN
@@ -172,8 +181,8 @@ def test_existing_service_is_adopted_and_reported(kernel: FakeKernel, desired: D
     other.apply(desired)
     kernel.services.update(other.kernel.services)
     world = World(kernel)
-    assert set(world.apply(desired).plan.adopted) == desired.services.keys()
-    assert not world.apply(desired).plan.adopted
+    assert set(world.apply(desired).plan.keys(Note.ADOPTED)) == desired.of(SERVICES).table.keys()
+    assert not world.apply(desired).plan.keys(Note.ADOPTED)
 
 
 # --- drains ---
@@ -197,7 +206,7 @@ def test_no_connection_is_cut_before_its_deadline(
     world = World(kernel)
     world.apply(before)
     world.load(counts)
-    policies = before.policies | desired.policies
+    policies = before.of(SERVICES).policies | desired.of(SERVICES).policies
     live = {
         key
         for key in _connections(kernel)
@@ -223,8 +232,8 @@ def test_nothing_new_comes_to_what_leaves(
     world.apply(before)
     world.load(counts)
     world.apply(desired)
-    for key in world.store.load().services:
-        wanted = desired.services[key].destinations if key in desired.services else {}
+    for key in world.store.load().of(SERVICES).keys:
+        wanted = desired.of(SERVICES).table[key].destinations if key in desired.of(SERVICES).table else {}
         for name, attributes in kernel.services[key].destinations.items():
             assert name in wanted or attributes.weight == 0
 
@@ -239,10 +248,12 @@ def test_what_connections_need_stays_while_they_drain(
     world.load(counts)
     report = world.apply(NOTHING)
     if report.remaining.drains:
-        for sysctl in before.sysctls:
+        for sysctl in before.of(SYSCTLS):
             assert sysctl.routed_by or kernel.sysctls[sysctl.path] == sysctl.value
         held = kernel.nft.chains if kernel.nft else ()
-        assert {c for c in before.nft.chains if c.kind == "nat"} <= set(held)
+        assert {
+            c for c in before.of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE).chains if c.kind == "nat"
+        } <= set(held)
 
 
 # --- traffic ---
@@ -250,7 +261,7 @@ def test_what_connections_need_stays_while_they_drain(
 
 def _replaced_in_place(before: DesiredState, desired: DesiredState) -> set[Address]:
     """IPv6 addresses whose prefix changes: the kernel cannot hold both."""
-    changed = {key.address for key in before.addresses.keys() - desired.addresses.keys()}
+    changed = {key.address for key in before.of(ADDRESSES).keys() - desired.of(ADDRESSES).keys()}
     return {address for address in changed if family_of(address) == AF_INET6}
 
 
@@ -367,5 +378,4 @@ def test_release_leaves_the_kernel_as_it_was(kernel: FakeKernel, change: list[De
     assert world.finish(NOTHING).converged
     assert image(kernel) == pristine
     record = world.store.load()
-    assert (record.services, record.addresses, record.links) == (frozenset(), frozenset(), frozenset())
-    assert (record.sysctls, record.timeouts, record.drains) == ({}, None, {})
+    assert record == Ownership()

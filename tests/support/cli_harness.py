@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +17,15 @@ from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.kernel import linux
 from kernelbal.model.node import ApiSettings
-from kernelbal.plan.actions import Action
+from kernelbal.plan.action import Action
+from kernelbal.plan.kinds.services import IPVS, IpvsInfo
 from kernelbal.runtime.api.server import ApiServer
 from kernelbal.store import boot
 from kernelbal.store.state import StateDirectory
 from tests.support.fake_control import FakeControl
-from tests.support.fake_host import FakeHost
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.plan.samples import link, real, route, service
+from tests.unit.realserver.desk import Programs
 
 WEB, TLS = service("192.0.2.10", 80), service("192.0.2.10", 443)
 A, B = real("10.0.0.11"), real("10.0.0.12")
@@ -124,6 +125,10 @@ class DirectorCli:
         """Stand in for `LinuxKernel`."""
         return nullcontext(self.kernel)
 
+    def forbid(self, kind: type[Action], error: int = errno.EINVAL) -> None:
+        """Let the kernel say beforehand that it would refuse every action of a kind."""
+        self.kernel.forbid = lambda action: error if isinstance(action, kind) else 0
+
     def refuse(self, kind: type[Action], error: int = errno.EINVAL) -> None:
         """Let the kernel refuse every action of a kind."""
         self.kernel.refuse = lambda action: error if isinstance(action, kind) else 0
@@ -152,7 +157,9 @@ def without_ipvs(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the kernel know nothing of IPVS."""
     observe = FakeKernel.observe
     monkeypatch.setattr(
-        FakeKernel, "observe", lambda self, *args: replace(observe(self, *args), ipvs_available=False)
+        FakeKernel,
+        "observe",
+        lambda self, *args: observe(self, *args).having(IPVS, IpvsInfo(available=False)),
     )
     monkeypatch.setattr(FakeKernel, "read_counters", lambda *_: pytest.fail("there is nothing to count"))
 
@@ -161,7 +168,8 @@ def without_ipvs(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
 class RealServerCli:
     """A host, a state directory, and commands on it."""
 
-    host: FakeHost
+    host: FakeKernel
+    programs: Programs
     folder: Path
     capsys: pytest.CaptureFixture[str]
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kernelbal.errors import KernelError
 from kernelbal.kernel.interface import Glance
+from kernelbal.kernel.refusals import refused
 from kernelbal.model.address import AF_INET, AF_INET6, Address, family_of
 from kernelbal.model.ipvs import (
     CounterTable,
@@ -21,45 +23,54 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressKey, Link, LinkState, ObservedAddress, Route
-from kernelbal.model.nft import NftTable
+from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.model.policy_route import Rule, TableRoutes
-from kernelbal.model.state import ObservedState
-from kernelbal.plan.actions import (
-    Action,
-    AddAddress,
-    AddDestination,
+from kernelbal.plan.action import Action, Effect, Outcome, Result
+from kernelbal.plan.kind import AnyKind, KeyedKind, ObservedState, Scope
+from kernelbal.plan.kinds import BY_ACTION
+from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.files import FILES, RemoveFile, WriteFile
+from kernelbal.plan.kinds.links import LINKS, EnsureLink, RemoveLink
+from kernelbal.plan.kinds.routing import (
+    ROUTING,
     AddRoute,
     AddRule,
-    AddService,
-    EditDestination,
-    EditService,
-    EnsureLink,
-    Outcome,
-    QuiesceDestination,
-    RemoveAddress,
-    RemoveDestination,
-    RemoveLink,
     RemoveRoute,
     RemoveRule,
-    RemoveService,
-    ReplaceAddress,
     ReplaceRoute,
-    ReplaceTable,
-    Result,
-    SetTimeouts,
-    WriteSysctl,
+    Routing,
 )
+from kernelbal.plan.kinds.service_actions import (
+    AddDestination,
+    AddService,
+    DestinationAction,
+    EditService,
+    QuiesceDestination,
+    RemoveDestination,
+    RemoveService,
+)
+from kernelbal.plan.kinds.services import IPVS, SERVICES, IpvsInfo
+from kernelbal.plan.kinds.sysctls import ROUTES, SYSCTLS, WriteSysctl
+from kernelbal.plan.kinds.tables import FOREIGN_TABLES, TABLES, ReplaceTable
+from kernelbal.plan.kinds.timeouts import TIMEOUTS, SetTimeouts
 
 NO_CONNECTIONS = DestinationCounters(0, 0, 0)
 KERNEL_TIMEOUTS = Timeouts()
 
 
+def _nothing(_: Action) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class FakeKernel:
-    """IPVS, addresses, links, sysctls and our nftables table as plain values.
+    """Everything that there is a kind of as plain values.
 
     Attributes:
+        objects: attributes by key of kinds that are no more than that, by the kind's name.
+        files: text by path.
         refuse: returns an errno for an action that shall fail, 0 for the others.
+        forbid: the same, for what `check` shall find.
     """
 
     services: ServiceTable = field(default_factory=dict)
@@ -68,40 +79,63 @@ class FakeKernel:
     links: dict[str, Link] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
     sysctls: dict[str, str] = field(default_factory=dict)
-    nft: NftTable | None = None
-    foreign_nft: tuple[str, ...] = ()
+    tables: dict[str, NftTable] = field(default_factory=dict)
+    foreign_tables: tuple[str, ...] = ()
     timeouts: Timeouts = KERNEL_TIMEOUTS
     rules: set[Rule] = field(default_factory=set)
     table_routes: TableRoutes = field(default_factory=dict)
     clients: dict[Address, int] = field(default_factory=dict)
-    refuse: Callable[[Action], int] = lambda _: 0
+    objects: dict[str, dict[Hashable, Any]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    refuse: Callable[[Action], int] = _nothing
+    forbid: Callable[[Action], int] = _nothing
     performed: list[Action] = field(default_factory=list)
 
-    def observe(
-        self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
-    ) -> ObservedState:
+    @property
+    def nft(self) -> NftTable | None:
+        """A director's table."""
+        return self.tables.get(EMPTY_TABLE.title)
+
+    def observe(self, scopes: Mapping[AnyKind, Scope]) -> ObservedState:
         """Return copies: changing the fake later does not change what was observed."""
-        names = self.services.keys() if services is None else services & self.services.keys()
-        return ObservedState(
-            services={
-                key: VirtualServer(self.services[key].attributes, dict(self.services[key].destinations))
-                for key in names
-            },
-            addresses=tuple(self.addresses.values()),
-            links=tuple(self.links.values()),
-            routes=self.routes,
-            sysctls={path: self.sysctls.get(path) for path in sysctls},
-            nft=self.nft,
-            foreign_nft=self.foreign_nft,
-            timeouts=self.timeouts,
-            connection_table_size=4096,
-            rules=frozenset(self.rules),
-            table_routes=dict(self.table_routes),
-        )
+        state = ObservedState()
+        for kind, scope in scopes.items():
+            if isinstance(kind, KeyedKind):
+                state = state.having(kind, dict(self.objects.get(kind.name, {})))
+            else:
+                state = self._observe(kind.name, scope, state)
+        return state
+
+    def _observe(self, name: str, scope: Scope, state: ObservedState) -> ObservedState:
+        if name == SERVICES.name:
+            return state.having(SERVICES, self._services(scope)).having(IPVS, IpvsInfo(True, 4096))
+        if name == TIMEOUTS.name:
+            return state.having(TIMEOUTS, self.timeouts)
+        if name == ADDRESSES.name:
+            return state.having(ADDRESSES, tuple(self.addresses.values()))
+        if name == LINKS.name:
+            return state.having(LINKS, tuple(self.links.values()))
+        if name == SYSCTLS.name:
+            return state.having(SYSCTLS, {path: self.sysctls.get(path) for path in scope or ()})
+        if name == TABLES.name:
+            ours = {each.title for each in scope or ()}
+            found = {title: table for title, table in self.tables.items() if title in ours}
+            return state.having(TABLES, found).having(FOREIGN_TABLES, self.foreign_tables if ours else ())
+        if name == ROUTING.name:
+            routing = Routing(frozenset(self.rules), dict(self.table_routes))
+            return state.having(ROUTES, self.routes).having(ROUTING, routing)
+        return state.having(FILES, {path: self.files.get(path) for path in scope or ()})
+
+    def _services(self, scope: Scope) -> ServiceTable:
+        names = self.services.keys() if scope is None else scope & self.services.keys()
+        return {
+            key: VirtualServer(self.services[key].attributes, dict(self.services[key].destinations))
+            for key in names
+        }
 
     def read_services(self) -> ServiceTable:
         """Return a copy of the IPVS table."""
-        return self.observe().services
+        return self._services(None)
 
     def glance(self) -> Glance:
         """Return the counts; as the kernel does, of IPv4 services only."""
@@ -130,11 +164,15 @@ class FakeKernel:
                 progress(len(outcomes), len(actions))
         return outcomes
 
-    def check_table(self, table: NftTable) -> None:
-        """Refuse what `refuse` refuses."""
-        error = self.refuse(ReplaceTable(self.nft, table))
-        if error:
-            raise KernelError("check nftables table", "inet kernelbal", error, "refused by the test")
+    def check(self, actions: Sequence[Action]) -> None:
+        """Refuse what `forbid` forbids."""
+        for action in actions:
+            number = self.forbid(action)
+            if number:
+                raise KernelError("check", action.text({}), number, "refused by the test")
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def _is_so(self, action: Action) -> bool:
         """Return whether an address, a link or a sysctl is already as the action would leave it."""
@@ -150,23 +188,29 @@ class FakeKernel:
                 return False
 
     def _perform(self, action: Action) -> int:
-        match action:
-            case AddService(key, attributes):
-                if key in self.services:
-                    return errno.EEXIST
-                self.services[key] = VirtualServer(attributes)
-                self.counters[key] = {}
-            case EditService() | RemoveService():
-                return self._service(action)
-            case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
-                return self._destination(action)
-            case SetTimeouts():
-                self.timeouts = action.timeouts
-            case _:
-                return self._network(action)
+        kind = BY_ACTION[type(action)]
+        if isinstance(kind, KeyedKind):
+            return self._perform_keyed(kind, action)
+        return _PERFORM[kind.name](self, action)
+
+    def _perform_keyed(self, kind: KeyedKind[Any, Any], action: Action) -> int:
+        objects = self.objects.setdefault(kind.name, {})
+        if kind.effect(action) is Effect.REMOVE:
+            return 0 if objects.pop(action.key, self) is not self else errno.ENOENT
+        if action.key in objects:
+            return errno.EEXIST
+        objects[action.key] = getattr(action, "attributes", None)
         return 0
 
-    def _service(self, action: EditService | RemoveService) -> int:
+    def _service(self, action: Any) -> int:  # noqa: ANN401 - one of the kind's
+        if isinstance(action, AddService):
+            if action.key in self.services:
+                return errno.EEXIST
+            self.services[action.key] = VirtualServer(action.attributes)
+            self.counters[action.key] = {}
+            return 0
+        if not isinstance(action, EditService | RemoveService):
+            return self._destination(action)
         server = self.services.get(action.key)
         if server is None:
             return errno.ESRCH
@@ -177,9 +221,7 @@ class FakeKernel:
             self.counters.pop(action.key, None)
         return 0
 
-    def _destination(
-        self, action: AddDestination | EditDestination | QuiesceDestination | RemoveDestination
-    ) -> int:
+    def _destination(self, action: DestinationAction) -> int:
         server = self.services.get(action.service)
         if server is None:
             return errno.ESRCH
@@ -198,27 +240,47 @@ class FakeKernel:
             server.destinations[action.key] = action.attributes
         return 0
 
-    def _network(self, action: Action) -> int:
-        match action:
-            case AddAddress() | ReplaceAddress():
-                return self._put_address(action)
-            case RemoveAddress(key):
-                return 0 if self.addresses.pop(key, None) else errno.EADDRNOTAVAIL
-            case EnsureLink(link):
-                return self._ensure_link(link)
-            case RemoveLink(name):
-                return 0 if self.links.pop(name, None) else errno.ENODEV
-            case WriteSysctl():
-                if action.path not in self.sysctls:
-                    return errno.ENOENT
-                self.sysctls[action.path] = action.value
-            case ReplaceTable():
-                self.nft = None if action.table.empty else action.table
-            case _:
-                return self._routing(action)
+    def _set_timeouts(self, action: SetTimeouts) -> int:
+        self.timeouts = action.timeouts
         return 0
 
-    def _routing(self, action: Action) -> int:
+    def _address(self, action: AddAddress | ReplaceAddress | RemoveAddress) -> int:
+        key = action.key
+        if isinstance(action, RemoveAddress):
+            return 0 if self.addresses.pop(key, None) else errno.EADDRNOTAVAIL
+        if key.device not in self.links:
+            return errno.ENODEV
+        if isinstance(action, AddAddress) and any(_excludes(held, key) for held in self.addresses):
+            return errno.EEXIST
+        unmarked = isinstance(action, AddAddress) and not action.mark
+        self.addresses[key] = ObservedAddress(key, action.attributes, ours=not unmarked)
+        return 0
+
+    def _link(self, action: EnsureLink | RemoveLink) -> int:
+        if isinstance(action, RemoveLink):
+            return 0 if self.links.pop(action.name, None) else errno.ENODEV
+        return self._ensure_link(action.link)
+
+    def _ensure_link(self, link: LinkState) -> int:
+        if link.name not in self.links and not link.kind:
+            return errno.ENODEV
+        mtu_bytes = link.mtu_bytes or 1500
+        self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, mtu_bytes, "")
+        return 0
+
+    def _sysctl(self, action: WriteSysctl) -> int:
+        if action.path not in self.sysctls:
+            return errno.ENOENT
+        self.sysctls[action.path] = action.value
+        return 0
+
+    def _table(self, action: ReplaceTable) -> int:
+        self.tables.pop(action.key, None)
+        if not action.table.empty:
+            self.tables[action.key] = action.table
+        return 0
+
+    def _route(self, action: Any) -> int:  # noqa: ANN401 - one of the kind's
         match action:
             case AddRule(rule):
                 if rule in self.rules:
@@ -240,27 +302,29 @@ class FakeKernel:
                 raise AssertionError(action)
         return 0
 
-    def _put_address(self, action: AddAddress | ReplaceAddress) -> int:
-        key = action.key
-        if key.device not in self.links:
-            return errno.ENODEV
-        if isinstance(action, AddAddress) and any(_excludes(held, key) for held in self.addresses):
-            return errno.EEXIST
-        unmarked = isinstance(action, AddAddress) and not action.mark
-        self.addresses[key] = ObservedAddress(key, action.attributes, ours=not unmarked)
-        return 0
-
-    def _ensure_link(self, link: LinkState) -> int:
-        if link.name not in self.links and not link.kind:
-            return errno.ENODEV
-        mtu_bytes = link.mtu_bytes or 1500
-        self.links[link.name] = Link(link.name, len(self.links) + 1, True, link.kind, mtu_bytes, "")
+    def _file(self, action: WriteFile | RemoveFile) -> int:
+        contents = action.contents if isinstance(action, WriteFile) else action.before
+        self.files.pop(action.key, None)
+        if contents is not None:
+            self.files[action.key] = contents
         return 0
 
     def load(self, service: ServiceKey, active: int) -> None:
         """Give every destination of a service `active` connections."""
         for key in self.services[service].destinations:
             self.counters[service][key] = connections(active)
+
+
+_PERFORM: Mapping[str, Callable[[FakeKernel, Any], int]] = {
+    SERVICES.name: FakeKernel._service,
+    TIMEOUTS.name: FakeKernel._set_timeouts,
+    ADDRESSES.name: FakeKernel._address,
+    LINKS.name: FakeKernel._link,
+    SYSCTLS.name: FakeKernel._sysctl,
+    TABLES.name: FakeKernel._table,
+    ROUTING.name: FakeKernel._route,
+    FILES.name: FakeKernel._file,
+}
 
 
 def _excludes(held: AddressKey, key: AddressKey) -> bool:
@@ -274,24 +338,8 @@ def connections(active: int) -> DestinationCounters:
     return NO_CONNECTIONS._replace(active=active)
 
 
-_GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
-
-
 def _outcome(action: Action, error: int, already: bool) -> Outcome:
-    """An IPVS entry that is there is as good as added; an address only with the same attributes."""
+    """An address that is there is as good as added only with the same attributes."""
     if not error or (already and error == errno.EEXIST):
         return Outcome(action, Result.ALREADY if already else Result.DONE)
-    removing = isinstance(
-        action,
-        RemoveService
-        | RemoveDestination
-        | QuiesceDestination
-        | RemoveAddress
-        | RemoveLink
-        | RemoveRule
-        | RemoveRoute,
-    )
-    adding = isinstance(action, AddService | AddDestination | AddRule)
-    if (removing and error in _GONE) or (adding and error == errno.EEXIST):
-        return Outcome(action, Result.ALREADY, error)
-    return Outcome(action, Result.FAILED, error, f"refused with errno {error}")
+    return refused(action, error)

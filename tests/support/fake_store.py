@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kernelbal.model.state import Ownership
+from kernelbal.plan.kind import Ownership
 
 
 @dataclass(slots=True)

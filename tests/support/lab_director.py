@@ -15,8 +15,8 @@ from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.standing import Admin, OperatorKey, Order
-from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kind import DesiredState
 from kernelbal.reconcile.round import Reconciler
 from tests.support.fake_store import MemoryStore
 from tests.support.lab_commands import NODE

@@ -13,18 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.kernel.addresses import observe_addresses
-from kernelbal.kernel.fou import observe_listeners
-from kernelbal.kernel.links import observe_links
-from kernelbal.kernel.nftables import Nftables
-from kernelbal.kernel.routes import observe_routes
-from kernelbal.kernel.rtnetlink import RtNetlink
-from kernelbal.kernel.sysctl import read_sysctls
 from kernelbal.lab.namespaces import Host
 from kernelbal.model.network import AddressKey
+from kernelbal.plan.kind import Ownership
+from kernelbal.plan.planning import make_plan, scopes
+from kernelbal.realserver.host import LinuxHost, read_host
 from kernelbal.realserver.persist.manager import file_mode
-from kernelbal.realserver.plan import make_plan
-from kernelbal.realserver.setup import TABLES, HostState, Record, Setup
+from kernelbal.realserver.run import ADDRESSES, KINDS
+from kernelbal.realserver.setup import HostState, Setup
 from tests.support.systemd import SystemdHost
 
 BOOT_LIMIT_S = 90.0
@@ -132,30 +128,18 @@ def unit_file(name: str) -> Path:
     pytest.skip(reason)
 
 
-def observed(host: Host, setup: Setup) -> HostState:
-    """Read of a host all that a setup is about."""
-    with host.inside():
-        with RtNetlink.open() as socket:
-            links = observe_links(socket)
-            addresses = observe_addresses(socket, links)
-            routes = observe_routes(socket, links)
-        nftables = Nftables.open()
-        tables = [nftables.observe(each) for each in TABLES]
-        return HostState(
-            links=links,
-            addresses=addresses,
-            routes=routes,
-            sysctls=read_sysctls({path for each in setup.sysctls for path in each.needed}),
-            tables=tuple(each for each in tables if each is not None),
-            listeners=observe_listeners(),
-        )
+def observed(host: Host) -> HostState:
+    """What a setup for a host is made from."""
+    with host.inside(), LinuxHost() as kernel:
+        return read_host(kernel)
 
 
 def missing(host: Host, setup: Setup) -> list[str]:
     """What an apply would still have to do on a host; an address with wrong flags counts."""
-    state = observed(host, setup)
-    record = Record(addresses=frozenset(setup.addresses))
-    return [str(step) for step in make_plan(setup, {}, state, record)]
+    desired, owned = setup.desired, Ownership().having(ADDRESSES, frozenset(setup.addresses))
+    with host.inside(), LinuxHost() as kernel:
+        found = kernel.observe(scopes(KINDS, desired, owned))
+    return [str(action) for action in make_plan(KINDS, desired, found, owned, 0.0).actions]
 
 
 def holds(host: Host, key: AddressKey) -> bool:

@@ -4,25 +4,21 @@ from collections.abc import Collection
 
 from kernelbal.lab.namespaces import Host
 from kernelbal.model.verification import RequirementResult, ResultStatus
+from kernelbal.plan.action import Result
+from kernelbal.plan.kind import Ownership
 from kernelbal.realserver.host import LinuxHost
-from kernelbal.realserver.plan import make_plan
 from kernelbal.realserver.preparation import Preparation
-from kernelbal.realserver.setup import Record
 from kernelbal.realserver.verify.evidence import HostEvidence
 from kernelbal.realserver.verify.gather import Outside, gather
 from kernelbal.realserver.verify.requirements import verify_addresses
-from kernelbal.realserver.wanted import setup_for
+from tests.lab.realserver_plan import plan
 
 
 def prepare(host: Host, *preparations: Preparation) -> None:
     """Bring preparations into force, without a record."""
     with host.inside(), LinuxHost() as linux:
-        found = linux.observe()
-        setup = setup_for(preparations, found)
-        paths = {path for each in setup.sysctls for path in each.needed}
-        found = linux.observe_more(found, paths, tables=True)
-        outcomes = linux.perform(make_plan(setup, {}, found, Record()))
-    assert [each for each in outcomes if not each.ok] == []
+        outcomes = linux.perform(plan(linux, preparations, Ownership())[0])
+    assert [each for each in outcomes if each.result is Result.FAILED] == []
 
 
 def read(host: Host, *preparations: Preparation, outside: Outside) -> HostEvidence:

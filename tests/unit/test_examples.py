@@ -6,6 +6,7 @@ import pytest
 
 from kernelbal.config.load import load_node, load_site
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kinds.services import SERVICES
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples").rglob("*.yaml"))
@@ -44,7 +45,7 @@ def test_node_is_valid(file: Path) -> None:
 @pytest.mark.parametrize("file", by_name(SITES))
 def test_site_fits_a_node(file: Path) -> None:
     node = load_node((ROOT / "examples/node-two-arm.yaml").read_bytes(), "node-two-arm.yaml")
-    assert desired_state(load_site(file.read_bytes(), file.name), node).services
+    assert desired_state(load_site(file.read_bytes(), file.name), node).of(SERVICES).table
 
 
 @pytest.mark.parametrize("file", by_name(FILES))

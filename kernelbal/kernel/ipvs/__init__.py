@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from kernelbal.kernel.ipvs.connections import ConnectionFilter, read_connections
-from kernelbal.kernel.ipvs.control import IpvsControl, SyncDaemon, SyncRole
 from kernelbal.kernel.ipvs.table import Info, IpvsTable, available
 
 __all__ = [
     "ConnectionFilter",
     "Info",
-    "IpvsControl",
     "IpvsTable",
-    "SyncDaemon",
-    "SyncRole",
     "available",
     "read_connections",
 ]

@@ -13,11 +13,11 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from kernelbal.errors import NotSupported
-from kernelbal.kernel import errno_map
-from kernelbal.kernel.errno_map import Operation, Subject
+from kernelbal.kernel.refusals import error as refusal_error
 from kernelbal.model.address import AF_INET, Address
 from kernelbal.model.ipvs import Connection, DestinationKey, Protocol, ServiceKey
 
+READ: Final = "read the IPVS connections"
 CONNECTIONS_FILE: Final = "/proc/thread-self/net/ip_vs_conn"
 _TEMPLATE_PROTOCOL: Final = "IP"
 _COLUMNS: Final = 9
@@ -57,11 +57,9 @@ def read_connections(wanted: ConnectionFilter = EVERYTHING, path: str = CONNECTI
         with open(path, encoding="ascii", errors="replace") as lines:
             return list(parse_connections(lines, wanted))
     except FileNotFoundError as error:
-        raise NotSupported(
-            str(Operation.READ), "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs"
-        ) from error
+        raise NotSupported(READ, "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs") from error
     except OSError as error:
-        raise errno_map.error(Operation.READ, error.errno or errno.EIO, Subject("")) from error
+        raise refusal_error(READ, "", error.errno or errno.EIO) from error
 
 
 def count_clients(limit: int, path: str = CONNECTIONS_FILE) -> dict[Address, int]:
@@ -77,7 +75,7 @@ def count_clients(limit: int, path: str = CONNECTIONS_FILE) -> dict[Address, int
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise errno_map.error(Operation.READ, error.errno or errno.EIO, Subject("")) from error
+        raise refusal_error(READ, "", error.errno or errno.EIO) from error
 
 
 def parse_clients(lines: Iterable[str]) -> dict[Address, int]:

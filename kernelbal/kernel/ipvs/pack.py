@@ -8,16 +8,16 @@ from typing import assert_never
 from kernelbal.kernel.ipvs import wire
 from kernelbal.kernel.netlink import message
 from kernelbal.model.ipvs import DestinationAttributes, ServiceAttributes, ServiceKey
-from kernelbal.plan.actions import (
+from kernelbal.plan.kinds.service_actions import (
     AddDestination,
     AddService,
+    DestinationAction,
     EditDestination,
     EditService,
-    IpvsAction,
     QuiesceDestination,
     RemoveDestination,
     RemoveService,
-    SetTimeouts,
+    ServiceAction,
 )
 
 
@@ -30,7 +30,7 @@ class Packer:
         self._service_tails: dict[tuple[int, ServiceAttributes], bytes] = {}
         self._destination_tails: dict[DestinationAttributes, bytes] = {}
 
-    def pack(self, actions: Sequence[IpvsAction], first: int) -> list[bytes]:
+    def pack(self, actions: Sequence[ServiceAction | DestinationAction], first: int) -> list[bytes]:
         """Return one request per action, numbered from `first` on."""
         messages = []
         last, prefix = None, b""
@@ -45,7 +45,7 @@ class Packer:
             messages.append(message(self._family, wire.CMD_NEW_DEST, body, sequence))
         return messages
 
-    def _pack(self, action: IpvsAction, sequence: int) -> bytes:
+    def _pack(self, action: ServiceAction | DestinationAction, sequence: int) -> bytes:
         match action:
             case AddService(key, attributes):
                 return self._service(wire.CMD_NEW_SERVICE, key, attributes, sequence)
@@ -53,8 +53,6 @@ class Packer:
                 return self._service(wire.CMD_SET_SERVICE, key, attributes, sequence)
             case RemoveService(key):
                 return message(self._family, wire.CMD_DEL_SERVICE, self._service_of(key), sequence)
-            case SetTimeouts(_, values):
-                return message(self._family, wire.CMD_SET_CONFIG, wire.timeouts(values), sequence)
             case _:
                 return self._pack_destination(action, sequence)
 

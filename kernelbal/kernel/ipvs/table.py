@@ -17,15 +17,16 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
 from kernelbal.errors import KernelError, NotSupported
-from kernelbal.kernel import errno_map
-from kernelbal.kernel.errno_map import Operation, Subject
 from kernelbal.kernel.interface import Glance
-from kernelbal.kernel.ipvs import settle, wire
+from kernelbal.kernel.ipvs import wire
 from kernelbal.kernel.ipvs.pack import Packer
 from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReader
+from kernelbal.kernel.ipvs.settle import is_done
 from kernelbal.kernel.ipvs.sockopt import Sockopt
 from kernelbal.kernel.ipvs.status import StatusFile
 from kernelbal.kernel.netlink import HEADER_BYTES, DumpInterrupted, Netlink, Refusal, Verdicts, attributes
+from kernelbal.kernel.refusals import error as refusal_error
+from kernelbal.kernel.refusals import refused
 from kernelbal.model.ipvs import (
     CounterTable,
     Destinations,
@@ -35,10 +36,18 @@ from kernelbal.model.ipvs import (
     Timeouts,
     VirtualServer,
 )
-from kernelbal.plan.actions import IpvsAction, Outcome, Result
+from kernelbal.plan.action import Errors, Outcome, Result, failed
+from kernelbal.plan.kinds.service_actions import IPVS_ERRORS, DestinationAction, ServiceAction
+from kernelbal.plan.kinds.services import service_of
 
 _T = TypeVar("_T")
 
+OPEN: Final = "talk to the kernel"
+READ: Final = "read the IPVS table"
+IPVS_READ_ERRORS: Final[Errors] = {
+    **IPVS_ERRORS,
+    errno.ESRCH: failed("the virtual service vanished while it was read", "read again"),
+}
 READ_ATTEMPTS: Final = 8
 ACTIONS_PER_BLOCK: Final = 2048
 """Actions that are packed before they are sent: few enough that the next ones use the same memory again."""
@@ -88,14 +97,12 @@ class IpvsTable:
             NotSupported: the kernel has no IPVS.
             KernelError: the kernel refuses a socket.
         """
-        with _worded(Operation.OPEN):
+        with _worded(OPEN):
             netlink = Netlink.open()
             family = netlink.family(wire.FAMILY_NAME)
         if family is None:
             netlink.close()
-            raise NotSupported(
-                str(Operation.OPEN), "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs"
-            )
+            raise NotSupported(OPEN, "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs")
         return cls(netlink, family, _or_none(Sockopt.open), _or_none(StatusFile.open))
 
     def close(self) -> None:
@@ -116,7 +123,7 @@ class IpvsTable:
 
     # -- changing ------------------------------------------------------------------------------------------
 
-    def perform(self, actions: Sequence[IpvsAction]) -> list[Outcome]:
+    def perform(self, actions: Sequence[ServiceAction | DestinationAction]) -> list[Outcome]:
         """Carry out `actions` in their order and return one outcome each, in the same order.
 
         An action that fails stops nothing. Where answers were lost the table is read to learn what became of
@@ -126,15 +133,15 @@ class IpvsTable:
             KernelError: the socket itself failed.
         """
         with _collector_paused():
-            with _worded(Operation.OPEN):
+            with _worded(OPEN):
                 verdicts = self._transmit(actions)
             outcomes = list(map(Outcome, actions, repeat(Result.DONE)))
         for index, refusal in verdicts.refused.items():
-            outcomes[index] = settle.refused(actions[index], refusal)
+            outcomes[index] = refused(actions[index], *refusal)
         self._settle(actions, verdicts.unknown, outcomes)
         return outcomes
 
-    def _transmit(self, actions: Sequence[IpvsAction]) -> Verdicts:
+    def _transmit(self, actions: Sequence[ServiceAction | DestinationAction]) -> Verdicts:
         packer = Packer(self._family)
         verdicts = Verdicts({}, [])
         for start in range(0, len(actions), ACTIONS_PER_BLOCK):
@@ -145,14 +152,28 @@ class IpvsTable:
             verdicts.unknown.extend(start + index for index in found.unknown)
         return verdicts
 
-    def _settle(self, actions: Sequence[IpvsAction], unknown: list[int], outcomes: list[Outcome]) -> None:
+    def _settle(
+        self,
+        actions: Sequence[ServiceAction | DestinationAction],
+        unknown: list[int],
+        outcomes: list[Outcome],
+    ) -> None:
         if not unknown:
             return
-        held = self.read_services({key for index in unknown if (key := settle.service_of(actions[index]))})
-        timeouts = self.read_timeouts()
+        held = self.read_services({service_of(actions[index]) for index in unknown})
         for index in unknown:
-            if not settle.is_done(actions[index], held, timeouts):
-                outcomes[index] = settle.refused(actions[index], Refusal(errno.ENOBUFS))
+            if not is_done(actions[index], held):
+                outcomes[index] = refused(actions[index], errno.ENOBUFS)
+
+    def set_timeouts(self, timeouts: Timeouts) -> Refusal | None:
+        """Set the connection timeouts; return the kernel's refusal, if it was one.
+
+        Raises:
+            KernelError: the socket itself failed.
+        """
+        with _worded(OPEN):
+            answer = self._netlink.ask(self._family, wire.CMD_SET_CONFIG, wire.timeouts(timeouts))
+        return answer if isinstance(answer, Refusal) else None
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -168,14 +189,14 @@ class IpvsTable:
             KernelError: the table kept changing, or the kernel failed.
         """
         fault = ""
-        with _collector_paused(), _worded(Operation.READ):
+        with _collector_paused(), _worded(READ):
             for _ in range(READ_ATTEMPTS):
                 try:
                     return self._read_once(counters)
                 except DumpInterrupted as interrupted:
                     fault = str(interrupted)
         raise KernelError(
-            str(Operation.READ),
+            READ,
             "",
             errno.EAGAIN,
             f"the IPVS table could not be read consistently in {READ_ATTEMPTS} attempts: {fault}",
@@ -240,7 +261,7 @@ class IpvsTable:
         services, destinations = ServiceReader(), DestinationReader()
         table: ServiceTable = {}
         for key in keys:
-            with _worded(Operation.READ, str(key)):
+            with _worded(READ, str(key)):
                 values = self._service(services, key)
                 if values is not None:
                     table[key] = VirtualServer(values, self._retried_destinations(destinations, key, None))
@@ -259,7 +280,7 @@ class IpvsTable:
         services, destinations = ServiceReader(), DestinationReader()
         table: CounterTable = {}
         for key in keys:
-            with _worded(Operation.READ, str(key)):
+            with _worded(READ, str(key)):
                 if self._service(services, key) is not None:
                     table[key] = {}
                     self._retried_destinations(destinations, key, table[key])
@@ -310,7 +331,7 @@ class IpvsTable:
         )
 
     def _numbers(self, command: int) -> dict[int, int]:
-        with _worded(Operation.READ):
+        with _worded(READ):
             answer = self._netlink.ask(self._family, command, b"")
             if isinstance(answer, Refusal):
                 raise OSError(answer.errno, answer.text)
@@ -329,12 +350,12 @@ def _or_none(opener: Callable[[], _T]) -> _T | None:
 
 
 @contextmanager
-def _worded(operation: Operation, target: str = "") -> Iterator[None]:
+def _worded(operation: str, target: str = "") -> Iterator[None]:
     """Turn what the sockets raise into errors for users."""
     try:
         yield
     except OSError as error:
-        raise errno_map.error(operation, error.errno or errno.EIO, Subject(target)) from error
+        raise refusal_error(operation, target, error.errno or errno.EIO, errors=IPVS_READ_ERRORS) from error
 
 
 @contextmanager

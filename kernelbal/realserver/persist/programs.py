@@ -36,6 +36,11 @@ def fault(command: Sequence[str]) -> str:
     return f"`{' '.join(command)}` failed: {why}"
 
 
+def fault_of_any(commands: Sequence[Sequence[str]]) -> str:
+    """Run programs up to the first that fails, and return why it did; empty when none does."""
+    return next(filter(None, map(fault, commands)), "")
+
+
 def _run(command: Sequence[str], limit_s: float) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - no shell, and the words are our own
         command,

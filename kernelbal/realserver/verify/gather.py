@@ -9,13 +9,14 @@ from typing import Final
 
 from kernelbal.errors import NotSupported
 from kernelbal.kernel.bound_sockets import read_bound_sockets
+from kernelbal.kernel.interface import Kernel
 from kernelbal.kernel.neighbour_table import read_neighbours
 from kernelbal.kernel.nftables import Nftables
 from kernelbal.kernel.routes import route_from, route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.model.address import Address
+from kernelbal.realserver.host import read_host, read_more
 from kernelbal.realserver.preparation import Preparation
-from kernelbal.realserver.run import Host
 from kernelbal.realserver.setup import TABLES, HostState
 from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.verify.conversation import FAR_CLIENTS
@@ -49,21 +50,21 @@ class Outside:
     probe: bool = True
 
 
-def gather(reader: Host, preparations: Sequence[Preparation], outside: Outside) -> HostEvidence:
+def gather(kernel: Kernel, preparations: Sequence[Preparation], outside: Outside) -> HostEvidence:
     """Read a host and ask it.
 
     Raises:
         KernelError: something cannot be read; that libnftables is missing is evidence and no error.
     """
-    host = reader.observe()
+    host = read_host(kernel)
     sysctls = sorted(_sysctls(preparations, host))
     needs_tables = bool(setup_for(preparations, host).tables)
     no_nftables = ""
     try:
-        host = reader.observe_more(host, sysctls, tables=needs_tables)
+        host = read_more(kernel, host, sysctls, tables=needs_tables)
     except NotSupported as error:
         no_nftables = f"{error.message} ({error.hint})"
-        host = reader.observe_more(host, sysctls, tables=False)
+        host = read_more(kernel, host, sysctls, tables=False)
     with RtNetlink.open() as rtnetlink:
         paths = {one.virtual: _path(rtnetlink, one, host, outside) for one in preparations}
         sockets = read_bound_sockets({port.to_port for one in preparations for port in one.ports})

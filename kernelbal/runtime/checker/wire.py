@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Annotated, Any, Final, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 from pydantic import ValidationError
 
 from kernelbal.model.bounds import MAX_TEXT, Count, Seconds, ShortText
@@ -93,7 +93,8 @@ class Definition(NamedTuple):
     settings: dict[str, Any]
 
 
-class ProbePage(Struct, frozen=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True)
+class ProbePage:
     """A part of a set of probes."""
 
     probes: Annotated[list[ProbeRow], Meta(max_length=PROBES_PER_PAGE)]
@@ -111,7 +112,8 @@ class Summary(NamedTuple):
     probes: Count
 
 
-class ReportPage(Struct, frozen=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True)
+class ReportPage:
     """A part of a report; `summary` is None on all pages but the last."""
 
     states: Annotated[dict[str, ProbeState], Meta(max_length=STATES_PER_PAGE)]

@@ -38,8 +38,8 @@ from kernelbal.plan.document import apply_document, left_actions, plan_document
 from kernelbal.plan.explain.document import explanation_document
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.judge import judge
+from kernelbal.plan.kind import Options
 from kernelbal.plan.reachability import reachability_problems
-from kernelbal.plan.result import Options
 from kernelbal.runtime.director.configuration import (
     APPLY_AGAIN,
     NOT_CONFIRMED,
@@ -89,7 +89,7 @@ class Changes:
             known = reachability_problems(force.site, force.node, observed)
             remarks = judge(documents.site, documents.node, observed, force=request.force, known=known)
             service_of = service_names(documents.site)
-            document = plan_document(prepared.plan, service_of, observed.counters, request.most)
+            document = plan_document(prepared.plan, service_of, observed, request.most)
             return PlanAnswer(plan=document, warnings=remarks)
 
         return await context.kernel.call(plan)
@@ -269,9 +269,8 @@ class Changes:
         if report is None:
             raise ApiFailed(result.error, result.hint)
         unconfirmed, now = self._state.unconfirmed, self._context.clocks.boot()
-        counters = report.observed.counters
         return ApplyAnswer(
-            plan=plan_document(report.plan, names, counters, most),
+            plan=plan_document(report.plan, names, report.observed, most),
             warnings=remarks,
             report=apply_document(
                 report.outcomes, report.remaining, names, converged=report.converged, most=most

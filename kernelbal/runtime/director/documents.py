@@ -18,8 +18,8 @@ from kernelbal.model.health import ProbePlan
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.state import ObservedState
 from kernelbal.plan.desire import desired_network, service_names
+from kernelbal.plan.kind import ObservedState
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 from kernelbal.store.daemon import GoodDocuments
 from kernelbal.store.documents import read_document

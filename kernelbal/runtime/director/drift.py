@@ -10,103 +10,35 @@ from collections.abc import Sequence
 from typing import Final
 
 from kernelbal.model.event import Event, Severity, Topic
-from kernelbal.model.network import AddressAttributes, AddressKey
-from kernelbal.model.state import ObservedState
-from kernelbal.plan.actions import (
-    Action,
-    AddAddress,
-    AddDestination,
-    AddRoute,
-    AddRule,
-    AddService,
-    EditDestination,
-    EditService,
-    EnsureLink,
-    Outcome,
-    QuiesceDestination,
-    RemoveAddress,
-    RemoveDestination,
-    RemoveLink,
-    RemoveRoute,
-    RemoveRule,
-    RemoveService,
-    ReplaceAddress,
-    ReplaceRoute,
-    ReplaceTable,
-    Result,
-    SetTimeouts,
-    WriteSysctl,
-    service_of,
-)
-from kernelbal.plan.describe import Names, describe
+from kernelbal.plan.action import Action, Names, Outcome, Result
+from kernelbal.plan.kind import UNREAD, ObservedState
+from kernelbal.plan.kinds import BY_ACTION, describe
+from kernelbal.plan.kinds.services import SERVICES, service_of
 
 NAMED: Final = 3
 """How many repairs an event names."""
 
 
-class Drift:
-    """What changed between the end of one round and the beginning of the next.
+def reverts(action: Action, left: ObservedState, found: ObservedState) -> bool:
+    """Return whether an action reverts an external change.
 
     Args:
+        action: what was done.
         left: the kernel at the end of the last round.
         found: the kernel at the beginning of this one.
     """
-
-    def __init__(self, left: ObservedState, found: ObservedState) -> None:
-        self._left = left
-        self._found = found
-        self._addresses = (_addresses(left), _addresses(found))
-        self._links = tuple({link.name: link.up for link in state.links} for state in (left, found))
-
-    def repairs(self, action: Action) -> bool:
-        """Return whether an action reverts an external change."""
-        left, found = self._left, self._found
-        match action:
-            case AddService() | EditService() | RemoveService():
-                old, new = left.services.get(action.key), found.services.get(action.key)
-                return (old and old.attributes) != (new and new.attributes)
-            case AddDestination() | EditDestination() | QuiesceDestination() | RemoveDestination():
-                old, new = left.services.get(action.service), found.services.get(action.service)
-                return (old and old.destinations.get(action.key)) != (
-                    new and new.destinations.get(action.key)
-                )
-            case SetTimeouts():
-                return left.timeouts != found.timeouts
-            case _:
-                return self._network(action)
-
-    def _network(self, action: Action) -> bool:
-        left, found = self._left, self._found
-        match action:
-            case AddAddress() | ReplaceAddress() | RemoveAddress():
-                return self._addresses[0].get(action.key) != self._addresses[1].get(action.key)
-            case EnsureLink():
-                return self._links[0].get(action.link.name) != self._links[1].get(action.link.name)
-            case RemoveLink():
-                return self._links[0].get(action.name) != self._links[1].get(action.name)
-            case WriteSysctl(path):
-                return path in left.sysctls and left.sysctls[path] != found.sysctls.get(path)
-            case ReplaceTable():
-                return left.nft != found.nft
-            case AddRule(rule) | RemoveRule(rule):
-                return (rule in left.rules) is not (rule in found.rules)
-            case AddRoute() | ReplaceRoute() | RemoveRoute():
-                return left.table_routes.get(action.key) != found.table_routes.get(action.key)
-            case _:
-                raise AssertionError(action)
-
-
-def _addresses(state: ObservedState) -> dict[AddressKey, AddressAttributes]:
-    return {address.key: address.attributes for address in state.addresses}
+    kind = BY_ACTION[type(action)]
+    key = kind.object_of(action).key
+    before = kind.value(left.of(kind), key)
+    return before is not UNREAD and before != kind.value(found.of(kind), key)
 
 
 def repairs(left: ObservedState | None, found: ObservedState, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return the outcomes that reverted external changes; none without an earlier round."""
     if left is None or not outcomes:
         return []
-    drift = Drift(left, found)
     done = (o for o in outcomes if o.result in (Result.DONE, Result.ALREADY))
-    return [outcome for outcome in done if drift.repairs(outcome.action)]
+    return [outcome for outcome in done if reverts(outcome.action, left, found)]
 
 
 def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
@@ -125,5 +57,5 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
 
 
 def _name_of(action: Action, names: Names) -> str:
-    key = service_of(action)
-    return "" if key is None else names.get(key, "")
+    owner = BY_ACTION[type(action)]
+    return names.get(service_of(action), "") if owner is SERVICES else ""

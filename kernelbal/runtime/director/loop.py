@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from kernelbal.errors import KernelbalError, KernelError
 from kernelbal.health.decision import Inputs
 from kernelbal.model.site.services import ServerKey
-from kernelbal.plan.result import DEFAULT_OPTIONS, Options
+from kernelbal.plan.kind import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin
 from kernelbal.runtime.director.context import DirectorContext, DirectorState

@@ -18,6 +18,7 @@ from kernelbal.model.status import (
     ServiceStatus,
     TableStatus,
 )
+from kernelbal.plan.kinds.services import IPVS, SERVICES
 from kernelbal.runtime.director.configuration import config_status
 from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.documents import Paths, size_of
@@ -61,7 +62,7 @@ def inputs_of(state: DirectorState, context: DirectorContext) -> StatusInputs:
         states=state.states,
         decision=state.decision,
         keys=state.keys.by_name,
-        table=report.observed.services if report else None,
+        table=report.observed.of(SERVICES) if report else None,
         counted=state.counted,
         before=state.before,
     )
@@ -163,7 +164,7 @@ def _checker_status(state: DirectorState, context: DirectorContext, now: float) 
 
 def _table_status(state: DirectorState) -> TableStatus:
     report = state.result.report if state.result else None
-    buckets = report.observed.connection_table_size if report else 0
+    buckets = report.observed.of(IPVS).connection_buckets if report else 0
     connections = connections_in(state.counted)
     warning = table_too_small(buckets, connections, total_memory_bytes()) or ""
     return TableStatus(buckets=buckets, connections=connections, warning=warning, hidden_clients=state.hidden)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 
 from kernelbal.errors import StateError
-from kernelbal.model.state import Ownership
+from kernelbal.plan.kind import Ownership
+from kernelbal.plan.kinds import DIRECTOR
 from kernelbal.reconcile.round import OwnershipStore
 
 
@@ -59,10 +60,4 @@ class LiveRecord:
 
 def _claims(written: Ownership, ownership: Ownership) -> bool:
     """Return whether a record claims everything that another one does."""
-    return (
-        ownership.services <= written.services
-        and ownership.addresses <= written.addresses
-        and ownership.links <= written.links
-        and ownership.sysctls.items() <= written.sysctls.items()
-        and ownership.timeouts in (None, written.timeouts)
-    )
+    return all(kind.covers(written.of(kind), ownership.of(kind)) for kind in DIRECTOR)

@@ -11,7 +11,7 @@ from kernelbal.errors import KernelbalError, StateError, awaits_confirmation
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.health import ProbeState
 from kernelbal.model.status import ReloadAnswer
-from kernelbal.plan.result import DEFAULT_OPTIONS, Options
+from kernelbal.plan.kind import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import (
     NOTHING_REFUSED,

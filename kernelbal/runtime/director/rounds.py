@@ -19,17 +19,20 @@ from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.standing import Overlay
-from kernelbal.model.state import DesiredState, ObservedState
-from kernelbal.plan.actions import Outcome
-from kernelbal.plan.describe import Names, describe
+from kernelbal.plan.action import Names, Outcome
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.explain.result import Explanation
 from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
+from kernelbal.plan.kind import DEFAULT_OPTIONS, DesiredState, ObservedState, Options
+from kernelbal.plan.kinds import DIRECTOR, describe
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
-from kernelbal.plan.result import DEFAULT_OPTIONS, Options, Plan
+from kernelbal.plan.planning import Plan, kept_state, scopes
 from kernelbal.reconcile.explain import ConnectionsOf, connections_of, explain_kernel
-from kernelbal.reconcile.round import OwnershipStore, Prepared, Reconciler, Report, owned_state
+from kernelbal.reconcile.round import OwnershipStore, PreparedRound, Reconciler, RoundReport
 from kernelbal.runtime.director.documents import Documents
 from kernelbal.runtime.director.drift import repair_event, repairs
 
@@ -66,7 +69,7 @@ class RoundResult:
 
     decision: Decision
     desired: DesiredState | None = None
-    report: Report | None = None
+    report: RoundReport | None = None
     repaired: tuple[Outcome, ...] = ()
     error: str = ""
     hint: str = ""
@@ -141,7 +144,7 @@ class Rounds:
             self._site, self._node, self._overlay = inputs.site, inputs.node, overlay
         return self._desired
 
-    def preview(self, inputs: Inputs, options: Options) -> Prepared:
+    def preview(self, inputs: Inputs, options: Options) -> PreparedRound:
         """Plan what a round would do now; changes nothing.
 
         Raises:
@@ -157,7 +160,7 @@ class Rounds:
         try:
             reconciler = Reconciler(self.kernel, self.store, self.now)
             prepared = reconciler.prepare(desired, options)
-            reconciler.check_table(prepared)
+            reconciler.check_tables(prepared)
         except KernelbalError:
             self.kernel.close()
             raise
@@ -181,12 +184,13 @@ class Rounds:
         reconciler = Reconciler(self.kernel, self.store, self.now)
         paths = documents.probes.paths
         try:
-            kept = owned_state(*reconciler.observe())
-            sysctls = {each.path: each for each in kept.sysctls}
+            kept = kept_state(DIRECTOR, *reconciler.observe())
+            sysctls = {each.path: each for each in kept.of(SYSCTLS)}
             sysctls |= {each.path: each for each in sysctls_of_paths(documents.site, documents.node, paths)}
-            services = {**kept.services, **dict(path_services(paths))}
-            wanted = replace(kept, services=services, sysctls=tuple(sysctls.values()))
-            reconciler.perform(reconciler.prepare(wanted))
+            services = kept.of(SERVICES)
+            table = {**services.table, **dict(path_services(paths))}
+            desired = kept.having(SERVICES, replace(services, table=table))
+            reconciler.perform(reconciler.prepare(desired.having(SYSCTLS, tuple(sysctls.values()))))
         except KernelbalError:
             self.kernel.close()
 
@@ -196,7 +200,7 @@ class Rounds:
         Raises:
             KernelError: it cannot be read.
         """
-        return self.kernel.observe()
+        return self.kernel.observe(scopes(DIRECTOR))
 
     def changed_at_a_glance(self) -> bool:
         """Return whether there are other numbers of IPv4 services or their real servers than were left.
@@ -206,7 +210,7 @@ class Rounds:
         """
         if self.left is None:
             return False
-        seen, left = self.kernel.glance(), self.left.services
+        seen, left = self.kernel.glance(), self.left.of(SERVICES)
         if seen.services is not None and seen.services != sum(key.family == AF_INET for key in left):
             return True
         return any(
@@ -220,7 +224,7 @@ class Rounds:
         Raises:
             KernelError: it cannot be read.
         """
-        return self.left is not None and self.kernel.read_services() != self.left.services
+        return self.left is not None and self.kernel.read_services() != self.left.of(SERVICES)
 
     def read_counters(self, services: Collection[ServiceKey]) -> CounterTable:
         """Return the counters of services.
@@ -238,7 +242,7 @@ class Rounds:
         Raises:
             KernelError: the connection table cannot be read.
         """
-        own = {address.key.address for address in self.left.addresses} if self.left else set()
+        own = {address.key.address for address in self.left.of(ADDRESSES)} if self.left else set()
         try:
             clients = self.kernel.count_clients(SAMPLE)
         except NotPermitted:
@@ -250,7 +254,7 @@ class Rounds:
         self.kernel.close()
 
 
-def _error_of(report: Report) -> tuple[str, str]:
+def _error_of(report: RoundReport) -> tuple[str, str]:
     """Return why a round did not converge, and the remedy."""
     if report.converged:
         return "", ""

@@ -18,10 +18,10 @@ from typing import Final
 
 from kernelbal.errors import KernelbalError, NotPermitted, StateError, awaits_confirmation
 from kernelbal.kernel.linux import LinuxKernel
-from kernelbal.kernel.network_errors import AS_ROOT
 from kernelbal.kernel.watch import KernelWatch
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.node import ApiSettings
+from kernelbal.plan.action import AS_ROOT
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin, Start, refusal_text, start

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from kernelbal.kernel.network_errors import error as kernel_error
+from kernelbal.kernel.refusals import error as kernel_error
 from kernelbal.model.address import family_of
 from kernelbal.model.health import Target
 from kernelbal.runtime.checker.sockets import FLAGS, ProbeSetupError, prepare, socket_address
@@ -66,7 +66,7 @@ def _open(target: Target) -> socket.socket:
     try:
         return socket.socket(family_of(target.address), socket.SOCK_STREAM | FLAGS, 0)
     except OSError as fault:
-        raise kernel_error(None, "open a socket", "", fault.errno or errno.EIO) from fault
+        raise kernel_error("open a socket", "", fault.errno or errno.EIO) from fault
 
 
 def _connect(made: socket.socket, target: Target) -> bool:

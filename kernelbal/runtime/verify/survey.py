@@ -22,7 +22,9 @@ from kernelbal.model.health import Health, ProbePlan, ProbeState
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.state import ObservedState
+from kernelbal.plan.kind import ObservedState
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.services import IPVS
 from kernelbal.plan.networks import device_of, network_of
 from kernelbal.plan.reachability import reachability_problems
 from kernelbal.realserver.from_site import options_of
@@ -110,7 +112,7 @@ def verify(survey: Survey, probe_paths: ProbePaths, tell: Tell) -> tuple[Service
     plan = plan_verification(survey.site)
     for service in survey.services:
         survey.device(service)
-    if plan.paths and not survey.observed.ipvs_available:
+    if plan.paths and not survey.observed.of(IPVS).available:
         message = "this kernel has no IPVS, or did not load its module: nothing leads to virtual addresses"
         raise NotSupported("verify", "", 0, message, "modprobe ip_vs")
     unreachable = _unreachable(survey)
@@ -227,7 +229,7 @@ def _service_report(survey: Survey, service: VirtualService, found: _Found) -> S
     device, virtual = survey.device(service), Address(service.address)
     detail = survey.details[device]
     neighbours = found.neighbours.get((device, virtual), ())
-    held = any(each.key.address == virtual for each in survey.observed.addresses)
+    held = any(each.key.address == virtual for each in survey.observed.of(ADDRESSES))
     answering = {each.server: each.answerer for each in neighbours if each.server is not None}
     servers = []
     for server in service.real_servers:

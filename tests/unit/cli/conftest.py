@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from kernelbal.realserver import host as linux_host
+from kernelbal.realserver.persist import programs
 from tests.support.cli_harness import DaemonCli, DirectorCli, RealServerCli, director_cli, running_daemon
-from tests.support.fake_host import FakeHost
-from tests.unit.realserver.desk import fake_host
+from tests.support.fake_kernel import FakeKernel
+from tests.unit.realserver.desk import Programs, fake_host
 
 
 @pytest.fixture
@@ -34,12 +35,13 @@ def realserver_cli(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> RealServerCli:
     """A host in memory, to be prepared."""
-    made = RealServerCli(fake_host(), tmp_path, capsys)
+    made = RealServerCli(fake_host(), Programs(), tmp_path, capsys)
 
     @contextmanager
-    def opened() -> Iterator[FakeHost]:
+    def opened() -> Iterator[FakeKernel]:
         yield made.host
 
     monkeypatch.setattr(linux_host, "LinuxHost", opened)
+    monkeypatch.setattr(programs, "fault_of_any", made.programs)
     monkeypatch.setenv("NO_COLOR", "1")
     return made

@@ -16,6 +16,7 @@ from kernelbal.model.node import DEFAULT_SOCKET
 from kernelbal.runtime.api import server
 from kernelbal.runtime.api.access import Caller
 from tests.support.cli_harness import DaemonCli
+from tests.support.privileges import as_nobody
 
 
 def test_default_socket_is_the_documents() -> None:
@@ -53,12 +54,8 @@ def test_user_without_rights_is_told_so(daemon: DaemonCli, monkeypatch: pytest.M
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_socket_that_may_not_be_opened(daemon: DaemonCli) -> None:
-    os.seteuid(65534)
-    try:
-        with pytest.raises(AccessDenied):
-            ApiClient(daemon.socket).status()
-    finally:
-        os.seteuid(0)
+    with as_nobody(), pytest.raises(AccessDenied):
+        ApiClient(daemon.socket).status()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from kernelbal.cli.confirm import POLL_S
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.plan.actions import EditService
+from kernelbal.plan.kinds.service_actions import EditService
 from tests.support.cli_harness import SITE, WEB, DirectorCli
 
 LATER = SITE.replace("wlc", "rr")

@@ -3,9 +3,9 @@
 import pytest
 
 from kernelbal.cli.draining import draining_text, wait_for_drains
-from kernelbal.model.state import DesiredState, DrainKey
+from kernelbal.model.ipvs import DrainKey
 from kernelbal.plan.document import planned_drain
-from kernelbal.plan.result import DEFAULT_OPTIONS, PendingDrain
+from kernelbal.plan.kind import DEFAULT_OPTIONS, DesiredState, PendingDrain
 from kernelbal.reconcile.round import Reconciler
 from tests.support.cli_harness import SITE, WEB, A, B, DirectorCli
 

@@ -28,7 +28,8 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress, Route
-from kernelbal.model.state import ObservedState
+from kernelbal.plan.kind import ObservedState
+from tests.support.states import observed_of
 
 SITE = """\
 networks:
@@ -243,7 +244,7 @@ class FakeKernel:
     def observe(self, sysctls: Collection[str] = ()) -> ObservedState:
         attributes = ServiceAttributes("lc", self.flags, 300 if self.flags else 0, 24, "")
         nat = DestinationAttributes(Forwarding.NAT, 1)
-        return ObservedState(
+        return observed_of(
             services={SERVICE: VirtualServer(attributes, {FIRST: nat, SECOND: nat})},
             addresses=(ObservedAddress(AddressKey("ens1", VIRTUAL, 24), AddressAttributes(), ours=True),),
             routes=(Route(parse_address("10.0.0.0"), 24, None, "ens2", 0),),

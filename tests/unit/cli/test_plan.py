@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.cli import plan_view
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.plan.actions import ReplaceTable
+from kernelbal.plan.kinds.tables import ReplaceTable
 from tests.support.cli_harness import SITE, WEB, WITHOUT_SECOND, B, DirectorCli, without_ipvs
 from tests.unit.plan.samples import connected, service, virtual
 
@@ -70,7 +70,7 @@ def test_impact_stands_beside_the_action(cli: DirectorCli) -> None:
 def test_foreign_and_adopted_objects_are_named(cli: DirectorCli) -> None:
     other = service("2001:db8::9", 443)
     cli.kernel.services = {WEB: virtual(), other: virtual(prefix=128)}
-    cli.kernel.foreign_nft = ("ip filter", "inet firewalld")
+    cli.kernel.foreign_tables = ("ip filter", "inet firewalld")
     assert cli.run("plan").err == NOTE + (
         "  note: 1 IPVS service was there already and becomes kernelbal's: 192.0.2.10:80/tcp\n"
         "  foreign service [2001:db8::9]:443/tcp: not kernelbal's, left alone\n"
@@ -120,7 +120,7 @@ def test_json_holds_every_action(cli: DirectorCli, monkeypatch: pytest.MonkeyPat
 
 def test_json_holds_drains_and_foreign_objects(cli: DirectorCli) -> None:
     cli.kernel.services[service("192.0.2.9", 1)] = virtual()
-    cli.kernel.foreign_nft = ("ip filter",)
+    cli.kernel.foreign_tables = ("ip filter",)
     cli.apply(SITE)
     cli.kernel.load(WEB, active=3)
     cli.apply(WITHOUT_SECOND)
@@ -154,7 +154,7 @@ def test_rules_are_shown_below_the_table(cli: DirectorCli) -> None:
 
 def test_kernel_checks_the_rules_before_they_are_promised(cli: DirectorCli) -> None:
     cli.write(ONE_ARMED)
-    cli.refuse(ReplaceTable)
+    cli.forbid(ReplaceTable)
     done = cli.run("plan")
     assert (done.code, done.out) == (ExitCode.FAILED, "")
     assert "error: refused by the test" in done.err

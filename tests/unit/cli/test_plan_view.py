@@ -5,11 +5,13 @@ import pytest
 from kernelbal.cli import plan_view
 from kernelbal.cli.plan_view import drain_text, print_failures, print_plan, print_unfinished, summary
 from kernelbal.model.answers import ApplyDocument, PlanDocument
-from kernelbal.model.ipvs import ServiceAttributes
-from kernelbal.model.state import DrainKey
-from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveService, Result
+from kernelbal.model.ipvs import DrainKey, ServiceAttributes
+from kernelbal.plan.action import Outcome, Result
 from kernelbal.plan.document import apply_document, plan_document, planned_action, planned_drain
-from kernelbal.plan.result import PendingDrain, Plan
+from kernelbal.plan.kind import Note, ObservedState, PendingDrain
+from kernelbal.plan.kinds.service_actions import AddDestination, AddService, RemoveService
+from kernelbal.plan.planning import Plan
+from tests.support.states import plan_of
 from tests.unit.plan.samples import place, real, service, weighing
 
 WEB, WEB6 = service("192.0.2.10", 80), service("2001:db8::10", 80)
@@ -22,7 +24,7 @@ ORPHAN = Outcome(ADD_A, Result.SKIPPED, 3, "its service could not be added")
 
 
 def planned(plan: Plan) -> PlanDocument:
-    return plan_document(plan, {}, {})
+    return plan_document(plan, {}, ObservedState())
 
 
 def ended(*outcomes: Outcome, remaining: Plan | None = None) -> ApplyDocument:
@@ -49,7 +51,7 @@ def test_drain_says_what_it_waits_for(pending: PendingDrain, text: str) -> None:
 
 
 def test_summary_counts_each_sign() -> None:
-    plan = Plan((ADD, ADD_A, RemoveService(WEB6)))
+    plan = plan_of(ADD, ADD_A, RemoveService(WEB6))
     assert summary(planned(plan)) == "2 to add, 0 to change, 1 to remove"
 
 
@@ -60,7 +62,7 @@ def test_summary_of_nothing_may_be_worded_and_names_drains() -> None:
 
 
 def test_more_than_one_adopted_service(capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(planned(Plan(adopted=(WEB, WEB6))))
+    print_plan(planned(Plan(notes={Note.ADOPTED: {"services": (WEB, WEB6)}})))
     assert "note: 2 IPVS services were there already and become kernelbal's: " in capsys.readouterr().err
 
 
@@ -69,7 +71,7 @@ def test_signs_have_colours_in_a_terminal(
 ) -> None:
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    print_plan(planned(Plan((RemoveService(WEB),))))
+    print_plan(planned(plan_of(RemoveService(WEB))))
     assert "\x1b[31m-\x1b[0m service 192.0.2.10:80/tcp" in capsys.readouterr().out
 
 
@@ -115,7 +117,7 @@ def test_many_failures_are_cut_short(
 
 
 def test_unfinished_round_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    print_unfinished(ended(REFUSED, remaining=Plan((ADD, ADD_A))), [], "it differs", "apply")
+    print_unfinished(ended(REFUSED, remaining=plan_of(ADD, ADD_A)), [], "it differs", "apply")
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "not converged: it differs, 2 changes left",
         "  hint: remove the cause and run `kernelbal apply` again; what was done stays",
@@ -125,8 +127,8 @@ def test_unfinished_round_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) 
 def test_what_somebody_else_undoes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing failed, so what is left is the only trace."""
     done = Outcome(ADD, Result.DONE)
-    left = [planned_action(ADD, NAMES, {})]
-    print_unfinished(ended(done, remaining=Plan((ADD,))), left, "it differs", "apply")
+    left = [planned_action(ADD, NAMES, ObservedState())]
+    print_unfinished(ended(done, remaining=plan_of(ADD)), left, "it differs", "apply")
     assert capsys.readouterr().err.splitlines()[:2] == [
         "not converged: it differs, 1 change left",
         "+ service `web` 192.0.2.10:80/tcp wlc",
@@ -135,7 +137,7 @@ def test_what_somebody_else_undoes_is_named(capsys: pytest.CaptureFixture[str]) 
 
 def test_warning_before_the_way_in_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     own = place("eth0", "192.0.2.1", 24)
-    print_plan(planned(Plan(borrowed=(own,), captured=(own,))))
+    print_plan(planned(Plan(notes={note: {"addresses": (own,)} for note in (Note.BORROWED, Note.CAPTURED)})))
     done = capsys.readouterr().err
     assert "warning: edge.one_to_one takes everything that comes to 192.0.2.1/24 dev eth0, ssh" in done
     assert "hint: if that is the director's own address, take another `outside`" in done

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.plan.actions import AddAddress
+from kernelbal.plan.kinds.addresses import AddAddress
 from tests.support.cli_harness import RealServerCli
 
 IGNORE = "# Only addresses of the interface that is asked are answered for, so never the virtual address."
@@ -35,7 +35,7 @@ def test_plan_without_address_tells_whether_the_host_still_is_as_prepared(
 ) -> None:
     realserver_cli.run("apply", "10.0.0.80", "--persist", "none")
     assert realserver_cli.run("plan", "--detailed-exitcode").code == ExitCode.OK
-    realserver_cli.host.kernel.sysctls["net/ipv4/conf/all/arp_ignore"] = "0"
+    realserver_cli.host.sysctls["net/ipv4/conf/all/arp_ignore"] = "0"
     drifted = realserver_cli.run("plan", "--detailed-exitcode", "--persist", "none")
     assert (drifted.code, "arp_ignore 0 -> 1" in drifted.out) == (ExitCode.CHANGES, True)
 
@@ -81,13 +81,13 @@ def test_undo_of_something_else_is_refused(realserver_cli: RealServerCli) -> Non
 
 def test_failure_is_told_with_its_remedy_and_taken_back(realserver_cli: RealServerCli) -> None:
     realserver_cli.host.refuse = lambda step: errno.EACCES if isinstance(step, AddAddress) else 0
-    before = dict(realserver_cli.host.kernel.sysctls)
+    before = dict(realserver_cli.host.sysctls)
     done = realserver_cli.run("apply", "fd00::80", "10.0.0.80", "--persist", "none")
     assert done.code == ExitCode.FAILED
     assert "the device takes no IPv6 address" in done.err
     assert "hint: IPv6 is switched off" in done.err
     assert "nothing was changed" in done.err
-    assert realserver_cli.host.kernel.sysctls == before
+    assert realserver_cli.host.sysctls == before
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_what_is_for_once_leaves_the_files_of_others_alone(realserver_cli: RealS
     applied = realserver_cli.run("apply", "10.0.0.80")
     assert applied.code == ExitCode.OK, applied.err
     assert "networkd configures eth0" in applied.err
-    assert realserver_cli.host.told == [], "no unit of ours"
+    assert realserver_cli.programs.run == [], "no unit of ours"
     files = dict(realserver_cli.host.files)
     assert "10.0.0.80/32" in files[NETWORKD_FILE]
     once = realserver_cli.run("apply", "10.0.0.81", "--persist", "none")
@@ -92,9 +92,9 @@ def test_another_manager_takes_over_with_all_files(realserver_cli: RealServerCli
     done = realserver_cli.run("apply", "10.0.0.80", "--persist", "unit")
     assert f"- file {NETWORKD_FILE}" in done.out
     assert UNIT_FILE in realserver_cli.host.files
-    assert realserver_cli.host.told == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
+    assert realserver_cli.programs.run == [("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)]
     realserver_cli.run("undo")
-    assert realserver_cli.host.told[2:] == [
+    assert realserver_cli.programs.run[2:] == [
         ("systemctl", "daemon-reload"),
         ("systemctl", "stop", UNIT_IF_LOADED),
     ]
@@ -120,8 +120,10 @@ def test_without_nft_nothing_is_changed_that_would_not_come_back(
 
 
 @pytest.mark.usefixtures("found")
-def test_a_unit_that_does_not_start_is_told_by_every_run_until_it_does(realserver_cli: RealServerCli) -> None:
-    realserver_cli.host.fault = lambda command: "Job failed." if "start" in command else ""
+def test_a_unit_that_does_not_start_is_told_by_every_run_until_it_does(
+    realserver_cli: RealServerCli,
+) -> None:
+    realserver_cli.programs.fault = lambda command: "Job failed." if "start" in command else ""
     for _ in range(2):
         done = realserver_cli.run("apply", *ARP)
         assert done.code == ExitCode.FAILED
@@ -129,14 +131,14 @@ def test_a_unit_that_does_not_start_is_told_by_every_run_until_it_does(realserve
         assert done.err.endswith("this host is prepared only until its next boot\n")
     document = realserver_cli.run("apply", *ARP, "--json").document
     assert (document["done"], [each["at_boot"] for each in document["warnings"]]) == (True, [True])
-    realserver_cli.host.fault = lambda command: ""
+    realserver_cli.programs.fault = lambda command: ""
     assert realserver_cli.run("apply", *ARP).code == ExitCode.OK
 
 
 @pytest.mark.usefixtures("found")
 def test_a_unit_that_is_not_forgotten_is_not_stopped(realserver_cli: RealServerCli) -> None:
     realserver_cli.run("apply", *ARP)
-    realserver_cli.host.fault = lambda command: "No answer." if "daemon-reload" in command else ""
+    realserver_cli.programs.fault = lambda command: "No answer." if "daemon-reload" in command else ""
     done = realserver_cli.run("undo")
     assert (done.code, "warning: No answer." in done.err) == (ExitCode.OK, True)
-    assert realserver_cli.host.told[-1] == ("systemctl", "daemon-reload")
+    assert realserver_cli.programs.run[-1] == ("systemctl", "daemon-reload")

@@ -9,17 +9,18 @@ import pytest
 
 from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.kernel.interface import Kernel
 from kernelbal.model.address import parse_address
 from kernelbal.realserver import host as linux_host
+from kernelbal.realserver.host import read_host
 from kernelbal.realserver.preparation import Method, Preparation
-from kernelbal.realserver.run import Host
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.store import RecordStore
 from kernelbal.realserver.verify import gather as gathering
 from kernelbal.realserver.verify.evidence import HostEvidence
 from kernelbal.realserver.verify.gather import Outside
 from tests.support.cli_harness import CommandResult
-from tests.support.fake_host import FakeHost
+from tests.support.fake_kernel import FakeKernel
 from tests.support.realserver_evidence import good
 from tests.unit.realserver.desk import fake_host
 from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, prepared
@@ -40,17 +41,17 @@ class DirectorCli:
     def record(self, *preparations: Preparation) -> None:
         RecordStore(self.folder).save_record(Record(preparations=preparations))
 
-    def gather(self, _: Host, preparations: tuple[Preparation, ...], outside: Outside) -> HostEvidence:
+    def gather(self, _: Kernel, preparations: tuple[Preparation, ...], outside: Outside) -> HostEvidence:
         self.asked.append((preparations, outside))
         (one,) = preparations
         facts = good(one)
-        return good(one, host=fake_host().observe()) if self.broken else facts
+        return good(one, host=read_host(fake_host())) if self.broken else facts
 
 
 @pytest.fixture
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> DirectorCli:
     @contextmanager
-    def opened() -> Iterator[FakeHost]:
+    def opened() -> Iterator[FakeKernel]:
         yield fake_host()
 
     made = DirectorCli(tmp_path, capsys)

@@ -7,7 +7,8 @@ import pytest
 
 from kernelbal.cli import plan_view
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.plan.actions import RemoveService
+from kernelbal.plan.kinds.service_actions import RemoveService
+from kernelbal.plan.kinds.services import SERVICES
 from tests.support.cli_harness import SITE, SYSCTLS, WEB, DirectorCli
 from tests.unit.plan.samples import held, place, service, virtual
 
@@ -100,11 +101,11 @@ def test_what_cannot_be_removed_stays_on_record(applied: DirectorCli) -> None:
     assert done.code == ExitCode.FAILED
     assert "released" not in done.out
     assert done.err.splitlines()[-3:] == [
-        "FAIL service 192.0.2.10:80/tcp and its real servers: refused with errno 16",
+        "FAIL service 192.0.2.10:80/tcp and its real servers: device or resource busy",
         "not converged: this is still in the kernel, 1 change left",
         "  hint: remove the cause and run `kernelbal release` again; what was done stays",
     ]
-    assert applied.store.load().services == frozenset({WEB})
+    assert applied.store.load().of(SERVICES).keys == frozenset({WEB})
 
 
 def test_long_list_is_cut_short(applied: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:

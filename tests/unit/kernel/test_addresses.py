@@ -18,7 +18,8 @@ from kernelbal.kernel.netlink import NLM_F_ACK, attribute
 from kernelbal.kernel.rtnetlink import IFA_MESSAGE, RTM_DELADDR, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, U32
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress
-from kernelbal.plan.actions import AddAddress, Outcome, RemoveAddress, ReplaceAddress, Result
+from kernelbal.plan.action import Outcome, Result
+from kernelbal.plan.kinds.addresses import AddAddress, RemoveAddress, ReplaceAddress
 from tests.unit.kernel.fake_netlink import Reply, ack
 from tests.unit.kernel.fake_rtnetlink import RouteRequest, rtnetlink, with_links
 

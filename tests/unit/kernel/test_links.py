@@ -6,12 +6,13 @@ from collections.abc import Iterable
 import pytest
 
 from kernelbal.kernel import links
-from kernelbal.kernel.links import FALLBACK_DEVICES, create_request, observe_links, parse_link, perform_links
+from kernelbal.kernel.links import create_request, observe_links, parse_link, perform_links
 from kernelbal.kernel.modules import ModuleLoad
 from kernelbal.kernel.netlink import attribute, nested
 from kernelbal.kernel.rtnetlink import IFINFO_MESSAGE, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, U32
 from kernelbal.model.network import Link, LinkState
-from kernelbal.plan.actions import EnsureLink, RemoveLink, Result
+from kernelbal.plan.action import Result
+from kernelbal.plan.kinds.links import FALLBACK_DEVICES, EnsureLink, RemoveLink
 from tests.unit.kernel.fake_netlink import Reply
 from tests.unit.kernel.fake_rtnetlink import RouteRequest, link_payload, rtnetlink, with_links
 

@@ -8,13 +8,11 @@ from kernelbal.kernel.modules import (
     ModuleIndex,
     ModuleLoad,
     Presence,
-    can_load,
     load_module,
     modprobe_text,
     module_name,
     modules_load_text,
     recommended_bits,
-    scheduler_modules,
     table_too_small,
 )
 
@@ -75,15 +73,6 @@ def test_name_of_a_module_file(path: str) -> None:
     assert module_name(path) == "ip_vs"
 
 
-def test_modules_of_a_site() -> None:
-    assert scheduler_modules(["wlc", "rr", "wlc"], ["sip"]) == (
-        "ip_vs",
-        "ip_vs_pe_sip",
-        "ip_vs_rr",
-        "ip_vs_wlc",
-    )
-
-
 def script(tmp_path: Path, text: str) -> tuple[str, ...]:
     path = tmp_path / "fake-modprobe"
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -112,12 +101,6 @@ def test_module_that_is_there_is_not_loaded_again(root: Path) -> None:
 
 def test_missing_modprobe_is_named(tmp_path: Path) -> None:
     assert "package kmod" in load_module("ip_vs", tmp_path, ("/nonexistent/modprobe",)).message
-
-
-@pytest.mark.parametrize(("status", "loadable"), [(0, True), (1, False)])
-def test_dry_run(tmp_path: Path, status: int, loadable: bool) -> None:
-    command = script(tmp_path, f'[ "$*" = "--dry-run --quiet ip_vs" ] || exit 9; exit {status}')
-    assert can_load("ip_vs", command) is loadable
 
 
 @pytest.mark.parametrize(

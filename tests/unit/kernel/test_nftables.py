@@ -10,11 +10,13 @@ import pytest
 
 from kernelbal.errors import KernelError, NotPermitted, NotSupported
 from kernelbal.kernel import nftables
-from kernelbal.kernel.nftables import Nftables, perform_tables
+from kernelbal.kernel.nftables import Nftables
+from kernelbal.kernel.tables import perform_tables
 from kernelbal.model.address import parse_address
 from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.plan.actions import ReplaceTable, Result
+from kernelbal.plan.action import Result
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.kinds.tables import ReplaceTable
 
 TABLE = build_table({(parse_address("192.0.2.10"), 6, 80, 80): 1}, frozenset())
 DENIED = "Error: Operation not permitted (you must be root)\nlist table inet kernelbal\n^^^^\n"

@@ -25,7 +25,8 @@ from kernelbal.kernel.rtnetlink import ROUTE_MESSAGE, RTM_GETROUTE, RTM_NEWROUTE
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import Link, Route
 from kernelbal.model.policy_route import ANYWHERE, PROTOCOL_KERNELBAL, NextHop, Rule, TableRouteKey
-from kernelbal.plan.actions import AddRoute, AddRule, RemoveRoute, RemoveRule, ReplaceRoute, Result
+from kernelbal.plan.action import Result
+from kernelbal.plan.kinds.routing import AddRoute, AddRule, RemoveRoute, RemoveRule, ReplaceRoute, Routing
 from tests.unit.kernel.fake_netlink import Reply
 from tests.unit.kernel.fake_rtnetlink import RouteRequest, rtnetlink, with_links
 
@@ -88,10 +89,9 @@ def kernel(request: RouteRequest) -> Iterable[Reply]:
 
 def test_everything_is_read_in_one_pass() -> None:
     socket, fake = rtnetlink(kernel)
-    found = observe_routing(socket, LINKS)
-    assert found.main == (Route(THERE, 24, None, "", 0),)
-    assert found.routes == dict(ROUTES)
-    assert found.rules == frozenset(RULES)
+    main, ours = observe_routing(socket, LINKS)
+    assert main == (Route(THERE, 24, None, "", 0),)
+    assert ours == Routing(frozenset(RULES), dict(ROUTES))
     assert [request.kind for request in fake.asked].count(RTM_GETROUTE) == 2
 
 
@@ -100,7 +100,7 @@ def test_kernel_without_policy_routing_has_no_rules(number: int) -> None:
     def answering(request: RouteRequest) -> Iterable[Reply]:
         return request.verdict(number) if request.kind == RTM_GETRULE else request.answer()
 
-    assert observe_routing(rtnetlink(answering)[0], LINKS).rules == frozenset()
+    assert observe_routing(rtnetlink(answering)[0], LINKS)[1].rules == frozenset()
 
 
 def test_kernel_that_refuses_is_an_error() -> None:
@@ -151,31 +151,6 @@ def test_refusals_in_words(
     (outcome,) = perform_routing(socket, [action])
     assert (outcome.result, outcome.errno, outcome.message) == (result, number, message)
     assert bool(outcome.hint) is (result is Result.FAILED)
-
-
-def test_packets_keep_their_way_when_the_new_one_cannot_be_added() -> None:
-    """A renamed entry has another table; what is not replaced leaves all the same."""
-    new, other = RULE._replace(table=19301), RULE._replace(destination_prefix=32, table=19302)
-    actions = [
-        AddRoute(KEY._replace(table=19301), HOP),
-        AddRule(new),
-        RemoveRule(RULE),
-        RemoveRule(other),
-        RemoveRoute(KEY._replace(table=RULE.table)),
-        RemoveRoute(KEY._replace(table=other.table)),
-    ]
-
-    def refusing(kind: int) -> list[Result]:
-        def answering(request: RouteRequest) -> Iterable[Reply]:
-            return request.verdict(errno.ENETUNREACH if request.kind == kind else 0)
-
-        socket, _ = rtnetlink(with_links(answering, "lo", "eth0"))
-        return [outcome.result for outcome in perform_routing(socket, actions)]
-
-    failed, skipped, done = Result.FAILED, Result.SKIPPED, Result.DONE
-    assert refusing(RTM_NEWROUTE) == [failed, skipped, skipped, done, skipped, done]
-    assert refusing(RTM_NEWRULE) == [done, failed, skipped, done, skipped, done]
-    assert refusing(0) == [done] * 6
 
 
 def test_route_by_a_device_that_is_not_there() -> None:

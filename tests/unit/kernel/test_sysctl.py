@@ -1,13 +1,15 @@
 """Sysctls in a directory that plays /proc/sys."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from kernelbal.errors import KernelError
-from kernelbal.kernel.sysctl import perform_sysctls, read_sysctl, read_sysctls, write_sysctl
-from kernelbal.plan.actions import Result, WriteSysctl
+from kernelbal.kernel.sysctl import check_writable, perform_sysctls, read_sysctl, read_sysctls, write_sysctl
+from kernelbal.plan.action import Result
+from kernelbal.plan.kinds.sysctls import WriteSysctl
 
 REDIRECTS = "net/ipv4/conf/eth0.5/send_redirects"
 
@@ -72,3 +74,14 @@ def test_missing_sysctl_says_what_to_do_and_stops_nothing(root: Path, path: str,
     assert (missing.result, missing.errno) == (Result.FAILED, errno.ENOENT)
     assert hint in missing.hint
     assert written.result is Result.DONE
+
+
+def test_read_only_sysctls_are_found_out_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write = WriteSysctl("net/ipv4/conf/all/arp_ignore", "0", "1", "why")
+    path = tmp_path / write.path
+    path.parent.mkdir(parents=True)
+    path.write_text("0\n")
+    check_writable(write, tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(KernelError, match=r"cannot write net.ipv4.conf.all.arp_ignore"):
+        check_writable(write, tmp_path)

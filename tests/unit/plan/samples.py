@@ -16,8 +16,8 @@ from kernelbal.model.ipvs import (
 from kernelbal.model.network import AddressAttributes, AddressKey, Link, ObservedAddress, Route
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.state import DesiredState
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kind import DesiredState
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 

@@ -3,11 +3,24 @@
 import pytest
 
 from kernelbal.errors import PlanRefused
-from kernelbal.model.ipvs import Forwarding, ServiceAttributes, ServiceFlag, Timeouts, TunnelFlag, TunnelType
+from kernelbal.model.ipvs import (
+    Forwarding,
+    ServiceAttributes,
+    ServiceFlag,
+    ServicePolicy,
+    Timeouts,
+    TunnelFlag,
+    TunnelType,
+)
 from kernelbal.model.network import AddressAttributes
 from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kind import DesiredState
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.kinds.timeouts import TIMEOUTS
 from kernelbal.plan.marks import assign_marks
 from tests.unit.plan.samples import by_mark, desired, node, place, real, service, site, weighing
 
@@ -28,8 +41,8 @@ def test_empty_site_wants_nothing() -> None:
 
 def test_one_service_per_port() -> None:
     state = desired(_web("ports: [80, 443]"))
-    assert list(state.services) == [service("192.0.2.10", 80), service("192.0.2.10", 443)]
-    assert [list(each.destinations) for each in state.services.values()] == [
+    assert list(state.of(SERVICES).table) == [service("192.0.2.10", 80), service("192.0.2.10", 443)]
+    assert [list(each.destinations) for each in state.of(SERVICES).table.values()] == [
         [real("10.0.0.11", 80)],
         [real("10.0.0.11", 443)],
     ]
@@ -42,15 +55,15 @@ def test_tied_ports_are_one_service_by_mark_that_keeps_each_packets_port(ports: 
     document = site(_web(ports))
     state = desired_state(document, node())
     mark = assign_marks(document)["web"]
-    assert list(state.services) == [by_mark(mark)]
-    assert list(state.services[by_mark(mark)].destinations) == [real("10.0.0.11", 0)]
-    assert state.nft != EMPTY_TABLE
+    assert list(state.of(SERVICES).table) == [by_mark(mark)]
+    assert list(state.of(SERVICES).table[by_mark(mark)].destinations) == [real("10.0.0.11", 0)]
+    assert state.of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE) != EMPTY_TABLE
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
 def test_protocol(protocol: str) -> None:
     state = desired(_web(f"ports: 80, protocol: {protocol}"))
-    assert list(state.services) == [service("192.0.2.10", 80, protocol)]
+    assert list(state.of(SERVICES).table) == [service("192.0.2.10", 80, protocol)]
 
 
 def test_same_address_serves_tcp_and_udp() -> None:
@@ -61,8 +74,8 @@ def test_same_address_serves_tcp_and_udp() -> None:
           - {name: dns-udp, address: 192.0.2.10, ports: 53, protocol: udp, forwarding: nat}
         """
     )
-    assert set(state.services) == {service("192.0.2.10", 53), service("192.0.2.10", 53, "udp")}
-    assert list(state.addresses) == [place("eth0", "192.0.2.10")]
+    assert set(state.of(SERVICES).table) == {service("192.0.2.10", 53), service("192.0.2.10", 53, "udp")}
+    assert list(state.of(ADDRESSES)) == [place("eth0", "192.0.2.10")]
 
 
 @pytest.mark.parametrize(
@@ -97,19 +110,21 @@ def test_same_address_serves_tcp_and_udp() -> None:
     ],
 )
 def test_attributes(settings: str, expected: ServiceAttributes) -> None:
-    (virtual,) = desired(_web(f"ports: 80, {settings}" if settings else "ports: 80")).services.values()
+    (virtual,) = (
+        desired(_web(f"ports: 80, {settings}" if settings else "ports: 80")).of(SERVICES).table.values()
+    )
     assert virtual.attributes == expected
 
 
 def test_ipv6_persistence_counts_single_addresses_by_default() -> None:
     text = _web("ports: 80").replace("192.0.2.10", '"2001:db8::10"').replace("10.0.0.11", '"fd00::11"')
-    assert [each.attributes.prefix for each in desired(text).services.values()] == [128]
+    assert [each.attributes.prefix for each in desired(text).of(SERVICES).table.values()] == [128]
 
 
 def test_policy_says_how_long_a_real_server_may_drain() -> None:
     state = desired(_web("ports: [80, 443], drain: 5m"))
-    assert set(state.policies.values()) == {ServicePolicy("web", 300.0)}
-    assert state.policies.keys() == state.services.keys()
+    assert set(state.of(SERVICES).policies.values()) == {ServicePolicy("web", 300.0)}
+    assert state.of(SERVICES).policies.keys() == state.of(SERVICES).table.keys()
 
 
 # --- real servers ---
@@ -146,13 +161,13 @@ def test_policy_says_how_long_a_real_server_may_drain() -> None:
 )
 def test_forwarding(forwarding: str, settings: str, expected: object) -> None:
     more = f"ports: 80, {settings}" if settings else "ports: 80"
-    (virtual,) = desired(_web(more, forwarding=forwarding)).services.values()
+    (virtual,) = desired(_web(more, forwarding=forwarding)).of(SERVICES).table.values()
     assert virtual.destinations == {real("10.0.0.11", 80): expected}
 
 
 def test_weight_thresholds_and_port_of_a_real_server() -> None:
     server = "{address: 10.0.0.11, port: 8080, weight: 7, upper_threshold: 100, lower_threshold: 50}"
-    (virtual,) = desired(_web(real_servers=server)).services.values()
+    (virtual,) = desired(_web(real_servers=server)).of(SERVICES).table.values()
     expected = weighing(7, upper_threshold=100, lower_threshold=50)
     assert virtual.destinations == {real("10.0.0.11", 8080): expected}
 
@@ -163,14 +178,14 @@ def test_weight_thresholds_and_port_of_a_real_server() -> None:
 def test_sorry_server_serves_while_no_real_server_can(weights: tuple[int, ...], sorry_serves: bool) -> None:
     servers = ", ".join(f"{{address: 10.0.0.{n}, weight: {weight}}}" for n, weight in enumerate(weights, 11))
     state = desired(_web("ports: 80, sorry_server: {address: 10.0.0.99, port: 8080}", servers))
-    (virtual,) = state.services.values()
+    (virtual,) = state.of(SERVICES).table.values()
     assert (virtual.destinations.get(real("10.0.0.99", 8080)) == weighing(1)) is sorry_serves
     assert len(virtual.destinations) == len(weights) + sorry_serves
 
 
 def test_sorry_server_may_have_a_forwarding_method_of_its_own() -> None:
     text = _web("ports: 80, sorry_server: {address: 10.0.0.99, forwarding: nat}", "", forwarding="dsr")
-    (virtual,) = desired(text).services.values()
+    (virtual,) = desired(text).of(SERVICES).table.values()
     assert virtual.destinations == {real("10.0.0.99", 80): weighing(1)}
 
 
@@ -184,7 +199,7 @@ networks:
 
 
 def test_shared_addresses_are_put_on_the_device_of_their_network() -> None:
-    assert desired(NETWORKS).addresses == {
+    assert desired(NETWORKS).of(ADDRESSES) == {
         place("eth0", "192.0.2.10", 24): AddressAttributes(),
         place("eth1", "10.0.0.1", 24): AddressAttributes(),
         place("eth1", "fd00::1", 64): AddressAttributes(no_dad=True, deprecated=True),
@@ -209,7 +224,7 @@ def test_virtual_address_is_a_single_host_in_the_network_that_holds_it(
         NETWORKS
         + f"virtual_services: [{{name: w, address: {address}, ports: 80, forwarding: nat, {settings}}}]"
     )
-    assert [key for key in desired(text).addresses if key.prefix in (32, 128)] == expected
+    assert [key for key in desired(text).of(ADDRESSES) if key.prefix in (32, 128)] == expected
 
 
 @pytest.mark.parametrize("text", [NETWORKS, _web()])
@@ -243,31 +258,33 @@ SORRY_NAT = "ports: 80, sorry_server: {address: 10.0.0.99, forwarding: nat}"
     ids=["nat", "one-armed", "dsr", "tunnel", "sorry server by nat", "nat, ipv6"],
 )
 def test_each_forwarding_method_needs_its_sysctls(text: str, expected: set[str]) -> None:
-    paths = {sysctl.path for sysctl in desired(text).sysctls}
+    paths = {sysctl.path for sysctl in desired(text).of(SYSCTLS)}
     assert paths & (NAT4 | NAT6 | ONE_ARMED) == expected
 
 
 def test_one_armed_service_overrules_the_site_files_conntrack() -> None:
     text = "kernel: {sysctls: {conntrack: 0}}\n" + _web("ports: 80, one_armed: true")
-    values = {sysctl.path: sysctl.value for sysctl in desired(text).sysctls}
+    values = {sysctl.path: sysctl.value for sysctl in desired(text).of(SYSCTLS)}
     assert values["net/ipv4/vs/conntrack"] == "1"
 
 
 @pytest.mark.parametrize(("tcp", "tracked_s"), [("5m", "900"), ("15m", "900"), ("2h", "7200")])
 def test_connection_tracking_remembers_at_least_as_long_as_ipvs(tcp: str, tracked_s: str) -> None:
     text = f"kernel: {{timeouts: {{tcp: {tcp}}}}}\n" + _web("ports: 80, one_armed: true")
-    values = {sysctl.path: sysctl.value for sysctl in desired(text).sysctls}
+    values = {sysctl.path: sysctl.value for sysctl in desired(text).of(SYSCTLS)}
     assert values["net/netfilter/nf_conntrack_tcp_timeout_established"] == tracked_s
 
 
 def test_only_one_armed_and_tied_services_need_nftables() -> None:
-    assert desired(_web()).nft == EMPTY_TABLE
-    tied = desired(_web("ports: all")).nft
+    assert desired(_web()).of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE) == EMPTY_TABLE
+    tied = desired(_web("ports: all")).of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE)
     assert [chain.hook for chain in tied.chains] == ["prerouting"]
-    one_armed = desired(_web("ports: 80, one_armed: true")).nft
+    one_armed = desired(_web("ports: 80, one_armed: true")).of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE)
     assert {chain.hook for chain in one_armed.chains} == {"prerouting", "postrouting"}
 
 
 def test_timeouts_of_the_site() -> None:
-    assert desired("kernel: {timeouts: {tcp: 5m, udp: 30s}}\n" + _web()).timeouts == Timeouts(300, 120, 30)
-    assert desired("kernel: {timeouts: {tcp: 5m}}").timeouts is None
+    assert desired("kernel: {timeouts: {tcp: 5m, udp: 30s}}\n" + _web()).of(TIMEOUTS) == Timeouts(
+        300, 120, 30
+    )
+    assert desired("kernel: {timeouts: {tcp: 5m}}").of(TIMEOUTS) is None

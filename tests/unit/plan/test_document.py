@@ -3,9 +3,13 @@
 from msgspec import to_builtins
 
 from kernelbal.model.ipvs import ServiceAttributes
-from kernelbal.plan.actions import AddDestination, AddService, Outcome, RemoveLink, RemoveService, Result
+from kernelbal.plan.action import Outcome, Result
 from kernelbal.plan.document import apply_document, outcome_document, plan_document
-from kernelbal.plan.result import Plan
+from kernelbal.plan.kind import ObservedState
+from kernelbal.plan.kinds.links import RemoveLink
+from kernelbal.plan.kinds.service_actions import AddDestination, AddService, RemoveService
+from kernelbal.plan.planning import Plan
+from tests.support.states import plan_of
 from tests.unit.plan.samples import real, service, weighing
 
 WEB = service("192.0.2.10", 80)
@@ -18,16 +22,16 @@ DONE = Outcome(RemoveLink("tunl0"), Result.DONE)
 
 
 def test_a_plan_is_counted_whole_and_named_as_far_as_asked() -> None:
-    plan = Plan((ADD, ADD_A, RemoveService(WEB)))
-    document = plan_document(plan, NAMES, {}, most=1)
+    plan = plan_of(ADD, ADD_A, RemoveService(WEB))
+    document = plan_document(plan, NAMES, ObservedState(), most=1)
     assert (document.changes, document.adds, document.edits, document.removes) == (3, 2, 0, 1)
     assert [each.text for each in document.actions] == ["service `web` 192.0.2.10:80/tcp wlc"]
-    assert len(plan_document(plan, NAMES, {}).actions) == 3
+    assert len(plan_document(plan, NAMES, ObservedState()).actions) == 3
 
 
 def test_an_apply_is_counted_whole_and_names_failures_first() -> None:
     outcomes = (DONE, REFUSED, ORPHAN)
-    whole = apply_document(outcomes, Plan((ADD,)), NAMES, converged=False)
+    whole = apply_document(outcomes, plan_of(ADD), NAMES, converged=False)
     assert (whole.changes, whole.failed, len(whole.outcomes), whole.remaining) == (3, 2, 3, 1)
     short = apply_document(outcomes, Plan(), NAMES, converged=False, most=1)
     assert [each.result for each in short.outcomes] == ["failed"]

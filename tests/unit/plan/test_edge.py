@@ -11,10 +11,14 @@ from kernelbal.errors import PlanRefused
 from kernelbal.model.address import parse_address
 from kernelbal.model.nft import EMPTY_TABLE, NftChain, NftTable
 from kernelbal.model.site import Site
-from kernelbal.model.state import ObservedState, Ownership
 from kernelbal.plan.classifier import MASQUERADE_RULE
-from kernelbal.plan.diff import make_plan
 from kernelbal.plan.edge import edge_table, merged
+from kernelbal.plan.kind import Note, Ownership
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.planning import make_plan
+from tests.support.states import observed_of
 from tests.unit.plan.samples import desired, held, node, place, site
 
 NETWORKS = """
@@ -169,7 +173,7 @@ edge:
 
 
 def test_outside_addresses_are_held_unless_they_are_anyway() -> None:
-    held = desired(SITE).addresses.keys()
+    held = desired(SITE).of(ADDRESSES).keys()
     assert place("eth0", "192.0.2.51") in held
     assert place("eth0", "192.0.2.52") in held
     assert place("eth0", "192.0.2.53") in held
@@ -178,7 +182,9 @@ def test_outside_addresses_are_held_unless_they_are_anyway() -> None:
 
 
 def test_router_routes_and_does_not_redirect() -> None:
-    wanted = {sysctl.path: sysctl.value for sysctl in desired(SITE.split("virtual")[0] + EDGE_ALONE).sysctls}
+    wanted = {
+        sysctl.path: sysctl.value for sysctl in desired(SITE.split("virtual")[0] + EDGE_ALONE).of(SYSCTLS)
+    }
     assert wanted == {
         "net/ipv4/ip_forward": "1",
         "net/ipv4/conf/all/send_redirects": "0",
@@ -192,7 +198,7 @@ EDGE_ALONE = "edge: {one_to_one: [{name: a, outside: 192.0.2.51, inside: 10.0.0.
 
 def test_ipv6_alone_needs_nothing_of_ipv4() -> None:
     text = 'edge: {source_nat: [{name: a, inside: "fd00::/64", masquerade: true}]}'
-    assert [sysctl.path for sysctl in desired(text).sysctls] == [
+    assert [sysctl.path for sysctl in desired(text).of(SYSCTLS)] == [
         "net/ipv6/conf/eth0/accept_ra",
         "net/ipv6/conf/eth1/accept_ra",
         "net/ipv6/conf/all/forwarding",
@@ -206,7 +212,7 @@ def test_idle_connections_of_others_are_remembered_longer_than_those_of_ipvs() -
     path = "net/netfilter/nf_conntrack_tcp_timeout_established"
 
     def remembered(text: str) -> str:
-        return next(sysctl.value for sysctl in desired(text).sysctls if sysctl.path == path)
+        return next(sysctl.value for sysctl in desired(text).of(SYSCTLS) if sysctl.path == path)
 
     assert (remembered(armed), remembered(armed + EDGE_ALONE)) == ("900", "7440")
 
@@ -215,8 +221,8 @@ def test_an_address_of_others_that_one_to_one_takes_is_told() -> None:
     """Such as the one by which an operator reaches the director."""
     wanted = desired(NETWORKS + "edge: {one_to_one: [{name: a, outside: 192.0.2.1, inside: 10.0.0.11}]}")
     own, alias = place("eth0", "192.0.2.1", 24), place("eth0", "192.0.2.10", 24)
-    observed = ObservedState(addresses=(held(own), held(alias)))
-    plan = make_plan(wanted, observed, Ownership(), 0.0)
-    assert (plan.captured, plan.borrowed) == ((own,), (own, alias))
-    ours = ObservedState(addresses=(held(own, ours=True),))
-    assert make_plan(wanted, ours, Ownership(), 0.0).captured == ()
+    observed = observed_of(addresses=(held(own), held(alias)))
+    plan = make_plan(DIRECTOR, wanted, observed, Ownership(), 0.0)
+    assert (plan.keys(Note.CAPTURED), plan.keys(Note.BORROWED)) == ((own,), (own, alias))
+    ours = observed_of(addresses=(held(own, ours=True),))
+    assert make_plan(DIRECTOR, wanted, ours, Ownership(), 0.0).keys(Note.CAPTURED) == ()

@@ -1,17 +1,17 @@
 """Whether documents would work on this machine."""
 
-from dataclasses import replace
-
 import pytest
 
 from kernelbal.errors import PlanRefused
 from kernelbal.model.answers import Remark
-from kernelbal.model.state import ObservedState
 from kernelbal.plan.judge import judge
+from kernelbal.plan.kinds.services import IPVS, IpvsInfo
+from kernelbal.plan.kinds.sysctls import ROUTES
 from kernelbal.plan.reachability import reachability_problems
+from tests.support.states import observed_of
 from tests.unit.plan.samples import link, node, route, site
 
-OBSERVED = ObservedState(
+OBSERVED = observed_of(
     links=(link("eth0"), link("eth1")),
     routes=(route("192.0.2.0/24", "eth0"), route("10.0.0.0/24", "eth1")),
 )
@@ -53,7 +53,7 @@ def test_a_site_that_works_gets_no_remark() -> None:
 
 
 def test_a_kernel_without_ipvs_and_a_missing_route_are_remarks() -> None:
-    bare = replace(OBSERVED, ipvs_available=False, routes=OBSERVED.routes[:1])
+    bare = OBSERVED.having(IPVS, IpvsInfo(available=False)).having(ROUTES, OBSERVED.of(ROUTES)[:1])
     remarks = judge(GOOD, node(), bare, force=False)
     assert remarks[0] == Remark(
         message="this kernel has no IPVS, or did not load its module", hint="modprobe ip_vs"

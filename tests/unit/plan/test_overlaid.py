@@ -4,11 +4,13 @@ import pytest
 
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import PathCheck
-from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, ServiceFlag
+from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, ServiceFlag, ServicePolicy
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay, Standing
-from kernelbal.model.state import DesiredState, ServicePolicy
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kind import DesiredState
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.services import SERVICES
 from tests.unit.plan.samples import by_mark, node, real, service, site, weighing
 
 TWO = "{address: 10.0.0.11}, {address: 10.0.0.12, port: 8080, upper_threshold: 50, lower_threshold: 40}"
@@ -38,7 +40,7 @@ def test_what_is_not_named_is_as_configured() -> None:
 
 def test_weights() -> None:
     state = overlaid(standing(Standing(7), Standing(0)))
-    assert state.services[WEB].destinations == {
+    assert state.of(SERVICES).table[WEB].destinations == {
         real("10.0.0.11", 80): weighing(7),
         real("10.0.0.12", 8080): weighing(0, upper_threshold=50, lower_threshold=40),
     }
@@ -46,66 +48,75 @@ def test_weights() -> None:
 
 def test_every_port_is_weighed() -> None:
     state = overlaid(standing(Standing(7)), text("ports: [80, 443]"))
-    assert [next(iter(each.destinations.values())).weight for each in state.services.values()] == [7, 7]
+    assert [next(iter(each.destinations.values())).weight for each in state.of(SERVICES).table.values()] == [
+        7,
+        7,
+    ]
 
 
 def test_who_is_absent_has_its_own_deadline() -> None:
     state = overlaid(standing(Standing(0, present=False, cut_at=1060.0), Standing(0, present=False)))
-    assert state.services[WEB].destinations == {}
-    assert state.policies[WEB] == ServicePolicy("web", 60.0, ((real("10.0.0.11", 80), 1060.0),))
+    assert state.of(SERVICES).table[WEB].destinations == {}
+    assert state.of(SERVICES).policies[WEB] == ServicePolicy("web", 60.0, ((real("10.0.0.11", 80), 1060.0),))
 
 
 def test_thresholds_of_agents() -> None:
     state = overlaid(standing(second=Standing(100, upper_threshold=30)))
-    assert state.services[WEB].destinations[real("10.0.0.12", 8080)] == weighing(100, upper_threshold=30)
+    assert state.of(SERVICES).table[WEB].destinations[real("10.0.0.12", 8080)] == weighing(
+        100, upper_threshold=30
+    )
     state = overlaid(standing(second=Standing(100, upper_threshold=45)))
-    limited = state.services[WEB].destinations[real("10.0.0.12", 8080)]
+    limited = state.of(SERVICES).table[WEB].destinations[real("10.0.0.12", 8080)]
     assert (limited.upper_threshold, limited.lower_threshold) == (45, 40)
 
 
 def test_the_sorry_server_answers_by_mode_only() -> None:
     sorry = real("10.0.0.99", 80)
     closed = Overlay(services={"web": Mode.SORRY})
-    assert overlaid(closed, text(f"ports: 80, {SORRY}")).services[WEB].destinations[sorry] == weighing(1)
+    assert overlaid(closed, text(f"ports: 80, {SORRY}")).of(SERVICES).table[WEB].destinations[
+        sorry
+    ] == weighing(1)
     for mode in (Mode.SERVING, Mode.REFUSING, Mode.KEPT, Mode.WITHDRAWN):
         without = text(f"ports: 80, {SORRY}", "{address: 10.0.0.11, weight: 0}")
         state = overlaid(Overlay(services={"web": mode}), without)
-        assert sorry not in state.services[WEB].destinations
+        assert sorry not in state.of(SERVICES).table[WEB].destinations
 
 
 def test_a_withdrawn_address_leaves() -> None:
     withdrawn = Overlay(services={"web": Mode.WITHDRAWN})
-    assert overlaid(withdrawn).addresses == {}
-    assert WEB in overlaid(withdrawn).services
+    assert overlaid(withdrawn).of(ADDRESSES) == {}
+    assert WEB in overlaid(withdrawn).of(SERVICES).table
 
 
 def test_a_withdrawn_address_stays_while_somebody_serves_by_it() -> None:
     withdrawn = Overlay(services={"web": Mode.WITHDRAWN})
     other = text("ports: 443", name="secure")
-    assert len(overlaid(withdrawn, text(), other).addresses) == 1
+    assert len(overlaid(withdrawn, text(), other).of(ADDRESSES)) == 1
     both = Overlay(services={"web": Mode.WITHDRAWN, "secure": Mode.WITHDRAWN})
-    assert overlaid(both, text(), other).addresses == {}
+    assert overlaid(both, text(), other).of(ADDRESSES) == {}
     shared = "{outside: {shared_addresses: [192.0.2.10/24]}}"
-    assert len(overlaid(withdrawn, networks=shared).addresses) == 1
+    assert len(overlaid(withdrawn, networks=shared).of(ADDRESSES)) == 1
 
 
 @pytest.mark.parametrize("scheduler", ["sh", "mh"])
 def test_hashes_fall_back_from_who_is_quiesced(scheduler: str) -> None:
     more = f"ports: 80, scheduler: {scheduler}"
-    quiesced = overlaid(standing(Standing(0)), text(more)).services[WEB].attributes
+    quiesced = overlaid(standing(Standing(0)), text(more)).of(SERVICES).table[WEB].attributes
     assert quiesced.flags == ServiceFlag.SCHED1
     for overlay in (AS_CONFIGURED, standing(Standing(7)), standing(Standing(0, present=False))):
-        assert overlaid(overlay, text(more)).services[WEB].attributes.flags == 0
+        assert overlaid(overlay, text(more)).of(SERVICES).table[WEB].attributes.flags == 0
 
 
 def test_other_schedulers_have_nothing_to_fall_back_by() -> None:
-    attributes = overlaid(standing(Standing(0)), text("ports: 80, scheduler: dh")).services[WEB].attributes
+    attributes = (
+        overlaid(standing(Standing(0)), text("ports: 80, scheduler: dh")).of(SERVICES).table[WEB].attributes
+    )
     assert attributes.flags == 0
 
 
 def test_paths_of_probes_are_services_by_mark_that_keep_no_connections() -> None:
     path = PathCheck(2, 77, DestinationKey(parse_address("10.0.0.11"), 0), DestinationAttributes(3, 1))
     state = overlaid(Overlay(paths=(path,)))
-    assert state.services[by_mark(77)].destinations == {path.destination: path.attributes}
-    assert state.services[by_mark(77)].attributes.scheduler == "rr"
-    assert state.policies[by_mark(77)].drain_s == 0.0
+    assert state.of(SERVICES).table[by_mark(77)].destinations == {path.destination: path.attributes}
+    assert state.of(SERVICES).table[by_mark(77)].attributes.scheduler == "rr"
+    assert state.of(SERVICES).policies[by_mark(77)].drain_s == 0.0

@@ -3,8 +3,12 @@
 from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import DestinationAttributes, Forwarding, ServiceAttributes, ServiceFlag
+from kernelbal.model.nft import EMPTY_TABLE
 from kernelbal.model.standing import Overlay
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from tests.unit.plan.samples import by_mark, node, real, site, weighing
 
@@ -108,9 +112,13 @@ def test_a_desired_state_has_both_where_probes_go_through_virtual_addresses() ->
     document = site(NETWORKS + service())
     overlay = Overlay(paths=(path("10.0.0.11"),))
     without, state = (desired_state(document, node(), given) for given in (Overlay(), overlay))
-    assert set(state.services) - set(without.services) == {by_mark(0x4C000001)}
-    assert {sysctl.path for sysctl in state.sysctls} - {sysctl.path for sysctl in without.sysctls} == {
+    assert set(state.of(SERVICES).table) - set(without.of(SERVICES).table) == {by_mark(0x4C000001)}
+    assert {sysctl.path for sysctl in state.of(SYSCTLS)} - {
+        sysctl.path for sysctl in without.of(SYSCTLS)
+    } == {
         "net/ipv4/conf/eth1/accept_local",
         "net/ipv4/conf/eth1/rp_filter",
     }
-    assert state.nft == without.nft
+    assert state.of(TABLES).get(EMPTY_TABLE.title, EMPTY_TABLE) == without.of(TABLES).get(
+        EMPTY_TABLE.title, EMPTY_TABLE
+    )

@@ -3,6 +3,7 @@
 from kernelbal.model.address import parse_address
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.site.edge import Edge
+from kernelbal.plan.kinds.routing import Routing
 from kernelbal.plan.policy_routes import TABLE_BASE, TABLES, assign_tables, families_of, policy_routes
 from tests.unit.plan.samples import node, site
 
@@ -22,17 +23,17 @@ def edge(*names: str, **tables: int) -> Edge:
 
 def test_rules_and_their_tables() -> None:
     wanted = site(ROUTES)
-    rules, routes = policy_routes(wanted, node())
+    made = policy_routes(wanted, node())
     assert wanted.edge is not None
     table = assign_tables(wanted.edge)["a"]
     source, there = parse_address("10.0.0.11"), parse_address("198.51.100.0")
     nine = parse_address("2001:db8:9::")
-    assert rules == {
+    assert made.rules == {
         Rule(2, TABLE_BASE, table, source, 32, there, 24),
         Rule(10, 500, 300, ANYWHERE[10], 0, nine, 48),
         Rule(2, TABLE_BASE + 2, 300, ANYWHERE[2], 0, ANYWHERE[2], 0),
     }
-    assert routes == {
+    assert made.routes == {
         TableRouteKey(table, ANYWHERE[2], 0): NextHop(parse_address("192.0.2.254"), "eth0"),
         TableRouteKey(300, ANYWHERE[10], 0): NextHop(None, "eth1"),
         TableRouteKey(300, ANYWHERE[2], 0): NextHop(None, "eth0"),
@@ -48,7 +49,10 @@ networks:
 """
     line = "edge: {routes: [{name: a, source: 10.0.0.0/24, gateway: 192.0.2.254%s}]}"
     wide, exact, narrow, other = (
-        {str(key).split(" table")[0]: str(hop) for key, hop in policy_routes(site(text), node())[1].items()}
+        {
+            str(key).split(" table")[0]: str(hop)
+            for key, hop in policy_routes(site(text), node()).routes.items()
+        }
         for text in (
             subnets + line % "",
             subnets + line % ", destination: 192.0.2.0/24",
@@ -63,7 +67,7 @@ networks:
 
 
 def test_a_site_without_edge_wants_none() -> None:
-    assert policy_routes(site(""), node()) == (frozenset(), {})
+    assert policy_routes(site(""), node()) == Routing()
 
 
 def test_table_stays_whatever_else_changes() -> None:

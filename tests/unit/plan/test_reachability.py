@@ -4,8 +4,9 @@ import pytest
 
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import Route
-from kernelbal.model.state import ObservedState
+from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.reachability import RouteTable, reachability_problems, unroutable_servers
+from tests.support.states import observed_of
 from tests.unit.plan.samples import held, link, node, place, route, site
 
 ROUTES = (
@@ -16,7 +17,7 @@ ROUTES = (
     route("fd00::/64", "eth1"),
     route("::/0", "eth0", "2001:db8::1"),
 )
-OBSERVED = ObservedState(
+OBSERVED = observed_of(
     routes=ROUTES,
     links=(link("eth0"), link("eth1")),
     addresses=(held(place("eth1", "10.0.0.2", 24)),),
@@ -78,7 +79,7 @@ def test_missing_device_is_the_problem_that_is_reported() -> None:
 def test_shared_address_of_the_plan_makes_its_subnet_on_link() -> None:
     """A director without an address of its own beside the real servers."""
     text = "networks: {inside: {shared_addresses: [10.0.0.1/24]}}\n" + _web("nat", "10.0.0.11")
-    fresh = ObservedState(routes=ROUTES[:1] + ROUTES[2:3], links=OBSERVED.links)
+    fresh = observed_of(routes=ROUTES[:1] + ROUTES[2:3], links=OBSERVED.of(LINKS))
     assert reachability_problems(site(text), node(), fresh) == ()
     assert len(reachability_problems(site(_web("nat", "10.0.0.11")), node(), fresh)) == 1
 
@@ -96,7 +97,7 @@ def test_real_server_without_a_route_is_named(
     networks: str, routes: tuple[Route, ...], lost: list[str]
 ) -> None:
     document = site(f"networks: {networks}\n" + _web("nat", "10.0.0.11"))
-    assert [problem.message for problem in unroutable_servers(document, ObservedState(routes=routes))] == lost
+    assert [problem.message for problem in unroutable_servers(document, observed_of(routes=routes))] == lost
 
 
 @pytest.mark.parametrize(

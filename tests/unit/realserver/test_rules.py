@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.model.nft import NftTable
+from kernelbal.plan.kinds.tables import same
 from kernelbal.plan.nft_text import render
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
-from kernelbal.realserver.rules import arptables_commands, most_segment_bytes, same, tables
+from kernelbal.realserver.rules import arptables_commands, most_segment_bytes, tables
 from tests.unit.realserver.samples import (
     GRE,
     GUE,

@@ -9,16 +9,17 @@ import pytest
 
 from kernelbal.errors import KernelError, NotConverged
 from kernelbal.model.address import Address
-from kernelbal.plan.actions import AddAddress, WriteSysctl
+from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress
+from kernelbal.plan.kinds.files import FILES, WriteFile
+from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
+from kernelbal.realserver.host import read_host
 from kernelbal.realserver.persist.manager import FORGET_UNIT, UNIT_FILE
 from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.resolve import resolve
-from kernelbal.realserver.run import Prepared, RealServer
+from kernelbal.realserver.run import PreparedRun
 from kernelbal.realserver.setup import Record, Setup
-from kernelbal.realserver.steps import WriteFile
-from kernelbal.realserver.store import RecordStore
-from tests.support.fake_host import FakeHost
-from tests.unit.realserver.desk import fake_host
+from tests.support.fake_kernel import FakeKernel
+from tests.unit.realserver.desk import RealServerDesk
 from tests.unit.realserver.samples import GUE, OTHER, VIP, VIP6, asked
 
 PLACE = "/etc/kernelbal/at-boot"
@@ -29,126 +30,120 @@ def at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None]) -> Ma
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> RealServer:
-    return RealServer(fake_host(), RecordStore(tmp_path), at_boot)
+def server(tmp_path: Path) -> RealServerDesk:
+    return RealServerDesk(tmp_path, at_boot)
 
 
-def fake(server: RealServer) -> FakeHost:
-    assert isinstance(server.host, FakeHost)
-    return server.host
-
-
-def prepare(server: RealServer, *virtual: Address, persist: str = "unit", **settings: Any) -> Prepared:  # noqa: ANN401 (as a request takes it)
-    record, host = server.store.load_record(), server.host.observe()
+def prepare(server: RealServerDesk, *virtual: Address, persist: str = "unit", **settings: Any) -> PreparedRun:  # noqa: ANN401 (as a request takes it)
+    record, host = server.store.load_record(), read_host(server.kernel)
     requests = [asked(each, **settings) for each in virtual]
-    preparations = resolve(requests, record.preparations, host, record.addresses)
+    preparations = resolve(requests, record.preparations, host, record.owned.of(ADDRESSES))
     return server.prepare(preparations, persist, host, record)
 
 
-def state(host: FakeHost) -> tuple[object, ...]:
-    kernel = host.kernel
+def state(host: FakeKernel) -> tuple[object, ...]:
     return (
-        dict(kernel.sysctls),
-        set(kernel.addresses),
-        set(kernel.links),
+        dict(host.sysctls),
+        set(host.addresses),
+        set(host.links),
         dict(host.tables),
-        set(host.listeners),
+        set(host.objects.get("listeners", ())),
         dict(host.files),
     )
 
 
-def test_apply_twice_and_undo(server: RealServer) -> None:
-    before = state(fake(server))
+def test_apply_twice_and_undo(server: RealServerDesk) -> None:
+    before = state(server.fake)
     assert server.perform(prepare(server, VIP, VIP6)).done
-    assert fake(server).files[PLACE].startswith("unit: ")
-    assert prepare(server, VIP, VIP6).steps == ()
-    server.perform(server.prepare((), "unit", server.host.observe(), server.store.load_record()))
-    assert state(fake(server)) == before
+    assert server.fake.files[PLACE].startswith("unit: ")
+    assert prepare(server, VIP, VIP6).plan.empty
+    server.perform(server.back_to())
+    assert state(server.fake) == before
     assert server.store.load_record() == Record()
 
 
-def test_runs_compose_and_each_can_be_undone(server: RealServer) -> None:
+def test_runs_compose_and_each_can_be_undone(server: RealServerDesk) -> None:
     server.perform(prepare(server, VIP))
-    alone = state(fake(server))
+    alone = state(server.fake)
     server.perform(prepare(server, OTHER, tunnel=GUE))
     record = server.store.load_record()
     assert [each.virtual for each in record.preparations] == [VIP, OTHER]
     staying = tuple(each for each in record.preparations if each.virtual == VIP)
-    server.perform(server.prepare(staying, "unit", server.host.observe(), record))
-    assert state(fake(server)) == alone
+    server.perform(server.back_to(*staying))
+    assert state(server.fake) == alone
 
 
-def test_a_method_can_be_replaced_by_another(server: RealServer) -> None:
-    before = dict(fake(server).kernel.sysctls)
+def test_a_method_can_be_replaced_by_another(server: RealServerDesk) -> None:
+    before = dict(server.fake.sysctls)
     server.perform(prepare(server, VIP))
     server.perform(prepare(server, VIP, method=Method.REDIRECT))
-    assert fake(server).kernel.sysctls == before
-    assert list(fake(server).tables) == ["inet kernelbal_realserver"]
+    assert server.fake.sysctls == before
+    assert list(server.fake.tables) == ["inet kernelbal_realserver"]
 
 
 @pytest.mark.parametrize("kind", [AddAddress, WriteSysctl, WriteFile])
-def test_a_step_that_fails_takes_back_those_before_it(server: RealServer, kind: type) -> None:
+def test_a_step_that_fails_takes_back_those_before_it(server: RealServerDesk, kind: type) -> None:
     server.perform(prepare(server, VIP))
-    before, record = state(fake(server)), server.store.load_record()
-    fake(server).refuse = lambda step: errno.EPERM if isinstance(step, kind) else 0
+    before, record = state(server.fake), server.store.load_record()
+    server.fake.refuse = lambda step: errno.EPERM if isinstance(step, kind) else 0
     report = server.perform(prepare(server, OTHER, tunnel=GUE))
     assert (report.done, report.taken_back) == (False, True)
     assert report.outcomes[-1].message
-    fake(server).refuse = lambda step: 0
-    assert state(fake(server)) == before
+    server.fake.refuse = lambda step: 0
+    assert state(server.fake) == before
     assert server.store.load_record() == record
 
 
-def test_what_cannot_be_taken_back_either_stays_in_the_record(server: RealServer) -> None:
+def test_what_cannot_be_taken_back_either_stays_in_the_record(server: RealServerDesk) -> None:
     prepared = prepare(server, VIP)
-    fake(server).refuse = lambda step: errno.EPERM if getattr(step, "value", "") != "1" else 0
+    server.fake.refuse = lambda step: errno.EPERM if getattr(step, "value", "") != "1" else 0
     assert not server.perform(prepared).taken_back
-    assert server.store.load_record().sysctls
-    fake(server).refuse = lambda step: 0
-    server.perform(server.prepare((), "", server.host.observe(), server.store.load_record()))
+    assert server.store.load_record().owned.of(SYSCTLS)
+    server.fake.refuse = lambda step: 0
+    server.perform(server.back_to())
     assert server.store.load_record() == Record()
-    assert fake(server).kernel.sysctls["net/ipv4/conf/all/arp_ignore"] == "0"
+    assert server.fake.sysctls["net/ipv4/conf/all/arp_ignore"] == "0"
 
 
 def test_failure_is_told_although_the_host_can_no_longer_be_read(
-    server: RealServer, monkeypatch: pytest.MonkeyPatch
+    server: RealServerDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = prepare(server, VIP)
-    fake(server).refuse = lambda step: errno.EPERM if isinstance(step, AddAddress) else 0
+    server.fake.refuse = lambda step: errno.EPERM if isinstance(step, AddAddress) else 0
 
-    def unreadable(self: FakeHost) -> None:
+    def unreadable(self: FakeKernel, scopes: object) -> None:
         raise KernelError("read addresses", "", errno.EPERM, "it cannot be read")
 
-    monkeypatch.setattr(FakeHost, "observe", unreadable)
+    monkeypatch.setattr(FakeKernel, "observe", unreadable)
     report = server.perform(prepared)
     assert (report.done, report.taken_back) == (False, False)
-    assert isinstance(report.outcomes[-1].step, AddAddress)
-    assert server.store.load_record().sysctls
+    assert isinstance(report.outcomes[-1].action, AddAddress)
+    assert server.store.load_record().owned.of(SYSCTLS)
 
 
-def test_what_is_found_out_before_changes_nothing(server: RealServer) -> None:
-    fake(server).forbid = lambda step: errno.EROFS if isinstance(step, WriteSysctl) else 0
-    before = state(fake(server))
+def test_what_is_found_out_before_changes_nothing(server: RealServerDesk) -> None:
+    server.fake.forbid = lambda step: errno.EROFS if isinstance(step, WriteSysctl) else 0
+    before = state(server.fake)
     with pytest.raises(KernelError):
         server.perform(prepare(server, VIP))
-    assert state(fake(server)) == before
+    assert state(server.fake) == before
     assert server.store.load_record() == Record()
 
 
-def test_crash_in_the_middle_is_finished_or_undone_by_the_next_run(server: RealServer) -> None:
-    before = state(fake(server))
+def test_crash_in_the_middle_is_finished_or_undone_by_the_next_run(server: RealServerDesk) -> None:
+    before = state(server.fake)
 
     def crash(step: object) -> int:
         if isinstance(step, AddAddress):
             raise Killed
         return 0
 
-    fake(server).refuse = crash
+    server.fake.refuse = crash
     with pytest.raises(Killed):
         server.perform(prepare(server, VIP))
-    fake(server).refuse = lambda step: 0
-    server.perform(server.prepare((), "", server.host.observe(), server.store.load_record()))
-    assert state(fake(server)) == before
+    server.fake.refuse = lambda step: 0
+    server.perform(server.back_to())
+    assert state(server.fake) == before
 
 
 class Killed(BaseException):
@@ -159,16 +154,16 @@ class Killed(BaseException):
     "settings", [{"method": Method.ARP}, {"method": Method.REDIRECT}, {"tunnel": GUE}], ids=str
 )
 def test_undo_that_is_killed_anywhere_is_finished_by_the_next(
-    server: RealServer, settings: dict[str, Any]
+    server: RealServerDesk, settings: dict[str, Any]
 ) -> None:
     """The record no longer has preparations then, only what they left."""
-    before = state(fake(server))
+    before = state(server.fake)
 
-    def undo() -> Prepared:
-        return server.prepare((), "unit", server.host.observe(), server.store.load_record())
+    def undo() -> PreparedRun:
+        return server.back_to()
 
     server.perform(prepare(server, VIP, **settings))
-    steps = undo().steps
+    steps = undo().plan.actions
     assert steps
     for last in steps:
 
@@ -177,12 +172,12 @@ def test_undo_that_is_killed_anywhere_is_finished_by_the_next(
                 raise Killed
             return 0
 
-        fake(server).refuse = crash
+        server.fake.refuse = crash
         with pytest.raises(Killed):
             server.perform(undo())
-        fake(server).refuse = lambda step: 0
+        server.fake.refuse = lambda step: 0
         server.perform(undo())
-        assert (state(fake(server)), server.store.load_record()) == (before, Record())
+        assert (state(server.fake), server.store.load_record()) == (before, Record())
         server.perform(prepare(server, VIP, **settings))
 
 
@@ -195,28 +190,28 @@ def test_a_run_that_is_killed_before_all_were_told_tells_them_again(tmp_path: Pa
     def kill(command: Sequence[str]) -> str:
         raise Killed
 
-    server = RealServer(fake_host(), RecordStore(tmp_path), unit)
+    server = RealServerDesk(tmp_path, unit)
     server.perform(prepare(server, VIP))
-    fake(server).fault = kill
+    server.programs.fault = kill
     with pytest.raises(Killed):
         server.perform(prepare(server, VIP, persist="networkd"))
-    fake(server).fault, fake(server).told = lambda command: "", []
+    server.programs.fault, server.programs.run = lambda command: "", []
     server.perform(prepare(server, VIP, persist="networkd"))
-    assert tuple(fake(server).told) == FORGET_UNIT.commands
-    assert not server.store.load_record().files
+    assert tuple(server.programs.run) == FORGET_UNIT.commands
+    assert not server.store.load_record().owned.of(FILES)
 
 
 def test_a_host_that_somebody_else_changes_meanwhile_is_not_proved(
-    server: RealServer, monkeypatch: pytest.MonkeyPatch
+    server: RealServerDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = fake(server)
-    real_perform = FakeHost.perform
+    host = server.fake
+    real_perform = FakeKernel.perform
 
-    def meddle(self: FakeHost, steps: Any) -> Any:  # noqa: ANN401 (as the method it stands for)
+    def meddle(self: FakeKernel, steps: Any) -> Any:  # noqa: ANN401 (as the method it stands for)
         outcomes = real_perform(self, steps)
-        host.kernel.sysctls["net/ipv4/conf/all/arp_ignore"] = "0"
+        host.sysctls["net/ipv4/conf/all/arp_ignore"] = "0"
         return outcomes
 
-    monkeypatch.setattr(FakeHost, "perform", meddle)
+    monkeypatch.setattr(FakeKernel, "perform", meddle)
     with pytest.raises(NotConverged, match="arp_ignore"):
         server.perform(prepare(server, VIP))

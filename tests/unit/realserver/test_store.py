@@ -7,9 +7,10 @@ import pytest
 from kernelbal.errors import StateError
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.store import RecordStore
+from tests.support.states import owned_of
 from tests.unit.realserver.samples import prepared
 
-RECORD = Record(preparations=(prepared(),), sysctls={"net/ipv4/conf/all/arp_ignore": "0"})
+RECORD = Record((prepared(),), owned_of(sysctls={"net/ipv4/conf/all/arp_ignore": "0"}))
 
 
 def test_record_is_kept_beside_the_directors(tmp_path: Path) -> None:

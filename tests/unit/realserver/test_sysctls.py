@@ -2,7 +2,8 @@
 
 import pytest
 
-from kernelbal.realserver.sysctls import conf, inherited, loose_reverse_path, silent_arp
+from kernelbal.plan.kinds.sysctls import inherited
+from kernelbal.realserver.sysctls import conf, loose_reverse_path, silent_arp
 
 
 def test_all_comes_with_each_interface() -> None:

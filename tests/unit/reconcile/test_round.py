@@ -1,29 +1,36 @@
 """One round: observe, diff, plan, perform, observe again."""
 
 import errno
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 
 from kernelbal.errors import KernelError
-from kernelbal.model.ipvs import ServiceKey, Timeouts
+from kernelbal.model.ipvs import Drain, DrainKey, Timeouts
 from kernelbal.model.network import AddressAttributes, Sysctl
-from kernelbal.model.state import DesiredState, Drain, DrainKey, ObservedState, Ownership
-from kernelbal.plan.actions import Action, AddService, QuiesceDestination, RemoveService, Result
+from kernelbal.plan.action import Action, Result
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.drain import SETTLE_S
-from kernelbal.plan.result import Options
-from kernelbal.reconcile.round import Reconciler, owned_state, touched_services
+from kernelbal.plan.kind import AnyKind, DesiredState, ObservedState, Options, Ownership, Scope
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.links import LINKS
+from kernelbal.plan.kinds.service_actions import AddService, QuiesceDestination, RemoveService
+from kernelbal.plan.kinds.services import SERVICES, adopt, service_of
+from kernelbal.plan.kinds.sysctls import SYSCTLS
+from kernelbal.plan.planning import kept_state
+from kernelbal.reconcile.round import Reconciler
 from tests.support.fake_kernel import FakeKernel, connections
 from tests.support.fake_store import MemoryStore
+from tests.support.states import desired_of, observed_of, owned_of
 from tests.unit.plan.samples import held, link, place, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)
 A, B = real("10.0.0.11"), real("10.0.0.12")
 VIP = place("eth0", "192.0.2.10")
 FORWARD = Sysctl("net/ipv4/ip_forward", "1", "Routes.")
-WANTED = DesiredState(
+WANTED = desired_of(
     services={WEB: virtual((A, weighing(1)))}, addresses={VIP: AddressAttributes()}, sysctls=(FORWARD,)
 )
 NOTHING = DesiredState()
@@ -54,7 +61,7 @@ def test_round_makes_the_kernel_as_wanted_and_proves_it(bench: Bench) -> None:
     report = reconciler.perform(reconciler.prepare(WANTED))
     assert report.converged
     assert len(report.outcomes) == len(report.plan.actions) == 4
-    assert bench.kernel.services == WANTED.services
+    assert bench.kernel.services == WANTED.of(SERVICES).table
     assert bench.kernel.sysctls[FORWARD.path] == "1"
 
 
@@ -80,7 +87,7 @@ def test_record_is_written_before_the_first_action(bench: Bench) -> None:
     bench.kernel.refuse = lambda _: recorded.append(len(bench.store.saved)) or 0
     bench.reconciler.perform(bench.reconciler.prepare(WANTED))
     assert set(recorded) == {1}
-    assert bench.store.saved[0] == Ownership(
+    assert bench.store.saved[0] == owned_of(
         services=frozenset({WEB}), addresses=frozenset({VIP}), sysctls={FORWARD.path: "0"}
     )
 
@@ -119,9 +126,7 @@ def test_action_that_says_done_and_is_not_is_noticed(bench: Bench) -> None:
 
 def test_kernel_that_cannot_be_read_stops_everything(bench: Bench) -> None:
     class Deaf(FakeKernel):
-        def observe(
-            self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
-        ) -> ObservedState:
+        def observe(self, scopes: Mapping[AnyKind, Scope]) -> ObservedState:
             raise KernelError("read", "", errno.EPERM, "no")
 
     bench.kernel = Deaf()
@@ -143,7 +148,7 @@ def test_drain_is_recorded_with_its_deadline(bench: Bench) -> None:
     report = _draining(bench).reconciler.perform(bench.reconciler.prepare(NOTHING))
     assert report.converged
     assert report.remaining.pending[0].connections == 3
-    assert bench.store.load().drains == {DrainKey(WEB, A): Drain(1000.0, 1060.0)}
+    assert bench.store.load().of(SERVICES).drains == {DrainKey(WEB, A): Drain(1000.0, 1060.0)}
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["connections end", "deadline passes"])
@@ -161,14 +166,14 @@ def test_drain_that_ends_during_its_own_round_is_no_fault(bench: Bench, gone: bo
 
 
 def test_release_while_a_real_server_drains_waits_for_it(bench: Bench) -> None:
-    only_b = DesiredState(services={WEB: virtual((B, weighing(1)))}, addresses=WANTED.addresses)
+    only_b = desired_of(services={WEB: virtual((B, weighing(1)))}, addresses=WANTED.of(ADDRESSES))
     _draining(bench).reconciler.perform(bench.reconciler.prepare(only_b))
     bench.now += 10
     bench.reconciler.perform(bench.reconciler.prepare(NOTHING))
     bench.now += SETTLE_S
     bench.reconciler.perform(bench.reconciler.prepare(NOTHING))
     assert list(bench.kernel.services[WEB].destinations) == [A]
-    assert bench.store.load().drains == {DrainKey(WEB, A): Drain(1000.0, 1060.0)}
+    assert bench.store.load().of(SERVICES).drains == {DrainKey(WEB, A): Drain(1000.0, 1060.0)}
     assert VIP in bench.kernel.addresses
     bench.now += 50
     assert bench.reconciler.perform(bench.reconciler.prepare(NOTHING)).converged
@@ -190,18 +195,16 @@ def _many(count: int, weight: int) -> DesiredState:
     keys = [service("192.0.2.10", port) for port in range(1, count + 1)]
     services = {key: virtual((A, weighing(1))) for key in keys}
     services[keys[0]] = virtual((A, weighing(weight)))
-    return DesiredState(services=services)
+    return desired_of(services=services)
 
 
 def test_second_look_reads_only_what_a_small_plan_touched(bench: Bench) -> None:
-    reads: list[Collection[ServiceKey] | None] = []
+    reads: list[Scope] = []
 
     class Counting(FakeKernel):
-        def observe(
-            self, sysctls: Collection[str] = (), services: Collection[ServiceKey] | None = None
-        ) -> ObservedState:
-            reads.append(services)
-            return FakeKernel.observe(self, sysctls, services)
+        def observe(self, scopes: Mapping[AnyKind, Scope]) -> ObservedState:
+            reads.append(scopes[SERVICES])
+            return FakeKernel.observe(self, scopes)
 
     bench.kernel = Counting()
     bench.reconciler.perform(bench.reconciler.prepare(_many(20, 1)))
@@ -213,9 +216,9 @@ def test_second_look_reads_only_what_a_small_plan_touched(bench: Bench) -> None:
 def test_touched_services_are_those_that_any_action_names() -> None:
     first, second = service("192.0.2.10", 1), service("192.0.2.10", 2)
     kernel = FakeKernel(services={first: virtual((A, weighing(1))), second: virtual()})
-    reconciler = Reconciler(kernel, MemoryStore([Ownership(services=frozenset({second}))]), lambda: 0.0)
-    plan = reconciler.prepare(DesiredState(services={first: virtual((A, weighing(2)))})).plan
-    assert touched_services(plan) == {first, second}
+    reconciler = Reconciler(kernel, MemoryStore([owned_of(services=frozenset({second}))]), lambda: 0.0)
+    plan = reconciler.prepare(desired_of(services={first: virtual((A, weighing(2)))})).plan
+    assert {service_of(action) for action in plan.actions} == {first, second}
 
 
 # --- a state to come back to ---
@@ -228,10 +231,10 @@ def test_owned_state_comes_back_to_what_was_ours(bench: Bench) -> None:
     reconciler = bench.reconciler
     reconciler.perform(reconciler.prepare(WANTED))
     prepared = reconciler.prepare(NOTHING)
-    before = owned_state(prepared.observed, prepared.ownership)
-    assert before.services.keys() == {WEB}
+    before = kept_state(DIRECTOR, prepared.observed, prepared.ownership)
+    assert before.of(SERVICES).table.keys() == {WEB}
     table = build_table({(VIP.address, 6, 1, 9): 7}, frozenset())
-    other = DesiredState(
+    other = desired_of(
         services={WEB: virtual((B, weighing(1)), scheduler="sh"), service("192.0.2.10", 81): virtual()},
         nft=table,
         timeouts=Timeouts(1, 2, 3),
@@ -240,50 +243,52 @@ def test_owned_state_comes_back_to_what_was_ours(bench: Bench) -> None:
     assert reconciler.perform(reconciler.prepare(before)).converged
     bench.now += SETTLE_S
     assert reconciler.perform(reconciler.prepare(before)).converged
-    assert bench.kernel.services == {foreign: virtual(), **WANTED.services}
+    assert bench.kernel.services == {foreign: virtual(), **WANTED.of(SERVICES).table}
     assert VIP in bench.kernel.addresses
     assert (bench.kernel.nft, bench.kernel.timeouts) == (None, Timeouts())
     assert bench.kernel.sysctls == {FORWARD.path: "1"}
 
 
 def test_owned_state_lets_what_drains_go_on_draining() -> None:
-    observed = ObservedState(services={WEB: virtual((A, weighing(0)), (B, weighing(1)))})
-    ours = Ownership(services=frozenset({WEB}), drains={DrainKey(WEB, A): Drain(0, 60)})
-    assert owned_state(observed, ours).services == {WEB: virtual((B, weighing(1)))}
+    observed = observed_of(services={WEB: virtual((A, weighing(0)), (B, weighing(1)))})
+    ours = owned_of(services=frozenset({WEB}), drains={DrainKey(WEB, A): Drain(0, 60)})
+    assert kept_state(DIRECTOR, observed, ours).of(SERVICES).table == {WEB: virtual((B, weighing(1)))}
 
 
 def test_owned_state_keeps_services_that_a_plan_adopts() -> None:
     """Else undoing the plan would remove what somebody else had made."""
-    observed = ObservedState(services={WEB: virtual((A, weighing(0)))})
-    assert owned_state(observed, Ownership()).services == {}
-    assert owned_state(observed, Ownership(), {WEB}).services == observed.services
+    observed = observed_of(services={WEB: virtual((A, weighing(0)))})
+    assert kept_state(DIRECTOR, observed, Ownership()).of(SERVICES).table == {}
+    assert kept_state(DIRECTOR, observed, adopt(Ownership(), {WEB})).of(SERVICES).table == observed.of(
+        SERVICES
+    )
 
 
 def test_owned_state_knows_addresses_by_record_and_by_the_kernels_mark_and_links_by_record() -> None:
     marked, recorded, foreign = (place("eth0", f"192.0.2.{n}") for n in (1, 2, 3))
-    observed = ObservedState(
+    observed = observed_of(
         addresses=(held(marked, ours=True), held(recorded), held(foreign)),
         links=(link("tunl0", kind="ipip"), link("eth0")),
     )
-    ours = Ownership(addresses=frozenset({recorded}), links=frozenset({"tunl0"}))
-    state = owned_state(observed, ours)
-    assert set(state.addresses) == {marked, recorded}
-    assert [(each.name, each.kind) for each in state.links] == [("tunl0", "ipip")]
+    ours = owned_of(addresses=frozenset({recorded}), links=frozenset({"tunl0"}))
+    state = kept_state(DIRECTOR, observed, ours)
+    assert set(state.of(ADDRESSES)) == {marked, recorded}
+    assert [(each.name, each.kind) for each in state.of(LINKS)] == [("tunl0", "ipip")]
 
 
-def test_real_servers_of_a_refused_service_fail_too(bench: Bench) -> None:
+def test_real_servers_of_a_refused_service_are_not_even_tried(bench: Bench) -> None:
     bench.kernel.refuse = lambda action: errno.EINVAL if isinstance(action, AddService) else 0
     report = bench.reconciler.perform(bench.reconciler.prepare(WANTED))
-    assert {outcome.result for outcome in report.failed} == {Result.FAILED}
-    assert len(report.failed) == 2
+    assert [outcome.result for outcome in report.failed] == [Result.FAILED, Result.SKIPPED]
+    assert "failed: the kernel refuses" in report.failed[1].message
 
 
 def test_what_counts_beside_a_sysctl_is_read_too(bench: Bench) -> None:
     bench.kernel.sysctls |= {"net/eth0/rp_filter": "0", "net/all/rp_filter": "1"}
     loosened = Sysctl("net/eth0/rp_filter", "2", "Why.", replaces="1", beside="net/all/rp_filter")
     reconciler = bench.reconciler
-    assert reconciler.perform(reconciler.prepare(DesiredState(sysctls=(loosened,)))).converged
+    assert reconciler.perform(reconciler.prepare(desired_of(sysctls=(loosened,)))).converged
     assert bench.kernel.sysctls["net/eth0/rp_filter"] == "2"
-    assert bench.store.load().sysctls == {"net/eth0/rp_filter": "0"}
+    assert bench.store.load().of(SYSCTLS) == {"net/eth0/rp_filter": "0"}
     reconciler.perform(reconciler.prepare(NOTHING))
     assert bench.kernel.sysctls["net/eth0/rp_filter"] == "0"

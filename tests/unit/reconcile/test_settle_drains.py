@@ -2,13 +2,13 @@
 
 import errno
 
-from kernelbal.model.state import DesiredState, Ownership
-from kernelbal.plan.actions import QuiesceDestination
-from kernelbal.plan.result import PendingDrain
+from kernelbal.plan.kind import DesiredState, PendingDrain
+from kernelbal.plan.kinds.service_actions import QuiesceDestination
 from kernelbal.reconcile.round import Reconciler
 from kernelbal.reconcile.settle_drains import POLL_S, finish_drains
 from tests.support.fake_kernel import FakeKernel, connections
 from tests.support.fake_store import MemoryStore
+from tests.support.states import owned_of
 from tests.unit.plan.samples import real, service, virtual, weighing
 
 WEB, A = service("192.0.2.10", 80), real("10.0.0.11")
@@ -24,7 +24,7 @@ class Scene:
         self.kernel = FakeKernel(
             services={WEB: virtual((A, weighing(5)))}, counters={WEB: {A: connections(2)}}
         )
-        store = MemoryStore([Ownership(services=frozenset({WEB}))])
+        store = MemoryStore([owned_of(services=frozenset({WEB}))])
         self.reconciler = Reconciler(self.kernel, store, lambda: self.now)
         self.shown: list[tuple[PendingDrain, ...]] = []
 

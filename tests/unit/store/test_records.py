@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,8 +13,11 @@ from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeStat
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
+    Drain,
+    DrainKey,
     ServiceAttributes,
     ServiceKey,
+    ServicePolicy,
     Timeouts,
     TunnelType,
     VirtualServer,
@@ -24,14 +26,17 @@ from kernelbal.model.network import AddressAttributes, AddressKey, GueListener, 
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
-from kernelbal.model.state import DesiredState, Drain, DrainKey, Ownership, ServicePolicy
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.kind import DesiredState, Ownership
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
-from kernelbal.realserver.setup import Record
+from kernelbal.realserver.setup import TABLES, Record
 from kernelbal.realserver.store import RECORD
 from kernelbal.store.codec import Malformed
 from kernelbal.store.daemon import ORDERS, STANDINGS, Standings
 from kernelbal.store.records import LAYOUT, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
+from tests.support.states import desired_of, owned_of
 
 V4, V6 = parse_address("192.0.2.10"), parse_address("2001:db8::10")
 WEB = ServiceKey(AF_INET, 6, V4, 80)
@@ -40,7 +45,7 @@ MARKED = ServiceKey(AF_INET6, 0, Address(b""), 0, 0x4B000001)
 SERVER = DestinationKey(parse_address("10.0.0.11"), 80)
 SERVER6 = DestinationKey(parse_address("fd00::11"), 0)
 
-OWNED = Ownership(
+OWNED = owned_of(
     boot_id="5f1b",
     services=frozenset({WEB, WEB6, MARKED}),
     addresses=frozenset({AddressKey("eth0", V4, 24), AddressKey("eth0.5", V6, 128)}),
@@ -50,7 +55,7 @@ OWNED = Ownership(
     drains={DrainKey(WEB, SERVER): Drain(12.5, 72.5), DrainKey(MARKED, SERVER6): Drain(1.0, 2.0)},
     drain_s={MARKED: 0.0, WEB: 7.5},
 )
-STATE = DesiredState(
+STATE = desired_of(
     services={
         WEB: VirtualServer(
             ServiceAttributes("wlc", 1, 300, 24, ""),
@@ -148,12 +153,15 @@ REAL_SERVER_RECORDS = st.builds(
         ),
         max_size=3,
     ).map(tuple),
-    sysctls=st.dictionaries(NAMES, st.text(max_size=5), max_size=3),
-    links=st.frozensets(NAMES, max_size=3),
-    addresses=st.frozensets(st.builds(AddressKey, NAMES, ADDRESSES, st.integers(0, 128)), max_size=3),
-    listeners=st.frozensets(st.builds(GueListener, PORTS, st.sampled_from([2, 10])), max_size=2),
-    files=st.dictionaries(NAMES, st.none() | st.text(), max_size=3),
-    tables=st.frozensets(st.sampled_from(["arp", "inet"])),
+    owned=st.builds(
+        owned_of,
+        sysctls=st.dictionaries(NAMES, st.text(max_size=5), max_size=3),
+        links=st.frozensets(NAMES, max_size=3),
+        addresses=st.frozensets(st.builds(AddressKey, NAMES, ADDRESSES, st.integers(0, 128)), max_size=3),
+        listeners=st.frozensets(st.builds(GueListener, PORTS, st.sampled_from([2, 10])), max_size=2),
+        files=st.dictionaries(NAMES, st.none() | st.text(), max_size=3),
+        tables=st.frozensets(st.sampled_from([table.title for table in TABLES])),
+    ),
     persist=st.sampled_from(["", "unit"]),
 )
 PAIRS: list[tuple[RecordFile[object], object]] = [
@@ -187,12 +195,12 @@ def test_the_record_of_a_real_server_comes_back(record: Record) -> None:
 def test_real_servers_keep_their_order() -> None:
     """Schedulers such as `rr` go by it."""
     found = SNAPSHOT.decode(SNAPSHOT.encode(Snapshot(STATE, 1.0, "5f1b"))).state
-    assert list(found.services) == [WEB, MARKED]
-    assert list(found.services[WEB].destinations) == [SERVER6, SERVER]
+    assert list(found.of(SERVICES).table) == [WEB, MARKED]
+    assert list(found.of(SERVICES).table[WEB].destinations) == [SERVER6, SERVER]
 
 
 def test_equal_records_are_equal_bytes() -> None:
-    other = replace(OWNED, sysctls=dict(reversed(OWNED.sysctls.items())))
+    other = OWNED.having(SYSCTLS, dict(reversed(OWNED.of(SYSCTLS).items())))
     assert OWNERSHIP.encode(other) == OWNERSHIP.encode(OWNED)
 
 
@@ -214,6 +222,23 @@ def test_damage_is_malformed_and_nothing_worse(standings: Standings, data: st.Da
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"{}", b'{"record":{}}', b"\0", b"[" * 100_000])
 @pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, STANDINGS, ORDERS, RECORD])
 def test_what_is_no_record_is_refused(file: RecordFile[object], data: bytes) -> None:
+    with pytest.raises(Malformed, match="it is damaged: "):
+        file.decode(data)
+
+
+@pytest.mark.parametrize(("file", "value"), PAIRS)
+def test_a_record_in_which_a_part_is_missing_is_refused(file: RecordFile[object], value: object) -> None:
+    """An empty ownership record would turn everything of ours into foreign objects."""
+    record = json.loads(file.encode(value))["record"]
+    for missing in record:
+        rest = {name: part for name, part in record.items() if name != missing}
+        with pytest.raises(Malformed, match=f"it is damaged: .*missing required field `{missing}`"):
+            file.decode(json.dumps({"schema": LAYOUT, "record": rest}).encode())
+
+
+@pytest.mark.parametrize("data", [b'{"schema":2}', b'{"schema":2,"record":{}}'])
+@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, STANDINGS, ORDERS, RECORD])
+def test_a_record_without_content_is_refused(file: RecordFile[object], data: bytes) -> None:
     with pytest.raises(Malformed, match="it is damaged: "):
         file.decode(data)
 
@@ -270,11 +295,11 @@ def test_a_port_of_a_real_server_out_of_range_is_refused(place: str, port: int) 
         V4, V4, ("eth0",), tunnel=Encapsulation(TunnelType.GUE, 5555), ports=(PortMap(6, 80, 80),)
     )
     document = json.loads(
-        RECORD.encode(Record(preparations=(each,), listeners=frozenset({GueListener(5555, 2)})))
+        RECORD.encode(Record((each,), owned_of(listeners=frozenset({GueListener(5555, 2)}))))
     )
     record = document["record"]
     row = {"tunnel": record["preparations"][0]["tunnel"], "ports": record["preparations"][0]["ports"][0]}
-    row["listeners"] = record["listeners"][0]
+    row["listeners"] = record["owned"]["listeners"][0]
     row[place][0 if place == "listeners" else -1] = port
     with pytest.raises(Malformed, match=r"Expected `int` [<>]="):
         RECORD.decode(json.dumps(document).encode())
@@ -294,8 +319,8 @@ def test_a_hundred_thousand_real_servers_take_seconds_at_most() -> None:
         )
         for n in range(10_000)
     }
-    snapshot = Snapshot(DesiredState(services=services), 1.0, "5f1b")
-    owned = Ownership(services=frozenset(services))
+    snapshot = Snapshot(desired_of(services=services), 1.0, "5f1b")
+    owned = owned_of(services=frozenset(services))
     started = time.process_time()
     assert SNAPSHOT.decode(SNAPSHOT.encode(snapshot)) == snapshot
     assert OWNERSHIP.decode(OWNERSHIP.encode(owned)) == owned

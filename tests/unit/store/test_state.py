@@ -1,6 +1,7 @@
 """The state directory: nothing half-written, nothing silently forgotten, one writer at a time."""
 
 import errno
+import math
 import multiprocessing
 import os
 import stat
@@ -10,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import StateError
+from kernelbal.model.address import Address
+from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.network import Sysctl
-from kernelbal.model.state import DesiredState, Ownership
+from kernelbal.plan.kinds.services import SERVICES, OwnedServices
+from kernelbal.store.records import MAX_BYTES
 from kernelbal.store.state import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, StateDirectory
+from tests.support.states import desired_of, owned_of
 
 THIS_BOOT = "5f1b"
-OWNED = Ownership(boot_id=THIS_BOOT, links=frozenset({"tunl0"}), sysctls={"net/ipv4/ip_forward": "0"})
-STATE = DesiredState(sysctls=(Sysctl("net/ipv4/ip_forward", "0", "As before."),))
+OWNED = owned_of(boot_id=THIS_BOOT, links=frozenset({"tunl0"}), sysctls={"net/ipv4/ip_forward": "0"})
+STATE = desired_of(sysctls=(Sysctl("net/ipv4/ip_forward", "0", "As before."),))
 
 
 def this_boot() -> str:
@@ -45,22 +50,22 @@ class TestWhere:
 
 class TestOwnership:
     def test_without_a_record_nothing_is_ours(self, store: StateDirectory) -> None:
-        assert store.load() == Ownership(boot_id=THIS_BOOT)
+        assert store.load() == owned_of(boot_id=THIS_BOOT)
         assert not store.path.exists()
 
     def test_record_comes_back(self, store: StateDirectory) -> None:
         store.save(OWNED)
         assert store.load() == OWNED
-        store.save(Ownership(boot_id=THIS_BOOT))
-        assert store.load() == Ownership(boot_id=THIS_BOOT)
+        store.save(owned_of(boot_id=THIS_BOOT))
+        assert store.load() == owned_of(boot_id=THIS_BOOT)
 
     def test_record_is_of_the_boot_that_it_was_written_in(self, store: StateDirectory) -> None:
-        store.save(Ownership(boot_id="", links=frozenset({"tunl0"})))
+        store.save(owned_of(boot_id="", links=frozenset({"tunl0"})))
         assert store.load().boot_id == THIS_BOOT
 
     def test_record_of_another_boot_counts_for_nothing(self, store: StateDirectory) -> None:
         store.save(OWNED)
-        assert after_a_reboot(store).load() == Ownership(boot_id="9c0d")
+        assert after_a_reboot(store).load() == owned_of(boot_id="9c0d")
 
     def test_only_its_owner_may_read(self, store: StateDirectory) -> None:
         store.save(OWNED)
@@ -78,6 +83,27 @@ class TestOwnership:
             store.load()
         assert f"mv {record}" in str(caught.value.hint)
         assert record.read_bytes() == content
+
+    def test_file_that_is_too_large_is_refused_before_it_is_read_whole(
+        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.save(OWNED)
+        with (store.path / "owned.json").open("r+b") as file:
+            file.truncate(MAX_BYTES + 1)  # a hole: it takes no room on the disk
+        with pytest.raises(StateError, match=r"owned\.json is larger than 256 MiB") as caught:
+            store.load()
+        assert caught.value.hint is not None
+        assert "move it away" in caught.value.hint
+
+    def test_number_that_is_none_is_not_written(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        with pytest.raises(StateError, match="drain_s: nan is not a finite number"):
+            store.save(
+                OWNED.having(
+                    SERVICES, OwnedServices(drain_s={ServiceKey(2, 6, Address(bytes(4)), 80): math.nan})
+                )
+            )
+        assert store.load() == OWNED
 
     def test_place_that_is_no_directory_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

@@ -5,8 +5,11 @@ import errno
 import pytest
 
 from kernelbal.errors import KernelError
-from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.plan.actions import AddService, RemoveService, Result
+from kernelbal.plan.action import Result
+from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds.service_actions import AddService, RemoveService
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.planning import scopes
 from tests.support.fake_kernel import FakeKernel, connections
 from tests.unit.plan.samples import real, service, virtual, weighing
 
@@ -16,9 +19,9 @@ ADD = AddService(WEB, virtual().attributes)
 
 def test_observation_is_a_copy() -> None:
     kernel = FakeKernel(services={WEB: virtual((A, weighing(1)))}, counters={WEB: {A: connections(1)}})
-    observed, counters = kernel.observe(), kernel.read_counters([WEB])
+    observed, counters = kernel.observe(scopes(DIRECTOR)), kernel.read_counters([WEB])
     kernel.perform([RemoveService(WEB)])
-    assert observed.services == {WEB: virtual((A, weighing(1)))}
+    assert observed.of(SERVICES) == {WEB: virtual((A, weighing(1)))}
     assert counters == {WEB: {A: connections(1)}}
     assert kernel.read_counters([WEB]) == {}
 
@@ -30,10 +33,10 @@ def test_refused_action_changes_nothing_and_keeps_its_errno() -> None:
     assert kernel.performed == [ADD]
 
 
-def test_table_is_refused_as_its_action_would_be() -> None:
-    FakeKernel().check_table(EMPTY_TABLE)
+def test_check_finds_what_is_forbidden() -> None:
+    FakeKernel().check([ADD])
     with pytest.raises(KernelError):
-        FakeKernel(refuse=lambda _: errno.EINVAL).check_table(EMPTY_TABLE)
+        FakeKernel(forbid=lambda _: errno.EINVAL).check([ADD])
 
 
 def test_load_gives_every_real_server_of_a_service_connections() -> None:

@@ -21,8 +21,9 @@ from bench.apply.workload import (
 from bench.samples import missed
 from kernelbal.config.load import load_node, load_site
 from kernelbal.model.address import format_endpoint
-from kernelbal.plan.actions import AddService
 from kernelbal.plan.desire import desired_state
+from kernelbal.plan.kinds.service_actions import AddService
+from kernelbal.plan.kinds.services import SERVICES
 
 # --- medians, ratios within the run, and targets ---
 
@@ -151,7 +152,7 @@ def test_site_document_describes_the_table() -> None:
     state = desired_state(
         load_site(site_yaml(SMALL).encode(), "site.yaml"), load_node(node_yaml().encode(), "node.yaml")
     )
-    assert state.services == service_table(SMALL)
+    assert state.of(SERVICES).table == service_table(SMALL)
 
 
 def test_ipvsadm_rules_describe_the_table() -> None:

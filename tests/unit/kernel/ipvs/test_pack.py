@@ -12,18 +12,16 @@ from kernelbal.model.ipvs import (
     DestinationKey,
     ServiceAttributes,
     ServiceKey,
-    Timeouts,
 )
-from kernelbal.plan.actions import (
+from kernelbal.plan.action import Action
+from kernelbal.plan.kinds.service_actions import (
     AddDestination,
     AddService,
     EditDestination,
     EditService,
-    IpvsAction,
     QuiesceDestination,
     RemoveDestination,
     RemoveService,
-    SetTimeouts,
 )
 from tests.unit.kernel.fake_netlink import requests_in
 from tests.unit.kernel.ipvs import strategies as some
@@ -58,10 +56,9 @@ def whole(values: DestinationAttributes) -> bytes:
         (EditDestination(WEB, PLACE, OLD, NEW), 6, whole(NEW)),
         (QuiesceDestination(WEB, PLACE, OLD, 60.0), 6, whole(OLD._replace(weight=0))),
         (RemoveDestination(WEB, PLACE), 7, wire.service(KEY) + NAMED),
-        (SetTimeouts(None, Timeouts(1, 2, 3)), 12, wire.timeouts(Timeouts(1, 2, 3))),
     ],
 )
-def test_action_becomes_a_command(action: IpvsAction, command: int, body: bytes) -> None:
+def test_action_becomes_a_command(action: Action, command: int, body: bytes) -> None:
     (raw,) = Packer(31).pack([action], 17)
     (request,) = requests_in(raw)
     assert (request.family, request.command, request.sequence) == (31, command, 17)
@@ -69,7 +66,7 @@ def test_action_becomes_a_command(action: IpvsAction, command: int, body: bytes)
 
 
 def test_messages_are_numbered_in_the_order_of_the_actions() -> None:
-    actions: list[IpvsAction] = [AddService(WEB, PLAIN), AddDestination(WEB, PLACE, NEW), RemoveService(WEB)]
+    actions: list[Action] = [AddService(WEB, PLAIN), AddDestination(WEB, PLACE, NEW), RemoveService(WEB)]
     requests = [requests_in(raw)[0] for raw in Packer(31).pack(actions, 5)]
     assert [(request.sequence, request.command) for request in requests] == [(5, 1), (6, 5), (7, 3)]
 
@@ -80,7 +77,7 @@ def test_messages_are_numbered_in_the_order_of_the_actions() -> None:
     )
 )
 def test_what_is_packed_once_never_reaches_another_service(actions: list[AddDestination]) -> None:
-    repeated: list[IpvsAction] = [*actions, *reversed(actions)]
+    repeated: list[Action] = [*actions, *reversed(actions)]
     together = Packer(31).pack(repeated, 1)
     alone = [Packer(31).pack([action], number)[0] for number, action in enumerate(repeated, 1)]
     assert together == alone

@@ -23,14 +23,12 @@ from kernelbal.model.ipvs import (
     Timeouts,
     VirtualServer,
 )
-from kernelbal.plan.actions import (
+from kernelbal.plan.action import Action, Result
+from kernelbal.plan.kinds.service_actions import (
     AddDestination,
     AddService,
     EditDestination,
-    IpvsAction,
     RemoveDestination,
-    Result,
-    SetTimeouts,
 )
 from tests.unit.kernel import fake_netlink
 from tests.unit.kernel.fake_netlink import FAMILY, FakeSocket, Reply, Request, ack, done
@@ -232,7 +230,7 @@ def test_outcomes_are_in_the_order_of_the_actions() -> None:
         refused = {wire.CMD_SET_DEST: errno.ENOENT, wire.CMD_NEW_DEST: errno.EEXIST}.get(request.command, 0)
         return [ack(request.sequence, refused)] if refused or request.wants_ack else []
 
-    actions: list[IpvsAction] = [
+    actions: list[Action] = [
         AddService(WEB, PLAIN),
         EditDestination(WEB, PLACE, NAT, NAT._replace(weight=2)),
         RemoveDestination(WEB, PLACE),
@@ -249,7 +247,7 @@ def test_outcomes_are_in_the_order_of_the_actions() -> None:
     "edges", [(0,), (ACTIONS_PER_BLOCK - 1, ACTIONS_PER_BLOCK), (2 * ACTIONS_PER_BLOCK,)]
 )
 def test_refusals_name_their_actions_in_every_block(edges: tuple[int, ...]) -> None:
-    actions: list[IpvsAction] = [
+    actions: list[Action] = [
         AddDestination(WEB, PLACE._replace(port=1 + index), NAT) for index in range(2 * ACTIONS_PER_BLOCK + 1)
     ]
     refused_ports = {(1 + index).to_bytes(2, "big") for index in edges}
@@ -268,7 +266,7 @@ def test_answers_lost_in_a_later_block_are_settled_too() -> None:
     kernel = IpvsKernel(tables())
     kernel.loses_acks = True
     absent = PLACE._replace(port=7)
-    actions: list[IpvsAction] = [AddDestination(WEB, PLACE, NAT)] * ACTIONS_PER_BLOCK
+    actions: list[Action] = [AddDestination(WEB, PLACE, NAT)] * ACTIONS_PER_BLOCK
     outcomes = opened(kernel).perform([*actions, AddDestination(WEB, absent, NAT)])
     assert [outcome.result for outcome in outcomes] == [Result.DONE] * ACTIONS_PER_BLOCK + [Result.FAILED]
     assert outcomes[-1].action == AddDestination(WEB, absent, NAT)
@@ -277,18 +275,14 @@ def test_answers_lost_in_a_later_block_are_settled_too() -> None:
 def test_lost_answers_are_settled_by_reading() -> None:
     kernel = IpvsKernel(tables())
     kernel.loses_acks = True
-    actions: list[IpvsAction] = [
+    actions: list[Action] = [
         AddService(WEB, PLAIN),
         AddDestination(WEB, PLACE, NAT),
         AddDestination(WEB, PLACE._replace(port=7), NAT),
-        SetTimeouts(None, TIMEOUTS),
-        SetTimeouts(None, Timeouts(1, 2, 3)),
     ]
     outcomes = opened(kernel).perform(actions)
     assert [(outcome.result, outcome.errno) for outcome in outcomes] == [
         (Result.DONE, 0),
-        (Result.DONE, 0),
-        (Result.FAILED, errno.ENOBUFS),
         (Result.DONE, 0),
         (Result.FAILED, errno.ENOBUFS),
     ]

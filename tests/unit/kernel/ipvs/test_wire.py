@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelbal.kernel.ipvs import wire
-from kernelbal.kernel.ipvs.messages import CommandMessage
 from kernelbal.kernel.netlink import message
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
 from kernelbal.model.ipvs import (
@@ -19,6 +18,7 @@ from kernelbal.model.ipvs import (
     Timeouts,
 )
 from tests.unit.kernel.ipvs import strategies as some
+from tests.unit.kernel.ipvs.pyroute2_messages import CommandMessage
 
 
 def decoded(body: bytes) -> CommandMessage:

@@ -4,10 +4,12 @@ from kernelbal.model.ipvs import DestinationKey
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress, Route
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
-from kernelbal.model.state import DesiredState, ObservedState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.explain.query import FactSource
-from kernelbal.plan.explain.views import SYSCTLS, kernel_view, site_view
+from kernelbal.plan.explain.views import NEEDED, kernel_view, site_view
+from kernelbal.plan.kind import DesiredState, ObservedState
+from kernelbal.plan.kinds.sysctls import ROUTES
+from tests.support.states import observed_of
 from tests.unit.plan.explain.scene import (
     VIRTUAL,
     address,
@@ -84,19 +86,19 @@ def test_sysctls_of_a_site_are_known() -> None:
 
 def test_live_kernel() -> None:
     key = AddressKey("eth0", VIRTUAL, 24)
-    observed = ObservedState(
+    observed = observed_of(
         services={service_key(): service("rr", 1)},
         counters={service_key(): {real_server(11): counters(3)}},
         addresses=(ObservedAddress(key, AddressAttributes(), ours=True),),
         routes=(Route(address("10.0.0.0"), 24, None, "eth1", 0),),
-        sysctls=dict.fromkeys(SYSCTLS, "1"),
+        sysctls=dict.fromkeys(NEEDED, "1"),
         foreign_nft=("ip filter",),
         ipvs_available=True,
     )
     seen = kernel_view(observed, None, (SITE, desired()))
     assert seen.source is FactSource.KERNEL
     assert seen.counters_of(service_key(), real_server(11)).active == 3
-    assert (seen.addresses, seen.routes, seen.connections) == ((key,), observed.routes, None)
+    assert (seen.addresses, seen.routes, seen.connections) == ((key,), observed.of(ROUTES), None)
     assert (seen.foreign_nft, seen.service_names[service_key()]) == (("ip filter",), "web")
     assert AddressKey("eth1", address("10.0.0.1"), 24) in seen.desired_addresses
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import FileUnreadable, PlanRefused, Problem, Span
-from kernelbal.model.state import ObservedState
+from kernelbal.plan.kind import ObservedState
 from kernelbal.runtime.director.documents import (
     Paths,
     keys_of,
@@ -20,6 +20,7 @@ from kernelbal.runtime.director.documents import (
 )
 from kernelbal.store.daemon import GoodDocuments
 from tests.support.director_harness import NODE, SITE, WEB, new_kernel
+from tests.support.states import observed_of
 
 PATHS = Paths(Path("site.yaml"), Path("node.yaml"))
 TEXT = GoodDocuments(SITE.encode(), NODE.encode())
@@ -45,7 +46,7 @@ def test_documents_that_do_not_fit_together_are_refused() -> None:
 
 def observed() -> ObservedState:
     kernel = new_kernel()
-    return ObservedState(links=tuple(kernel.links.values()), routes=kernel.routes)
+    return observed_of(links=tuple(kernel.links.values()), routes=kernel.routes)
 
 
 def test_a_fault_that_holds_already_does_not_keep_a_change_out() -> None:

@@ -1,7 +1,5 @@
 """Telling repairs from changes that follow from a decision."""
 
-from dataclasses import replace
-
 import pytest
 
 from kernelbal.model.event import Severity, Topic
@@ -9,26 +7,19 @@ from kernelbal.model.ipvs import Timeouts
 from kernelbal.model.network import AddressAttributes, LinkState, ObservedAddress
 from kernelbal.model.nft import EMPTY_TABLE, NftTable
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
-from kernelbal.model.state import ObservedState
-from kernelbal.plan.actions import (
-    Action,
-    AddAddress,
-    AddDestination,
-    AddRoute,
-    AddRule,
-    AddService,
-    EditDestination,
-    EnsureLink,
-    Outcome,
-    RemoveLink,
-    RemoveService,
-    ReplaceTable,
-    Result,
-    SetTimeouts,
-    WriteSysctl,
-)
+from kernelbal.plan.action import Action, Outcome, Result
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.kind import ObservedState
+from kernelbal.plan.kinds.addresses import AddAddress
+from kernelbal.plan.kinds.links import EnsureLink, RemoveLink
+from kernelbal.plan.kinds.routing import AddRoute, AddRule
+from kernelbal.plan.kinds.service_actions import AddDestination, AddService, EditDestination, RemoveService
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import WriteSysctl
+from kernelbal.plan.kinds.tables import ReplaceTable
+from kernelbal.plan.kinds.timeouts import SetTimeouts
 from kernelbal.runtime.director.drift import NAMED, repair_event, repairs
+from tests.support.states import observed_of
 from tests.unit.plan.samples import link, place, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)
@@ -39,17 +30,22 @@ PATH = "net/ipv4/ip_forward"
 TABLE = build_table({}, frozenset({7}))
 RULE = Rule(2, 500, 300, ANYWHERE[2], 0, ANYWHERE[2], 0)
 KEY, HOP = TableRouteKey(300, ANYWHERE[2], 0), NextHop(None, "eth0")
-LEFT = ObservedState(
-    services={WEB: virtual((A, weighing(1)), (B, weighing(1)))},
-    addresses=(ObservedAddress(VIP, AddressAttributes(), ours=True),),
-    links=(link("eth0"),),
-    sysctls={PATH: "1"},
-    nft=TABLE,
-    timeouts=Timeouts(),
-    rules=frozenset({RULE}),
-    table_routes={KEY: HOP},
-)
-ATTRIBUTES = LEFT.services[WEB].attributes
+PARTS = {
+    "services": {WEB: virtual((A, weighing(1)), (B, weighing(1)))},
+    "addresses": (ObservedAddress(VIP, AddressAttributes(), ours=True),),
+    "links": (link("eth0"),),
+    "sysctls": {PATH: "1"},
+    "nft": TABLE,
+    "timeouts": Timeouts(),
+    "rules": frozenset({RULE}),
+    "table_routes": {KEY: HOP},
+}
+LEFT = observed_of(**PARTS)
+ATTRIBUTES = LEFT.of(SERVICES)[WEB].attributes
+
+
+def left(**changes: object) -> ObservedState:
+    return observed_of(**{**PARTS, **changes})
 
 
 def made(*actions: Action) -> list[Outcome]:
@@ -59,20 +55,20 @@ def made(*actions: Action) -> list[Outcome]:
 @pytest.mark.parametrize(
     ("found", "action"),
     [
-        (replace(LEFT, services={}), AddService(WEB, ATTRIBUTES)),
-        (replace(LEFT, services={}), AddDestination(WEB, A, weighing(1))),
+        (left(services={}), AddService(WEB, ATTRIBUTES)),
+        (left(services={}), AddDestination(WEB, A, weighing(1))),
         (
-            replace(LEFT, services={WEB: virtual((A, weighing(9)), (B, weighing(1)))}),
+            left(services={WEB: virtual((A, weighing(9)), (B, weighing(1)))}),
             EditDestination(WEB, A, weighing(9), weighing(1)),
         ),
-        (replace(LEFT, addresses=()), AddAddress(VIP, AddressAttributes())),
-        (replace(LEFT, links=()), EnsureLink(LinkState("eth0"))),
-        (replace(LEFT, links=()), RemoveLink("eth0")),
-        (replace(LEFT, sysctls={PATH: "0"}), WriteSysctl(PATH, "0", "1", "Routes.")),
-        (replace(LEFT, nft=None), ReplaceTable(None, TABLE)),
-        (replace(LEFT, rules=frozenset()), AddRule(RULE)),
-        (replace(LEFT, table_routes={}), AddRoute(KEY, HOP)),
-        (replace(LEFT, timeouts=Timeouts(1, 1, 1)), SetTimeouts(Timeouts(1, 1, 1), Timeouts())),
+        (left(addresses=()), AddAddress(VIP, AddressAttributes())),
+        (left(links=()), EnsureLink(LinkState("eth0"))),
+        (left(links=()), RemoveLink("eth0")),
+        (left(sysctls={PATH: "0"}), WriteSysctl(PATH, "0", "1", "Routes.")),
+        (left(nft=None), ReplaceTable(None, TABLE)),
+        (left(rules=frozenset()), AddRule(RULE)),
+        (left(table_routes={}), AddRoute(KEY, HOP)),
+        (left(timeouts=Timeouts(1, 1, 1)), SetTimeouts(Timeouts(1, 1, 1), Timeouts())),
     ],
 )
 def test_what_others_changed_is_repaired_and_what_was_decided_is_not(
@@ -83,21 +79,21 @@ def test_what_others_changed_is_repaired_and_what_was_decided_is_not(
 
 
 def test_a_weight_that_was_decided_is_no_repair_beside_one() -> None:
-    found = replace(LEFT, services={WEB: virtual((B, weighing(1)))})
+    found = left(services={WEB: virtual((B, weighing(1)))})
     put_back = AddDestination(WEB, A, weighing(1))
     decided = EditDestination(WEB, B, weighing(1), weighing(0))
     assert repairs(LEFT, found, made(put_back, decided)) == made(put_back)
 
 
 def test_the_first_round_repairs_nothing_and_a_failure_is_no_repair() -> None:
-    gone = replace(LEFT, services={})
+    gone = left(services={})
     add = AddService(WEB, ATTRIBUTES)
     assert repairs(None, gone, made(add)) == []
     assert repairs(LEFT, gone, [Outcome(add, Result.FAILED, 1, "no")]) == []
 
 
 def test_an_empty_table_that_others_made_is_theirs() -> None:
-    found = replace(LEFT, nft=NftTable())
+    found = left(nft=NftTable())
     assert repairs(LEFT, found, made(ReplaceTable(NftTable(), EMPTY_TABLE)))
 
 
@@ -114,5 +110,5 @@ def test_one_event_names_some_and_counts_all() -> None:
 
 
 def test_a_link_that_went_down_is_drift() -> None:
-    found = replace(LEFT, links=(link("eth0")._replace(up=False),))
+    found = left(links=(link("eth0")._replace(up=False),))
     assert repairs(LEFT, found, made(EnsureLink(LinkState("eth0"))))

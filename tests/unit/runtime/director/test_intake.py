@@ -46,7 +46,7 @@ async def test_an_address_that_is_gone_is_back_once_the_kernel_tells(harness: Di
 async def test_lost_notifications_make_it_read_everything(harness: DirectorHarness) -> None:
     await harness.begin()
     await harness.until(1010.0)
-    harness.kernel.nft = None
+    harness.kernel.tables.clear()
     harness.director.loop.note(Cause.OVERFLOW)
     await harness.until(1010.2)
     assert harness.kernel.nft is not None

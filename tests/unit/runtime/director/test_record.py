@@ -3,15 +3,16 @@
 import pytest
 
 from kernelbal.errors import StateError
-from kernelbal.model.ipvs import ServiceKey
-from kernelbal.model.state import Drain, DrainKey, Ownership
+from kernelbal.model.ipvs import Drain, DrainKey, ServiceKey
+from kernelbal.plan.kind import Ownership
 from kernelbal.runtime.director.record import LiveRecord
 from tests.support.director_harness import WEB, destination
 from tests.support.fake_store import MemoryStore
+from tests.support.states import owned_of
 
 OTHER = ServiceKey(2, 0, WEB.address, 0, 7)
-OURS = Ownership(services=frozenset({WEB}))
-DRAINING = Ownership(
+OURS = owned_of(services=frozenset({WEB}))
+DRAINING = owned_of(
     services=frozenset({WEB}), drains={DrainKey(WEB, destination("10.0.0.11")): Drain(1.0, 9.0)}
 )
 
@@ -51,5 +52,5 @@ def test_what_is_new_is_refused_as_nobody_would_know_after_a_crash_that_it_is_ou
     record = LiveRecord(disk := Disk([OURS]))
     disk.full = True
     with pytest.raises(StateError, match="No space"):
-        record.save(Ownership(services=frozenset({WEB, OTHER})))
+        record.save(owned_of(services=frozenset({WEB, OTHER})))
     assert record.load() == OURS

@@ -12,9 +12,12 @@ from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.network import LinkState
 from kernelbal.model.standing import Overlay
-from kernelbal.plan.actions import Action, AddAddress, AddService, EnsureLink, Outcome, Result
-from kernelbal.plan.result import Plan
-from kernelbal.reconcile.round import Report
+from kernelbal.plan.action import Action, Outcome, Result
+from kernelbal.plan.kinds.addresses import AddAddress
+from kernelbal.plan.kinds.links import EnsureLink
+from kernelbal.plan.kinds.service_actions import AddService
+from kernelbal.plan.planning import Plan
+from kernelbal.reconcile.round import RoundReport
 from kernelbal.runtime.director.documents import Documents, Paths, parse
 from kernelbal.runtime.director.rounds import NO_ROUNDS, RoundResult, Rounds
 from kernelbal.store.daemon import GoodDocuments
@@ -129,7 +132,7 @@ def test_rounds_are_added_up() -> None:
     up = EnsureLink(LinkState("eth0"))
     done, failed = Outcome(up, Result.DONE), Outcome(up, Result.FAILED, 1, "no")
     decision = Decision(Overlay(), Memory(), {}, {})
-    report = Report(Plan(), (done, done, failed))
+    report = RoundReport(Plan(), (done, done, failed))
     tally = NO_ROUNDS.after(
         RoundResult(decision, report=report, repaired=(done,), error="no", took_s=0.5), 7.0
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import ConfigError, NotPermitted, PlanRefused, StateError
-from kernelbal.model.state import DesiredState
+from kernelbal.plan.kind import DesiredState
 from kernelbal.runtime.director import service
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.store.boot import boot_clock_s

