@@ -13,17 +13,6 @@ from typing import Final, NamedTuple
 IPVS: Final = "ip_vs"
 CONNTRACK: Final = "nf_conntrack"
 MODPROBE_FILE: Final = "/etc/modprobe.d/kernelbal.conf"
-MODULES_LOAD_FILE: Final = "/etc/modules-load.d/kernelbal.conf"
-
-TUNNEL_MODULES: Final = {
-    "ipip": "ipip",
-    "ip6tnl": "ip6_tunnel",
-    "sit": "sit",
-    "gre": "ip_gre",
-    "ip6gre": "ip6_gre",
-    "gue": "fou",
-}
-"""Module by kind of tunnel."""
 
 SMALLEST_BITS: Final = 12
 """The kernel's default: 4,096 buckets."""
@@ -118,19 +107,6 @@ def module_name(path: str) -> str:
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
     return name.replace("-", "_")
-
-
-def scheduler_modules(schedulers: Iterable[str], engines: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return `ip_vs` and the modules of schedulers and persistence engines, sorted."""
-    names = {IPVS}
-    names.update(f"ip_vs_{scheduler}" for scheduler in schedulers)
-    names.update(f"ip_vs_pe_{engine}" for engine in engines)
-    return tuple(sorted(names))
-
-
-def can_load(name: str, command: Sequence[str] = ("modprobe",)) -> bool:
-    """Return whether `modprobe --dry-run` finds the module, built in or loadable."""
-    return _modprobe((*command, "--dry-run", "--quiet", name)) == ""
 
 
 def load_module(name: str, root: Path = Path("/"), command: Sequence[str] = ("modprobe",)) -> ModuleLoad:

@@ -11,7 +11,6 @@ from typing import Final
 from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult, shown
 from kernelbal.health.checks.lines import failed
 
-_SSL_AND_HYBRID: Final = 3
 REQUEST: Final = bytes.fromhex("030000130ee000000000000100080003000000")
 """Connection request with an RDP Negotiation Request for TLS and CredSSP."""
 
