@@ -107,10 +107,6 @@ def test_only_dsr_bounds_the_hops() -> None:
         ("nat", "", 0, 0),
         ("dsr", "", 0, 0),
         ("tunnel", "", 20, 40),
-        ("tunnel", "tunnel: {type: ipip}", 20, 40),
-        ("tunnel", "tunnel: {type: gre}", 24, 44),
-        ("tunnel", "tunnel: {type: gre, checksum: full}", 28, 48),
-        ("tunnel", "tunnel: {type: gue, port: 5555}", 32, 52),
         ("tunnel", "tunnel: {type: gue, port: 5555, checksum: remote}", 40, 60),
     ],
 )

@@ -119,11 +119,6 @@ def test_rows_are_in_order_with_their_medians() -> None:
     assert (rows[0].director_s_per_1000, rows[0].late_p99_ms) == (None, None)
 
 
-def test_the_verdict() -> None:
-    assert judge(rows_of(samples())) == pytest.approx(HealthFigures(0.25, 0.25, 3))
-    assert missed(judge(rows_of(samples())), TARGETS) == ()
-
-
 def test_a_contender_that_failed_gives_no_figure() -> None:
     verdict = judge(rows_of(samples(fault="too few checks")))
     assert verdict == HealthFigures(None, None, None)

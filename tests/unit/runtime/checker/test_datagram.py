@@ -5,6 +5,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from kernelbal.model.health import Health, Timing
 from kernelbal.model.site.check import UdpCheck
 from kernelbal.runtime.checker.datagram import MAX_DATAGRAMS
@@ -37,18 +39,14 @@ def answering(reply: Callable[[bytes], list[bytes]]) -> Iterator[int]:
             thread.join(5)
 
 
-def test_a_reply_that_is_as_it_should_be() -> None:
-    with answering(lambda data: [data[::-1]]) as port, Desk() as desk:
+@pytest.mark.parametrize(
+    ("reply", "reason"), [(lambda data: [data[::-1]], ""), (lambda data: [b"nonsense"], "nonsense")]
+)
+def test_a_reply_must_be_as_it_should_be(reply: Callable[[bytes], list[bytes]], reason: str) -> None:
+    with answering(reply) as port, Desk() as desk:
         state = desk.result(probe(UdpCheck(send="ping", expect="^gnip$"), port))
-    assert state.health is Health.UP
-    assert state.response_s is not None
-
-
-def test_another_reply() -> None:
-    with answering(lambda data: [b"nonsense"]) as port, Desk() as desk:
-        state = desk.result(probe(UdpCheck(send="ping", expect="^pong$"), port))
-    assert state.health is Health.DOWN
-    assert "nonsense" in state.reason
+    assert (state.health, reason in state.reason) == (Health.DOWN if reason else Health.UP, True)
+    assert reason or state.response_s is not None
 
 
 def test_a_closed_port() -> None:
