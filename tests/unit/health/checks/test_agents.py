@@ -65,16 +65,6 @@ def test_the_end_of_the_stream_ends_a_line() -> None:
     assert result(TextAgentDialogue(""), b"drain").reading == AgentReading(
         request=AgentRequest.DRAIN, text="drain"
     )
-    assert failure(TextAgentDialogue("")) == "connection closed, expected line of the agent"
-
-
-def test_bad_text_agents() -> None:
-    for long in (b"x" * 2000, b"50%" + b" " * 1500 + b"\n"):
-        assert failure(TextAgentDialogue(""), long) == "line of over 1024 bytes, expected line of the agent"
-    assert (
-        failure(TextAgentDialogue(""), b"\x15\x03\x03\x00")
-        == "received TLS, expected line of the agent in clear"
-    )
 
 
 @pytest.mark.parametrize(
@@ -113,17 +103,22 @@ def test_a_body_without_line_end() -> None:
     )
 
 
-def test_bad_http_agents() -> None:
-    assert (
-        failure(HttpAgentDialogue("/load", "x"), b"HTTP/1.1 404 No\r\n") == "agent's status 404, expected 200"
-    )
-    assert failure(HttpAgentDialogue("/load", "x")) == "connection closed, expected HTTP status"
-    empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    assert (
-        failure(HttpAgentDialogue("/load", "x"), empty)
-        == 'agent sent "", expected a load of 0-100, 101 or 102'
-    )
-    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n5"
-    assert (
-        failure(HttpAgentDialogue("/load", "x"), cut) == "connection closed, expected rest of the HTTP reply"
-    )
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "came", "reason"),
+    [
+        ("text", b"x" * 2000, "line of over 1024 bytes, expected line of the agent"),
+        ("text", b"50%" + b" " * 1500 + b"\n", "line of over 1024 bytes, expected line of the agent"),
+        ("text", b"\x15\x03\x03\x00", "received TLS, expected line of the agent in clear"),
+        ("text", b"", "connection closed, expected line of the agent"),
+        ("http", b"HTTP/1.1 404 No\r\n", "agent's status 404, expected 200"),
+        ("http", b"", "connection closed, expected HTTP status"),
+        ("http", OK + b"Content-Length: 0\r\n\r\n", 'agent sent "", expected a load of 0-100, 101 or 102'),
+        ("http", OK + b"Content-Length: 9\r\n\r\n5", "connection closed, expected rest of the HTTP reply"),
+    ],
+)
+def test_what_is_bad(new: str, came: bytes, reason: str) -> None:
+    agent = TextAgentDialogue("") if new == "text" else HttpAgentDialogue("/load", "x")
+    assert failure(agent, came) == reason

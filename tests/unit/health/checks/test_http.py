@@ -11,7 +11,7 @@ from kernelbal.health.checks.http import (
     status_set,
 )
 from kernelbal.model.site.check import HttpCheck
-from tests.unit.health.checks.talk import failure, reply, result
+from tests.unit.health.checks.talk import failure, reply
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -59,59 +59,44 @@ def test_statuses() -> None:
     assert status_set(("200", "301-303", "4xx")) == {200, 301, 302, 303, *range(400, 500)}
 
 
-def test_a_good_status_is_enough_where_the_body_does_not_matter() -> None:
-    assert reply(asking(), b"HTTP/1.1 20", b"4 ok\r\n").result == GOOD
+LONG = OK + b"Content-Length: 10000000000\r\n\r\n"
+CUT = OK + b"Content-Length: 99\r\n\r\n"
+FULL = b"x" * MAX_REPLY_BYTES
 
 
-def test_a_redirect_is_an_answer() -> None:
-    assert reply(asking(), b"HTTP/1.1 302 Found\r\n").result == GOOD
+@pytest.mark.parametrize(
+    ("settings", "portions"),
+    [
+        ({}, [b"HTTP/1.1 20", b"4 ok\r\n"]),
+        ({}, [b"HTTP/1.1 302 Found\r\n"]),
+        ({"contains": "alive"}, [OK + b"Content-Length: 9999\r\n\r\nI am al", b"ive"]),
+        ({"matches": "^up: [0-9]+$"}, [OK + b"Content-Length: 12\r\n\r\nup: ", b"12345678"]),
+        ({"matches": "é.è"}, [OK + b"Content-Length: 5\r\n\r\n" + "é\nè".encode()]),
+        ({"matches": "^x+$"}, [LONG, FULL, b"z"]),
+        ({"contains": "up"}, [CUT, b"up"]),
+    ],
+)
+def test_what_is_good_as_soon_as_it_is_known(settings: dict[str, str], portions: list[bytes]) -> None:
+    assert reply(asking(**settings), *portions).result == GOOD
 
 
-def test_another_status_is_bad() -> None:
-    assert (
-        failure(asking(expect=["200-299", "401"]), b"HTTP/1.1 503 x\r\n")
-        == "status 503, expected 200-299, 401"
-    )
-
-
-def test_text_in_the_body_is_good_as_soon_as_it_came() -> None:
-    dialogue = asking(contains="alive")
-    assert reply(dialogue, OK + b"Content-Length: 9999\r\n\r\nI am al", b"ive").result == GOOD
-
-
-def test_a_body_without_the_text_is_bad() -> None:
-    assert failure(asking(contains="alive"), OK + b"\r\nI am not") == 'body without "alive"'
-    assert failure(asking(contains="alive"), OK + b"Content-Length: 2\r\n\r\nno") == 'body without "alive"'
-
-
-def test_a_regular_expression_judges_the_whole_body() -> None:
-    head = OK + b"Content-Length: 12\r\n\r\n"
-    assert reply(asking(matches="^up: [0-9]+$"), head + b"up: ", b"12345678").result == GOOD
-    assert failure(asking(matches="^up$"), head + b"up: 12345678") == 'body does not match "^up$"'
-    assert reply(asking(matches="é.è"), OK + b"Content-Length: 5\r\n\r\n" + "é\nè".encode()).result == GOOD
-
-
-def test_text_and_expression_must_both_be_there() -> None:
-    dialogue = asking(contains="a", matches="b")
-    assert failure(dialogue, OK + b"Content-Length: 1\r\n\r\na") == 'body does not match "b"'
-
-
-def test_a_long_body_is_judged_by_what_came() -> None:
-    head = OK + b"Content-Length: 10000000000\r\n\r\n"
-    assert failure(asking(contains="z"), head, b"x" * MAX_REPLY_BYTES, b"z") == 'body without "z"'
-    assert result(asking(matches="^x+$"), head, b"x" * MAX_REPLY_BYTES, b"z") == GOOD
-
-
-def test_a_body_that_is_cut_short_is_bad_unless_the_expected_text_came() -> None:
-    head = OK + b"Content-Length: 99\r\n\r\n"
-    assert result(asking(contains="up"), head, b"up") == GOOD
-    assert failure(asking(contains="up"), head, b"no") == "connection closed, expected rest of the HTTP reply"
-    assert failure(asking(matches="up"), head, b"up") == "connection closed, expected rest of the HTTP reply"
-
-
-def test_no_answer_at_all() -> None:
-    assert failure(asking()) == "connection closed, expected HTTP status"
-    assert failure(asking(), b"\x15\x03\x03\x00\x02\x02\x28") == "received TLS, expected HTTP"
+@pytest.mark.parametrize(
+    ("settings", "portions", "reason"),
+    [
+        ({"expect": ["200-299", "401"]}, [b"HTTP/1.1 503 x\r\n"], "status 503, expected 200-299, 401"),
+        ({"contains": "alive"}, [OK + b"\r\nI am not"], 'body without "alive"'),
+        ({"contains": "alive"}, [OK + b"Content-Length: 2\r\n\r\nno"], 'body without "alive"'),
+        ({"matches": "^up$"}, [OK + b"Content-Length: 12\r\n\r\nup: 12345678"], 'body does not match "^up$"'),
+        ({"contains": "a", "matches": "b"}, [OK + b"Content-Length: 1\r\n\r\na"], 'body does not match "b"'),
+        ({"contains": "z"}, [LONG, FULL, b"z"], 'body without "z"'),
+        ({"contains": "up"}, [CUT, b"no"], "connection closed, expected rest of the HTTP reply"),
+        ({"matches": "up"}, [CUT, b"up"], "connection closed, expected rest of the HTTP reply"),
+        ({}, [], "connection closed, expected HTTP status"),
+        ({}, [b"\x15\x03\x03\x00\x02\x02\x28"], "received TLS, expected HTTP"),
+    ],
+)
+def test_what_is_bad(settings: dict[str, object], portions: list[bytes], reason: str) -> None:
+    assert failure(asking(**settings), *portions) == reason
 
 
 def test_a_bad_expression_is_refused() -> None:

@@ -74,42 +74,43 @@ def test_replies_of_the_documents_are_verified() -> None:
     assert reply_error(ACCEPT, NEMO, b"wrong") == "reply is not signed with the shared secret"
 
 
-def test_an_accept_is_good() -> None:
-    assert reply(dialogue(user="nemo"), ACCEPT).result == GOOD
-    assert reply(dialogue(0xDA, STATUS_REQUEST[4:20]), STATUS_ACCEPT).result == GOOD
-
-
-def test_bytes_after_the_packet_are_padding() -> None:
-    assert reply(dialogue(user="nemo"), ACCEPT + bytes(8)).result == GOOD
-
-
-def test_a_reject_proves_that_it_works_unless_configured_otherwise() -> None:
-    assert reply(dialogue(user="nemo"), signed(3)).result == GOOD
-    assert (
-        failure(dialogue(user="nemo", reject_is_good=False), signed(3))
-        == "Access-Reject, expected Access-Accept"
-    )
-    assert failure(dialogue(), signed(3)) == "Access-Reject, expected Access-Accept"
-    assert reply(dialogue(), signed(5)).result == GOOD
-    assert failure(dialogue(), signed(99)) == "code 99, expected Access-Accept"
-
-
-def test_replies_are_verified() -> None:
-    assert (
-        failure(dialogue(user="nemo"), ACCEPT[:-1] + b"\x04") == "reply is not signed with the shared secret"
-    )
-    assert failure(dialogue(), signed(2, b"\x06\x00")) == "malformed attribute in the reply"
-    assert failure(dialogue(), signed(2, b"\x06\x09")) == "malformed attribute in the reply"
-    assert failure(dialogue(), signed(2, b"\x06")) == "malformed attribute in the reply"
-    wrong = b"\x50\x12" + bytes(16)
-    assert failure(dialogue(), signed(2, wrong)) == "wrong Message-Authenticator in the reply"
-    assert failure(dialogue(), signed(2, b"\x50\x02")) == "wrong Message-Authenticator in the reply"
-
-
-def test_a_right_message_authenticator() -> None:
+def authenticated(digest: bytes = b"") -> bytes:
+    """A reply with a Message-Authenticator, the right one unless another is given."""
     blank = packet_bytes(2, 0, NEMO, b"\x50\x12" + bytes(16))
-    right = b"\x50\x12" + hmac.new(SECRET, blank, "md5").digest()
-    assert reply(dialogue(), signed(2, right)).result == GOOD
+    return signed(2, b"\x50\x12" + (digest or hmac.new(SECRET, blank, "md5").digest()))
+
+
+@pytest.mark.parametrize(
+    ("asked", "came"),
+    [
+        (dialogue(user="nemo"), ACCEPT),
+        (dialogue(user="nemo"), ACCEPT + bytes(8)),  # bytes after the packet are padding
+        (dialogue(0xDA, STATUS_REQUEST[4:20]), STATUS_ACCEPT),
+        (dialogue(user="nemo"), signed(3)),  # a reject proves that it works
+        (dialogue(), signed(5)),
+        (dialogue(), authenticated()),
+    ],
+)
+def test_what_is_good(asked: RadiusDialogue, came: bytes) -> None:
+    assert reply(asked, came).result == GOOD
+
+
+@pytest.mark.parametrize(
+    ("asked", "came", "reason"),
+    [
+        (dialogue(user="nemo", reject_is_good=False), signed(3), "Access-Reject, expected Access-Accept"),
+        (dialogue(), signed(3), "Access-Reject, expected Access-Accept"),
+        (dialogue(), signed(99), "code 99, expected Access-Accept"),
+        (dialogue(user="nemo"), ACCEPT[:-1] + b"\x04", "reply is not signed with the shared secret"),
+        (dialogue(), signed(2, b"\x06\x00"), "malformed attribute in the reply"),
+        (dialogue(), signed(2, b"\x06\x09"), "malformed attribute in the reply"),
+        (dialogue(), signed(2, b"\x06"), "malformed attribute in the reply"),
+        (dialogue(), authenticated(bytes(16)), "wrong Message-Authenticator in the reply"),
+        (dialogue(), signed(2, b"\x50\x02"), "wrong Message-Authenticator in the reply"),
+    ],
+)
+def test_what_is_bad(asked: RadiusDialogue, came: bytes, reason: str) -> None:
+    assert failure(asked, came) == reason
 
 
 @pytest.mark.parametrize(
