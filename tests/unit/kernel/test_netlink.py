@@ -228,69 +228,48 @@ def test_dump_returns_every_part() -> None:
     assert sock.requests[0].is_dump
 
 
-def test_end_in_the_same_datagram_is_cut_off() -> None:
-    def answer(request: Request) -> Iterable[Reply]:
-        return [fake_netlink.message(request.sequence, b"one!") + done(request.sequence)]
+def one(request: Request) -> bytes:
+    return fake_netlink.message(request.sequence, b"one!")
 
-    assert [part[20:] for part in Netlink(FakeSocket(answer)).dump(FAMILY, 4)] == [b"one!"]
+
+def test_end_in_the_same_datagram_is_cut_off() -> None:
+    sock = FakeSocket(lambda request: [one(request) + done(request.sequence)])
+    assert [part[20:] for part in Netlink(sock).dump(FAMILY, 4)] == [b"one!"]
 
 
 def test_empty_dump() -> None:
     assert Netlink(FakeSocket(dumping())).dump(FAMILY, 4) == []
 
 
-def test_interrupted_dump_is_read_to_its_end_and_reported() -> None:
-    sock = FakeSocket(dumping(b"one!", b"two!", flags=2 | NLM_F_DUMP_INTR))
-    with pytest.raises(DumpInterrupted, match="changed"):
-        Netlink(sock).dump(FAMILY, 4)
-    assert sock.unread == 0
-
-
-def test_interruption_told_only_at_the_end_counts() -> None:
-    def answer(request: Request) -> Iterable[Reply]:
-        row = fake_netlink.message(request.sequence, b"one!")
-        return [row, done(request.sequence, flags=2 | NLM_F_DUMP_INTR)]
-
-    with pytest.raises(DumpInterrupted):
-        Netlink(FakeSocket(answer)).dump(FAMILY, 4)
-
-
-def test_dump_with_lost_parts_is_read_to_its_end_and_reported() -> None:
-    def answer(request: Request) -> Iterable[Reply]:
-        row = fake_netlink.message(request.sequence, b"one!")
-        return [row, ENOBUFS, row, done(request.sequence)]
-
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (dumping(b"one!", b"two!", flags=2 | NLM_F_DUMP_INTR), "changed"),
+        (lambda request: [one(request), done(request.sequence, flags=2 | NLM_F_DUMP_INTR)], "changed"),
+        (lambda request: [one(request), ENOBUFS, one(request), done(request.sequence)], "lost"),
+        (lambda request: [one(request)[:-2], done(request.sequence)], "cut off"),
+    ],
+    ids=["interrupted", "interrupted at its end", "parts lost", "datagram truncated"],
+)
+def test_broken_dump_is_read_to_its_end_and_reported(answer: fake_netlink.Answering, match: str) -> None:
     sock = FakeSocket(answer)
-    with pytest.raises(DumpInterrupted, match="lost"):
+    with pytest.raises(DumpInterrupted, match=match):
         Netlink(sock).dump(FAMILY, 4)
     assert sock.unread == 0
 
 
-def test_truncated_datagram_is_reported() -> None:
-    def answer(request: Request) -> Iterable[Reply]:
-        row = fake_netlink.message(request.sequence, b"one!two!")
-        return [row[:-4], done(request.sequence)]
-
-    sock = FakeSocket(answer)
-    with pytest.raises(DumpInterrupted, match="cut off"):
-        Netlink(sock).dump(FAMILY, 4)
-    assert sock.unread == 0
-
-
-def test_refused_dump_raises_its_error_number() -> None:
-    netlink = Netlink(FakeSocket(lambda request: [ack(request.sequence, errno.EPERM)]))
-    with pytest.raises(OSError, match="refused") as refusal:
-        netlink.dump(FAMILY, 4)
-    assert refusal.value.errno == errno.EPERM
-
-
-def test_dump_that_the_kernel_breaks_off_raises() -> None:
-    def answer(request: Request) -> Iterable[Reply]:
-        return [fake_netlink.message(request.sequence, b"one!"), done(request.sequence, errno.ENOMEM)]
-
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        (lambda request: [ack(request.sequence, errno.EPERM)], errno.EPERM),
+        (lambda request: [one(request), done(request.sequence, errno.ENOMEM)], errno.ENOMEM),
+    ],
+    ids=["at once", "half-way"],
+)
+def test_refused_dump_raises_its_error_number(answer: fake_netlink.Answering, number: int) -> None:
     with pytest.raises(OSError, match="refused") as refusal:
         Netlink(FakeSocket(answer)).dump(FAMILY, 4)
-    assert refusal.value.errno == errno.ENOMEM
+    assert refusal.value.errno == number
 
 
 def test_left_over_of_an_earlier_dump_is_passed_over() -> None:

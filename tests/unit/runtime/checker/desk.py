@@ -119,6 +119,14 @@ def serving(handler: Handler, host: str = "127.0.0.1") -> Iterator[int]:
             thread.join(LIMIT_S)
 
 
+def found(
+    protocol: ProbeProtocol, handler: Handler, timing: Timing = FAST, host: str = "127.0.0.1"
+) -> ProbeState:
+    """Have a server that behaves like this probed once and return the state."""
+    with serving(handler, host) as port, Desk() as desk:
+        return desk.result(probe(protocol, port, timing=timing, address=parse_address(host)))
+
+
 def free_port() -> int:
     """Return a port on which nobody listens just now."""
     with socket.socket() as bound:

@@ -9,14 +9,13 @@ from kernelbal.model.address import Address, parse_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
 from kernelbal.model.site.check import TcpCheck
-from tests.unit.runtime.checker.desk import FAST, Desk, free_port, probe, serving
+from tests.unit.runtime.checker.desk import FAST, Desk, found, free_port, probe, serving
 
 RESET = struct.pack("ii", 1, 0)
 
 
 def test_a_port_that_answers_is_up_and_the_round_trip_is_the_kernels() -> None:
-    with serving(lambda connection: None) as port, Desk() as desk:
-        state = desk.result(probe(TcpCheck(), port))
+    state = found(TcpCheck(), lambda connection: None)
     assert state.health is Health.UP
     assert state.reason == ""
     assert state.response_s is not None
@@ -30,16 +29,14 @@ def test_a_port_that_refuses_is_down() -> None:
 
 
 def test_ipv6() -> None:
-    with serving(lambda connection: None, "::1") as port, Desk() as desk:
-        assert desk.result(probe(TcpCheck(), port, address=parse_address("::1"))).health is Health.UP
+    assert found(TcpCheck(), lambda connection: None, host="::1").health is Health.UP
 
 
 def test_a_server_that_resets_what_it_accepted_has_accepted_it() -> None:
     def reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
-    with serving(reset) as port, Desk() as desk:
-        assert desk.result(probe(TcpCheck(), port)).health is Health.UP
+    assert found(TcpCheck(), reset).health is Health.UP
 
 
 def test_who_does_not_answer_is_down_when_the_time_is_up() -> None:

@@ -12,7 +12,7 @@ from kernelbal.health.checks.table import ProbeMethod, ProbeTransport
 from kernelbal.model.health import AgentRequest, Health, Timing
 from kernelbal.model.site.check import HttpCheck, SmtpCheck, SshCheck, TextAgent
 from kernelbal.runtime.checker import loop
-from tests.unit.runtime.checker.desk import Desk, Handler, free_port, probe, serving
+from tests.unit.runtime.checker.desk import Desk, Handler, found, free_port, probe, serving
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SHORT = Timing(0.5, 0.2, 1, 1)
@@ -44,8 +44,7 @@ def resetting(connection: socket.socket) -> None:
 
 
 def test_an_answer_that_is_as_it_should_be() -> None:
-    with serving(answering(ANSWER)) as port, Desk() as desk:
-        state = desk.result(probe(HttpCheck(), port))
+    state = found(HttpCheck(), answering(ANSWER))
     assert state.health is Health.UP
     assert state.response_s is not None
     assert 0 < state.response_s < 0.2
@@ -57,8 +56,7 @@ def test_an_answer_that_trickles_in() -> None:
         for byte in ANSWER:
             connection.sendall(bytes([byte]))
 
-    with serving(trickle) as port, Desk() as desk:
-        assert desk.result(probe(HttpCheck(), port)).health is Health.UP
+    assert found(HttpCheck(), trickle).health is Health.UP
 
 
 @pytest.mark.parametrize(
@@ -72,8 +70,7 @@ def test_an_answer_that_trickles_in() -> None:
     ],
 )
 def test_servers_that_do_not_behave_are_down_with_a_reason(handler: Handler, reason: str) -> None:
-    with serving(handler) as port, Desk() as desk:
-        state = desk.result(probe(HttpCheck(), port, timing=SHORT))
+    state = found(HttpCheck(), handler, SHORT)
     assert state.health is Health.DOWN
     assert state.reason
     assert reason in state.reason
@@ -110,8 +107,7 @@ class Patient:
 def test_also_a_dialogue_that_never_has_enough_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     method = ProbeMethod(ProbeTransport.STREAM, lambda _entropy: Patient())
     monkeypatch.setattr(loop, "method_of", lambda _probe: method)
-    with serving(endless) as port, Desk() as desk:
-        state = desk.result(probe(HttpCheck(), port, timing=Timing(5.0, 4.0, 1, 1)))
+    state = found(HttpCheck(), endless, Timing(5.0, 4.0, 1, 1))
     assert state.reason == "over 256 KiB received without a complete end"
 
 
@@ -130,23 +126,17 @@ def test_a_dialogue_of_several_steps() -> None:
             with contextlib.suppress(OSError):
                 connection.sendall(answer)
 
-    with serving(smtp) as port, Desk() as desk:
-        assert desk.result(probe(SmtpCheck(), port)).health is Health.UP
+    assert found(SmtpCheck(), smtp).health is Health.UP
     assert said[0] == b"EHLO localhost\r\n"
 
 
 def test_a_greeting_that_is_never_finished() -> None:
-    with (
-        serving(lambda connection: connection.sendall(b"SSH-2.0") or silent(connection)) as port,
-        Desk() as desk,
-    ):
-        state = desk.result(probe(SshCheck(), port, timing=SHORT))
+    state = found(SshCheck(), lambda connection: connection.sendall(b"SSH-2.0") or silent(connection), SHORT)
     assert state.health is Health.DOWN
     assert state.reason.startswith("timeout after 0.2 s")
 
 
 def test_the_reading_of_an_agent_is_reported() -> None:
-    with serving(lambda connection: connection.sendall(b"drain 50%\n")) as port, Desk() as desk:
-        state = desk.result(probe(TextAgent(port=port), port))
+    state = found(TextAgent(port=1), lambda connection: connection.sendall(b"drain 50%\n"))
     assert state.reading is not None
     assert (state.reading.weight, state.reading.request) == (0.5, AgentRequest.DRAIN)

@@ -12,7 +12,7 @@ from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Timing
 from kernelbal.model.site.check import HttpsCheck, SmtpCheck, TlsCheck, TlsSettings
 from tests.unit.runtime.checker.certificates import server_context, write_certificate
-from tests.unit.runtime.checker.desk import Desk, Handler, probe, serving
+from tests.unit.runtime.checker.desk import Desk, Handler, found, probe, serving
 
 NAME = "www.example.net"
 SHORT = Timing(0.5, 0.3, 1, 1)
@@ -36,47 +36,35 @@ def speaking_tls(context: ssl.SSLContext, answer: bytes = b"") -> Handler:
     return handle
 
 
-def test_a_handshake_without_verification(certificate: Path) -> None:
-    with serving(speaking_tls(server_context(certificate))) as port, Desk() as desk:
-        state = desk.result(probe(TlsCheck(), port, timing=SLOW))
-    assert (state.health, state.reason, state.warning) == (Health.UP, "", "")
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, ""),
+        ({"server_name": NAME, "verify": True, "ca_file": "ours"}, ""),
+        ({"verify": True, "ca_file": "ours"}, ""),
+        ({"server_name": "other.example.net", "verify": True, "ca_file": "ours"},
+         "certificate not valid: Hostname mismatch"),
+        ({"server_name": NAME, "verify": True}, "certificate not valid: self-signed certificate"),
+    ],
+)  # fmt: skip
+def test_verification(certificate: Path, settings: dict[str, object], reason: str) -> None:
+    own = {"ca_file": str(certificate)} if "ca_file" in settings else {}
+    check = TlsCheck.model_validate(settings | own)
+    state = found(check, speaking_tls(server_context(certificate)), SLOW)
+    assert state.health is (Health.DOWN if reason else Health.UP)
+    assert state.reason.startswith(reason) if reason else (state.reason, state.warning) == ("", "")
 
 
 def test_the_name_is_sent(certificate: Path) -> None:
     names: list[str | None] = []
     context = server_context(certificate)
     context.sni_callback = lambda _socket, name, _context: names.append(name)
-    with serving(speaking_tls(context)) as port, Desk() as desk:
-        desk.result(probe(TlsCheck(server_name="shop.example.net"), port, timing=SLOW))
+    found(TlsCheck(server_name="shop.example.net"), speaking_tls(context), SLOW)
     assert names[0] == "shop.example.net"
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        (NAME, ""),
-        (None, ""),
-        ("other.example.net", "certificate not valid: Hostname mismatch"),
-    ],
-)
-def test_verification_by_a_ca_file(certificate: Path, name: str | None, reason: str) -> None:
-    check = TlsCheck(server_name=name, verify=True, ca_file=str(certificate))
-    with serving(speaking_tls(server_context(certificate))) as port, Desk() as desk:
-        state = desk.result(probe(check, port, timing=SLOW))
-    assert state.health is (Health.DOWN if reason else Health.UP)
-    assert state.reason.startswith(reason)
-
-
-def test_a_certificate_that_nobody_vouches_for(certificate: Path) -> None:
-    with serving(speaking_tls(server_context(certificate))) as port, Desk() as desk:
-        state = desk.result(probe(TlsCheck(verify=True, server_name=NAME), port, timing=SLOW))
-    assert state.reason == "certificate not valid: self-signed certificate"
-
-
 def test_a_certificate_that_expires_soon_is_good_with_a_warning(tmp_path: Path) -> None:
-    context = server_context(write_certificate(tmp_path, NAME, days=3.5))
-    with serving(speaking_tls(context)) as port, Desk() as desk:
-        state = desk.result(probe(TlsCheck(), port, timing=SLOW))
+    state = found(TlsCheck(), speaking_tls(server_context(write_certificate(tmp_path, NAME, days=3.5))), SLOW)
     assert state.health is Health.UP
     assert state.warning.endswith("in 3 days")
 
@@ -85,40 +73,31 @@ def test_an_alert_is_named(certificate: Path) -> None:
     context = server_context(certificate)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384")  # of no use with this certificate
-    with serving(speaking_tls(context)) as port, Desk() as desk:
-        state = desk.result(probe(TlsCheck(), port, timing=SLOW))
-    assert state.reason == "TLS alert: handshake failure"
+    assert found(TlsCheck(), speaking_tls(context), SLOW).reason == "TLS alert: handshake failure"
 
 
-def test_a_server_that_does_not_speak_tls() -> None:
-    def greet(connection: socket.socket) -> None:
-        connection.sendall(b"220 mail.example.net ESMTP\r\n" * 20)
-        connection.recv(4096)
-
-    with serving(greet) as port, Desk() as desk:
-        state = desk.result(probe(TlsCheck(), port, timing=SLOW))
-    assert state.health is Health.DOWN
-    assert "does not speak TLS" in state.reason
+def speaking_clear_text(connection: socket.socket) -> None:
+    connection.sendall(b"220 mail.example.net ESMTP\r\n" * 20)
+    connection.recv(4096)
 
 
 @pytest.mark.parametrize(
-    ("handler", "reason"),
+    ("handler", "timing", "reason"),
     [
-        (lambda connection: connection.recv(1) and None, "waiting for TLS handshake"),
-        (lambda connection: [connection.recv(9999) for _ in range(2)] and None, "timeout after 0.3 s"),
+        (speaking_clear_text, SLOW, "does not speak TLS"),
+        (lambda connection: connection.recv(1) and None, SHORT, "waiting for TLS handshake"),
+        (lambda connection: [connection.recv(9999) for _ in range(2)] and None, SHORT, "timeout after 0.3 s"),
     ],
 )
-def test_a_handshake_that_is_never_finished(handler: Handler, reason: str) -> None:
-    with serving(handler) as port, Desk() as desk:
-        state = desk.result(probe(TlsCheck(), port, timing=SHORT))
+def test_a_handshake_that_comes_to_nothing(handler: Handler, timing: Timing, reason: str) -> None:
+    state = found(TlsCheck(), handler, timing)
     assert state.health is Health.DOWN
     assert reason in state.reason
 
 
 def test_http_over_tls(certificate: Path) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    with serving(speaking_tls(server_context(certificate), answer)) as port, Desk() as desk:
-        state = desk.result(probe(HttpsCheck(contains="ok"), port, timing=SLOW))
+    state = found(HttpsCheck(contains="ok"), speaking_tls(server_context(certificate), answer), SLOW)
     assert (state.health, state.reason) == (Health.UP, "")
 
 
@@ -136,8 +115,7 @@ def test_starttls(certificate: Path) -> None:
                 secure.sendall(b"250 mail\r\n")
 
     check = SmtpCheck(encryption=Encryption.STARTTLS, tls=TlsSettings(warn_days=3650))
-    with serving(smtp) as port, Desk() as desk:
-        state = desk.result(probe(check, port, timing=SLOW))
+    state = found(check, smtp, SLOW)
     assert (state.health, state.reason) == (Health.UP, "")
     assert "certificate expires" in state.warning
 
