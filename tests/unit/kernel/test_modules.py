@@ -88,6 +88,10 @@ def test_failed_modprobe_is_a_failure(tmp_path: Path) -> None:
     assert loading.hint
 
 
+def test_module_that_modprobe_loads_is_loaded(tmp_path: Path) -> None:
+    assert load_module("ip_vs", tmp_path, script(tmp_path, '[ "$*" = ip_vs ]')).loaded
+
+
 def test_failed_modprobe_is_fine_when_the_feature_is_there(tmp_path: Path) -> None:
     command = script(tmp_path, f"mkdir -p {tmp_path}/proc/net; : > {tmp_path}/proc/net/ip_vs; exit 1")
     assert load_module("ip_vs", tmp_path, command) == ModuleLoad("ip_vs", loaded=True)

@@ -66,6 +66,7 @@ def test_an_answer_that_trickles_in() -> None:
         (resetting, "connection reset, waiting for "),
         (answering(b"\x00\xff" * 100), ""),
         (answering(ANSWER.replace(b"200", b"503")), "503"),
+        (answering(b""), "connection closed, expected HTTP status"),
         (lambda connection: None, ""),
     ],
 )
