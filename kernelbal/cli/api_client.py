@@ -54,9 +54,9 @@ PATIENCE_S: Final = 60.0
 """How long an answer may take, in seconds; an order waits for its round."""
 
 _NOT_RUNNING: Final = (
-    "start it with `systemctl start kernelbal`, by hand with `kernelbal run`, or name its socket: --socket"
+    "start it: `systemctl start kernelbal`, or `kernelbal run`; or name its socket: --socket"
 )
-_NOT_ALLOWED: Final = "run it as root, or name a group of yours in `api.change_groups` or `api.read_groups`"
+_NOT_ALLOWED: Final = "run it as root, or add one of your groups to `api.change_groups` or `api.read_groups`"
 _ERRORS: Final[dict[int, type[KernelbalError]]] = {401: AccessDenied, 403: AccessDenied}
 _KINDS: Final[dict[str, type[KernelbalError]]] = {
     each.__name__: each
@@ -193,7 +193,7 @@ class ApiClient:
                     yield self._understood(Recorded, line)
         except OSError as error:
             raise ApiFailed(
-                f"the stream of events broke off: {error}", "the daemon's log says why"
+                f"the stream of events was interrupted: {error}", "the daemon's log says why"
             ) from error
         finally:
             connection.close()
@@ -246,7 +246,7 @@ class ApiClient:
     def _broken(self, error: Exception) -> KernelbalError:
         hint = "`journalctl -u kernelbal` shows its log"
         why = str(error) or type(error).__name__
-        return ApiFailed(f"the daemon at {self._path} gave no answer: {why}", hint)
+        return ApiFailed(f"the daemon at {self._path} did not answer: {why}", hint)
 
     def _understood(self, model: type[P], raw: bytes) -> P:
         from kernelbal.store.codec import Malformed, decode_document
@@ -255,7 +255,7 @@ class ApiClient:
             return decode_document(model, raw)
         except Malformed as error:
             hint = "command and daemon are of different versions? restart the daemon"
-            raise ApiFailed(f"the daemon's answer is not understood: {error.message}", hint) from error
+            raise ApiFailed(f"invalid answer of the daemon: {error.message}", hint) from error
 
 
 def daemon_of(socket: Path | None, node: Path) -> ApiClient:

@@ -23,9 +23,9 @@ EPILOG = """Examples:
 
 kernelbal apply
 
-kernelbal apply site.yaml --node node.yaml --confirm 60s   (rolled back unless `kernelbal confirm` comes)
+kernelbal apply site.yaml --node node.yaml --confirm 60s   (rolled back unless `kernelbal confirm` is run)
 
-kernelbal apply --no-wait   (do not wait for leaving real servers; the next apply goes on)"""
+kernelbal apply --no-wait   (do not wait for draining real servers; the next apply continues)"""
 
 
 SHORTEST_S = 1.0
@@ -38,15 +38,15 @@ def apply(
     state_dir: Path = STATE_OPTION,
     socket: Path | None = DAEMON_OPTION,
     confirm: str = typer.Option("", "--confirm", help="Roll back after this time unless confirmed: `60s`."),
-    cut: bool = typer.Option(False, "--cut", help="Cut connections of what leaves instead of draining."),
-    wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until leaving real servers are gone."),
-    force: bool = typer.Option(False, "--force", help="Apply even what would not work; warn instead."),
+    cut: bool = typer.Option(False, "--cut", help="Cut connections of what is removed instead of draining."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until removed real servers have drained."),
+    force: bool = typer.Option(False, "--force", help="Apply even what would not work, with a warning."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Make the kernel match the site file, and prove it.
+    """Make the kernel match the site file, and verify it.
 
-    What has to change is printed, changed in order, and read again. A second apply does nothing. Leaving real
-    servers keep their connections until their drain is over; with --confirm they are not waited for.
+    Prints the changes, performs them in order, and reads the kernel again. A second apply does nothing.
+    Removed real servers keep their connections until they have drained; --confirm does not wait for them.
 
     While the daemon runs, it brings its own documents into force; those of another path are refused.
     """
@@ -184,12 +184,12 @@ def _conclude(answer: ApplyAnswer, *, as_json: bool) -> int:
     if as_json:
         put_json(to_builtins(report))
     elif not report.converged:
-        still = "after this apply the kernel still differs from the site file"
+        still = "the kernel does not match site.yaml after this apply"
         print_unfinished(report, answer.left, still, "apply")
     else:
         if report.changes:
             put(f"applied {counted(report.changes, 'change')}; kernel matches site.yaml")
         if report.draining:
             left = counted(report.draining, "real server")
-            say(f"{left} still draining; a later `kernelbal apply` goes on with it")
+            say(f"{left} still draining; a later `kernelbal apply` continues")
     return ExitCode.OK if report.converged else ExitCode.FAILED

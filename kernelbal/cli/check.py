@@ -26,7 +26,7 @@ kernelbal check site.yaml --node node.yaml --json | jq -r .problems[].message"""
 
 
 NODE_OPTION = typer.Option(
-    None, "--node", help=f"The node document; {NODE_FILE} when SITE is not given. A site can do without."
+    None, "--node", help=f"The node document; {NODE_FILE} when SITE is not given. Optional."
 )
 
 

@@ -35,7 +35,7 @@ POLL_S = 0.5
 def confirm(state_dir: Path = STATE_OPTION, socket: Path = SOCKET_OPTION) -> int:
     """Keep what `apply --confirm` did.
 
-    Without this it is rolled back when its time is over.
+    Without it, the changes are rolled back when the time to confirm is over.
     """
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.output import put
@@ -104,7 +104,7 @@ def _conclude(report: ApplyDocument, left: Sequence[PlannedAction], remedy: str)
     from kernelbal.cli.plan_view import print_unfinished
 
     if not report.converged:
-        print_unfinished(report, left, "this is not yet as it was before", remedy)
+        print_unfinished(report, left, "not rolled back completely", remedy)
         return ExitCode.FAILED
     put(f"rolled back with {counted(report.changes, 'change')}")
     return ExitCode.OK
@@ -158,5 +158,5 @@ def arm(session: Session, prepared: PreparedRound, confirm_s: float, state_dir: 
     except OSError as error:
         session.store.discard_snapshot()
         message = f"cannot start the process that would roll back, and nothing was changed: {error.strerror}"
-        raise StateError(message, f"make room for it, or see what is wrong with {state_dir}") from error
+        raise StateError(message, f"free memory or disk space, or check {state_dir}") from error
     say(f"rolled back in {format_duration(confirm_s)} unless `kernelbal confirm` is run")

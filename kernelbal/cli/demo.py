@@ -28,7 +28,7 @@ kernelbal lab demo --json | jq '.scenarios[].claims[] | select(.ok | not)'"""
 Back = Annotated[BackendName, typer.Option("--backend", help="What provides the kernel.")]
 Only = Annotated[
     list[ScenarioName] | None,
-    typer.Option("--only", metavar="|".join(ScenarioName), help="Play this one; may be repeated."),
+    typer.Option("--only", metavar="|".join(ScenarioName), help="Play only this scenario; may be repeated."),
 ]
 Requests = Annotated[int, typer.Option("--requests", min=10, help="Requests per virtual service.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")]

@@ -26,10 +26,10 @@ KEPT = 4096
 
 def events(
     socket: Path = SOCKET_OPTION,
-    follow: bool = typer.Option(False, "--follow", "-f", help="Go on with new ones until Ctrl-C."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Follow new events until Ctrl-C."),
     lines: int = typer.Option(20, "--lines", "-n", min=0, max=KEPT, help="How many of the last ones."),
     topic: str = typer.Option(
-        "", "--topic", help="Only these: `real_server.down`, or `real_server` for all."
+        "", "--topic", help="Only this topic: `real_server.down`, or `real_server` for all of its events."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document per line."),
 ) -> int:

@@ -36,7 +36,9 @@ FILE_OPTION = typer.Option(
     None, "--file", help="Explain from this site document alone, offline and without privileges."
 )
 EXPLAIN_NODE_OPTION = typer.Option(
-    None, "--node", help="The node document; with --file, devices are called like their networks without it."
+    None,
+    "--node",
+    help="The node document; optional with --file: devices are then named after their networks.",
 )
 
 
@@ -59,8 +61,8 @@ def explain(
 
     Follows a new connection through address translation, mark, service and scheduler, and its replies back;
     for what an inside machine sends, how it leaves.
-    Reads the live kernel, and names from the site document where there is one; while the daemon runs, it is
-    asked. With --file, the documents alone.
+    Reads the live kernel, and names from the site document where there is one; while the daemon runs, it
+    answers. With --file, the documents alone.
     """
     from msgspec import to_builtins
 

@@ -28,8 +28,10 @@ def plan(
     node: Path = NODE_OPTION,
     state_dir: Path = STATE_OPTION,
     socket: Path | None = DAEMON_OPTION,
-    cut: bool = typer.Option(False, "--cut", help="Plan to cut connections of what leaves, not to drain."),
-    force: bool = typer.Option(False, "--force", help="Plan even what would not work; warn instead."),
+    cut: bool = typer.Option(
+        False, "--cut", help="Plan to cut connections of what is removed, not to drain."
+    ),
+    force: bool = typer.Option(False, "--force", help="Plan even what would not work, with a warning."),
     everything: bool = typer.Option(False, "--all", help="Print every action of a large plan."),
     detailed_exitcode: bool = typer.Option(
         False, "--detailed-exitcode", help="Exit with 2 when there are changes."
@@ -38,8 +40,8 @@ def plan(
 ) -> int:
     """Show what apply would change, and whom that affects.
 
-    Compares the live kernel with the site file and changes nothing. While the daemon runs, it is asked: so
-    health, orders and slow start count as they do in its next round.
+    Compares the live kernel with the site file and changes nothing. While the daemon runs, the plan is
+    that of its next round, with health, orders and slow start.
     """
     from msgspec import to_builtins
 

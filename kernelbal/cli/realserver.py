@@ -99,7 +99,7 @@ def plan(
 ) -> int:
     """Show what `apply` would change on this host, exactly.
 
-    Without an address: whether the host still is as it was made.
+    Without an address: whether the host still matches its preparation.
     """
     from kernelbal.cli.realserver_view import print_plan, put_plan
 
@@ -136,10 +136,10 @@ def apply(
     state_dir: Path = STATE_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
-    """Let this host serve virtual addresses, now and after every reboot.
+    """Prepare this host to serve virtual addresses, now and after every reboot.
 
     ARP falls silent before an address appears. Addresses that were prepared before stay; one that is named
-    again is prepared anew. When a step fails, those before it are taken back. A second run does nothing.
+    again is prepared anew. When a step fails, those before it are undone. A second run does nothing.
     Exit code 1 also when the next boot would not bring all of it back.
     """
     from kernelbal.cli.realserver_view import print_plan
@@ -159,7 +159,7 @@ def undo(
     state_dir: Path = STATE_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
-    """Take back what `apply` did, and only that.
+    """Undo what `apply` did, and only that.
 
     Sysctls and files get their former contents back, devices their former state.
     """

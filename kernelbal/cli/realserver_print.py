@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 PRINT_OPTION = typer.Option(
-    None, "--print", help="Print the configuration to put in place by hand, instead of the plan."
+    None, "--print", help="Print configuration files to install yourself, instead of the plan."
 )
 SYSTEM_OPTION = typer.Option(
     None, "--os", help="Print what to do on a real server of this system; needs --real."

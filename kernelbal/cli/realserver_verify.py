@@ -47,7 +47,7 @@ CLIENT_OPTION = typer.Option(
     None,
     "--client",
     metavar="ADDRESS",
-    help="A client that is served; one per family. By default one that stands for all far away.",
+    help="A client that is served; one per family. By default one that represents all remote clients.",
 )
 DIRECTOR_OPTION = typer.Option(
     "", "--director", metavar="ADDRESS", help="The director's own address: replies must not go there."
@@ -73,7 +73,7 @@ def verify(
     state_dir: Path = STATE_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Explain each requirement of this real server: ok or FAIL, how it is, and what to do.
+    """Verify each requirement of this real server: ok or FAIL, its value, and the fix.
 
     It also asks this host itself, as neighbours and clients would: for the virtual address by ARP, and for a
     connection to it. Nothing of that reaches the wire, and nothing stays behind. Exits with 1 when

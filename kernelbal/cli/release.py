@@ -20,7 +20,7 @@ kernelbal release --dry-run
 kernelbal release --cut   (cut connections instead of draining them)"""
 
 NOTHING_OURS = "no changes: nothing in this kernel is kernelbal's"
-ONLY_DRAINING = "no changes yet: what is kernelbal's is on its way out"
+ONLY_DRAINING = "no changes yet: real servers are draining"
 
 
 def release(
@@ -30,7 +30,7 @@ def release(
 ) -> int:
     """Remove what kernelbal put into this kernel, and only that.
 
-    Sysctls and timeouts get their former values back. Objects of others are not touched.
+    Sysctls and timeouts get their former values back. Foreign objects are not touched.
     """
     from kernelbal.cli.draining import wait_for_drains
     from kernelbal.cli.output import put, say, warn
@@ -56,10 +56,10 @@ def release(
             warn(
                 "the ownership record is lost: services and sysctls of kernelbal cannot be distinguished from"
                 " those of others, and stay",
-                "apply the site file first: that takes its services over again, and then release",
+                "first `kernelbal apply`, which adopts the services of the site file, then release",
             )
         if prepared.plan.drains:
-            say("  note: the rest goes when the draining connections have ended")
+            say("  note: the rest is removed when the draining connections have ended")
         if dry_run:
             return ExitCode.OK
         session.store.discard_snapshot()

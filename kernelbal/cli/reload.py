@@ -20,7 +20,7 @@ def reload(
 ) -> int:
     """Make the daemon re-read its files.
 
-    Documents that are wrong are refused, and the old ones stay in force.
+    Invalid documents are refused, and the old ones stay in force.
     """
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.output import put, put_document, say

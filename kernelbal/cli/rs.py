@@ -54,13 +54,13 @@ def drain(
     ),
     hold: bool = typer.Option(False, "--hold", help="Cut nothing; keep it at weight 0 when drained."),
     reason: str = REASON_OPTION,
-    watch: bool = typer.Option(False, "--watch", help="Wait until it is drained, and show how far it is."),
+    watch: bool = typer.Option(False, "--watch", help="Wait until it is drained, and show the progress."),
     socket: Path = SOCKET_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
-    """Give a real server no new connections, and let those that it has end.
+    """Take a real server out of service, and let its connections end.
 
-    It stays so, over restarts too, until `kernelbal rs enable`.
+    The order holds, also over restarts, until `kernelbal rs enable`.
     """
     from kernelbal.cli.api_client import ApiClient
 

@@ -44,7 +44,7 @@ def verify(
 
     Probes each by its own address and, for dsr and tunnel, through the virtual address as clients' packets
     go; asks the segment who else answers for the virtual address (ARP, neighbour discovery); measures whether
-    clients' packets fit the path. Needs root; works with or without the daemon, and takes away what it added.
+    clients' packets fit the path. Needs root; works with or without the daemon, and removes what it added.
     Exits with 1 when anything fails.
     """
     from kernelbal.cli.documents import read_node, read_site

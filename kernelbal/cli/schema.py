@@ -42,7 +42,7 @@ def schema(
     document: Document = DOCUMENT_ARGUMENT,
     output: SchemaFormat = FORMAT_OPTION,
 ) -> int:
-    """Print what documents may hold, and what the API speaks.
+    """Print the schemas of the documents and of the API.
 
     JSON Schema of the site and node documents; for `api` the OpenAPI document, for `metrics` and
     `events` lists.

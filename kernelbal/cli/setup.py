@@ -27,7 +27,7 @@ kernelbal setup director --dry-run
 
 kernelbal setup director
 
-kernelbal setup director --enable   (once site.yaml and node.yaml are yours)
+kernelbal setup director --enable   (once site.yaml and node.yaml are edited)
 
 kernelbal setup director --root /mnt/image --program /opt/kernelbal/bin/kernelbal"""
 
@@ -73,7 +73,7 @@ def director(
 def _refuse_contradictions(root: Path, *, enable: bool, dry_run: bool) -> None:
     if enable and (root != RUNNING or dry_run):
         other = "--dry-run" if dry_run else "--root"
-        raise typer.BadParameter(f"--enable starts the daemon here and now, {other} does nothing here")
+        raise typer.BadParameter(f"--enable starts the daemon here and now, {other} has no effect here")
 
 
 def _this_program() -> Path:

@@ -40,17 +40,16 @@ def status(
     kernel: bool = typer.Option(False, "--kernel", help="Show the kernel, even when a daemon runs."),
     watch: bool = typer.Option(False, "--watch", help="Refresh until Ctrl-C."),
     interval: float = typer.Option(
-        2.0, "--interval", min=0.2, max=3600, help="Seconds between, for --watch."
+        2.0, "--interval", min=0.2, max=3600, help="Seconds between two refreshes, with --watch."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """Show services, real servers and their connections.
 
-    With a daemon it is what that knows: states with their reasons, weights, rates, and how old each figure
-    is. Without one, and with --kernel, it is the kernel's tables. There, names, and how many changes are
-    pending, come from the site file; on a machine without one it shows the kernel alone, with the owner of
-    each service: kernelbal or foreign. `active` and `inactive` are of this moment; `total` counts from the
-    start, and the kernel updates it every two seconds.
+    With a daemon: states with their reasons, weights, rates, and the age of each figure. Without one, and
+    with --kernel: the kernel's tables, with names and the number of pending changes from the site file; on
+    a machine without one the kernel alone, with the owner of each service: kernelbal or foreign. `active`
+    and `inactive` are current; `total` counts from the start, and the kernel updates it every two seconds.
     """
     from kernelbal.cli.output import put_json
     from kernelbal.cli.session import open_session, read_documents
@@ -68,7 +67,7 @@ def status(
 
 
 def _by_daemon(socket: Path, service: str, every_s: float | None, *, as_json: bool) -> bool:
-    """Show what the daemon knows; False when none runs.
+    """Show the daemon's status; False when none runs.
 
     Raises:
         NoDaemon: none runs, but what was asked for needs one.

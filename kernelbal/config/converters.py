@@ -58,7 +58,7 @@ def choice(words: Mapping[str, str], without: Mapping[str, str] | None = None) -
         if word in reasons:
             raise NoEquivalent(reasons[word])
         if word not in ours:
-            raise ValueError("nobody knows this value")
+            raise ValueError("this value is unknown")
         return ours[word]
 
     return Converter(convert, next(iter(words)))

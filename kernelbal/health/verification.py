@@ -249,7 +249,7 @@ def _probe(server: ServerEvidence, failed: Collection[str]) -> Iterator[Requirem
         yield unknown(server.unprobed, fix="see the message; `kernelbal check` knows more about checks")
     elif _untried(server):
         yield unknown(
-            "no check of the service can tell whether it answers by the virtual address",
+            "no check of the service can determine whether it answers by the virtual address",
             fix="give it a check with a port that is answered, such as `tcp`, `dns`, or `udp` with `expect`",
         )
 

@@ -195,11 +195,11 @@ def _runs(name: str, machine: MachineFacts) -> str:
 REQUIREMENTS: Final[tuple[Requirement[MachineFacts], ...]] = (
     Requirement("ipvs", "It balances the connections.", _ipvs),
     Requirement("nftables", "Marks, one-armed NAT and port following need it.", _nftables),
-    Requirement("systemd", "It starts the daemon, and again when it ends.", _systemd),
+    Requirement("systemd", "It starts the daemon, and restarts it.", _systemd),
     Requirement("program", "The unit runs it without home directories and /tmp.", _program),
     Requirement("capabilities", "What the daemon may do is what it can do.", _capabilities),
     Requirement("table", "A small connection table costs time with every packet.", _table),
-    Requirement("others", "IPVS services of two programs get in each other's way.", _writers),
+    Requirement("others", "Two programs that write to IPVS conflict.", _writers),
     Requirement("forwarding", "NAT needs it.", _forwarding),
     Requirement("firewall", "What it drops looks like a dead service.", _firewall),
     Requirement("clock", "Events carry times, and certificates expire.", _clock),

@@ -93,14 +93,14 @@ class ApplyDocument(Part, frozen=True, kw_only=True):
     """How an apply ended."""
 
     converged: Annotated[
-        bool, Meta(description="Whether a second look at the kernel found nothing left to do.")
+        bool, Meta(description="Whether the kernel matched site.yaml when it was read again.")
     ]
     changes: Annotated[int, Meta(description="Actions that were tried.")]
     failed: Annotated[int, Meta(description="Those that failed, or were skipped because of another.")]
     outcomes: Annotated[
         list[ActionOutcome], Meta(description="Fewer than `changes`, if fewer were asked for.")
     ]
-    remaining: Annotated[int, Meta(description="Changes that did not take.")]
+    remaining: Annotated[int, Meta(description="Changes that are still pending.")]
     draining: Annotated[int, Meta(description="Real servers that still have connections.")]
 
 
@@ -121,8 +121,8 @@ class PlanRequest(Part, frozen=True, kw_only=True):
     node_name: Annotated[Annotated[str, Meta(max_length=4096)], Meta(description="Its name in problems.")] = (
         "node.yaml"
     )
-    cut: Annotated[bool, Meta(description="Cut connections of what leaves instead of draining.")] = False
-    force: Annotated[bool, Meta(description="Plan even what would not work; warn instead.")] = False
+    cut: Annotated[bool, Meta(description="Cut connections of what is removed instead of draining.")] = False
+    force: Annotated[bool, Meta(description="Plan even what would not work, with a warning.")] = False
     most: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Name at most so many actions.")] = (
         None
     )
@@ -149,8 +149,8 @@ class ApplyRequest(Part, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=1, le=86400)] | None,
         Meta(description="Go back after so many seconds unless it is confirmed."),
     ] = None
-    cut: Annotated[bool, Meta(description="Cut connections of what leaves instead of draining.")] = False
-    force: Annotated[bool, Meta(description="Apply even what would not work; warn instead.")] = False
+    cut: Annotated[bool, Meta(description="Cut connections of what is removed instead of draining.")] = False
+    force: Annotated[bool, Meta(description="Apply even what would not work, with a warning.")] = False
     most: Annotated[
         Annotated[int, Meta(ge=0)] | None, Meta(description="Name at most so many, and only failures.")
     ] = None
@@ -162,7 +162,7 @@ class ApplyAnswer(Part, frozen=True, kw_only=True):
     plan: PlanDocument
     warnings: list[Remark]
     report: ApplyDocument
-    left: Annotated[list[PlannedAction], Meta(description="Changes that did not take.")]
+    left: Annotated[list[PlannedAction], Meta(description="Changes that are still pending.")]
     confirm_left_s: Annotated[
         float | None, Meta(description="Seconds left to confirm; null: nothing to confirm.")
     ]

@@ -69,7 +69,7 @@ class Hook(Model):
     script: Annotated[tuple[Text, ...], Few] = Field(
         (), description="Program (a full path) and arguments; gets the event as JSON on its standard input."
     )
-    user: Name = Field("nobody", description="Who runs the script.")
+    user: Name = Field("nobody", description="User that runs the script.")
     webhook: (
         Annotated[
             str, Field(pattern=r"^https?://[!-~]+$", max_length=2008), Wording("an http or https address")

@@ -44,7 +44,7 @@ class CheckStatus(Part, frozen=True, kw_only=True):
     since_s: Annotated[float, Meta(description="Age of `health`.")]
     reason: Annotated[str, Meta(description="Why it is not up, or why the last probe failed.")]
     last_s: Annotated[float | None, Meta(description="Age of the last probe; None before the first.")]
-    response_ms: Annotated[float | None, Meta(description="Duration of the last good probe.")]
+    response_ms: Annotated[float | None, Meta(description="Duration of the last successful probe.")]
     warning: Annotated[str, Meta(description="Such as a certificate that expires soon.")]
 
 
@@ -60,14 +60,14 @@ class ServerStatus(Part, frozen=True, kw_only=True):
     health: Health
     since: Annotated[str, Meta(description="When `state` became what it is, ISO 8601.")]
     since_s: Annotated[float, Meta(description="Age of `state`.")]
-    reason: Annotated[str, Meta(description="Why it is in this state; empty when it simply serves.")]
+    reason: Annotated[str, Meta(description="Why it is in this state; empty while it serves normally.")]
     weight: Annotated[int, Meta(description="In force now.")]
     configured_weight: int
     weight_reason: Annotated[str, Meta(description="Why `weight` differs from the configured one.")]
     ramp_left_s: Annotated[float | None, Meta(description="Seconds left of slow start.")]
     admin: AdminStatus | None
     checks: list[CheckStatus]
-    agent: Annotated[str | None, Meta(description="What its agent said last.")]
+    agent: Annotated[str | None, Meta(description="Last line of its agent.")]
     active: int
     inactive: int
     connections: Annotated[int, Meta(description="Since it was added to the kernel.")]
@@ -128,7 +128,7 @@ class RoundStatus(Part, frozen=True, kw_only=True):
     last_s: Annotated[float | None, Meta(description="Age of the last round.")]
     duration_ms: float | None
     converged: Annotated[bool, Meta(description="Whether the kernel matched site.yaml after it.")]
-    error: Annotated[str, Meta(description="Why it was not.")]
+    error: Annotated[str, Meta(description="Why it did not.")]
 
 
 class CheckerStatus(Part, frozen=True, kw_only=True):
@@ -138,7 +138,7 @@ class CheckerStatus(Part, frozen=True, kw_only=True):
     probes: int
     late_ms: Annotated[float | None, Meta(description="99th percentile of how late probes start.")]
     restarts: int
-    last_s: Annotated[float | None, Meta(description="Age of its last word.")]
+    last_s: Annotated[float | None, Meta(description="Age of its last report.")]
 
 
 class TableStatus(Part, frozen=True, kw_only=True):

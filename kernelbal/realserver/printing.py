@@ -87,7 +87,7 @@ def _ifcfg(needs: _Needs) -> str:
     for key in needs.setup.addresses:
         if key.device != LOOPBACK:
             raise PlanRefused(
-                f"network scripts have no words for {key.device}, which {format_address(key.address)} needs",
+                f"network scripts cannot express {key.device}, which {format_address(key.address)} needs",
                 f"--print {Format.UNIT.value} prints a unit of systemd that does it",
             )
         (ipv4 if len(key.address) == 4 else ipv6).append(format_address(key.address))

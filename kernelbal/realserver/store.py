@@ -14,7 +14,7 @@ RECORD: Final = RecordFile(
     "record.json",
     Record,
     "what was done to this real server",
-    "then `kernelbal realserver undo` knows of nothing that it could take back",
+    "then `kernelbal realserver undo` has nothing to undo",
 )
 
 

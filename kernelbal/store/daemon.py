@@ -59,7 +59,7 @@ ORDERS: Final = RecordFile(
     "orders.json",
     dict[OperatorKey, Order],
     "operators' orders",
-    "then nobody is drained or disabled any more, and those orders are to be given again",
+    "then no real server is drained or disabled any more, and those orders must be given again",
 )
 
 

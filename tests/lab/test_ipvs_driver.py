@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kernelbal.errors import NotPermitted
+
 from kernelbal.kernel.ipvs import (
     ConnectionFilter,
     IpvsTable,

@@ -389,7 +389,7 @@ def test_datagrams(lab: LabFactory, tmp_path: Path, check: str, verdict: str) ->
     at.write("udp", "53", check)
     report = at.report()
     assert set(report.by_server.values()) == {verdict}
-    assert ("no check of the service can tell" in report.told("rs1")) is (verdict == UNKNOWN)
+    assert ("no check of the service can determine" in report.told("rs1")) is (verdict == UNKNOWN)
 
 
 @pytest.mark.parametrize("check", ["icmp: {}", "none: {}", "tcp: {}, mark: 7", "tcp: {}, through: real"])

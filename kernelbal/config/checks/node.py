@@ -96,11 +96,11 @@ def _access(tls: ApiTls) -> Iterator[Violation]:
         hint = "add `tokens`, or `client_ca` and `clients`, or remove `tls`"
         yield Violation(path, "no tokens and no clients: nobody has access", "`tokens` or `clients`", hint)
     if tls.clients and tls.client_ca is None:
-        hint = "add `client_ca: /full/path`: it tells whose certificates count"
+        hint = "add `client_ca: /full/path`: the CA that signs client certificates"
         yield Violation((*path, "clients"), "client certificates without a CA", "a key `client_ca`", hint)
     if tls.client_ca is not None and not tls.clients:
         hint = "add `clients: [{common_name: NAME}]`, or remove the key"
-        yield Violation((*path, "client_ca"), "a CA of clients, of whom there are none", "`clients`", hint)
+        yield Violation((*path, "client_ca"), "a client CA without clients", "`clients`", hint)
     for key, names in (
         ("tokens", [token.name for token in tls.tokens]),
         ("clients", [client.common_name for client in tls.clients]),

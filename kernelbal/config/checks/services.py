@@ -23,7 +23,7 @@ def persistence_prefix(subject: CheckedService, _: SiteContext) -> Iterator[Viol
             ("persistence", "source_ip", "prefix"),
             f"prefix {prefix} for IPv4 clients",
             "a prefix length 1-32",
-            "remove it to tell single addresses apart",
+            "remove it to distinguish single addresses",
         )
 
 

@@ -138,7 +138,9 @@ class HttpCheck(CheckProtocol):
     body: Annotated[str, Field(max_length=65536), Wording("text of at most 65536 characters")] = Field(
         "", description="Request body (POST)."
     )
-    expect: StatusCodes = Field(("200-299", "301", "302", "401"), description="Statuses that are good.")
+    expect: StatusCodes = Field(
+        ("200-299", "301", "302", "401"), description="Statuses that count as success."
+    )
     contains: Text | None = Field(None, description="Text that the body must contain.")
     matches: Text | None = Field(None, description="Regular expression that the body must match somewhere.")
 
@@ -172,7 +174,7 @@ class DnsCheck(CheckProtocol):
     )
     transport: DnsTransport | None = Field(None, description="The virtual service's protocol by default.")
     rcode: Rcode | None = Field(
-        None, description="RCODE that is good; any answer but SERVFAIL and REFUSED by default."
+        None, description="RCODE that counts as success; any but SERVFAIL and REFUSED by default."
     )
     answer: Text | None = Field(None, description="Record data that must be among the answers.")
 
@@ -263,7 +265,7 @@ class RadiusCheck(CheckProtocol):
     user: Text | None = Field(None, description="User of an Access-Request; none sends Status-Server.")
     password: Text = Field("", repr=False, description="The user's password.")
     nas_identifier: Text = Field("kernelbal", description="NAS-Identifier that is sent.")
-    reject_is_good: Switch = Field(True, description="Whether Access-Reject too proves that it works.")
+    reject_is_good: Switch = Field(True, description="Whether Access-Reject counts as success, too.")
 
 
 class ScriptCheck(CheckProtocol):
@@ -323,8 +325,8 @@ class Check(Model):
 
     interval: Duration = Field(DEFAULT_INTERVAL_S, description="From the start of one probe to the next.")
     timeout: Duration = Field(DEFAULT_TIMEOUT_S, description="How long a probe may take.")
-    rise: Whole = Field(DEFAULT_RISE, ge=1, le=100, description="Good probes in a row that make it up.")
-    fall: Whole = Field(DEFAULT_FALL, ge=1, le=100, description="Failed probes in a row that make it down.")
+    rise: Whole = Field(DEFAULT_RISE, ge=1, le=100, description="Successful probes in a row until up.")
+    fall: Whole = Field(DEFAULT_FALL, ge=1, le=100, description="Failed probes in a row until down.")
     jitter: Whole = Field(
         5, ge=0, le=50, description="Per cent of `interval` by which each probe may start later, at random."
     )
@@ -416,7 +418,7 @@ class ResponseTime(Model):
     """Weights by the response time of the checks: a real server of median speed keeps its weight."""
 
     exponent: Annotated[float, Field(ge=0.1, le=4.0), Wording("a number 0.1-4.0")] = Field(
-        1.0, description="How much slowness counts: weight x (median / own time) ^ exponent."
+        1.0, description="Exponent of the response time: weight x (median / own time) ^ exponent."
     )
 
 
@@ -430,11 +432,11 @@ class Adaptive(Model):
     timeout: Duration = Field(3.0, description="How long an agent may take.")
     smoothing: Duration = Field(15.0, description="Time constant of the moving average of readings.")
     step: Whole = Field(
-        5, ge=1, le=50, description="Per cent of the configured weight by which it must differ to be written."
+        5, ge=1, le=50, description="Smallest change that is written, in per cent of the configured weight."
     )
     minimum: Whole = Field(
         5,
         ge=1,
         le=100,
-        description="Per cent of the configured weight below which load alone never brings it.",
+        description="Lower limit of the weight by load, in per cent of the configured one.",
     )

@@ -92,7 +92,7 @@ class ServerKey(NamedTuple):
 
 
 class SorryServer(Model):
-    """Answers while no real server can."""
+    """Serves clients while no real server is usable."""
 
     address: IpAddress = Field(description="Its own address.")
     port: Whole | None = Field(None, ge=1, le=65535, description="Port (nat only); the service's by default.")
@@ -128,10 +128,10 @@ class VirtualService(Model):
     persistence_engine: Literal["sip"] | None = Field(None, description="`sip`: by Call-ID (udp).")
     one_packet: Switch = Field(False, description="Schedule each datagram by itself (udp).")
     drain: Duration = Field(60.0, description="How long a removed real server may keep its connections.")
-    real_servers: Annotated[tuple[RealServer, ...], FailFast()] = Field(
-        (), description="The machines that serve."
+    real_servers: Annotated[tuple[RealServer, ...], FailFast()] = Field((), description="The real servers.")
+    sorry_server: SorryServer | None = Field(
+        None, description="Serves clients while no real server is usable."
     )
-    sorry_server: SorryServer | None = Field(None, description="Answers while no real server can.")
     check: CheckSetting = Field(
         default_factory=Check, description="How real servers are checked; the port decides by default."
     )

@@ -113,7 +113,7 @@ def check(facts: Facts, manager: Manager) -> None:
     fault = _FAULTS[manager](facts)
     if fault:
         raise PlanRefused(
-            f"--persist {manager.value} does nothing here: {fault}", f"leave --persist out; {WAY_OUT}"
+            f"--persist {manager.value} has no effect here: {fault}", f"leave --persist out; {WAY_OUT}"
         )
 
 
@@ -164,7 +164,7 @@ def _networkmanager_fault(facts: Facts) -> str:
         return f"version {'.'.join(map(str, facts.networkmanager))} does not configure lo (1.42 does)"
     lo = facts.profiles.get(LOOPBACK)
     if lo is None or lo.state == UNMANAGED:
-        return "it is told not to manage lo"
+        return "its configuration leaves lo alone"
     return _taken(facts)
 
 

@@ -42,7 +42,7 @@ def judge_firewall(subject: PreparedAddress, failed: Collection[str]) -> Iterato
     others = [name for name in causes_of_silence(subject) if name in failed]
     if blocked and not others:
         ports = ", ".join(dict.fromkeys(str(answer.port) for answer in blocked))
-        named = _listed(found) or _unread(subject) or "which one cannot be told from the rules of nftables"
+        named = _listed(found) or _unread(subject) or "the rule cannot be determined from nftables"
         yield fail(f"packets to {ports} are dropped or refused: {named}", _fix(subject, found))
     elif passed and len(passed) == len(answers):
         yield ok("packets pass" + (f"; looked at {_listed(found)}" if found else ""))
@@ -69,7 +69,7 @@ def _by_the_rules(
     unread = _unread(subject)
     if found or unread:
         text = "; ".join(part for part in (_listed(found), unread) if part)
-        later = f"; tell after {others[0]} is fixed" if others else ""
+        later = f"; decided once {others[0]} is fixed" if others else ""
         return unknown(f"may drop packets, no answer decides: {text}{later}", "", next(iter(others), ""))
     return ok("no rule of nftables drops packets")
 

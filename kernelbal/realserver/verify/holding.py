@@ -24,7 +24,7 @@ def judge_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator
         for key in held:
             yield fail(f"on {key.device}, and `redirect` works without it", _delete(key), key.device)
         if not held:
-            yield ok("not an address of this host, as `redirect` wants it")
+            yield ok("not an address of this host, as `redirect` requires")
         return
     faults = [fault for key in held if (fault := _misplaced(subject, key)) is not None]
     yield from faults

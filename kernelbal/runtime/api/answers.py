@@ -69,9 +69,7 @@ async def errors_as_documents(request: web.Request, handler: Handler) -> web.Str
         raise  # whoever asked is gone
     except Exception:
         LOG.exception("error while answering %s %s", request.method, request.path)
-        answer = _error_answer(
-            RequestRefused(500, "internal error of kernelbal", "the daemon's log says more")
-        )
+        answer = _error_answer(RequestRefused(500, "internal error", "see the daemon's log"))
         answer.force_close()
         return answer
 

@@ -84,7 +84,7 @@ class Handlers:
     async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         caller = self._identify(request)
         if caller == NOBODY:
-            hint = "send `Authorization: Bearer TOKEN`, or come with a client certificate"
+            hint = "send `Authorization: Bearer TOKEN`, or present a client certificate"
             raise RequestRefused(401, "authentication required", hint, {"WWW-Authenticate": "Bearer"})
         request[_CALLER] = caller
         return await handler(request)
@@ -94,7 +94,7 @@ class Handlers:
         _permit(caller, route)
         if route.query is None and request.query_string:
             raise RequestRefused(
-                400, f"{next(iter(request.query), '?')}: unknown field", "there is no query here"
+                400, f"{next(iter(request.query), '?')}: unknown field", "this request takes no query"
             )
         if route.right is Right.CHANGE:
             return await self._change(route.endpoint, request, caller.name)

@@ -85,7 +85,7 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_config_refused",
-        "1 when a newer site or node document is not in force because it is wrong.",
+        "1 when a newer site or node document is not in force because it is invalid.",
         Scope.DIRECTOR,
         _value(lambda s: bool(s.config.refused)),
     ),
@@ -158,14 +158,14 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_checker_restarts_total",
-        "How often the checker was started anew.",
+        "Restarts of the checker.",
         Scope.DIRECTOR,
         _value(lambda s: s.checker.restarts),
         counter=True,
     ),
     Metric(
         "kernelbal_checker_last_age_seconds",
-        "Age of the checker's last word.",
+        "Age of the checker's last report.",
         Scope.DIRECTOR,
         _value(lambda s: s.checker.last_s),
     ),
@@ -276,13 +276,13 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_check_response_seconds",
-        "Duration of the last good probe.",
+        "Duration of the last successful probe.",
         Scope.CHECK,
         _value(lambda c: _milli(c.response_ms)),
     ),
     Metric(
         "kernelbal_check_warning",
-        "1 when it is good but will not stay so, such as a certificate that expires soon.",
+        "1 when it succeeds with a warning, such as a certificate that expires soon.",
         Scope.CHECK,
         _value(lambda c: bool(c.warning)),
     ),

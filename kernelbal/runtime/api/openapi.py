@@ -15,15 +15,15 @@ API_VERSION: Final = "1"
 REFERENCE: Final = "#/components/schemas/{name}"
 
 ERRORS: Final = {
-    400: "Malformed, an unknown field, or a wrong value.",
+    400: "Malformed, an unknown field, or an invalid value.",
     401: "By TLS: neither a known client certificate nor a known token.",
     403: "The caller lacks the right.",
-    404: "There is nothing of that name.",
-    405: "Another method is needed.",
+    404: "Nothing has that name.",
+    405: "Method not allowed.",
     408: "The body came too slowly.",
     409: "Refused: the order, or the documents, would not work; nothing was changed.",
     413: "The body is too long.",
-    415: "The body is not called JSON.",
+    415: "The body is not declared as JSON.",
     422: "A document is not valid; `problems` lists what is wrong.",
     503: "Not possible now.",
 }

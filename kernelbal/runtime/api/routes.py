@@ -67,7 +67,7 @@ class EventsQuery(Part, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_EVENTS, description="At most so many, the oldest first.")] = 100
     follow: Annotated[
         bool,
-        Meta(description="`1`: a stream, one JSON document per line; empty lines say that it is alive."),
+        Meta(description="`1`: a stream, one JSON document per line; empty lines are keep-alives."),
     ] = False
 
 
@@ -114,7 +114,7 @@ ROUTES: Final = (
         Endpoint.STATUS,
         "GET",
         "/v1/status",
-        "Everything about this director; each measured part carries its age.",
+        "The status of this director; each measured part carries its age.",
         Right.READ,
         query=StatusQuery,
         answer=DirectorStatus,
@@ -214,9 +214,7 @@ ROUTES: Final = (
         Right.CHANGE,
         answer=ReloadAnswer,
     ),
-    ApiRoute(
-        Endpoint.LIVE, "GET", "/v1/live", "Whether the daemon answers at all.", Right.READ, answer=LiveAnswer
-    ),
+    ApiRoute(Endpoint.LIVE, "GET", "/v1/live", "Liveness of the daemon.", Right.READ, answer=LiveAnswer),
     ApiRoute(
         Endpoint.METRICS,
         "GET",

@@ -44,7 +44,7 @@ class EventStreams:
             RequestRefused: there are too many streams already.
         """
         if self._open >= self._limits.most:
-            raise RequestRefused(503, f"{self._open} streams of events are open already", "end one of them")
+            raise RequestRefused(503, f"{self._open} streams of events are open already", "close one of them")
         self._open += 1
         try:
             return await self._send(request, events)

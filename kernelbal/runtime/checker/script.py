@@ -117,7 +117,7 @@ class ScriptDriver:
         """Start the program of a probe."""
         if len(self.running) >= MAX_SCRIPTS:
             message = f"{MAX_SCRIPTS} check scripts running: further ones skipped"
-            self.reactor.skip(task, Notice(Topic.CHECKER_STARVED, message, "check less often"))
+            self.reactor.skip(task, Notice(Topic.CHECKER_STARVED, message, "raise `interval`"))
             return
         check = task.probe.protocol
         if not isinstance(check, ScriptCheck):

@@ -195,7 +195,7 @@ class Changes:
             if Path(asked).resolve() != own.resolve():
                 where = own.absolute()
                 raise PlanRefused(
-                    f"the daemon keeps this machine as {where} says, and {asked} is another file",
+                    f"the daemon applies {where}, and {asked} is another file",
                     f"see what it would change with `kernelbal plan {asked}`, put it in place"
                     f" (`cp {asked} {where}`), and apply that",
                 )
@@ -251,7 +251,7 @@ class Changes:
         try:
             before = await context.files.call(parse, texts_before(record), context.paths)
         except KernelbalError as error:
-            message = f"cannot go back: {error.message}"
+            message = f"cannot roll back: {error.message}"
             context.reporter.report(Topic.CONFIG_REFUSED, message, Severity.ERROR, by=by)
             return None
         try:

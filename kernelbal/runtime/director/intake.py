@@ -54,7 +54,7 @@ class Intake:
     def lose_checker(self, reason: str) -> None:
         """Take in that the checker ended; every state stays as it was."""
         self._state.checker_up = False
-        message = f"{reason}; it is started again, and until then every real server stays as it is"
+        message = f"{reason}; it is restarted; until then the states of real servers are kept"
         self._context.reporter.report(Topic.CHECKER_LOST, message, Severity.ERROR)
 
     def take_notice(self, notice: KernelChange) -> None:

@@ -101,7 +101,7 @@ class Reloads:
         if text == state.force.documents.text and state.force.origin is Origin.FILES:
             if state.refusal.why:
                 state.refusal = NOTHING_REFUSED
-                message = "the files are again what is in force"
+                message = "the files match what is in force again"
                 context.reporter.report(Topic.CONFIG_LOADED, message, by=by)
             return answer_of(NOTHING_REFUSED, changed=False)
         if text == state.refusal.text and not again:

@@ -110,7 +110,7 @@ class Saver:
             if error.message != self._faults.get(write.__name__):
                 self._faults[write.__name__] = error.message
                 hint = f" ({error.hint})" if error.hint else ""
-                message = f"{error.message}{hint}; work goes on, a restart would forget what is newer"
+                message = f"{error.message}{hint}; the daemon continues, but a restart loses newer state"
                 self._emit(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
             return False
         if self._faults.pop(write.__name__, "") and not self._faults:

@@ -270,7 +270,7 @@ async def _finish(daemon: _Daemon) -> None:
     await context.saver.save_health()
     await context.kernel.call(context.rounds.close)
     context.reporter.report(
-        Topic.DIRECTOR_STOPPED, "the daemon ends; services stay in the kernel, and no connection is cut"
+        Topic.DIRECTOR_STOPPED, "the daemon stops; services stay in the kernel, and no connection is cut"
     )
     await context.hooks.flush(LAST_HOOKS_S)
 

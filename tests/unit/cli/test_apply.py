@@ -146,7 +146,7 @@ def test_refused_action_does_not_stop_the_others(cli: DirectorCli) -> None:
     assert done.err.splitlines()[1:] == [
         "FAIL sysctl net.ipv4.ip_forward 0 -> 1  # The director routes replies of NAT services.:"
         " the kernel refuses this value",
-        "not converged: after this apply the kernel still differs from the site file, 1 change left",
+        "not converged: the kernel does not match site.yaml after this apply, 1 change left",
         "  hint: remove the cause and run `kernelbal apply` again; what was done stays",
     ]
 
@@ -214,7 +214,7 @@ def test_no_wait_leaves_the_drain_to_a_later_apply(cli: DirectorCli) -> None:
     done = drained(cli, "--no-wait")
     assert (done.code, cli.now) == (ExitCode.OK, 1000)
     assert cli.kernel.services[WEB].destinations[B].weight == 0
-    assert done.err.endswith("1 real server still draining; a later `kernelbal apply` goes on with it\n")
+    assert done.err.endswith("1 real server still draining; a later `kernelbal apply` continues\n")
     cli.sleep(21)
     cli.kernel.performed.clear()
     cli.run("apply")

@@ -76,7 +76,7 @@ def test_rollback_that_fails_can_be_tried_again(unconfirmed: DirectorCli) -> Non
     unconfirmed.refuse(EditService, errno.EBUSY)
     done = unconfirmed.run("rollback")
     assert (done.code, scheduler(unconfirmed)) == (ExitCode.FAILED, "rr")
-    assert "not converged: this is not yet as it was before, 1 change left\n" in done.err
+    assert "not converged: not rolled back completely, 1 change left\n" in done.err
     assert "run `kernelbal rollback` again" in done.err
     unconfirmed.kernel.refuse = lambda _: 0
     assert unconfirmed.run("rollback").code == ExitCode.OK

@@ -83,7 +83,7 @@ def test_connections_are_drained(applied: DirectorCli) -> None:
     applied.kernel.load(WEB, active=1)
     done = applied.run("release")
     assert (done.code, applied.now) == (ExitCode.OK, 1020)
-    assert "note: the rest goes when the draining connections have ended\n" in done.err
+    assert "note: the rest is removed when the draining connections have ended\n" in done.err
     assert "draining 10.0.0.12:80 of 192.0.2.10:80/tcp: 1 connection" in done.err
     assert applied.kernel.services == {OTHER: virtual()}
 
@@ -127,7 +127,7 @@ def test_lost_record_is_told_before_it_is_called_released(applied: DirectorCli) 
     applied.kernel.addresses[OWN_ADDRESS] = held(OWN_ADDRESS, ours=True)
     done = applied.run("release")
     assert "the ownership record is lost" in done.err
-    assert "apply the site file first" in done.err
+    assert "first `kernelbal apply`" in done.err
     assert WEB in applied.kernel.services
 
 
@@ -141,4 +141,4 @@ def test_what_still_drains_is_not_called_nothing(applied: DirectorCli) -> None:
     applied.run("apply", "--no-wait")
     done = applied.run("release")
     assert "nothing in this kernel" not in done.out
-    assert "no changes yet: what is kernelbal's is on its way out; " in done.out
+    assert "no changes yet: real servers are draining; " in done.out

@@ -84,13 +84,13 @@ def check_faults(check: Data) -> list[tuple[str, str, str | None]]:
 def test_faults_inside_of_a_check_are_found() -> None:
     assert check_faults({"http": {"path": "health", "expect": [99, "2xx"]}, "rise": 0, "interval": 5}) == [
         ("check.http.path", "invalid value `health`", "`path`: Request target."),
-        ("check.http.expect[0]", "invalid value `99`", "`expect`: Statuses that are good."),
+        ("check.http.expect[0]", "invalid value `99`", "`expect`: Statuses that count as success."),
         (
             "check.interval",
             "`5` has no unit; write a duration such as `300ms`, `9s`, `5m`, `1h`",
             "`interval`: From the start of one probe to the next.",
         ),
-        ("check.rise", "0 is too small", "`rise`: Good probes in a row that make it up."),
+        ("check.rise", "0 is too small", "`rise`: Successful probes in a row until up."),
     ]
 
 

@@ -114,9 +114,9 @@ def test_one_fault(evidence: ServerEvidence, requirement: str, message: str, fix
     [
         (replace(DSR, probes=(ProbePair(80, UP, UNPROBED),)), "not probed: out of memory"),
         (replace(DSR, probes=(ProbePair(80, UP, ProbeState()),)), "no result"),
-        (replace(DSR, probes=(ProbePair(0, UP),)), "no check of the service can tell"),
-        (replace(DSR, probes=(ProbePair(53, UP, UP, conclusive=False),)), "no check of the service can tell"),
-        (replace(NAT, probes=()), "no check of the service can tell"),
+        (replace(DSR, probes=(ProbePair(0, UP),)), "no check of the service can"),
+        (replace(DSR, probes=(ProbePair(53, UP, UP, conclusive=False),)), "no check of the service can"),
+        (replace(NAT, probes=()), "no check of the service can"),
     ],
 )
 def test_what_could_not_be_seen_is_told(evidence: ServerEvidence, message: str) -> None:

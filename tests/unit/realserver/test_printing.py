@@ -39,7 +39,7 @@ def test_network_scripts() -> None:
 
 
 def test_network_scripts_know_no_tunnels() -> None:
-    with pytest.raises(PlanRefused, match="network scripts have no words for tunl0") as caught:
+    with pytest.raises(PlanRefused, match="network scripts cannot express tunl0") as caught:
         printed(Format.IFCFG, prepared(VIP, Method.LOOPBACK, GUE))
     assert "--print unit" in str(caught.value.hint)
 

@@ -72,5 +72,5 @@ def test_whoever_moves_damaged_orders_away_is_told_what_that_means(store: Daemon
     (store.path / ORDERS.name).write_text("")
     with pytest.raises(StateError) as raised:
         store.load_orders()
-    assert "nobody is drained or disabled any more" in (raised.value.hint or "")
+    assert "no real server is drained or disabled any more" in (raised.value.hint or "")
     assert "adopts" not in (raised.value.hint or "")

@@ -28,7 +28,7 @@ api: {{tls: {{{TLS}}}}}
 api: {{tls: {{clients: [{{common_name: lb2}}], {TLS}}}}}
 => 2:22 api.tls.clients: client certificates without a CA
 api: {{tls: {{client_ca: /etc/ca.pem, tokens: [{TOKEN}], {TLS}}}}}
-=> 2:24 api.tls.client_ca: a CA of clients, of whom there are none
+=> 2:24 api.tls.client_ca: a client CA without clients
 api: {{tls: {{{TLS}, tokens: [{TOKEN}, {TOKEN}]}}}}
 => 2:171 api.tls.tokens[1]: token `desk`: `desk` is given twice
 """.strip().splitlines()

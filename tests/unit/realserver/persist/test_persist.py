@@ -81,7 +81,7 @@ def with_lo(profile: Profile) -> Facts:
         ),
         (
             with_lo(Profile("unmanaged", "")),
-            Detected(Manager.UNIT, "NetworkManager configures eth0, but it is told not to manage lo"),
+            Detected(Manager.UNIT, "NetworkManager configures eth0, but its configuration leaves lo alone"),
         ),
         (
             replace(NM, profiles={"eth0": Profile("unmanaged", ""), "lo": EXTERNAL}),
@@ -139,7 +139,7 @@ def test_a_manager_that_would_not_read_the_files_is_refused(facts: Facts, good: 
         if manager in {*good, Manager.NONE}:
             check(facts, manager)
             continue
-        with pytest.raises(PlanRefused, match=f"--persist {manager.value} does nothing here: "):
+        with pytest.raises(PlanRefused, match=f"--persist {manager.value} has no effect here: "):
             check(facts, manager)
 
 

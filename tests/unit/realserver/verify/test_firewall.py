@@ -41,7 +41,7 @@ def test_answer_decides_against_suspicion() -> None:
 
 
 def test_nothing_to_see_still_is_a_firewall() -> None:
-    assert "cannot be told" in fails(DIRECT, heard(DIRECT, Reaction.SILENT))["firewall"].message
+    assert "cannot be determined" in fails(DIRECT, heard(DIRECT, Reaction.SILENT))["firewall"].message
     unread = heard(
         DIRECT, Reaction.SILENT, ruleset=rules(unreadable="no library", legacy=("iptables filter",))
     )

@@ -42,6 +42,6 @@ async def test_internal_error_shows_no_inside_and_is_logged(
     monkeypatch.setattr(FakeControl, "status", broken)
 
     got, answer = await api.ask("GET", "/v1/status")
-    assert (got, answer["error"]) == (500, "internal error of kernelbal")
+    assert (got, answer["error"]) == (500, "internal error")
     assert "secret" not in str(answer)
     assert "secret" in caplog.text
