@@ -13,12 +13,12 @@ from kernelbal.health.changes import mode_event, server_events
 from kernelbal.health.decision import Decision, Inputs, Memory, ServerView, ServiceMemory, ServiceView
 from kernelbal.health.judge import Judge
 from kernelbal.health.orders import OrderIndex
-from kernelbal.health.pool import Pool, Stand
+from kernelbal.health.pool import Pool, ServerDecision
 from kernelbal.health.quorum import has_quorum, mode_of
-from kernelbal.health.stand import memory_of, standing_of, view_of
+from kernelbal.health.server_decision import desired_server, memory_of, view_of
 from kernelbal.model.event import Event
 from kernelbal.model.site.services import ServerKey, VirtualService
-from kernelbal.model.standing import Mode, Overlay, ServerState, Standing
+from kernelbal.model.standing import DesiredServer, Mode, Overlay, ServerState
 
 
 def decide(inputs: Inputs) -> Decision:
@@ -42,7 +42,7 @@ class _Maker:
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self.standings: dict[ServerKey, Standing] = {}
+        self.standings: dict[ServerKey, DesiredServer] = {}
         self.modes: dict[str, Mode] = {}
         self.memory = Memory()
         self.servers: dict[ServerKey, ServerView] = {}
@@ -60,7 +60,7 @@ class _Maker:
         self.modes[name] = mode
         began_at = None if before is None else before.began_at
         pool = Pool(service, mode, judge.inputs, began_at)
-        self._stand(service, pool.stands(judged), mode)
+        self._decide(service, pool.decisions(judged), mode)
         self.due += pool.due
         after = ServiceMemory(mode, judge.inputs.now, quorum, pool.began_at)
         if before is None and not quorum and any(each.state is ServerState.UNKNOWN for each in judged):
@@ -70,16 +70,16 @@ class _Maker:
         else:
             self._remember(service, before, after, usable)
 
-    def _stand(self, service: VirtualService, stands: Iterable[Stand], mode: Mode) -> None:
+    def _decide(self, service: VirtualService, decisions: Iterable[ServerDecision], mode: Mode) -> None:
         now, starting = self.judge.inputs.now, self.judge.inputs.starting
-        for stand in stands:
-            key, state = stand.judged.key, stand.state
-            if state != stand.judged.before.state or stand.judged.warning:
-                self.events += server_events(service, stand.judged, state, starting)
-            memory = memory_of(stand, now)
+        for decided in decisions:
+            key, state = decided.judged.key, decided.state
+            if state != decided.judged.before.state or decided.judged.warning:
+                self.events += server_events(service, decided.judged, state, starting)
+            memory = memory_of(decided, now)
             self.memory.servers[key] = memory
-            self.standings[key] = standing_of(service, stand)
-            self.servers[key] = view_of(service, stand, memory.since_at, mode, now)
+            self.standings[key] = desired_server(service, decided)
+            self.servers[key] = view_of(service, decided, memory.since_at, mode, now)
 
     def _remember(
         self, service: VirtualService, before: ServiceMemory | None, after: ServiceMemory, usable: int

@@ -27,14 +27,14 @@ _BEGINNERS: Final = frozenset({ServerState.DOWN, ServerState.UNKNOWN, ServerStat
 """Who waits like this when a pool begins begins with it."""
 
 
-class Stand(NamedTuple):
-    """How a real server stands.
+class ServerDecision(NamedTuple):
+    """What is decided for one real server.
 
     Attributes:
         state: for the status.
         weight: effective.
         in_service: whether it takes connections by being usable.
-        ramp: where its slow start stands.
+        ramp: how far its slow start is.
         progress: of slow start, 0.0-1.0.
         share: of its configured weight, by its load.
     """
@@ -69,8 +69,8 @@ class Pool:
         self._mode = mode
         self._inputs = inputs
 
-    def stands(self, pool: Sequence[Judged]) -> list[Stand]:
-        """Return how each real server stands."""
+    def decisions(self, pool: Sequence[Judged]) -> list[ServerDecision]:
+        """Return what is decided for each real server."""
         service = self._service
         serving = self._mode is Mode.SERVING
         self._note_begin(pool, serving)
@@ -80,12 +80,15 @@ class Pool:
         if self._mode is Mode.KEPT:
             return [self._kept(judged) for judged in pool]
         if not serving:
-            return [Stand(judged, ServerState.STANDBY if judged.usable else judged.state) for judged in pool]
+            return [
+                ServerDecision(judged, ServerState.STANDBY if judged.usable else judged.state)
+                for judged in pool
+            ]
         shares = [NO_SHARE] * len(pool) if service.adaptive is None else self._shares(pool, service.adaptive)
         if service.slow_start <= 0:
-            return [self._stand(*each, FULL, 1.0) for each in zip(pool, shares, strict=True)]
+            return [self._decide(*each, FULL, 1.0) for each in zip(pool, shares, strict=True)]
         return [
-            self._stand(judged, share, ramp, progress)
+            self._decide(judged, share, ramp, progress)
             for judged, share, (ramp, progress) in zip(pool, shares, self._ramps(pool), strict=True)
         ]
 
@@ -95,23 +98,23 @@ class Pool:
         elif self._inputs.starting or not any(judged.before.up for judged in pool):
             self.began_at = self._inputs.now
 
-    def _kept(self, judged: Judged) -> Stand:
+    def _kept(self, judged: Judged) -> ServerDecision:
         if not judged.candidate:
-            return Stand(judged, judged.state)
-        return Stand(judged, judged.state, judged.server.weight, in_service=judged.usable)
+            return ServerDecision(judged, judged.state)
+        return ServerDecision(judged, judged.state, judged.server.weight, in_service=judged.usable)
 
-    def _stand(self, judged: Judged, share: WeightShare, ramp: Ramp, progress: float) -> Stand:
+    def _decide(self, judged: Judged, share: WeightShare, ramp: Ramp, progress: float) -> ServerDecision:
         if not judged.usable:
-            return Stand(judged, judged.state, ramp=ramp)
+            return ServerDecision(judged, judged.state, ramp=ramp)
         weight = judged.server.weight
         if share.applied != 1.0:
             weight = min(MOST_WEIGHT, max(1, round(weight * share.applied)))
         if progress >= 1.0:
-            return Stand(judged, ServerState.SERVING, weight, True, FULL, 1.0, share)
+            return ServerDecision(judged, ServerState.SERVING, weight, True, FULL, 1.0, share)
         slow_start_s = self._service.slow_start
         self.due.append(self._inputs.now + next_step_s(weight, progress, slow_start_s))
         weight = ramped_weight(weight, progress, slow_start_s)
-        return Stand(judged, ServerState.RAMPING, weight, True, ramp, progress, share)
+        return ServerDecision(judged, ServerState.RAMPING, weight, True, ramp, progress, share)
 
     # --- slow start ---
 

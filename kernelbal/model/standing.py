@@ -16,7 +16,7 @@ from kernelbal.model.health import PathCheck
 from kernelbal.model.site.services import ServerKey
 
 
-class Standing(NamedTuple):
+class DesiredServer(NamedTuple):
     """A real server in a virtual service.
 
     Attributes:
@@ -83,7 +83,7 @@ class Overlay:
         paths: services by mark for probes.
     """
 
-    servers: Mapping[ServerKey, Standing] = field(default_factory=dict)
+    servers: Mapping[ServerKey, DesiredServer] = field(default_factory=dict)
     services: Mapping[str, Mode] = field(default_factory=dict)
     paths: tuple[PathCheck, ...] = ()
 

@@ -8,9 +8,9 @@ from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationKey, ServiceKey
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, VirtualService
-from kernelbal.model.standing import Mode, Overlay, Standing
+from kernelbal.model.standing import DesiredServer, Mode, Overlay
 
-Overlaid = tuple[RealServer, Standing | None]
+Overlaid = tuple[RealServer, DesiredServer | None]
 """A real server, and what was decided for it; None: it is as configured."""
 
 

@@ -14,7 +14,7 @@ from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, Standing
+from kernelbal.model.standing import Admin, DesiredServer, Mode, OperatorKey, Order
 
 A, B, C = "10.0.0.11", "10.0.0.12", "10.0.0.13"
 
@@ -128,7 +128,7 @@ class Scene:
 
     # --- what was decided ---
 
-    def standing(self, server: str) -> Standing:
+    def standing(self, server: str) -> DesiredServer:
         """What the kernel is to hold."""
         return self.last.overlay.servers[key(server)]
 

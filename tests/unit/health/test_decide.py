@@ -5,7 +5,7 @@ import pytest
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.health import Health
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Admin, Mode, Standing
+from kernelbal.model.standing import Admin, DesiredServer, Mode
 from tests.unit.health.scene import A, B, C, Scene, key, site_of
 
 QUORUM = "quorum: 2"
@@ -44,7 +44,7 @@ def test_one_that_goes_down_is_quiesced_and_keeps_its_connections() -> None:
     scene = Scene.started()
     scene.down(B)
     scene.later(1)
-    assert scene.standing(B) == Standing(0)
+    assert scene.standing(B) == DesiredServer(0)
     assert scene.view(B).reason == "connection refused"
     (event,) = scene.last.events
     assert (event.topic, event.severity) == (Topic.SERVER_DOWN, Severity.WARNING)
@@ -56,7 +56,7 @@ def test_one_that_goes_down_is_removed_at_once_where_quiescing_would_harm(more: 
     scene = Scene.started(more)
     scene.down(B)
     scene.later(1)
-    assert scene.standing(B) == Standing(0, present=False, cut_at=0.0)
+    assert scene.standing(B) == DesiredServer(0, present=False, cut_at=0.0)
 
 
 def test_one_that_comes_back_serves() -> None:
@@ -73,7 +73,7 @@ def test_one_that_was_never_checked_is_not_there() -> None:
     scene = Scene(site_of())
     scene.up(A, B)
     scene.decide(starting=True)
-    assert scene.standing(C) == Standing(0, present=False)
+    assert scene.standing(C) == DesiredServer(0, present=False)
     assert scene.view(C).reason == "not checked yet"
     assert scene.view(C).health is Health.UNKNOWN
 
@@ -125,7 +125,7 @@ def test_below_quorum_the_sorry_server_answers_and_who_is_up_stands_by() -> None
     scene.later(1)
     assert scene.mode is Mode.SORRY
     assert scene.words() == ["down", "down", "standby"]
-    assert scene.standing(C) == Standing(0)
+    assert scene.standing(C) == DesiredServer(0)
     assert scene.view(C).reason == "the sorry server is in use"
     assert Topic.SERVICE_QUORUM_LOST in scene.topics()
 
@@ -189,7 +189,7 @@ def test_a_drain_leaves_until_its_deadline() -> None:
     scene = Scene.started()
     scene.order(B, timeout_s=60)
     scene.later(0)
-    assert scene.standing(B) == Standing(0, present=False, cut_at=1060.0)
+    assert scene.standing(B) == DesiredServer(0, present=False, cut_at=1060.0)
     assert scene.words() == ["serving", "draining", "serving"]
     assert scene.view(B).reason == "drained by root: new disk"
     assert scene.view(B).everywhere
@@ -230,9 +230,9 @@ def test_a_drain_that_holds_stays_at_weight_0() -> None:
     scene = Scene.started()
     scene.order(B, hold=True)
     scene.later(0)
-    assert scene.standing(B) == Standing(0)
+    assert scene.standing(B) == DesiredServer(0)
     scene.later(1000)
-    assert scene.standing(B) == Standing(0)
+    assert scene.standing(B) == DesiredServer(0)
     assert scene.words()[1] == "draining"
 
 
@@ -240,7 +240,7 @@ def test_disabling_cuts_at_once() -> None:
     scene = Scene.started()
     scene.order(B, Admin.DISABLE)
     scene.later(1)
-    assert scene.standing(B) == Standing(0, present=False, cut_at=0.0)
+    assert scene.standing(B) == DesiredServer(0, present=False, cut_at=0.0)
     assert scene.topics() == [Topic.SERVER_DISABLED]
     scene.enable(B)
     scene.later(1)
@@ -263,7 +263,7 @@ def test_a_dead_one_that_drains_is_cut_where_quiescing_would_harm() -> None:
     scene.order(B)
     scene.down(B)
     scene.later(1)
-    assert scene.standing(B) == Standing(0, present=False, cut_at=0.0)
+    assert scene.standing(B) == DesiredServer(0, present=False, cut_at=0.0)
 
 
 # --- restarts ---

@@ -6,7 +6,7 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, ServiceFlag, ServicePolicy
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import AS_CONFIGURED, Mode, Overlay, Standing
+from kernelbal.model.standing import AS_CONFIGURED, DesiredServer, Mode, Overlay
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kind import DesiredState
 from kernelbal.plan.kinds.addresses import ADDRESSES
@@ -27,19 +27,19 @@ def overlaid(overlay: Overlay, *services: str, networks: str = "{}") -> DesiredS
     return desired_state(site(document), node(), overlay)
 
 
-def standing(first: Standing | None = None, second: Standing | None = None) -> Overlay:
+def standing(first: DesiredServer | None = None, second: DesiredServer | None = None) -> Overlay:
     names = (ServerKey("web", parse_address("10.0.0.11")), ServerKey("web", parse_address("10.0.0.12"), 8080))
     return Overlay({key: s for key, s in zip(names, (first, second), strict=True) if s is not None})
 
 
 def test_what_is_not_named_is_as_configured() -> None:
-    everything = standing(Standing(100), Standing(100))
+    everything = standing(DesiredServer(100), DesiredServer(100))
     modes = Overlay(everything.servers, {"web": Mode.SERVING})
     assert overlaid(everything) == overlaid(modes) == overlaid(AS_CONFIGURED)
 
 
 def test_weights() -> None:
-    state = overlaid(standing(Standing(7), Standing(0)))
+    state = overlaid(standing(DesiredServer(7), DesiredServer(0)))
     assert state.of(SERVICES).table[WEB].destinations == {
         real("10.0.0.11", 80): weighing(7),
         real("10.0.0.12", 8080): weighing(0, upper_threshold=50, lower_threshold=40),
@@ -47,7 +47,7 @@ def test_weights() -> None:
 
 
 def test_every_port_is_weighed() -> None:
-    state = overlaid(standing(Standing(7)), text("ports: [80, 443]"))
+    state = overlaid(standing(DesiredServer(7)), text("ports: [80, 443]"))
     assert [next(iter(each.destinations.values())).weight for each in state.of(SERVICES).table.values()] == [
         7,
         7,
@@ -55,17 +55,19 @@ def test_every_port_is_weighed() -> None:
 
 
 def test_who_is_absent_has_its_own_deadline() -> None:
-    state = overlaid(standing(Standing(0, present=False, cut_at=1060.0), Standing(0, present=False)))
+    state = overlaid(
+        standing(DesiredServer(0, present=False, cut_at=1060.0), DesiredServer(0, present=False))
+    )
     assert state.of(SERVICES).table[WEB].destinations == {}
     assert state.of(SERVICES).policies[WEB] == ServicePolicy("web", 60.0, ((real("10.0.0.11", 80), 1060.0),))
 
 
 def test_thresholds_of_agents() -> None:
-    state = overlaid(standing(second=Standing(100, upper_threshold=30)))
+    state = overlaid(standing(second=DesiredServer(100, upper_threshold=30)))
     assert state.of(SERVICES).table[WEB].destinations[real("10.0.0.12", 8080)] == weighing(
         100, upper_threshold=30
     )
-    state = overlaid(standing(second=Standing(100, upper_threshold=45)))
+    state = overlaid(standing(second=DesiredServer(100, upper_threshold=45)))
     limited = state.of(SERVICES).table[WEB].destinations[real("10.0.0.12", 8080)]
     assert (limited.upper_threshold, limited.lower_threshold) == (45, 40)
 
@@ -101,15 +103,18 @@ def test_a_withdrawn_address_stays_while_somebody_serves_by_it() -> None:
 @pytest.mark.parametrize("scheduler", ["sh", "mh"])
 def test_hashes_fall_back_from_who_is_quiesced(scheduler: str) -> None:
     more = f"ports: 80, scheduler: {scheduler}"
-    quiesced = overlaid(standing(Standing(0)), text(more)).of(SERVICES).table[WEB].attributes
+    quiesced = overlaid(standing(DesiredServer(0)), text(more)).of(SERVICES).table[WEB].attributes
     assert quiesced.flags == ServiceFlag.SCHED1
-    for overlay in (AS_CONFIGURED, standing(Standing(7)), standing(Standing(0, present=False))):
+    for overlay in (AS_CONFIGURED, standing(DesiredServer(7)), standing(DesiredServer(0, present=False))):
         assert overlaid(overlay, text(more)).of(SERVICES).table[WEB].attributes.flags == 0
 
 
 def test_other_schedulers_have_nothing_to_fall_back_by() -> None:
     attributes = (
-        overlaid(standing(Standing(0)), text("ports: 80, scheduler: dh")).of(SERVICES).table[WEB].attributes
+        overlaid(standing(DesiredServer(0)), text("ports: 80, scheduler: dh"))
+        .of(SERVICES)
+        .table[WEB]
+        .attributes
     )
     assert attributes.flags == 0
 
