@@ -65,13 +65,13 @@ def share_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     if not sys.stderr.isatty():
         last = ""
 
-        def tell(_: int, __: int, text: str) -> None:
+        def show(_: int, __: int, text: str) -> None:
             nonlocal last
             if text != last:
                 say(f"{what}: {text}")
                 last = text
 
-        yield tell
+        yield show
         return
     from rich.console import Console
     from rich.markup import escape

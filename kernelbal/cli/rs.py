@@ -69,7 +69,7 @@ def drain(
     answer = client.order("drain", request)
     if watch:
         _watch(client, answer)
-    return _tell(answer, "drained" if watch else "draining", as_json=as_json)
+    return _print_answer(answer, "drained" if watch else "draining", as_json=as_json)
 
 
 @app.command(epilog=DISABLE_EPILOG)
@@ -84,7 +84,7 @@ def disable(
     from kernelbal.cli.api_client import ApiClient
 
     answer = ApiClient(socket).order("disable", _request(server, service, reason))
-    return _tell(answer, "disabled", as_json=as_json)
+    return _print_answer(answer, "disabled", as_json=as_json)
 
 
 @app.command(epilog=ENABLE_EPILOG)
@@ -98,7 +98,7 @@ def enable(
     from kernelbal.cli.api_client import ApiClient
 
     answer = ApiClient(socket).order("enable", _request(server, service, ""))
-    return _tell(answer, "enabled", as_json=as_json)
+    return _print_answer(answer, "enabled", as_json=as_json)
 
 
 @app.command("list", epilog=LIST_EPILOG)
@@ -149,7 +149,7 @@ def _seconds(text: str) -> float | None:
         raise typer.BadParameter(str(error), param_hint="--timeout") from error
 
 
-def _tell(answer: OrderAnswer, done: str, *, as_json: bool) -> int:
+def _print_answer(answer: OrderAnswer, done: str, *, as_json: bool) -> int:
     from kernelbal.cli.director_view import server_text
     from kernelbal.cli.output import put, put_document
 

@@ -42,7 +42,7 @@ class StatusSnapshot(Protocol):
 
 
 class Control(Protocol):
-    """A director that can be asked and told; every method is called in the daemon's event loop."""
+    """A director that answers and takes orders; every method is called in the daemon's event loop."""
 
     def status(self) -> StatusSnapshot:
         """Return the status as it is known now, without a wait."""
@@ -105,7 +105,7 @@ class Control(Protocol):
         ...
 
     async def order(self, admin: Admin | None, request: OrderRequest, by: str) -> OrderAnswer:
-        """Carry out an operator's order and return once it is recorded and the kernel was told.
+        """Carry out an operator's order and return once it is recorded and the kernel was changed.
 
         Args:
             admin: None enables again.

@@ -391,7 +391,7 @@ class FakeControl:
                 return
             await more.wait()
 
-    def tell(self, event: Recorded) -> None:
+    def emit(self, event: Recorded) -> None:
         """Let something happen."""
         self.events.append(event)
         self._wake()

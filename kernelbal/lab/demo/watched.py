@@ -103,7 +103,7 @@ class Watch:
         for server in self.servers.values():
             server.stop()
 
-    def tell(self, *arguments: str, brief: bool = True) -> CommandRan:
+    def run(self, *arguments: str, brief: bool = True) -> CommandRan:
         """Run a command that talks to the daemon."""
         argv = [*PROGRAM, *arguments, "--socket", self.socket]
         return run(self.stage, argv, shlex.join(["kernelbal", *arguments]), brief=brief)
@@ -197,7 +197,7 @@ def _comes_up(watch: Watch) -> None:
         raise LabError(f"{error.message}; the daemon said: {' / '.join(watch.said()[-5:])}") from error
     until(lambda: watch.status() is not None, "the daemon answers")
     watch.stage.emit(claims.came_up(took_s, watch.weights()))
-    watch.tell("status", brief=False)
+    watch.run("status", brief=False)
 
 
 def _ask(watch: Watch) -> Counter[str]:
@@ -255,13 +255,13 @@ def _real_server_is_drained(watch: Watch) -> None:
     before = watch.weights()
     with _held(watch, 10) as held:
         mine = held.get(LEAVING, [])
-        watch.tell("rs", "drain", LEAVING, "--timeout", "60s", "--reason", "new kernel", brief=False)
+        watch.run("rs", "drain", LEAVING, "--timeout", "60s", "--reason", "new kernel", brief=False)
         answers = _ask(watch)
         watch.stage.emit(claims.drained(LEAVING, answers, REQUESTS, _alive(mine), len(mine)))
-        watch.tell("status", brief=False)
+        watch.run("status", brief=False)
     took_s = until(lambda: LEAVING not in watch.weights(), f"{LEAVING} is removed")
     watch.stage.emit(claims.left(LEAVING, took_s))
-    watch.tell("rs", "enable", LEAVING, brief=False)
+    watch.run("rs", "enable", LEAVING, brief=False)
     until(lambda: watch.weights() == before, f"{LEAVING} has its full weight again")
 
 
@@ -281,10 +281,10 @@ def _config_is_broken(watch: Watch) -> None:
     good = watch.site.read_text("utf-8")
     before = watch.weights()
     watch.site.write_text(good.replace("forwarding: nat", "forwarding: nut", 1), "utf-8")
-    ran = watch.tell("reload", brief=False)
+    ran = watch.run("reload", brief=False)
     watch.stage.emit(claims.broken_config_refused(ran.status, before, watch.weights()))
     watch.site.write_text(good, "utf-8")
-    watch.tell("reload")
+    watch.run("reload")
 
 
 def _daemon_is_killed(watch: Watch) -> None:

@@ -123,7 +123,7 @@ class ProbeLoop:
         if late_s > LATE_S:
             message = f"probes start late: 1 in 100 by {late_s:.2f} s or more"
             hint = "give this machine more processor time, or raise `interval`"
-            self._outbox.tell(Notice(Topic.CHECKER_LATE, message, hint), self.reactor.now)
+            self._outbox.notify(Notice(Topic.CHECKER_LATE, message, hint), self.reactor.now)
         return late_s
 
     def _watch_writable(self, writable: bool) -> None:
@@ -168,7 +168,7 @@ class ProbeLoop:
             return ProbeTask(probe, method_of(probe), state)
         except ValueError as error:
             notice = Notice(Topic.CHECKER_UNABLE, f"invalid check: {error}")
-            self._outbox.tell(notice, self.reactor.now)
+            self._outbox.notify(notice, self.reactor.now)
             self._outbox.usual[probe.key] = state._replace(reason=f"not probed: {notice.message}")
             return None
 

@@ -31,7 +31,7 @@ class Outbox:
         self.urgent: dict[str, ProbeState] = {}
         self.next_at = 0.0
 
-    def tell(self, notice: Notice, now: float) -> None:
+    def notify(self, notice: Notice, now: float) -> None:
         """Send a notice with the next report, unless one of its topic was sent within `NOTICE_S`."""
         told_at = self._told_at.get(notice.topic)
         if told_at is None or now - told_at >= NOTICE_S:

@@ -172,7 +172,7 @@ class Reactor:
         """Skip a run that cannot be made; the state stays, and the next run is scheduled."""
         if task.gone:
             return
-        self.outbox.tell(notice, self.now)
+        self.outbox.notify(notice, self.now)
         state = not_probed(task.state, f"not probed: {notice.message}")
         if state != task.state:
             task.state = self.outbox.usual[task.key] = state

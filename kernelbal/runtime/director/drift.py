@@ -45,12 +45,12 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
     """Return the event for the repairs of one round; it names some and counts all."""
     lines = [describe(outcome.action, names) for outcome in repaired[:NAMED]]
     more = len(repaired) - len(lines)
-    told = ", ".join(f"{line.sign} {line.text}" for line in lines) + (f", and {more} more" if more else "")
+    shown = ", ".join(f"{line.sign} {line.text}" for line in lines) + (f", and {more} more" if more else "")
     service = next((name for o in repaired if (name := _name_of(o.action, names))), "")
     return Event(
         Topic.DRIFT_REPAIRED,
         Severity.WARNING,
-        f"external change reverted: {told}",
+        f"external change reverted: {shown}",
         service=service,
         fields=(("repairs", str(len(repaired))),),
     )

@@ -1,7 +1,7 @@
 """Telling others what happens: scripts and webhooks of `notify` in the node document.
 
 Each hook has a bounded queue and a task of its own, and is given one event at a time, in their order. One
-that is slow or fails delays nobody else; what comes too fast is counted, and told as one summary.
+that is slow or fails delays nobody else; what comes too fast is counted, and reported as one summary.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SAID_BYTES: Final = 400
 _OWN: Final = frozenset({Topic.HOOK_FAILED.value})
 """A hook is not called for its own failure."""
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 Deliver = Callable[[Hook, bytes], Awaitable[str]]
 """Hands an event to a hook and returns why that failed; empty when it did not."""
 
 
 def wants(hook: Hook, topic: str) -> bool:
-    """Return whether a hook is to be told of a topic."""
+    """Return whether a hook is to be notified of a topic."""
     subject = topic.partition(".")[0]
     return topic not in _OWN and (not hook.topics or topic in hook.topics or subject in hook.topics)
 
@@ -46,7 +46,7 @@ class Allowance:
     """Counts events per minute.
 
     Attributes:
-        per_minute: most that are told.
+        per_minute: most that are notified.
         suppressed: how many were not, in this minute.
     """
 
@@ -56,7 +56,7 @@ class Allowance:
     _told: int = 0
 
     def take(self, now: float) -> bool:
-        """Return whether one more may be told now."""
+        """Return whether one more may be notified now."""
         if now - self._began_at >= MINUTE_S:
             self._began_at, self._told = now, 0
         if self._told >= self.per_minute:
@@ -90,20 +90,20 @@ class Hooks:
     """All hooks of a node.
 
     Args:
-        tell: takes events about hooks.
+        emit: takes events about hooks.
         now: seconds on a steady clock.
         deliver: hands an event to a hook.
     """
 
-    def __init__(self, tell: Tell, now: Callable[[], float], deliver: Deliver | None = None) -> None:
-        self._tell = tell
+    def __init__(self, emit: Emit, now: Callable[[], float], deliver: Deliver | None = None) -> None:
+        self._emit = emit
         self._now = now
         self._deliver = deliver or deliver_to
         self._lines: list[_Line] = []
         self._replaced = asyncio.Event()
 
     def replace(self, hooks: Sequence[Hook]) -> None:
-        """Tell these from now on."""
+        """Notify these from now on."""
         if [line.hook for line in self._lines] == list(hooks):
             return
         self._lines = [_Line(hook, Allowance(hook.per_minute)) for hook in hooks]
@@ -157,7 +157,7 @@ class Hooks:
         message = (
             f"{counted(count, 'more event')} in one minute than `per_minute` of {name_of(line.hook)} allows"
         )
-        self._tell(
+        self._emit(
             Event(
                 Topic.HOOKS_SUPPRESSED,
                 Severity.WARNING,
@@ -169,7 +169,7 @@ class Hooks:
     async def _hand_over(self, line: _Line, recorded: Recorded) -> None:
         fault = await self._deliver(line.hook, encode_document(recorded) + b"\n")
         if fault and fault != line.failing:
-            self._tell(
+            self._emit(
                 Event(
                     Topic.HOOK_FAILED,
                     Severity.WARNING,

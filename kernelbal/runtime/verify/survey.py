@@ -33,7 +33,7 @@ from kernelbal.runtime.verify.paths import ProbePaths
 from kernelbal.runtime.verify.probing import probe_once
 from kernelbal.runtime.verify.segments import segment_sizes
 
-Tell = Callable[[str, object], None]
+Progress = Callable[[str, object], None]
 """Takes how far it is, in words, and what it is at, which changes less often."""
 _LOOPBACK: Final = "lo"
 
@@ -99,7 +99,7 @@ class _Found:
     unreachable: Mapping[ServerKey, Unreachable]
 
 
-def verify(survey: Survey, probe_paths: ProbePaths, tell: Tell) -> tuple[ServiceReport, ...]:
+def verify(survey: Survey, probe_paths: ProbePaths, progress: Progress) -> tuple[ServiceReport, ...]:
     """Return what was found out about each virtual service.
 
     Raises:
@@ -117,13 +117,13 @@ def verify(survey: Survey, probe_paths: ProbePaths, tell: Tell) -> tuple[Service
         raise NotSupported("verify", "", 0, message, "modprobe ip_vs")
     unreachable = _unreachable(survey)
     with probe_paths.held(survey.site, survey.node, plan):
-        pairs = _probe_pairs(survey, plan, _probed(plan, tell))
-        tell("asking for segment sizes", "segments")
+        pairs = _probe_pairs(survey, plan, _probed(plan, progress))
+        progress("asking for segment sizes", "segments")
         segments = _segments(survey, plan, pairs)
-    neighbours = _neighbours(survey, tell)
+    neighbours = _neighbours(survey, progress)
     destinations = _destinations(survey, pairs)
-    tell("measuring path MTUs", "mtu")
-    paths = path_mtus(destinations, lambda done: tell(f"path MTUs: {done} of {len(destinations)}", "mtu"))
+    progress("measuring path MTUs", "mtu")
+    paths = path_mtus(destinations, lambda done: progress(f"path MTUs: {done} of {len(destinations)}", "mtu"))
     devices = {each.address: each.ceiling_bytes for each in destinations}
     found = _Found(pairs, segments, paths, devices, neighbours, unreachable)
     return tuple(_service_report(survey, service, found) for service in survey.services)
@@ -132,9 +132,11 @@ def verify(survey: Survey, probe_paths: ProbePaths, tell: Tell) -> tuple[Service
 # --- what real servers say ---
 
 
-def _probed(plan: ProbePlan, tell: Tell) -> dict[str, ProbeState]:
-    tell(f"probing: {len(plan.probes)} probes", "probing")
-    return probe_once(plan.probes, lambda done, total: tell(f"probing: {done} of {total} done", "probing"))
+def _probed(plan: ProbePlan, progress: Progress) -> dict[str, ProbeState]:
+    progress(f"probing: {len(plan.probes)} probes", "probing")
+    return probe_once(
+        plan.probes, lambda done, total: progress(f"probing: {done} of {total} done", "probing")
+    )
 
 
 def _probe_pairs(
@@ -184,7 +186,7 @@ def _unreachable(survey: Survey) -> dict[ServerKey, Unreachable]:
     return found
 
 
-def _neighbours(survey: Survey, tell: Tell) -> dict[tuple[str, Address], tuple[Neighbour, ...]]:
+def _neighbours(survey: Survey, progress: Progress) -> dict[tuple[str, Address], tuple[Neighbour, ...]]:
     own = {each.link.hardware_address for each in survey.details.values()}
     asked: dict[str, dict[Address, set[Address]]] = {}
     for service in survey.services:
@@ -194,7 +196,7 @@ def _neighbours(survey: Survey, tell: Tell) -> dict[tuple[str, Address], tuple[N
         )
     found = {}
     for device, virtual in asked.items():
-        tell(f"asking the segment on {device} who answers for virtual addresses", device)
+        progress(f"asking the segment on {device} who answers for virtual addresses", device)
         for address, others in neighbours_on(Segment(survey.details[device], virtual), own).items():
             found[device, address] = others
     return found

@@ -44,7 +44,7 @@ def test_following_goes_on_after_the_last(daemon: DaemonCli) -> None:
     daemon.control.events = [recorded(1)]
 
     def happen() -> None:
-        daemon.control.tell(recorded(2))
+        daemon.control.emit(recorded(2))
         daemon.control.end()
 
     daemon.loop.call_soon_threadsafe(daemon.loop.call_later, 0.2, happen)

@@ -32,7 +32,7 @@ def test_followers_get_past_and_new_events_until_the_end() -> None:
         async for each in control.follow(1):
             seen.append(each.seq)
             if each.seq == 3:
-                control.tell(recorded(4))
+                control.emit(recorded(4))
                 control.end()
         return seen
 

@@ -21,7 +21,7 @@ async def test_stream_has_events_as_they_happen_and_signs_of_life(api: ApiHarnes
         assert answer.content_type == "application/x-ndjson"
         lines = [await answer.content.readline() for _ in range(3)]
         assert (lines[0], json.loads(lines[1])["seq"], lines[2]) == (b"\n", 1, b"\n")
-        api.control.tell(recorded(2))
+        api.control.emit(recorded(2))
         while not (line := await answer.content.readline()).strip():
             pass
         assert json.loads(line)["seq"] == 2

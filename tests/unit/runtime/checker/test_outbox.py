@@ -72,8 +72,8 @@ def test_a_change_replaces_what_was_to_be_sent_of_the_same_probe(ends: Ends) -> 
 
 def test_a_notice_of_each_topic_is_sent_once_a_minute(ends: Ends) -> None:
     for now in (1.0, 2.0, 3.0, NOTICE_S, NOTICE_S + 1.0, NOTICE_S + 2.0):
-        ends.outbox.tell(STARVED, now)
-    ends.outbox.tell(STARVED._replace(topic=Topic.CHECKER_LATE), 5.0)
+        ends.outbox.notify(STARVED, now)
+    ends.outbox.notify(STARVED._replace(topic=Topic.CHECKER_LATE), 5.0)
     ends.flush(100.0)
     (report,) = ends.received()
     assert [notice.topic for notice in report.notices] == [
