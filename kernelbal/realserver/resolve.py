@@ -348,7 +348,7 @@ def _tunnel_ends(prepared: Iterable[Preparation]) -> Iterator[RefusalReason]:
 
 
 def _shared_ports(prepared: tuple[Preparation, ...]) -> Iterator[RefusalReason]:
-    """Redirected packets lose the virtual address, so services on one port cannot be told apart."""
+    """Redirected packets lose the virtual address, so services on one port cannot be distinguished."""
     users: defaultdict[tuple[int, int, int], list[Preparation]] = defaultdict(list)
     for one in prepared:
         if one.method is Method.REDIRECT:

@@ -135,7 +135,7 @@ def no_gateway_needed(gateways: Mapping[str, str | None]) -> Claim:
 def applied(status: int) -> Claim:
     """`apply` brought the kernel to what the site file wants."""
     return Claim(
-        text="apply makes the kernel what the site file says", ok=status == 0, seen=f"exit status {status}"
+        text="apply makes the kernel match the site file", ok=status == 0, seen=f"exit status {status}"
     )
 
 

@@ -57,7 +57,7 @@ def _show_the_problem(stage: Stage) -> None:
     """Hold the virtual address on `lo` as many a guide says, and hear who answers ARP for it."""
     servers = stage.lab.real_servers
     address = next(text for text in _addresses(stage) if ":" not in text)
-    stage.doing("putting the virtual address on the real servers without further ado")
+    stage.doing("adding the virtual address to the unprepared real servers")
     for server in servers:
         server.run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
     names = {hardware_address(host): host.name for host in stage.lab.hosts.values()}
