@@ -1,16 +1,14 @@
 """`kernelbal explain` from its arguments to its output, offline and on a fake kernel."""
 
-import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import pytest
 import typer
 
 from kernelbal.cli import explain as command
-from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.kernel.ipvs import ConnectionFilter
 from kernelbal.model.address import parse_address
@@ -29,6 +27,7 @@ from kernelbal.model.ipvs import (
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress, Route
 from kernelbal.plan.kind import ObservedState
+from tests.support.cli_harness import CommandResult, run_cli
 from tests.support.states import observed_of
 
 SITE = """\
@@ -78,14 +77,12 @@ def node(tmp_path: Path) -> Path:
     return path
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert run(["explain", *map(str, arguments)]) == ExitCode.OK
-    return capsys.readouterr().out
+Explain = Callable[..., CommandResult]
 
 
-def document(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(printed(capsys, *arguments, "--json"))
-    return found
+@pytest.fixture
+def explain(capsys: pytest.CaptureFixture[str]) -> Explain:
+    return lambda *arguments: run_cli(capsys, "explain", *map(str, arguments))
 
 
 # --- arguments ---
@@ -141,15 +138,15 @@ def test_endpoint_that_is_none(text: str) -> None:
         (CLIENT,),
     ],
 )
-def test_usage_errors_exit_64(arguments: tuple[str, ...], site: Path) -> None:
-    assert run(["explain", *arguments, "--file", str(site)]) == ExitCode.USAGE
+def test_usage_errors_exit_64(arguments: tuple[str, ...], site: Path, explain: Explain) -> None:
+    assert explain(*arguments, "--file", site).code == ExitCode.USAGE
 
 
 # --- from the documents alone ---
 
 
-def test_site_file_needs_neither_kernel_nor_node(capsys: pytest.CaptureFixture[str], site: Path) -> None:
-    text = printed(capsys, CLIENT, WEB, "--file", site)
+def test_site_file_needs_neither_kernel_nor_node(explain: Explain, site: Path) -> None:
+    text = explain(CLIENT, WEB, "--file", site).out
     assert text.startswith("198.51.100.7 -> 192.0.2.10:80/tcp, after a first apply of the site file")
     assert "192.0.2.10 will be an address of this director, on outside" in text
     assert "=>  10.0.0.11:80  alpha" in text
@@ -157,14 +154,14 @@ def test_site_file_needs_neither_kernel_nor_node(capsys: pytest.CaptureFixture[s
     assert text.endswith("=> forwarded: goes to real server 10.0.0.11:80\n")
 
 
-def test_node_file_names_the_devices(capsys: pytest.CaptureFixture[str], site: Path, node: Path) -> None:
-    text = printed(capsys, CLIENT, WEB, "--file", site, "--node", node)
+def test_node_file_names_the_devices(explain: Explain, site: Path, node: Path) -> None:
+    text = explain(CLIENT, WEB, "--file", site, "--node", node).out
     assert "on ens1" in text
     assert "out of ens2" in text
 
 
-def test_json(capsys: pytest.CaptureFixture[str], site: Path) -> None:
-    found = document(capsys, CLIENT, WEB, "--client-port", 4711, "--file", site)
+def test_json(explain: Explain, site: Path) -> None:
+    found = explain(CLIENT, WEB, "--client-port", 4711, "--file", site, "--json").document
     assert (found["schema"], found["source"]) == (1, "site file")
     assert (found["client"], found["client_port"]) == (CLIENT, 4711)
     assert (found["virtual_address"], found["port"], found["protocol"]) == ("192.0.2.10", 80, "tcp")
@@ -176,20 +173,20 @@ def test_json(capsys: pytest.CaptureFixture[str], site: Path) -> None:
     )
 
 
-def test_protocol(capsys: pytest.CaptureFixture[str], site: Path) -> None:
-    found = document(capsys, CLIENT, "192.0.2.10:53", "--protocol", "udp", "--file", site)
+def test_protocol(explain: Explain, site: Path) -> None:
+    found = explain(CLIENT, "192.0.2.10:53", "--protocol", "udp", "--file", site, "--json").document
     assert (found["service_name"], found["real_server"]) == ("dns", "10.0.0.11:53")
-    tcp = document(capsys, CLIENT, "192.0.2.10:53", "--file", site)
+    tcp = explain(CLIENT, "192.0.2.10:53", "--file", site, "--json").document
     assert (tcp["service"], tcp["outcome"]) == (None, "own-stack")
 
 
-def test_ipv6(capsys: pytest.CaptureFixture[str], site: Path) -> None:
-    found = document(capsys, "2001:db8:7::1", "[2001:db8::10]:443", "--file", site)
+def test_ipv6(explain: Explain, site: Path) -> None:
+    found = explain("2001:db8:7::1", "[2001:db8::10]:443", "--file", site, "--json").document
     assert (found["service_name"], found["outcome"]) == ("web6", "one-of")
 
 
-def test_port_of_the_one_service(capsys: pytest.CaptureFixture[str], site: Path) -> None:
-    assert document(capsys, CLIENT, "192.0.2.10", "--file", site)["port"] == 80
+def test_port_of_the_one_service(explain: Explain, site: Path) -> None:
+    assert explain(CLIENT, "192.0.2.10", "--file", site, "--json").document["port"] == 80
 
 
 @pytest.mark.parametrize(
@@ -200,21 +197,21 @@ def test_port_of_the_one_service(capsys: pytest.CaptureFixture[str], site: Path)
     ],
 )
 def test_port_that_is_not_clear(
-    arguments: tuple[str, str], message: str, site: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, str], message: str, site: Path, explain: Explain
 ) -> None:
-    assert run(["explain", *arguments, "--file", str(site)]) == ExitCode.USAGE
-    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert (done := explain(*arguments, "--file", site)).code == ExitCode.USAGE
+    assert message in " ".join(done.err.replace("│", " ").split())
 
 
-def test_site_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", CLIENT, WEB, "--file", str(tmp_path / "none.yaml")]) != ExitCode.OK
-    assert "none.yaml: No such file or directory" in capsys.readouterr().err
+def test_site_file_that_is_not_there(tmp_path: Path, explain: Explain) -> None:
+    done = explain(CLIENT, WEB, "--file", tmp_path / "none.yaml")
+    assert done.code != ExitCode.OK
+    assert "none.yaml: No such file or directory" in done.err
 
 
-def test_site_file_that_is_wrong(tmp_path: Path) -> None:
-    path = tmp_path / "site.yaml"
-    path.write_text("virtual_service: []\n")
-    assert run(["explain", CLIENT, WEB, "--file", str(path)]) == ExitCode.CONFIG
+def test_site_file_that_is_wrong(site: Path, explain: Explain) -> None:
+    site.write_text("virtual_service: []\n")
+    assert explain(CLIENT, WEB, "--file", site).code == ExitCode.CONFIG
 
 
 # --- from a kernel ---
@@ -268,50 +265,40 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeKernel]:
     return FakeKernel
 
 
-def test_live_kernel_leads_by_its_counters(
-    capsys: pytest.CaptureFixture[str], kernel: type[FakeKernel]
-) -> None:
-    found = document(capsys, CLIENT, WEB)
+def test_live_kernel_leads_by_its_counters(explain: Explain, kernel: type[FakeKernel]) -> None:
+    found = explain(CLIENT, WEB, "--json").document
     assert (found["source"], found["service_name"]) == ("kernel", None)
     assert (found["real_server"], found["certainty"]) == ("10.0.0.12:80", "now")
     assert [one["active"] for one in found["candidates"]] == [9, 3]
 
 
 def test_live_kernel_remembers_a_network_of_clients(
-    capsys: pytest.CaptureFixture[str], kernel: type[FakeKernel], monkeypatch: pytest.MonkeyPatch
+    explain: Explain, kernel: type[FakeKernel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel, "flags", int(ServiceFlag.PERSISTENT))
-    found = document(capsys, CLIENT, WEB)
+    found = explain(CLIENT, WEB, "--json").document
     assert (found["real_server"], found["steps"][3]["verdict"]) == ("10.0.0.11:80", "template")
 
 
-def test_live_kernel_without_a_service(capsys: pytest.CaptureFixture[str], kernel: type[FakeKernel]) -> None:
-    assert document(capsys, CLIENT, "192.0.2.10:81")["outcome"] == "own-stack"
+def test_live_kernel_without_a_service(explain: Explain, kernel: type[FakeKernel]) -> None:
+    assert explain(CLIENT, "192.0.2.10:81", "--json").document["outcome"] == "own-stack"
 
 
 def test_names_come_from_the_site_file(
-    capsys: pytest.CaptureFixture[str],
-    kernel: type[FakeKernel],
-    monkeypatch: pytest.MonkeyPatch,
-    site: Path,
-    node: Path,
+    explain: Explain, kernel: type[FakeKernel], monkeypatch: pytest.MonkeyPatch, site: Path, node: Path
 ) -> None:
     monkeypatch.setattr(command, "SITE_FILE", site)
-    found = document(capsys, CLIENT, WEB, "--node", node)
+    found = explain(CLIENT, WEB, "--node", node, "--json").document
     assert found["service_name"] == "web"
     assert [one["name"] for one in found["candidates"]] == ["alpha", None]
 
 
 def test_broken_site_file_costs_only_the_names(
-    capsys: pytest.CaptureFixture[str],
-    kernel: type[FakeKernel],
-    monkeypatch: pytest.MonkeyPatch,
-    site: Path,
-    node: Path,
+    explain: Explain, kernel: type[FakeKernel], monkeypatch: pytest.MonkeyPatch, site: Path, node: Path
 ) -> None:
     site.write_text("virtual_services: 7\n")
     monkeypatch.setattr(command, "SITE_FILE", site)
-    assert run(["explain", CLIENT, WEB, "--node", str(node)]) == ExitCode.OK
-    output = capsys.readouterr()
+    output = explain(CLIENT, WEB, "--node", node)
+    assert output.code == ExitCode.OK
     assert "explaining without the site document" in output.err
     assert "10.0.0.12:80" in output.out

@@ -5,21 +5,11 @@ import json
 import pytest
 
 from kernelbal.cli import status as command
-from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.address import parse_address
 from kernelbal.model.ipvs import DestinationCounters, Forwarding
 from kernelbal.store import boot
-from tests.support.cli_harness import (
-    SITE,
-    WEB,
-    WITHOUT_SECOND,
-    A,
-    B,
-    CommandResult,
-    DirectorCli,
-    without_ipvs,
-)
+from tests.support.cli_harness import SITE, WEB, WITHOUT_SECOND, A, B, DirectorCli, run_cli, without_ipvs
 from tests.unit.plan.samples import connected, held, place, real, service, virtual, weighing
 
 OTHER = service("2001:db8::9", 443)
@@ -158,26 +148,18 @@ def test_clients_that_something_in_front_hides(cli: DirectorCli) -> None:
 # --- documents ---
 
 
-def bare(cli: DirectorCli, *options: str) -> CommandResult:
-    """`kernelbal status` without naming a document."""
-    code = run(["status", "--state-dir", str(cli.state_dir), *options])
-    captured = cli.capsys.readouterr()
-    return CommandResult(code, captured.out, captured.err)
-
-
 def test_without_site_file_the_kernel_is_shown(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is ours is known without it, and nothing counts as pending."""
     cli.apply(SITE)
     cli.kernel.load(WEB, active=1)
     default = cli.folder / "none.yaml"
     monkeypatch.setattr(command, "SITE_FILE", default)
-    code = run(["status", str(default), "--state-dir", str(cli.state_dir)])
-    out = cli.capsys.readouterr().out
-    assert code == ExitCode.OK
-    assert out.splitlines()[1].split() == ["192.0.2.10:80/tcp", "wlc", "kernelbal"]
-    assert "pending" not in out
-    run(["status", str(default), "--state-dir", str(cli.state_dir), "--json"])
-    document = CommandResult(0, cli.capsys.readouterr().out, "").document
+    status = ("status", str(default), "--state-dir", str(cli.state_dir))
+    done = run_cli(cli.capsys, *status)
+    assert done.code == ExitCode.OK
+    assert done.out.splitlines()[1].split() == ["192.0.2.10:80/tcp", "wlc", "kernelbal"]
+    assert "pending" not in done.out
+    document = run_cli(cli.capsys, *status, "--json").document
     assert (document["changes_pending"], document["draining"]) == (None, 0)
 
 
