@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ NAMESPACE = "driver"
 SCHEDULERS = ["rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "mh", "dh", "lblc", "lblcr", "fo", "ovf"]
 PLAIN = ServiceAttributes("rr", 0, 0, 32, "")
 PLAIN6 = PLAIN._replace(prefix=128)
-NAT = DestinationAttributes(Forwarding.NAT, 1)
+NAT, DSR = DestinationAttributes(Forwarding.NAT, 1), DestinationAttributes(Forwarding.DSR, 1)
 PERSISTENT = int(ServiceFlag.PERSISTENT)
 
 
@@ -119,60 +120,88 @@ def test_kernel_is_found_capable() -> None:
     assert available()
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_scheduler(table: IpvsTable, scheduler: str) -> None:
-    attributes = PLAIN._replace(scheduler=scheduler)
-    assert_roundtrip(table, {v4(): VirtualServer(attributes, {server("10.0.0.11"): NAT})})
+def one(attributes: ServiceAttributes, key: ServiceKey | None = None) -> ServiceTable:
+    """A service, by default of IPv4 and TCP, with one real server on the same port."""
+    key = key or v4()
+    address = "10.0.0.11" if key.family == AF_INET else "fd00::11"
+    return {key: VirtualServer(attributes, {server(address, key.port): NAT})}
 
 
-@pytest.mark.parametrize("scheduler", ["sh", "mh"])
-@pytest.mark.parametrize("flags", [0, 8, 16, 24])
-def test_scheduler_flags(table: IpvsTable, scheduler: str, flags: int) -> None:
-    assert_roundtrip(table, {v4(): VirtualServer(PLAIN._replace(scheduler=scheduler, flags=flags))})
-
-
-@pytest.mark.parametrize("protocol", list(Protocol))
-@pytest.mark.parametrize("port", [1, 80, 65535])
-def test_protocol_and_port_in_both_families(table: IpvsTable, protocol: Protocol, port: int) -> None:
-    wanted = {
-        v4(port, protocol): VirtualServer(PLAIN, {server("10.0.0.11", port): NAT}),
-        v6(port, protocol): VirtualServer(PLAIN6, {server("fd00::11", port): NAT}),
-    }
-    assert_roundtrip(table, wanted)
-
-
-@pytest.mark.parametrize("forwarding", [Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL])
-@pytest.mark.parametrize("weight", [0, 1, 65535])
-def test_forwarding_and_weight_in_both_families(
-    table: IpvsTable, forwarding: Forwarding, weight: int
-) -> None:
-    values = DestinationAttributes(forwarding, weight)
-    wanted = {
+def both(values: DestinationAttributes) -> ServiceTable:
+    """Services of both families whose real servers have these attributes."""
+    return {
         v4(): VirtualServer(PLAIN, {server("10.0.0.11"): values, server("10.0.0.12"): values}),
         v6(): VirtualServer(PLAIN6, {server("fd00::11"): values}),
     }
-    assert_roundtrip(table, wanted)
 
 
-@pytest.mark.parametrize(
-    ("kind", "port", "flag"),
-    [
-        (TunnelType.IPIP, 0, TunnelFlag.NOCSUM),
-        (TunnelType.GUE, 5555, TunnelFlag.NOCSUM),
-        (TunnelType.GUE, 1, TunnelFlag.CSUM),
-        (TunnelType.GUE, 65535, TunnelFlag.REMCSUM),
-        (TunnelType.GRE, 0, TunnelFlag.NOCSUM),
-        (TunnelType.GRE, 0, TunnelFlag.CSUM),
-    ],
-)
-def test_tunnel(table: IpvsTable, kind: TunnelType, port: int, flag: TunnelFlag) -> None:
+def tunnelled(kind: TunnelType, port: int, flag: TunnelFlag) -> ServiceTable:
+    """Real servers of both families behind services of both."""
     values = DestinationAttributes(Forwarding.TUNNEL, 5, 0, 0, kind, port, flag)
-    wanted = {
-        v4(): VirtualServer(
-            PLAIN, {server("10.0.0.11"): values, server("fd00::11"): values, server("10.0.0.12"): NAT}
-        ),
-        v6(): VirtualServer(PLAIN6, {server("fd00::11"): values, server("10.0.0.11"): values}),
+    places = {server("10.0.0.11"): values, server("fd00::11"): values}
+    return {
+        v4(): VirtualServer(PLAIN, {**places, server("10.0.0.12"): NAT}),
+        v6(): VirtualServer(PLAIN6, places),
     }
+
+
+def marked(number: int) -> ServiceTable:
+    """Services by one firewall mark in both families."""
+    persistent = ServiceAttributes("wlc", PERSISTENT, 30, 24, "")
+    return one(persistent, mark(number)) | one(persistent._replace(prefix=64), mark(number, AF_INET6))
+
+
+THRESHOLDS = ((10, 7), (100_000, 0), (5, 5))
+SIP = ServiceAttributes("rr", PERSISTENT, 60, 32, "sip")
+ROUNDTRIPS: dict[str, ServiceTable] = {
+    **{f"scheduler {name}": one(PLAIN._replace(scheduler=name)) for name in SCHEDULERS},
+    **{
+        f"{name} flags {flags}": {v4(): VirtualServer(PLAIN._replace(scheduler=name, flags=flags))}
+        for name, flags in product(("sh", "mh"), (0, 8, 16, 24))
+    },
+    **{
+        f"{protocol.name} {port}": one(PLAIN, v4(port, protocol)) | one(PLAIN6, v6(port, protocol))
+        for protocol, port in product(Protocol, (1, 80, 65535))
+    },
+    **{
+        f"{forwarding.name} weight {weight}": both(DestinationAttributes(forwarding, weight))
+        for forwarding, weight in product((Forwarding.NAT, Forwarding.DSR, Forwarding.TUNNEL), (0, 1, 65535))
+    },
+    "ipip": tunnelled(TunnelType.IPIP, 0, TunnelFlag.NOCSUM),
+    "gue": tunnelled(TunnelType.GUE, 5555, TunnelFlag.NOCSUM),
+    "gue csum": tunnelled(TunnelType.GUE, 1, TunnelFlag.CSUM),
+    "gue remcsum": tunnelled(TunnelType.GUE, 65535, TunnelFlag.REMCSUM),
+    "gre": tunnelled(TunnelType.GRE, 0, TunnelFlag.NOCSUM),
+    "gre csum": tunnelled(TunnelType.GRE, 0, TunnelFlag.CSUM),
+    **{f"persistence /{n}": one(ServiceAttributes("wlc", PERSISTENT, 300, n, "")) for n in (1, 24, 32)},
+    **{
+        f"IPv6 persistence /{n}": one(ServiceAttributes("wlc", PERSISTENT, 300, n, ""), v6())
+        for n in (1, 64, 128)
+    },
+    "every port": {
+        v4(0): VirtualServer(PLAIN._replace(flags=PERSISTENT, timeout_s=60), {server("10.0.0.11", 0): DSR})
+    },
+    "persistence engine": one(SIP, v4(5060, Protocol.UDP)),
+    "one-packet": {
+        v4(53, Protocol.UDP): VirtualServer(
+            PLAIN._replace(flags=int(ServiceFlag.ONE_PACKET)), {server("10.0.0.11", 53): DSR}
+        )
+    },
+    "thresholds": {
+        v4(): VirtualServer(
+            PLAIN,
+            {
+                server(f"10.0.0.{at}"): NAT._replace(upper_threshold=upper, lower_threshold=lower)
+                for at, (upper, lower) in enumerate(THRESHOLDS, 11)
+            },
+        )
+    },
+    **{f"mark {number}": marked(number) for number in (1, 7, 0x7FFFFFFF)},
+}
+
+
+@pytest.mark.parametrize("wanted", ROUNDTRIPS.values(), ids=ROUNDTRIPS)
+def test_what_is_programmed_is_read(table: IpvsTable, wanted: ServiceTable) -> None:
     assert_roundtrip(table, wanted)
 
 
@@ -182,67 +211,11 @@ def test_tunnel_fields_count_for_tunnels_alone(table: IpvsTable) -> None:
     assert table.read()[0] == {v4(): VirtualServer(PLAIN, {server("10.0.0.11"): NAT})}
 
 
-@pytest.mark.parametrize("prefix", [1, 24, 32])
-def test_persistence_v4(table: IpvsTable, prefix: int) -> None:
-    attributes = ServiceAttributes("wlc", PERSISTENT, 300, prefix, "")
-    assert_roundtrip(table, {v4(): VirtualServer(attributes, {server("10.0.0.11"): NAT})})
-
-
-@pytest.mark.parametrize("prefix", [1, 64, 128])
-def test_persistence_v6(table: IpvsTable, prefix: int) -> None:
-    attributes = ServiceAttributes("wlc", PERSISTENT, 300, prefix, "")
-    assert_roundtrip(table, {v6(): VirtualServer(attributes, {server("fd00::11"): NAT})})
-
-
-def test_every_port_of_an_address(table: IpvsTable) -> None:
-    attributes = PLAIN._replace(flags=PERSISTENT, timeout_s=60)
-    dsr = DestinationAttributes(Forwarding.DSR, 1)
-    assert_roundtrip(table, {v4(0): VirtualServer(attributes, {server("10.0.0.11", 0): dsr})})
-
-
-def test_persistence_engine(table: IpvsTable) -> None:
-    attributes = ServiceAttributes("rr", PERSISTENT, 60, 32, "sip")
-    key = v4(5060, Protocol.UDP)
-    assert_roundtrip(table, {key: VirtualServer(attributes, {server("10.0.0.11", 5060): NAT})})
-
-
 def test_engine_is_taken_away(table: IpvsTable) -> None:
-    attributes = ServiceAttributes("rr", PERSISTENT, 60, 32, "sip")
-    without = attributes._replace(engine="")
+    without = SIP._replace(engine="")
     key = v4(5060, Protocol.UDP)
-    assert_done(table.perform([AddService(key, attributes), EditService(key, attributes, without)]))
+    assert_done(table.perform([AddService(key, SIP), EditService(key, SIP, without)]))
     assert ipvsadm.table() == {key: VirtualServer(without)}
-
-
-def test_one_packet_scheduling(table: IpvsTable) -> None:
-    attributes = PLAIN._replace(flags=int(ServiceFlag.ONE_PACKET))
-    dsr = DestinationAttributes(Forwarding.DSR, 1)
-    wanted = {v4(53, Protocol.UDP): VirtualServer(attributes, {server("10.0.0.11", 53): dsr})}
-    assert_roundtrip(table, wanted)
-
-
-def test_thresholds(table: IpvsTable) -> None:
-    wanted = {
-        v4(): VirtualServer(
-            PLAIN,
-            {
-                server("10.0.0.11"): NAT._replace(upper_threshold=10, lower_threshold=7),
-                server("10.0.0.12"): NAT._replace(upper_threshold=100000),
-                server("10.0.0.13"): NAT._replace(upper_threshold=5, lower_threshold=5),
-            },
-        )
-    }
-    assert_roundtrip(table, wanted)
-
-
-@pytest.mark.parametrize("number", [1, 7, 0x7FFFFFFF])
-def test_firewall_marks_of_both_families(table: IpvsTable, number: int) -> None:
-    persistent = ServiceAttributes("wlc", PERSISTENT, 30, 24, "")
-    wanted = {
-        mark(number): VirtualServer(persistent, {server("10.0.0.11", 0): NAT}),
-        mark(number, AF_INET6): VirtualServer(persistent._replace(prefix=64), {server("fd00::11", 0): NAT}),
-    }
-    assert_roundtrip(table, wanted)
 
 
 def test_edits_and_removals(table: IpvsTable) -> None:
