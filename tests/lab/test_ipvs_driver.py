@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from kernelbal.errors import NotPermitted
-
 from kernelbal.kernel.ipvs import (
     ConnectionFilter,
     IpvsTable,

@@ -32,7 +32,6 @@ from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.site import Network, Site
 from kernelbal.model.site.check import HttpCheck
 from kernelbal.model.site.services import RealServer, SourceIp, VirtualService
-from kernelbal.model.state import DesiredState
 from kernelbal.model.units import ALL_PORTS, PortRange
 from tests.unit.plan.samples import by_mark, place, real, service
 
@@ -187,8 +186,6 @@ def test_template_has_no_client_port(client_port: int, expected: bool) -> None:
 def test_sysctl_may_hold_further_values_and_is_read_with_what_counts_beside_it() -> None:
     ignore = Sysctl("net/ipv4/conf/all/arp_ignore", "1", "why", also=("2",))
     assert [value for value in "01238" if ignore.holds({ignore.path: value})] == ["1", "2"]
-    beside = Sysctl("net/ipv4/conf/eth1/rp_filter", "2", "why", beside="net/ipv4/conf/all/rp_filter")
-    assert DesiredState(sysctls=(ignore, beside)).sysctl_paths == {ignore.path, beside.path, beside.beside}
 
 
 def test_table_without_sets_and_chains_need_not_exist() -> None:
