@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,8 @@ from kernelbal.model.site import Site
 from kernelbal.model.standing import Overlay
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kind import DesiredState, Options
+from kernelbal.plan.kinds.addresses import ADDRESSES
+from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.reconcile.round import Reconciler
 from tests.lab.test_daemon import Daemon
 from tests.lab.test_forwarding import EVERYONE, METHODS, REAL, Method, behind, direct
@@ -112,7 +114,7 @@ class Watched:
         self.store = MemoryStore()
         node = Node.model_validate(yaml.safe_load(NODE[self.lab.topology.name]))
         wanted = desired_state(self.site, node, Overlay(paths=self.plan.paths))
-        self.wanted = wanted if self.holds else replace(wanted, addresses={})
+        self.wanted = wanted if self.holds else wanted.having(ADDRESSES, {})
         self.become(self.wanted)
 
     def become(self, wanted: DesiredState) -> None:
@@ -347,14 +349,16 @@ def test_clients_go_their_own_way_beside_the_probes(lab: LabFactory, port: str) 
     watched = Watched(made, DSR[4], port=port, check="tcp: {}, port: 80")
     assert watched.probe().through == ALL_GOOD
     by_path = [
-        key for key in watched.wanted.services if key.mark in {path.mark for path in watched.plan.paths}
+        key
+        for key in watched.wanted.of(SERVICES).table
+        if key.mark in {path.mark for path in watched.plan.paths}
     ]
     assert len(by_path) == 3
 
     def connections() -> list[int]:
         time.sleep(3)  # the kernel adds up every two seconds; this is virtual time
         with made.director.inside(), LinuxKernel() as kernel:
-            table = kernel.read_counters(tuple(watched.wanted.services))
+            table = kernel.read_counters(tuple(watched.wanted.of(SERVICES).table))
         return [sum(counters.connections for counters in table[key].values()) for key in by_path]
 
     before = connections()
