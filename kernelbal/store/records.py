@@ -12,10 +12,11 @@ import msgspec
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.plan.kinds import KINDS
+from kernelbal.store import layout1
 from kernelbal.store.codec import Codec, Malformed, write_as
 
 LAYOUT: Final = 2
-"""Number of the layout of all records; a file of another one is refused."""
+"""Number of the layout of all records; of others, only those of `layout1` are read."""
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Most that is read of a file of the state directory; 100,000 real servers take 10 MB."""
 
@@ -67,10 +68,12 @@ class RecordFile(Generic[T]):
             envelope = _ENVELOPES.decode(data)
         except Malformed as error:
             raise Malformed(f"it is damaged: {error.message}") from error
-        if envelope.schema != LAYOUT:
+        earlier = envelope.schema == layout1.LAYOUT and self.name in layout1.CONVERTERS
+        if envelope.schema != LAYOUT and not earlier:
             raise Malformed(f"its layout has number {envelope.schema}, this version knows {LAYOUT}")
         try:
-            return self._codec.decode(bytes(envelope.record) or b"null")
+            record = layout1.converted(self.name, data) if earlier else bytes(envelope.record) or b"null"
+            return self._codec.decode(record)
         except Malformed as error:
             raise Malformed(f"it is damaged: {error.message}") from error
 

@@ -244,8 +244,8 @@ def test_a_record_without_content_is_refused(file: RecordFile[object], data: byt
 
 
 def test_another_layout_is_refused_by_its_number() -> None:
-    with pytest.raises(Malformed, match="its layout has number 1, this version knows 2"):
-        OWNERSHIP.decode(b'{"schema":1,"boot_id":"5f1b","services":[]}')
+    with pytest.raises(Malformed, match="its layout has number 3, this version knows 2"):
+        OWNERSHIP.decode(b'{"schema":3,"boot_id":"5f1b","services":[]}')
 
 
 @pytest.mark.parametrize("cut", [2, 50, 200, 300])
