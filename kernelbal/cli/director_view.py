@@ -1,4 +1,4 @@
-"""The director's status as people read it."""
+"""The status of a director as people read it, from its daemon or from the kernel alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from kernelbal.model.units import counted
 from kernelbal.plan.hidden_clients import HINT
 
 if TYPE_CHECKING:
-    from kernelbal.model.status import DirectorStatus, ServerStatus, ServiceStatus
+    from kernelbal.model.status import (
+        CheckerStatus,
+        DirectorStatus,
+        KernelStatus,
+        RoundStatus,
+        ServerStatus,
+        ServiceStatus,
+    )
 
 STALE_S = 30.0
 """Connection counts that are older get a warning."""
@@ -32,20 +39,31 @@ def age(seconds: float | None) -> str:
 
 def heading(status: DirectorStatus) -> list[str]:
     """Return the lines above the services."""
-    reconcile, checker = status.reconcile, status.checker
-    state = "matches site.yaml" if reconcile.converged else f"does not match site.yaml: {reconcile.error}"
-    checks = f"{counted(checker.probes, 'probe')}" if checker.alive else "checker not running"
-    lines = [
-        f"director {status.node}, kernelbal {status.version}, up {age(status.uptime_s)}",
-        f"kernel {state} (read {age(reconcile.last_s)} ago), {checks}, "
-        f"connection counts {age(status.counters_s)} old",
-        summary(status),
-    ]
+    name = f"director {status.node}, " if status.node else ""
+    up = "" if status.uptime_s is None else f", up {age(status.uptime_s)}"
+    lines = [f"{name}kernelbal {status.version}{up}"]
+    if status.reconcile is not None and status.checker is not None:
+        lines.append(_loops(status.reconcile, status.checker, status.counters_s))
+    elif status.kernel is not None and status.kernel.pending_changes is not None:
+        pending = status.kernel.pending_changes
+        changes = f"{counted(pending, 'change')} pending (kernelbal plan)"
+        lines.append(changes if pending else "kernel matches site.yaml")
+    if status.virtual_services or status.kernel is None:
+        lines.append(summary(status))
     if status.table.buckets:
         lines.append(
             f"connections {status.table.connections}, connection table {status.table.buckets} buckets"
         )
     return lines
+
+
+def _loops(reconcile: RoundStatus, checker: CheckerStatus, counters_s: float | None) -> str:
+    state = "matches site.yaml" if reconcile.converged else f"does not match site.yaml: {reconcile.error}"
+    checks = f"{counted(checker.probes, 'probe')}" if checker.alive else "checker not running"
+    return (
+        f"kernel {state} (read {age(reconcile.last_s)} ago), {checks}, "
+        f"connection counts {age(counters_s)} old"
+    )
 
 
 def summary(status: DirectorStatus) -> str:
@@ -68,15 +86,18 @@ def _exceptions(counts: Counter[Any]) -> str:
 def warnings(status: DirectorStatus) -> list[str]:
     """Return what needs attention."""
     found = []
-    if status.config.confirm_left_s is not None:
-        left = age(status.config.confirm_left_s)
+    config, checker = status.config, status.checker
+    if config is not None and config.confirm_left_s is not None:
+        left = age(config.confirm_left_s)
         found.append(f"what was applied awaits confirmation, {left} left: `kernelbal confirm` keeps it")
-    if status.config.refused:
-        old = f"the site of {age(status.config.loaded_s)} ago stays in force"
-        found.append(f"the documents on disk are not in force: {status.config.refused}; {old}")
-        found += [f"  {problem}" for problem in status.config.problems]
-    if not status.checker.alive:
-        found.append(f"the health checker does not run; states are {age(status.checker.last_s)} old")
+    if config is not None and config.refused:
+        old = f"the site of {age(config.loaded_s)} ago stays in force"
+        found.append(f"the documents on disk are not in force: {config.refused}; {old}")
+        found += [f"  {problem}" for problem in config.problems]
+    if checker is not None and not checker.alive:
+        found.append(f"the health checker does not run; states are {age(checker.last_s)} old")
+    if status.kernel is not None and not status.kernel.ipvs_available:
+        found.append("this kernel has no IPVS, or did not load its module; modprobe ip_vs")
     if status.counters_s is None or status.counters_s > STALE_S:
         found.append(f"connection counts are old: {age(status.counters_s)}")
     if status.table.warning:
@@ -95,9 +116,13 @@ def service_title(service: ServiceStatus) -> str:
     mode = service.mode.value if service.mode is Mode.SERVING else service.mode.value.upper()
     return (
         f"{service.name}  {service.address} {service.protocol} {service.ports}  {service.forwarding} "
-        f"{service.scheduler}  {mode} since {age(service.since_s)}, "
+        f"{service.scheduler}  {mode}{_since(service.since_s)}, "
         f"{service.usable} of {len(service.real_servers)} usable, quorum {service.quorum}"
     )
+
+
+def _since(since_s: float | None) -> str:
+    return "" if since_s is None else f" since {age(since_s)}"
 
 
 def server_text(server: ServerStatus) -> str:
@@ -114,7 +139,7 @@ def server_row(server: ServerStatus) -> tuple[str, ...]:
     return (
         server_text(server),
         server.state.value,
-        age(server.since_s),
+        "" if server.since_s is None else age(server.since_s),
         weight,
         str(server.active),
         str(server.inactive),
@@ -164,5 +189,32 @@ def print_status(status: DirectorStatus) -> None:
             for service in status.virtual_services
         ],
     )
+    if status.kernel is not None and status.kernel.ipvs_available:
+        _print_kernel(status.kernel)
     for warning in warnings(status):
         warn(warning)
+
+
+def _print_kernel(kernel: KernelStatus) -> None:
+    from kernelbal.cli.output import put
+    from kernelbal.cli.table import print_table
+
+    if not kernel.services:
+        put("no IPVS services")
+        return
+    rows: list[tuple[str, ...]] = []
+    for service in kernel.services:
+        title = service.name or service.owner.value
+        rows.append((service.service, service.scheduler, title, "", "", "", ""))
+        rows.extend(
+            (
+                f"  -> {server.address}",
+                server.forwarding,
+                "" if server.drain_left_s is None else f"draining, {server.drain_left_s:.0f} s left",
+                *map(str, (server.weight, server.active, server.inactive, server.connections)),
+            )
+            for server in service.real_servers
+        )
+    put("")
+    header = ("service / real server", "method", "name or owner", "weight", "active", "inactive", "total")
+    print_table(header, rows)

@@ -6,6 +6,7 @@ with the zone; ages and durations are seconds.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -14,6 +15,13 @@ from kernelbal.errors import Problem, Span
 from kernelbal.model.event import Severity
 from kernelbal.model.health import Health
 from kernelbal.model.standing import Admin, Mode, ServerState
+
+
+class Owner(Enum):
+    """Whose an object of the kernel is."""
+
+    KERNELBAL = "kernelbal"
+    FOREIGN = "foreign"
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,8 +66,10 @@ class ServerStatus(Part, frozen=True, kw_only=True):
         ServerState, Meta(description="One word for it; `standby`: up, but its service is not serving by it.")
     ]
     health: Health
-    since: Annotated[str, Meta(description="When `state` became what it is, ISO 8601.")]
-    since_s: Annotated[float, Meta(description="Age of `state`.")]
+    since: Annotated[
+        str | None, Meta(description="When `state` became what it is, ISO 8601; None without a daemon.")
+    ]
+    since_s: Annotated[float | None, Meta(description="Age of `state`.")]
     reason: Annotated[str, Meta(description="Why it is in this state; empty while it serves normally.")]
     weight: Annotated[int, Meta(description="In force now.")]
     configured_weight: int
@@ -95,8 +105,10 @@ class ServiceStatus(Part, frozen=True, kw_only=True):
     forwarding: str
     scheduler: str
     mode: Mode
-    since: str
-    since_s: float
+    since: Annotated[
+        str | None, Meta(description="When `mode` became what it is, ISO 8601; None without a daemon.")
+    ]
+    since_s: Annotated[float | None, Meta(description="Age of `mode`.")]
     usable: Annotated[int, Meta(description="Real servers that may take connections.")]
     quorum: int
     real_servers: list[ServerStatus]
@@ -153,20 +165,67 @@ class TableStatus(Part, frozen=True, kw_only=True):
     ] = ""
 
 
+class KernelServerStatus(Part, frozen=True, kw_only=True):
+    """A real server of an IPVS service."""
+
+    address: Annotated[str, Meta(description="With its port; `*`: that of the packet.")]
+    forwarding: str
+    weight: int
+    active: int
+    inactive: int
+    connections: Annotated[int, Meta(description="Since it was added to the kernel.")]
+    drain_left_s: Annotated[
+        float | None, Meta(description="Seconds until it is removed; None: it does not drain.")
+    ]
+
+
+class KernelServiceStatus(Part, frozen=True, kw_only=True):
+    """An IPVS service."""
+
+    service: Annotated[str, Meta(description="Such as `192.0.2.10:80/tcp`.")]
+    name: Annotated[str | None, Meta(description="Its virtual service; None: it is of none.")]
+    owner: Owner
+    scheduler: Annotated[str, Meta(description="With its flags and persistence.")]
+    real_servers: list[KernelServerStatus]
+
+
+class KernelAddressStatus(Part, frozen=True, kw_only=True):
+    """An address of this machine, those of `lo` left out."""
+
+    address: Annotated[str, Meta(description="Such as `192.0.2.10/32 dev eth0`.")]
+    owner: Owner
+
+
+class KernelStatus(Part, frozen=True, kw_only=True):
+    """What a look at the kernel shows, with whatever others have in it."""
+
+    ipvs_available: bool
+    services: list[KernelServiceStatus]
+    addresses: list[KernelAddressStatus]
+    pending_changes: Annotated[
+        int | None, Meta(description="How many actions `kernelbal plan` has; None without a site file.")
+    ]
+    draining: Annotated[int, Meta(description="Real servers that are removed when their connections ended.")]
+
+
 class DirectorStatus(Part, frozen=True, kw_only=True):
-    """Everything about a director."""
+    """Everything about a director; what only a daemon knows is None when none was asked."""
 
     schema_: Literal[1] = field(default=1, name="schema")
-    node: str
+    node: Annotated[str, Meta(description="Its name; empty without a node file.")]
     version: str
-    pid: int
-    started: str
-    uptime_s: float
-    config: ConfigStatus
-    reconcile: RoundStatus
-    checker: CheckerStatus
+    pid: int | None
+    started: str | None
+    uptime_s: float | None
+    config: ConfigStatus | None
+    reconcile: RoundStatus | None
+    checker: CheckerStatus | None
     table: TableStatus
     counters_s: Annotated[float | None, Meta(description="Age of connection counts and rates.")]
+    kernel: Annotated[
+        KernelStatus | None,
+        Meta(description="From `kernelbal status` without a daemon or with `--kernel`; None from a daemon."),
+    ] = None
     virtual_services: list[ServiceStatus]
 
 

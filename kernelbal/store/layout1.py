@@ -13,13 +13,19 @@ import msgspec
 
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.ipvs import TunnelType
-from kernelbal.model.nft import EMPTY_TABLE
+from kernelbal.model.nft import NftTable
 from kernelbal.store.codec import Malformed
 
 LAYOUT: Final = 1
 
 Row = list[Any]
 Document = dict[str, Any]
+
+_OWNS_NO_SERVICES: Final[Document] = {
+    "boot_id": "",
+    "services": {"keys": [], "drains": [], "drain_s": []},
+    "timeouts": None,
+}
 
 
 def converted(name: str, data: bytes) -> bytes:
@@ -49,33 +55,45 @@ def converted(name: str, data: bytes) -> bytes:
 
 def _ownership(document: Document) -> Document:
     return {
-        **_without(document, "schema"),
-        "services": _each(_service, document["services"]),
+        **_without(document, "schema", "drains", "drain_s"),
+        "services": {
+            "keys": _each(_service, document["services"]),
+            "drains": [
+                [[_service(service), _destination(server)], instants]
+                for service, server, *instants in document["drains"]
+            ],
+            "drain_s": [[_service(key), drain_s] for key, drain_s in document.get("drain_s", [])],
+        },
         "addresses": _each(_address, document["addresses"]),
-        "drains": [
-            [[_service(service), _destination(server)], instants]
-            for service, server, *instants in document["drains"]
-        ],
-        "drain_s": [[_service(key), drain_s] for key, drain_s in document.get("drain_s", [])],
+        "listeners": [],
+        "nftables_tables": [],
+        "files": {},
     }
 
 
 def _snapshot(document: Document) -> Document:
-    state = _without(document, "schema", "boot_id", "deadline_at", "adopted")
-    state |= {
-        "services": _each(_virtual_server, document["services"]),
-        "policies": [[_service(key), [*policy, []]] for key, *policy in document["policies"]],
-        "addresses": [[_address(key), attributes] for key, attributes in document["addresses"]],
+    table = NftTable(*document["nft"])
+    state = {
+        "services": {
+            "table": _each(_virtual_server, document["services"]),
+            "policies": [[_service(key), [*policy, []]] for key, *policy in document["policies"]],
+        },
+        "timeouts": document["timeouts"],
         "links": [[*link, None] for link in document["links"]],
+        "listeners": [],
         "sysctls": _each(_sysctl, document["sysctls"]),
-        "nft": [*document["nft"], EMPTY_TABLE.family, EMPTY_TABLE.name],
-        "rules": [
-            [*rule[:3], _text(rule[3]), rule[4], _text(rule[5]), *rule[6:]] for rule in document["rules"]
-        ],
-        "table_routes": [
-            [[table, _text(destination), prefix], [gateway and _text(gateway), device]]
-            for table, destination, prefix, gateway, device in document["table_routes"]
-        ],
+        "addresses": [[_address(key), attributes] for key, attributes in document["addresses"]],
+        "nftables_tables": {} if table.empty else {table.title: table},
+        "routing": {
+            "rules": [
+                [*rule[:3], _text(rule[3]), rule[4], _text(rule[5]), *rule[6:]] for rule in document["rules"]
+            ],
+            "routes": [
+                [[table, _text(destination), prefix], [gateway and _text(gateway), device]]
+                for table, destination, prefix, gateway, device in document["table_routes"]
+            ],
+        },
+        "files": {},
     }
     return {
         "state": state,
@@ -90,7 +108,19 @@ def _orders(document: Document) -> Row:
 
 
 def _real_server(document: Document) -> Document:
-    return {**_without(document, "schema"), "preparations": _each(_preparation, document["preparations"])}
+    tables = _each(_realserver_table, document["tables"])
+    owned = _without(document, "schema", "preparations", "persist", "tables")
+    return {
+        "preparations": _each(_preparation, document["preparations"]),
+        "owned": {**_OWNS_NO_SERVICES, **owned, "nftables_tables": tables},
+        "persist": document["persist"],
+    }
+
+
+def _realserver_table(family: str) -> str:
+    if family not in ("arp", "inet"):
+        raise ValueError(f"there is no table of family {family!r}")
+    return f"{family} kernelbal_realserver"
 
 
 def _preparation(document: Document) -> Document:

@@ -16,8 +16,11 @@ from kernelbal.model.address import AF_INET, AF_INET6, Address, parse_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
     DestinationKey,
+    Drain,
+    DrainKey,
     ServiceAttributes,
     ServiceKey,
+    ServicePolicy,
     Timeouts,
     TunnelType,
     VirtualServer,
@@ -25,15 +28,16 @@ from kernelbal.model.ipvs import (
 from kernelbal.model.network import AddressAttributes, AddressKey, GueListener, LinkState, Sysctl
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.standing import Admin, OperatorKey, Order
-from kernelbal.model.state import DesiredState, Drain, DrainKey, Ownership, ServicePolicy
 from kernelbal.plan.classifier import build_table
+from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
-from kernelbal.realserver.setup import Record
+from kernelbal.realserver.setup import ARP_TABLE, Record
 from kernelbal.realserver.store import DIRECTORY, RECORD, RecordStore
 from kernelbal.store import layout1
 from kernelbal.store.codec import Malformed
 from kernelbal.store.daemon import ORDERS, STANDINGS, DaemonState
 from kernelbal.store.records import LAYOUT, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
+from tests.support.states import desired_of, owned_of
 
 FILES = Path(__file__).with_name("layout1")
 BOOT = "5f1b"
@@ -44,7 +48,7 @@ MARKED = ServiceKey(AF_INET6, 0, Address(b""), 0, 0x4B000001)
 SERVER = DestinationKey(parse_address("10.0.0.11"), 80)
 SERVER6 = DestinationKey(parse_address("fd00::11"), 0)
 
-OWNED = Ownership(
+OWNED = owned_of(
     boot_id=BOOT,
     services=frozenset({WEB, WEB6, MARKED}),
     addresses=frozenset({AddressKey("eth0", V4, 24), AddressKey("eth0.5", V6, 128)}),
@@ -54,7 +58,7 @@ OWNED = Ownership(
     drains={DrainKey(WEB, SERVER): Drain(12.5, 72.5), DrainKey(MARKED, SERVER6): Drain(1.0, 2.0)},
     drain_s={MARKED: 0.0, WEB: 7.5},
 )
-STATE = DesiredState(
+STATE = desired_of(
     services={
         WEB: VirtualServer(
             ServiceAttributes("wlc", 1, 300, 24, ""),
@@ -98,12 +102,14 @@ PREPARED = Record(
             at_boot=False,
         ),
     ),
-    sysctls={"net/ipv4/conf/all/arp_ignore": "0"},
-    links=frozenset({"tunl0"}),
-    addresses=frozenset({AddressKey("lo", V4, 32)}),
-    listeners=frozenset({GueListener(5555, 2)}),
-    files={"/etc/a": None, "/etc/b": "old\n"},
-    tables=frozenset({"arp"}),
+    owned=owned_of(
+        sysctls={"net/ipv4/conf/all/arp_ignore": "0"},
+        links=frozenset({"tunl0"}),
+        addresses=frozenset({AddressKey("lo", V4, 32)}),
+        listeners=frozenset({GueListener(5555, 2)}),
+        files={"/etc/a": None, "/etc/b": "old\n"},
+        tables=frozenset({ARP_TABLE.title}),
+    ),
     persist="unit",
 )
 READ: list[tuple[RecordFile[Any], object]] = [
@@ -143,7 +149,9 @@ def test_what_is_missing_or_wrong_is_refused(file: RecordFile[Any], value: objec
 def test_parts_that_came_later_may_be_missing() -> None:
     owned = content("owned.json")
     del owned["drain_s"]
-    assert OWNERSHIP.decode(json.dumps(owned).encode()) == replace(OWNED, drain_s={})
+    assert OWNERSHIP.decode(json.dumps(owned).encode()) == OWNED.having(
+        SERVICES, replace(OWNED.of(SERVICES), drain_s={})
+    )
     snapshot = content("snapshot.json")
     for length in range(4, 8):
         snapshot["sysctls"] = [row[:length] for row in content("snapshot.json")["sysctls"]]
