@@ -9,7 +9,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.ci_plugin
 export PYTHON
 
-.PHONY: help demo test lint format bench bench-apply bench-health bench-status lock clean
+.PHONY: help demo test lint format bench bench-apply bench-health bench-status wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +45,11 @@ bench-status: ## status, metrics and reloads of 20,000 real servers: what they c
 	@scripts/setup test
 	@$(BIN)/python -m bench status $(ARGS)
 
-lock: ## write constraints.txt anew (ARGS=--upgrade for the newest versions)
+wheel: ## dist/: the wheel, and a requirements.txt that installs it with what was tested, by hash
+	@scripts/setup lint
+	@scripts/wheel
+
+lock: ## write constraints.txt and requirements.txt anew (ARGS=--upgrade for the newest versions)
 	@scripts/lock $(ARGS)
 
 clean: ## remove what was built here; keeps ~/.cache/kernelbal

@@ -113,7 +113,7 @@ def _program(machine: MachineFacts, failed: Collection[str]) -> Iterator[Require
             yield fail(
                 f"the unit cannot see {path}: it runs without home directories and /tmp",
                 "install it elsewhere: python3 -m venv /opt/kernelbal && /opt/kernelbal/bin/pip install "
-                "kernelbal, then /opt/kernelbal/bin/kernelbal setup director",
+                "--require-hashes -r requirements.txt, then /opt/kernelbal/bin/kernelbal setup director",
             )
             return
 

@@ -13,6 +13,7 @@ from kernelbal.plan.action import AS_ROOT, Outcome, Result
 from kernelbal.plan.kind import ObservedState, Scope
 from kernelbal.plan.kinds.files import FILES, RemoveFile, WriteFile
 from kernelbal.realserver.persist.manager import drop_in_directory, file_mode
+from kernelbal.store.files import remove_file
 from kernelbal.store.placed import PlacedFile, place
 
 
@@ -40,7 +41,7 @@ def _change(action: WriteFile | RemoveFile) -> Outcome:
         if contents is not None:
             place(PlacedFile(path, contents, mode=file_mode(action.key)))
         else:
-            path.unlink(missing_ok=True)
+            remove_file(path)
             _remove_if_empty(drop_in_directory(action.key))
     except StateError as error:
         return Outcome(action, Result.FAILED, 0, error.message, error.hint or "")

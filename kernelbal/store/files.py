@@ -39,6 +39,31 @@ def replace_file(path: Path, data: bytes, mode: int, *, keep_old: bool = False) 
     return old
 
 
+def make_directory(path: Path, mode: int = 0o755) -> None:
+    """Make a directory and what is missing above it, and have their names reach the disk.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(mode, exist_ok=True)
+        flush_directory(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there, and have that reach the disk.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    flush_directory(path.parent)
+
+
 def flush_directory(path: Path) -> None:
     """Have the names in a directory reach the disk.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.errors import FileUnreadable, StateError
-from kernelbal.store.files import replace_file
+from kernelbal.store.files import make_directory, replace_file
 
 HINT: Final = "run it as root, or name another directory with --root"
 _DIGITS: Final = 16
@@ -90,7 +90,7 @@ def place(file: PlacedFile, *, keep_old: bool = False) -> Path | None:
         StateError: it cannot be written.
     """
     try:
-        file.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(file.path.parent)
         return replace_file(file.path, file.text.encode(), file.mode, keep_old=keep_old)
     except OSError as error:
         raise StateError(f"cannot write {file.path}: {error.strerror}", HINT) from error

@@ -21,7 +21,7 @@ from kernelbal.model.ipvs import ServiceKey
 from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.store.boot import boot_id
 from kernelbal.store.codec import Malformed
-from kernelbal.store.files import flush_directory, replace_file
+from kernelbal.store.files import flush_directory, make_directory, replace_file
 from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
@@ -204,7 +204,7 @@ class StateDirectory:
 
     def _make_directory(self) -> None:
         with _worded(f"cannot make {self._path}"):
-            self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            make_directory(self._path, _DIRECTORY_MODE)
 
 
 def _take(descriptor: int) -> bool:

@@ -1,4 +1,4 @@
-"""Every dependency is locked, explained, and comes from the index alone."""
+"""Every dependency is locked by version and hash, explained, and comes from the index alone."""
 
 import re
 import tomllib
@@ -12,11 +12,19 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(text) for text in PROJECT["dependency-groups"]["dev"]]
-LOCKED = [
-    Requirement(line)
-    for line in (ROOT / "constraints.txt").read_text().splitlines()
-    if line and not line.lstrip().startswith("#")
-]
+LOCK_FILES = ("constraints.txt", "requirements.txt")
+
+
+def locked(text: str) -> dict[Requirement, int]:
+    """Requirements of a lock file, with the number of hashes of each."""
+    lines = [
+        line for line in text.replace("\\\n", " ").splitlines() if line and not line.lstrip().startswith("#")
+    ]
+    return {Requirement(line.partition(" --hash")[0]): line.count("--hash=sha256:") for line in lines}
+
+
+HASHES, RUNTIME_HASHES = (locked((ROOT / name).read_text()) for name in LOCK_FILES)
+LOCKED = [*HASHES]
 PACKAGE_LINES = [
     line.split(maxsplit=2)
     for line in (ROOT / "scripts/packages.txt").read_text().splitlines()
@@ -68,8 +76,50 @@ def test_loose_lock_is_refused(planted: str) -> None:
         exact_version(Requirement(planted))
 
 
-def test_lock_names_no_local_path() -> None:
-    assert re.findall(r"file:|(?<![\w:/])/[a-z]+/", (ROOT / "constraints.txt").read_text()) == []
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_lock_names_no_local_path(name: str) -> None:
+    assert re.findall(r"file:|(?<![\w:/])/[a-z]+/", (ROOT / name).read_text()) == []
+
+
+@pytest.mark.parametrize("locks", [HASHES, RUNTIME_HASHES], ids=LOCK_FILES)
+def test_every_lock_has_hashes(locks: dict[Requirement, int]) -> None:
+    assert [str(lock) for lock, hashes in locks.items() if not hashes] == []
+
+
+def test_directors_run_what_development_tests() -> None:
+    assert {(lock.name, str(lock.specifier)) for lock in RUNTIME_HASHES} <= {
+        (lock.name, str(lock.specifier)) for lock in HASHES
+    }
+    names = {canonicalize_name(lock.name) for lock in RUNTIME_HASHES}
+    assert {canonicalize_name(requirement.name) for requirement in RUNTIME} <= names
+
+
+def loose_installs(text: str) -> list[str]:
+    """Lines that install with pip what no lock file names by hash."""
+    text = re.sub(r'"\n\s*"', "", text)  # a text of Python that goes on in the next line
+    lines = re.findall(r"pip[3x]? install[^\n`]*", text)
+    return [line for line in lines if "--require-hashes" not in line and "--no-deps" not in line]
+
+
+def test_every_documented_installation_is_by_hash() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs/how-to").glob("*.md"), *(ROOT / "docs/tutorial").glob("*.md")]
+    pages += [*(ROOT / "kernelbal").rglob("*.py"), *(ROOT / "templates").rglob("*.*")]
+    found = {page.name: loose_installs(page.read_text()) for page in pages}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "/opt/kernelbal/bin/pip install ./kernelbal",
+        "pip install --upgrade kernelbal",
+        "pipx install --global .",
+    ],
+)
+def test_loose_installation_is_found(planted: str) -> None:
+    assert loose_installs(
+        f"First:\n\n    {planted}\n    pip install --require-hashes -r requirements.txt\n"
+    ) == [planted.partition("bin/")[2] or planted]
 
 
 def test_every_dependency_has_its_line_and_no_line_is_stale() -> None:

@@ -1,4 +1,4 @@
-"""The wheel builds without a network and holds everything that the program reads at run time."""
+"""The wheel builds without a network, holds everything that the program reads, and is installed by hash."""
 
 import subprocess
 import sys
@@ -11,12 +11,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Names of the files in a freshly built wheel."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A freshly built wheel, with its `requirements.txt` beside it."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run([ROOT / "scripts/wheel", folder], check=True, capture_output=True, timeout=120)
     (wheel,) = folder.glob("kernelbal-*-py3-none-any.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel_names(wheel: Path) -> set[str]:
+    """Names of the files in it."""
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
 
@@ -64,3 +69,33 @@ def test_absent_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "web/unit.j2").touch()
     assert absent(tmp_path, {"kernelbal/_templates/dns/unit.j2"}) == ["web/unit.j2"]
     assert absent(tmp_path, {"kernelbal/_templates/web/unit.j2"}) == []
+
+
+def install(requirements: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    """Install what is in the folder of a `requirements.txt`, as documented, but without a network."""
+    own = requirements.with_name("own.txt")
+    lines = requirements.read_text().splitlines(keepends=True)
+    own.write_text("".join(line for line in lines if line.startswith(("--find-links", "kernelbal="))))
+    command = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--target", str(target)]
+    return subprocess.run(
+        [*command, "--require-hashes", "-r", str(own)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_wheel_is_installed_by_its_hash_and_a_changed_one_is_refused(wheel: Path, tmp_path: Path) -> None:
+    requirements = wheel.with_name("requirements.txt")
+    assert requirements.read_text().endswith((ROOT / "requirements.txt").read_text())
+    done = install(requirements, tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site/kernelbal/py.typed").exists()
+    folder = tmp_path / "changed"
+    folder.mkdir()
+    (folder / wheel.name).write_bytes(wheel.read_bytes() + b"!")
+    (folder / requirements.name).write_text(requirements.read_text())
+    refused = install(folder / requirements.name, tmp_path / "other")
+    assert refused.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in refused.stderr

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.store.files import replace_file
+from kernelbal.store.files import make_directory, remove_file, replace_file
 
 
-def test_content_reaches_the_disk_before_the_name_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is flushed and renamed, in order; directories by their names below the test's own."""
     order: list[str] = []
     flush, rename = os.fsync, Path.replace
 
     def noted_flush(descriptor: int) -> None:
-        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-        order.append("flush directory" if is_directory else "flush file")
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        order.append(f"flush {path.relative_to(tmp_path) if path.is_dir() else 'file'}")
         flush(descriptor)
 
     def noted_rename(self: Path, target: Path) -> Path:
@@ -26,8 +26,23 @@ def test_content_reaches_the_disk_before_the_name_does(
 
     monkeypatch.setattr(os, "fsync", noted_flush)
     monkeypatch.setattr(Path, "replace", noted_rename)
+    return order
+
+
+def test_content_reaches_the_disk_before_the_name_does(tmp_path: Path, order: list[str]) -> None:
     replace_file(tmp_path / "a", b"new", 0o600)
-    assert order == ["flush file", "rename", "flush directory"]
+    assert order == ["flush file", "rename", "flush ."]
+
+
+def test_new_directories_and_removals_reach_the_disk(tmp_path: Path, order: list[str]) -> None:
+    make_directory(tmp_path / "a/b", 0o700)
+    make_directory(tmp_path / "a/b", 0o700)
+    (tmp_path / "a/b/unit").touch()
+    remove_file(tmp_path / "a/b/unit")
+    remove_file(tmp_path / "a/b/unit")
+    assert order == ["flush .", "flush a", "flush a/b"]
+    assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
+    assert not (tmp_path / "a/b/unit").exists()
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
