@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kernelbal.model.address import with_port
 from kernelbal.model.standing import Mode, ServerState
-from kernelbal.model.units import counted
+from kernelbal.model.units import age, counted
 from kernelbal.plan.hidden_clients import HINT
 
 if TYPE_CHECKING:
@@ -20,21 +21,10 @@ if TYPE_CHECKING:
         ServiceStatus,
     )
 
+SHOWN_FAILING = 10
+"""Failing objects that are printed."""
 STALE_S = 30.0
 """Connection counts that are older get a warning."""
-
-
-def age(seconds: float | None) -> str:
-    """Return an age with its largest two units: `5s`, `3m20s`, `2h5m`, `4d1h`; `never` for None."""
-    if seconds is None:
-        return "never"
-    left = max(0, int(seconds))
-    parts = []
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts[:2]) or "0s"
 
 
 def heading(status: DirectorStatus) -> list[str]:
@@ -58,12 +48,37 @@ def heading(status: DirectorStatus) -> list[str]:
 
 
 def _loops(reconcile: RoundStatus, checker: CheckerStatus, counters_s: float | None) -> str:
-    state = "matches site.yaml" if reconcile.converged else f"does not match site.yaml: {reconcile.error}"
+    state = "matches site.yaml" if reconcile.converged else f"does not match site.yaml: {_why_not(reconcile)}"
     checks = f"{counted(checker.probes, 'probe')}" if checker.alive else "checker not running"
     return (
         f"kernel {state} (read {age(reconcile.last_s)} ago), {checks}, "
         f"connection counts {age(counters_s)} old"
     )
+
+
+def _why_not(reconcile: RoundStatus) -> str:
+    failing = f"{counted(reconcile.failing, 'object is', 'objects are')} refused" if reconcile.failing else ""
+    return "; ".join(filter(None, (failing, reconcile.error))) or "no round yet"
+
+
+def failing_lines(reconcile: RoundStatus) -> list[str]:
+    """Return what the kernel refuses: each object with its error, remedy and next attempt."""
+    if not reconcile.failing:
+        return []
+    lines = ["", f"{counted(reconcile.failing, 'object')} refused by the kernel, all others are in place:"]
+    for each in reconcile.failing_objects[:SHOWN_FAILING]:
+        lines.append(f"  {each.change}")
+        lines.append(f"    {each.operation}: {each.errno + ', ' if each.errno else ''}{each.error}")
+        if each.hint:
+            lines.append(f"    hint: {each.hint}")
+        attempts = f"{counted(each.attempts, 'attempt')}, next in {math.ceil(each.next_s)}s"
+        waiting = counted(each.holds_back, "other change waits", "other changes wait")
+        lines.append(
+            f"    for {age(each.since_s)}, {attempts}" + (f"; {waiting} for it" if each.holds_back else "")
+        )
+    if more := reconcile.failing - len(reconcile.failing_objects[:SHOWN_FAILING]):
+        lines.append(f"  ... and {more} more (--json names 100)")
+    return lines
 
 
 def summary(status: DirectorStatus) -> str:
@@ -181,6 +196,8 @@ def print_status(status: DirectorStatus) -> None:
     from kernelbal.cli.table import SERVER_COLUMNS, print_servers
 
     for line in heading(status):
+        put(line)
+    for line in failing_lines(status.reconcile) if status.reconcile else ():
         put(line)
     print_servers(
         SERVER_COLUMNS,

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kernelbal.cli.director_view import age
+from kernelbal.model.units import age
 
 if TYPE_CHECKING:
     from kernelbal.model.status import DirectorStatus, OrderAnswer, ServerStatus, ServiceStatus

@@ -121,8 +121,8 @@ def print_failures(report: ApplyDocument) -> None:
         if outcome.hint and outcome.hint not in hints:
             say(f"  hint: {outcome.hint}")
             hints.add(outcome.hint)
-    if report.failed > len(failed):
-        say(f"  ... and {report.failed - len(failed)} more")
+    if more := report.failed + report.skipped - len(failed):
+        say(f"  ... and {more} more")
 
 
 def _label(outcome: ActionOutcome) -> str:

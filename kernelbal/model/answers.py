@@ -96,9 +96,10 @@ class ApplyDocument(Part, frozen=True, kw_only=True):
         bool, Meta(description="Whether the kernel matched site.yaml when it was read again.")
     ]
     changes: Annotated[int, Meta(description="Actions that were tried.")]
-    failed: Annotated[int, Meta(description="Those that failed, or were skipped because of another.")]
+    failed: Annotated[int, Meta(description="Those of them that the kernel refused.")]
+    skipped: Annotated[int, Meta(description="Actions that were not tried, because of those.")]
     outcomes: Annotated[
-        list[ActionOutcome], Meta(description="Fewer than `changes`, if fewer were asked for.")
+        list[ActionOutcome], Meta(description="Of all actions, or of as many failures as were asked for.")
     ]
     remaining: Annotated[int, Meta(description="Changes that are still pending.")]
     draining: Annotated[int, Meta(description="Real servers that still have connections.")]

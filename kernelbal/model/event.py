@@ -24,6 +24,8 @@ class Topic(Enum):
     CONFIG_CONFIRMED = "config.confirmed"
     CONFIG_ROLLED_BACK = "config.rolled_back"
     DRIFT_REPAIRED = "drift.repaired"
+    OBJECT_FAILING = "object.failing"
+    OBJECT_RECOVERED = "object.recovered"
     ROUND_FAILED = "round.failed"
     ROUND_RECOVERED = "round.recovered"
     CHECKER_STARTED = "checker.started"
@@ -55,8 +57,10 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.CONFIG_CONFIRMED: "Documents that awaited confirmation stay in force.",
     Topic.CONFIG_ROLLED_BACK: "Documents were not confirmed: those before are in force again.",
     Topic.DRIFT_REPAIRED: "External change reverted: the kernel matches site.yaml again.",
-    Topic.ROUND_FAILED: "The kernel does not match site.yaml; the round is retried.",
-    Topic.ROUND_RECOVERED: "The kernel matches site.yaml again.",
+    Topic.OBJECT_FAILING: "The kernel refuses a change of an object, or does so with another error.",
+    Topic.OBJECT_RECOVERED: "An object that was failing is as site.yaml has it.",
+    Topic.ROUND_FAILED: "A round failed as a whole, such as when the kernel cannot be read; it is retried.",
+    Topic.ROUND_RECOVERED: "Rounds succeed again.",
     Topic.CHECKER_STARTED: "The checker started.",
     Topic.CHECKER_LOST: "The checker ended; states are kept, and it is restarted.",
     Topic.CHECKER_LATE: "Probes start late: the machine is overloaded.",

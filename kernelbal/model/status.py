@@ -130,17 +130,37 @@ class ConfigStatus(Part, frozen=True, kw_only=True):
     ] = None
 
 
+class FailingStatus(Part, frozen=True, kw_only=True):
+    """An object of the kernel that is not as site.yaml has it, because the kernel refuses the change."""
+
+    service: Annotated[str, Meta(description="Its virtual service; empty: it is of none.")]
+    operation: Annotated[str, Meta(description="What is asked of the kernel, such as `add virtual service`.")]
+    change: Annotated[str, Meta(description="The action with its sign, as `kernelbal plan` prints it.")]
+    errno: Annotated[str, Meta(description="The error by name, such as `ENOENT`; empty when there is none.")]
+    error: Annotated[str, Meta(description="What it means here.")]
+    hint: Annotated[str, Meta(description="The remedy, or empty.")]
+    since: Annotated[str, Meta(description="When it was refused first, ISO 8601.")]
+    since_s: Annotated[float, Meta(description="Age of that.")]
+    attempts: Annotated[int, Meta(description="How often this was tried.")]
+    next_s: Annotated[float, Meta(description="Seconds until the next attempt.")]
+    holds_back: Annotated[int, Meta(description="Other actions that wait for it.")]
+
+
 class RoundStatus(Part, frozen=True, kw_only=True):
     """Reconciliation with the kernel."""
 
     rounds: Annotated[int, Meta(description="Since the daemon started.")]
     changes: Annotated[int, Meta(description="Actions that were performed since then.")]
     repairs: Annotated[int, Meta(description="Actions that reverted external changes.")]
-    failures: Annotated[int, Meta(description="Actions that the kernel refused.")]
+    failures: Annotated[int, Meta(description="Attempts that the kernel refused.")]
     last_s: Annotated[float | None, Meta(description="Age of the last round.")]
     duration_ms: float | None
     converged: Annotated[bool, Meta(description="Whether the kernel matched site.yaml after it.")]
-    error: Annotated[str, Meta(description="Why it did not.")]
+    error: Annotated[str, Meta(description="Why it failed as a whole; empty when it did not.")]
+    failing: Annotated[int, Meta(description="Objects that the kernel refuses; all others are in place.")] = 0
+    failing_objects: Annotated[
+        list[FailingStatus], Meta(description="The first 100 of them, those failing longest first.")
+    ] = []
 
 
 class CheckerStatus(Part, frozen=True, kw_only=True):

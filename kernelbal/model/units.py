@@ -62,6 +62,19 @@ def format_duration(seconds: float) -> str:
     return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
 
 
+def age(seconds: float | None) -> str:
+    """Return an age with its largest two units: `5s`, `3m20s`, `2h5m`, `4d1h`; `never` for None."""
+    if seconds is None:
+        return "never"
+    left = max(0, int(seconds))
+    parts = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts[:2]) or "0s"
+
+
 def parse_ports(value: int | str) -> PortRange:
     """Return the range for `80` or `"8000-8010"`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Hashable, Mapping
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from kernelbal.model.ipvs import ServiceKey
 
@@ -94,6 +94,10 @@ class Result(Enum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Not tried: something that it needs failed, or its next attempt is not due yet."""
+
+
+DONE: Final = (Result.DONE, Result.ALREADY)
+"""What leaves the kernel as the action wants it."""
 
 
 class Outcome(NamedTuple):

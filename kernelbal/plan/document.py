@@ -13,7 +13,7 @@ from kernelbal.model.answers import (
     PlannedAction,
     PlannedDrain,
 )
-from kernelbal.plan.action import Action, Names, Outcome, Result
+from kernelbal.plan.action import DONE, Action, Names, Outcome, Result
 from kernelbal.plan.kind import Note, ObservedState, PendingDrain
 from kernelbal.plan.kinds import contents, describe, impact, sign_of
 from kernelbal.plan.kinds.addresses import ADDRESSES
@@ -109,11 +109,13 @@ def apply_document(
         converged: whether a second look at the kernel found nothing left to do.
         most: outcomes that are named, failures only; None names all.
     """
-    failed = [each for each in outcomes if each.result in (Result.FAILED, Result.SKIPPED)]
+    failed = [each for each in outcomes if each.result not in DONE]
+    skipped = sum(each.result is Result.SKIPPED for each in failed)
     return ApplyDocument(
         converged=converged,
-        changes=len(outcomes),
-        failed=len(failed),
+        changes=len(outcomes) - skipped,
+        failed=len(failed) - skipped,
+        skipped=skipped,
         outcomes=[outcome_document(each, names) for each in (outcomes if most is None else failed[:most])],
         remaining=len(remaining.actions),
         draining=len(remaining.drains),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kernelbal.kernel.interface import Kernel, Progress
-from kernelbal.plan.action import Action, ObjectId, Outcome, Result
-from kernelbal.plan.kind import AnyKind
-from kernelbal.plan.kinds import describe
+from kernelbal.plan.action import DONE, Action, ObjectId, Outcome, Result
+from kernelbal.plan.kind import UNREAD, AnyKind, ObservedState, Slice
+from kernelbal.plan.kinds import DIRECTOR, describe
 from kernelbal.plan.planning import Batch, Plan
-from kernelbal.reconcile.retry import NOTHING_FAILS, Failing, FailingObject, after_attempt, is_due
-
-_DONE = (Result.DONE, Result.ALREADY)
+from kernelbal.reconcile.retry import Failing, FailingObject, after_attempt, is_due
 
 
 @dataclass(slots=True)
@@ -20,6 +18,8 @@ class Execution:
     """One plan being carried out.
 
     Attributes:
+        kinds: those that were planned for.
+        observed: the kernel that the plan was made for.
         known: what failed before, and is not tried before its time.
         now: seconds on the boot clock.
         whole: stop at the first action that fails: the plan is done as a whole or not at all.
@@ -29,7 +29,9 @@ class Execution:
     """
 
     kernel: Kernel
-    known: Failing = field(default_factory=lambda: NOTHING_FAILS)
+    kinds: Slice = DIRECTOR
+    observed: ObservedState = field(default_factory=ObservedState)
+    known: Failing = field(default_factory=dict)
     now: float = 0.0
     whole: bool = False
     progress: Progress | None = None
@@ -65,17 +67,18 @@ class Execution:
 
     def _note(self, kind: AnyKind, outcomes: Sequence[Outcome]) -> None:
         self.outcomes += outcomes
-        refused = [outcome for outcome in outcomes if outcome.result not in _DONE]
+        refused = [outcome for outcome in outcomes if outcome.result not in DONE]
         if refused:
             for outcome in refused:
                 self._fail(kind, outcome)
-            self.done.setdefault(kind, []).extend(o.action for o in outcomes if o.result in _DONE)
+            self.done.setdefault(kind, []).extend(o.action for o in outcomes if o.result in DONE)
         else:
             self.done.setdefault(kind, []).extend(outcome.action for outcome in outcomes)
 
     def _fail(self, kind: AnyKind, outcome: Outcome) -> None:
         found = kind.object_of(outcome.action)
-        self.failing[found] = after_attempt(self.known.get(found), found, outcome, self.now)
+        seen = self._seen(kind, outcome.action)
+        self.failing[found] = after_attempt(self.known.get(found), found, outcome, seen, self.now)
         self._lose(kind, outcome.action, found, found)
 
     def _lose(self, kind: AnyKind, action: Action, found: ObjectId, cause: ObjectId) -> None:
@@ -111,11 +114,21 @@ class Execution:
             self._lose(kind, action, found, cause)
             return why
         known = self.known.get(found)
-        if known is None or is_due(known, action, self.now):
+        if known is None or is_due(known, action, self._seen(kind, action), self.now):
             return ""
         self.failing[found] = known._replace(holds_back=0)
         self._lose(kind, action, found, found)
         return f"{known.outcome.message}; next attempt in {known.next_at - self.now:.0f}s"
+
+    def _seen(self, kind: AnyKind, action: Action) -> tuple[object, ...]:
+        """Return what was observed of an action's object, and of what it needs."""
+        return tuple(self._values((kind.object_of(action), *kind.needs(action))))
+
+    def _values(self, objects: Sequence[ObjectId]) -> Iterator[object]:
+        kinds = {kind.name: kind for kind in self.kinds}
+        for name, key in objects:
+            kind = kinds.get(name)
+            yield UNREAD if kind is None else kind.value(self.observed.of(kind), key)
 
 
 def _consequence(failing: FailingObject) -> str:

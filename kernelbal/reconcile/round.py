@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from kernelbal.kernel.interface import Kernel, Progress
 from kernelbal.model.ipvs import ServiceKey
-from kernelbal.plan.action import Action, Outcome, Result
+from kernelbal.plan.action import DONE, Action, Outcome, Result
 from kernelbal.plan.kind import (
     DEFAULT_OPTIONS,
     AnyKind,
@@ -22,12 +22,12 @@ from kernelbal.plan.kind import (
     Ownership,
     Slice,
 )
-from kernelbal.plan.kinds import DIRECTOR
+from kernelbal.plan.kinds import DIRECTOR, object_of
 from kernelbal.plan.kinds.services import COUNTERS, disown, services_to_count
 from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.planning import NOTHING_DESIRED, Plan, claim, make_plan, scopes, settle
 from kernelbal.reconcile.execute import Execution
-from kernelbal.reconcile.retry import NOTHING_FAILS, Failing, FailingObject
+from kernelbal.reconcile.retry import NOTHING_FAILS, Failing
 
 
 class OwnershipStore(Protocol):
@@ -72,24 +72,35 @@ class RoundReport:
         outcomes: one per action, in order.
         remaining: what would still have to be done; empty when converged.
         observed: the kernel after it.
-        failing: the objects that the kernel refuses, each with its next attempt.
+        failing: what the kernel refuses, each with its next attempt.
     """
 
     plan: Plan
     outcomes: tuple[Outcome, ...]
     remaining: Plan = field(default_factory=Plan)
     observed: ObservedState = field(default_factory=ObservedState, compare=False)
-    failing: tuple[FailingObject, ...] = ()
+    failing: Failing = field(default_factory=dict)
+
+    @property
+    def done(self) -> tuple[Outcome, ...]:
+        """The actions that were done, or had been done already."""
+        return tuple(o for o in self.outcomes if o.result in DONE)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
-        """The actions that the kernel refused, and those that were not tried because of them."""
-        return tuple(o for o in self.outcomes if o.result in (Result.FAILED, Result.SKIPPED))
+        """The actions that the kernel refused in this round; those that waited are not among them."""
+        return tuple(o for o in self.outcomes if o.result is Result.FAILED)
 
     @property
     def converged(self) -> bool:
         """Whether a second look at the kernel found nothing left to do."""
-        return not self.failed and self.remaining.empty
+        return not self.failing and self.remaining.empty
+
+    @property
+    def undone(self) -> tuple[Action, ...]:
+        """What is to be done again though nothing refused it: something else changes the same objects."""
+        held = {object_of(o.action) for o in self.outcomes if o.result not in DONE}
+        return tuple(action for action in self.remaining.actions if object_of(action) not in held)
 
 
 def _nothing_more() -> None:
@@ -182,21 +193,22 @@ class Reconciler:
         if plan.empty:
             on_done()
             return RoundReport(plan, (), observed=prepared.observed)
-        execution = Execution(self.kernel, failing, prepared.at, self.whole, progress)
+        execution = Execution(
+            self.kernel, self.kinds, prepared.observed, failing, prepared.at, self.whole, progress
+        )
         execution.run(plan)
         if not execution.failing:
             on_done()
-        outcomes, failures = tuple(execution.outcomes), tuple(execution.failing.values())
-        if self.whole and failures:
-            return RoundReport(plan, outcomes, plan, prepared.observed, failures)
-        if not execution.done and not any(o.result is Result.FAILED for o in outcomes):
-            return RoundReport(plan, outcomes, plan, prepared.observed, failures)
+        outcomes = tuple(execution.outcomes)
+        waits = not execution.done and not any(o.result is Result.FAILED for o in outcomes)
+        if waits or (self.whole and execution.failing):
+            return RoundReport(plan, outcomes, plan, prepared.observed, execution.failing)
         settled = settle(claimed, execution.done, desired)
         if settled != claimed:
             self.store.save(settled)
         observed = self._observe_again(prepared, settled)
         remaining = make_plan(self.kinds, desired, observed, settled, prepared.at, options)
-        return RoundReport(plan, outcomes, remaining, observed, failures)
+        return RoundReport(plan, outcomes, remaining, observed, execution.failing)
 
     def claim(self, prepared: PreparedRound) -> Ownership:
         """Write the record with everything that a plan will do; return it.

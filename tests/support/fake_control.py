@@ -232,7 +232,13 @@ def apply_answer(*texts: str, confirm_left_s: float | None = None, draining: int
         for text in texts
     ]
     report = ApplyDocument(
-        converged=True, changes=len(texts), failed=0, outcomes=outcomes, remaining=0, draining=draining
+        converged=True,
+        changes=len(texts),
+        failed=0,
+        skipped=0,
+        outcomes=outcomes,
+        remaining=0,
+        draining=draining,
     )
     plan = plan_document(*texts)
     return ApplyAnswer(plan=plan, warnings=[], report=report, left=[], confirm_left_s=confirm_left_s)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kernelbal.plan.action import Action, Line, Names
+from kernelbal.plan.action import Action, Line, Names, ObjectId
 from kernelbal.plan.kind import AnyKind, ObservedState, Slice
 from kernelbal.plan.kinds.addresses import ADDRESSES
 from kernelbal.plan.kinds.files import FILES
@@ -41,9 +41,19 @@ BY_ACTION: Final[Mapping[type, AnyKind]] = {action: kind for kind in KINDS for a
 """The kind by type of action."""
 
 
+def object_of(action: Action) -> ObjectId:
+    """Return which object an action changes."""
+    return BY_ACTION[type(action)].object_of(action)
+
+
 def describe(action: Action, names: Names) -> Line:
     """Return one line for an action."""
     return Line(sign_of(action), action.text(names))
+
+
+def operation_of(action: Action) -> str:
+    """Return what an action asks of the kernel, such as `add real server`."""
+    return BY_ACTION[type(action)].rows[type(action)].operation
 
 
 def sign_of(action: Action) -> str:

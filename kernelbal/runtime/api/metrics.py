@@ -118,10 +118,16 @@ METRICS: Final = (
     ),
     Metric(
         "kernelbal_failures_total",
-        "Actions that the kernel refused.",
+        "Attempts that the kernel refused.",
         Scope.DIRECTOR,
         _value(lambda s: s.reconcile.failures),
         counter=True,
+    ),
+    Metric(
+        "kernelbal_failing_objects",
+        "Objects that are not as site.yaml has them because the kernel refuses the change.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.reconcile.failing),
     ),
     Metric(
         "kernelbal_converged",

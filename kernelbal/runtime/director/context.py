@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from kernelbal.health.decision import Decision, Memory
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.model.standing import OperatorKey, Order, Orders
+from kernelbal.reconcile.retry import Failing
 from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
 from kernelbal.runtime.director.documents import Keys, Paths, keys_of
 from kernelbal.runtime.director.hooks import Hooks
@@ -92,6 +93,7 @@ class DirectorState:
         memory: what decisions leave to each other.
         decision: of the last round; None before the first.
         result: of the last round.
+        failing: what the kernel refuses.
         hidden: that something in front hides the clients, in words; empty when nothing does.
         checker_up: whether the checker has reported since it was started.
     """
@@ -107,6 +109,7 @@ class DirectorState:
     replaced: Replaced | None = None
     decision: Decision | None = None
     result: RoundResult | None = None
+    failing: Failing = field(default_factory=dict)
     tally: Tally = NO_ROUNDS
     counted: Counted | None = None
     before: Counted | None = None

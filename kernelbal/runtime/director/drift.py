@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from kernelbal.model.event import Event, Severity, Topic
-from kernelbal.plan.action import Action, Names, Outcome, Result
+from kernelbal.plan.action import DONE, Action, Names, Outcome
 from kernelbal.plan.kind import UNREAD, ObservedState
-from kernelbal.plan.kinds import BY_ACTION, describe
+from kernelbal.plan.kinds import BY_ACTION, describe, object_of
 from kernelbal.plan.kinds.services import SERVICES, service_of
 
 NAMED: Final = 3
@@ -27,8 +27,7 @@ def reverts(action: Action, left: ObservedState, found: ObservedState) -> bool:
         left: the kernel at the end of the last round.
         found: the kernel at the beginning of this one.
     """
-    kind = BY_ACTION[type(action)]
-    key = kind.object_of(action).key
+    kind, key = BY_ACTION[type(action)], object_of(action).key
     before = kind.value(left.of(kind), key)
     return before is not UNREAD and before != kind.value(found.of(kind), key)
 
@@ -37,7 +36,7 @@ def repairs(left: ObservedState | None, found: ObservedState, outcomes: Sequence
     """Return the outcomes that reverted external changes; none without an earlier round."""
     if left is None or not outcomes:
         return []
-    done = (o for o in outcomes if o.result in (Result.DONE, Result.ALREADY))
+    done = (o for o in outcomes if o.result in DONE)
     return [outcome for outcome in done if reverts(outcome.action, left, found)]
 
 
@@ -46,7 +45,7 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
     lines = [describe(outcome.action, names) for outcome in repaired[:NAMED]]
     more = len(repaired) - len(lines)
     shown = ", ".join(f"{line.sign} {line.text}" for line in lines) + (f", and {more} more" if more else "")
-    service = next((name for o in repaired if (name := _name_of(o.action, names))), "")
+    service = next((name for o in repaired if (name := service_name(o.action, names))), "")
     return Event(
         Topic.DRIFT_REPAIRED,
         Severity.WARNING,
@@ -56,6 +55,7 @@ def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
     )
 
 
-def _name_of(action: Action, names: Names) -> str:
+def service_name(action: Action, names: Names) -> str:
+    """Return the name of the virtual service that an action is about; empty when it is about none."""
     owner = BY_ACTION[type(action)]
     return names.get(service_of(action), "") if owner is SERVICES else ""

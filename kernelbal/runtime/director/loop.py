@@ -14,6 +14,7 @@ from kernelbal.errors import KernelbalError, KernelError
 from kernelbal.health.decision import Inputs
 from kernelbal.model.site.services import ServerKey
 from kernelbal.plan.kind import DEFAULT_OPTIONS, Options
+from kernelbal.reconcile.retry import all_due
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import Origin
 from kernelbal.runtime.director.context import DirectorContext, DirectorState
@@ -168,7 +169,8 @@ class Loop:
         self._round_began_at = began_at
         try:
             documents = state.force.documents
-            result = await context.kernel.call(context.rounds.run, self.inputs(documents), options)
+            failing = all_due(state.failing) if Cause.CONFIG in causes else state.failing
+            result = await context.kernel.call(context.rounds.run, self.inputs(documents), failing, options)
             first = not self.ready.is_set()
             self._finish_round(documents, result, causes)
             if first and result.observed is not None:
@@ -204,12 +206,15 @@ class Loop:
         if state.memory != result.decision.memory:
             state.memory = result.decision.memory
             context.saver.health_changed()
-        context.reporter.emit_all(round_events(result, state.tally.error, state.keys.names))
+        context.reporter.emit_all(
+            round_events(result, state.tally.error, state.failing, state.keys.names, now)
+        )
         if line := round_line(result, sorted(cause.value for cause in causes)):
             context.reporter.log(line)
-        state.decision, state.result = result.decision, result
+        state.decision, state.result, state.failing = result.decision, result, result.failing
         state.tally = state.tally.after(result, now)
-        ending = Ending(not result.error, bool(result.repaired), result.draining, result.decision.next_at)
+        next_at, retry_at = result.decision.next_at, result.retry_at
+        ending = Ending(bool(result.error), bool(result.repaired), result.draining, next_at, retry_at)
         self._pacer.end(now, ending)
         self._looks.settled(now)
         self._note_drained()

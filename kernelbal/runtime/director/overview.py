@@ -6,7 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from heapq import nsmallest
 from importlib.metadata import version
+from operator import attrgetter
+from typing import Final
 
 from kernelbal.kernel.modules import table_too_small
 from kernelbal.model.site.services import ServerKey, VirtualService
@@ -18,20 +21,24 @@ from kernelbal.model.status import (
     ServiceStatus,
     TableStatus,
 )
+from kernelbal.model.units import counted
 from kernelbal.plan.kinds.services import IPVS, SERVICES
 from kernelbal.runtime.director.configuration import config_status
 from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.orders import Meant
-from kernelbal.runtime.director.rounds import Tally
 from kernelbal.runtime.director.status_view import (
     StatusInputs,
     connections_in,
     drained,
+    failing_status,
     server_view,
     service_view,
 )
 from kernelbal.store.boot import total_memory_bytes
+
+SHOWN_FAILING: Final = 100
+"""So many failing objects are described in the status."""
 
 
 @cache
@@ -46,8 +53,9 @@ def summary_of(state: DirectorState) -> str:
     if state.decision is None:
         return f"{size}; waiting for first results"
     usable = sum(view.usable for view in state.decision.services.values())
+    failing = f"; the kernel refuses {counted(len(state.failing), 'object')}" if state.failing else ""
     error = f"; {state.tally.error}" if state.tally.error else ""
-    return f"{size}, usable real servers {usable}{error}"
+    return f"{size}, usable real servers {usable}{failing}{error}"
 
 
 def inputs_of(state: DirectorState, context: DirectorContext) -> StatusInputs:
@@ -110,7 +118,7 @@ class DirectorSnapshot:
             config=config_status(
                 state.force, state.refusal, state.unconfirmed, self.paths, loaded, known.now
             ),
-            reconcile=_round_status(state.tally, known.now),
+            reconcile=_round_status(state, known),
             checker=self.checker,
             table=_table_status(state),
             counters_s=known.age(state.counted.at) if state.counted else None,
@@ -137,7 +145,9 @@ def epoch_of(state: DirectorState) -> object:
     return state.tally.rounds, documents, counted_at
 
 
-def _round_status(tally: Tally, now: float) -> RoundStatus:
+def _round_status(state: DirectorState, known: StatusInputs) -> RoundStatus:
+    tally, result, now = state.tally, state.result, known.now
+    longest = nsmallest(SHOWN_FAILING, state.failing.values(), key=attrgetter("since_at"))
     return RoundStatus(
         rounds=tally.rounds,
         changes=tally.changes,
@@ -145,8 +155,10 @@ def _round_status(tally: Tally, now: float) -> RoundStatus:
         failures=tally.failures,
         last_s=None if tally.ended_at is None else round(max(0.0, now - tally.ended_at), 3),
         duration_ms=None if tally.took_s is None else round(tally.took_s * 1000, 3),
-        converged=tally.rounds > 0 and not tally.error,
+        converged=result is not None and result.converged,
         error=tally.error,
+        failing=len(state.failing),
+        failing_objects=[failing_status(each, state.keys.names, known) for each in longest],
     )
 
 

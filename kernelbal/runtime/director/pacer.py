@@ -1,7 +1,8 @@
 """When a round is due: a state machine without a clock.
 
-Whatever happens is a cause that is noted; many causes make one round. Timers are the retry after a failure,
-the resync, the deadline of the last decision, and the drains that are under way.
+Whatever happens is a cause that is noted; many causes make one round. Timers are the next attempt at what
+the kernel refused, the retry of a round that failed as a whole, the resync, the deadline of the last
+decision, and the drains that are under way.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
+
+from kernelbal.reconcile.retry import back_off_s
 
 
 class Cause(Enum):
@@ -36,13 +39,10 @@ REST: Final = 1.0
 """Rest after a round, as a multiple of how long it took: rounds never take more than half of the time."""
 RESYNC_S: Final = 30.0
 """Everything is read again this often though nothing happened, in seconds."""
-RESYNC_SHARE: Final = 0.05
-"""A resync takes at most this share of the time: a very large site waits longer for it."""
+TIMER_SHARE: Final = 0.05
+"""Resyncs and next attempts take at most this share of the time: a very large site waits longer for them."""
 DRAIN_POLL_S: Final = 1.0
 """How often connections of leaving real servers are counted, in seconds."""
-RETRY_S: Final = 1.0
-"""Wait before the first retry, in seconds; it doubles with each failure."""
-LONGEST_RETRY_S: Final = 60.0
 FIGHT_S: Final = 5.0
 """A repair within this time of the one before is a fight with another program; seconds."""
 LONGEST_TRUCE_S: Final = 10.0
@@ -57,16 +57,18 @@ class Ending(NamedTuple):
     """How a round ended.
 
     Attributes:
-        converged: whether the kernel matches the desired state.
+        failed: whether it failed as a whole, such as when the kernel cannot be read.
         repaired: whether an external change was reverted.
         draining: whether real servers are leaving.
-        next_at: when the decision wants another round, or None.
+        next_at: when the decision needs another round, or None.
+        retry_at: when something that the kernel refused is tried again, or None.
     """
 
-    converged: bool = True
+    failed: bool = False
     repaired: bool = False
     draining: bool = False
     next_at: float | None = None
+    retry_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -86,15 +88,10 @@ class Pacer:
         """Note that something happened; only the first of a kind since the last round counts."""
         self._causes.setdefault(cause, now)
 
-    @property
-    def failures(self) -> int:
-        """Rounds in a row that did not converge."""
-        return self._failures
-
     def due_at(self) -> float | None:
         """Return when the next round shall begin; None: when something happens."""
-        wanted = [*self._timers.values(), *map(self._ready_at, self._causes.items())]
-        return max(min(wanted), self._rest_until) if wanted else None
+        instants = [*self._timers.values(), *map(self._ready_at, self._causes.items())]
+        return max(min(instants), self._rest_until) if instants else None
 
     def _ready_at(self, noted: tuple[Cause, float]) -> float:
         cause, at = noted
@@ -111,19 +108,19 @@ class Pacer:
 
     def end(self, now: float, ending: Ending) -> None:
         """End the round that was begun."""
-        self._rest_until = now + REST * (now - self._began_at)
+        took_s = now - self._began_at
+        self._rest_until = now + REST * took_s
         self._note_repair(now, repaired=ending.repaired)
-        self._timers[Cause.RESYNC] = now + max(RESYNC_S, (now - self._began_at) / RESYNC_SHARE)
+        self._timers[Cause.RESYNC] = now + max(RESYNC_S, took_s / TIMER_SHARE)
         if ending.next_at is not None:
             self._timers[Cause.DEADLINE] = max(ending.next_at, now + COALESCE_S)
         if ending.draining:
             self._timers[Cause.DRAIN] = now + DRAIN_POLL_S
-        if ending.converged:
-            self._failures = 0
-            return
-        wait_s = min(RETRY_S * 2.0 ** min(self._failures, 16), LONGEST_RETRY_S)
-        self._failures += 1
-        self._timers[Cause.RETRY] = now + wait_s
+        self._failures = self._failures + 1 if ending.failed else 0
+        if ending.failed:
+            self._timers[Cause.RETRY] = now + back_off_s(self._failures)
+        elif ending.retry_at is not None:
+            self._timers[Cause.RETRY] = max(ending.retry_at, now + max(COALESCE_S, took_s / TIMER_SHARE))
 
     def _note_repair(self, now: float, *, repaired: bool) -> None:
         if not repaired:

@@ -91,7 +91,8 @@ class Reloads:
 
         Args:
             by: who asks for it.
-            again: judge a text again that was refused before; otherwise that is not reported twice.
+            again: somebody asks for it: a text that was refused before is judged again, one that is in force
+                has a round, in which the kernel is asked again for all that it refused.
         """
         context, state = self._context, self._state
         try:
@@ -103,6 +104,8 @@ class Reloads:
                 state.refusal = NOTHING_REFUSED
                 message = "the files match what is in force again"
                 context.reporter.report(Topic.CONFIG_LOADED, message, by=by)
+            if again:
+                await self._loop.round_after(Cause.CONFIG)
             return answer_of(NOTHING_REFUSED, changed=False)
         if text == state.refusal.text and not again:
             return answer_of(state.refusal, changed=False)

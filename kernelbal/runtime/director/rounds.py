@@ -19,22 +19,25 @@ from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
 from kernelbal.model.standing import Overlay
+from kernelbal.model.units import counted
 from kernelbal.plan.action import Names, Outcome
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.explain.result import Explanation
 from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients
 from kernelbal.plan.kind import DEFAULT_OPTIONS, DesiredState, ObservedState, Options
-from kernelbal.plan.kinds import DIRECTOR, describe
+from kernelbal.plan.kinds import DIRECTOR
 from kernelbal.plan.kinds.addresses import ADDRESSES
 from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
 from kernelbal.plan.planning import Plan, kept_state, scopes
 from kernelbal.reconcile.explain import ConnectionsOf, connections_of, explain_kernel
+from kernelbal.reconcile.retry import NOTHING_FAILS, Failing, next_attempt_at
 from kernelbal.reconcile.round import OwnershipStore, PreparedRound, Reconciler, RoundReport
 from kernelbal.runtime.director.documents import Documents
 from kernelbal.runtime.director.drift import repair_event, repairs
+from kernelbal.runtime.director.failing import failing_events
 
 
 class ClosableKernel(Kernel, Protocol):
@@ -60,8 +63,9 @@ class RoundResult:
     Attributes:
         desired: the desired state; None when the kernel could not be read.
         report: how it ended; None when nothing could be done.
+        failing: what the kernel refuses; that of before where nothing could be done.
         repaired: the outcomes that reverted external changes.
-        error: why the kernel does not match the desired state; empty when it does.
+        error: why the round failed as a whole; empty when it did not, whatever is failing.
         hint: the remedy, or empty.
         took_s: how long it took.
         fatal: an error that no retry can help.
@@ -70,11 +74,22 @@ class RoundResult:
     decision: Decision
     desired: DesiredState | None = None
     report: RoundReport | None = None
+    failing: Failing = field(default_factory=dict)
     repaired: tuple[Outcome, ...] = ()
     error: str = ""
     hint: str = ""
     took_s: float = 0.0
     fatal: KernelbalError | None = None
+
+    @property
+    def converged(self) -> bool:
+        """Whether the kernel matches the desired state."""
+        return self.report is not None and self.report.converged
+
+    @property
+    def retry_at(self) -> float | None:
+        """When something that the kernel refused is tried again; None when nothing is failing."""
+        return next_attempt_at(self.failing)
 
     @property
     def plan(self) -> Plan:
@@ -112,29 +127,42 @@ class Rounds:
     _overlay: Overlay | None = None
     _desired: DesiredState = field(default_factory=DesiredState)
 
-    def run(self, inputs: Inputs, options: Options = DEFAULT_OPTIONS) -> RoundResult:
-        """Run one round; an error of the kernel or the disk is part of its result."""
+    def run(
+        self, inputs: Inputs, failing: Failing = NOTHING_FAILS, options: Options = DEFAULT_OPTIONS
+    ) -> RoundResult:
+        """Run one round; an error of the kernel or the disk is part of its result.
+
+        Args:
+            inputs: what is decided from.
+            failing: what failed in rounds before; not tried before its next attempt is due.
+            options: how it is planned.
+        """
         started_at = self.now()
         decision = decide(inputs)
         try:
-            result = self._reconcile(inputs, decision, options)
+            result = self._reconcile(inputs, decision, failing, options)
         except KernelbalError as error:
             self.kernel.close()
             fatal = error if isinstance(error, NotPermitted) and self.left is None else None
-            result = RoundResult(decision, error=error.message, hint=error.hint or "", fatal=fatal)
+            result = RoundResult(
+                decision, failing=failing, error=error.message, hint=error.hint or "", fatal=fatal
+            )
             self.left = None
         return replace(result, took_s=self.now() - started_at)
 
-    def _reconcile(self, inputs: Inputs, decision: Decision, options: Options) -> RoundResult:
+    def _reconcile(
+        self, inputs: Inputs, decision: Decision, failing: Failing, options: Options
+    ) -> RoundResult:
         desired = self._desire(inputs, decision.overlay)
         reconciler = Reconciler(self.kernel, self.store, self.now)
         prepared = reconciler.prepare(desired, options)
         before, self.left = self.left, None
-        report = reconciler.perform(prepared, options)
+        report = reconciler.perform(prepared, options, failing=failing)
         self.left = report.observed
-        error, hint = _error_of(report)
         repaired = tuple(repairs(before, prepared.observed, report.outcomes))
-        return RoundResult(decision, desired, report, repaired, error, hint)
+        undone = len(report.undone)
+        error = f"{counted(undone, 'change')} did not take: something else changes the same objects"
+        return RoundResult(decision, desired, report, report.failing, repaired, error if undone else "")
 
     def _desire(self, inputs: Inputs, overlay: Overlay) -> DesiredState:
         """Return the desired state; made anew only when documents or decision changed."""
@@ -178,8 +206,8 @@ class Rounds:
     def lead_probes(self, documents: Documents) -> None:
         """Make the kernel lead probes through virtual addresses, and leave everything else as it is.
 
-        Without this the first results of such probes would be failures. What goes wrong here goes wrong in
-        the first round too, which tells.
+        Without this the first results of such probes would be failures. An error here comes back in the first
+        round, which reports it.
         """
         reconciler = Reconciler(self.kernel, self.store, self.now)
         paths = documents.probes.paths
@@ -195,7 +223,7 @@ class Rounds:
             self.kernel.close()
 
     def observe(self) -> ObservedState:
-        """Read the kernel, as a judgement of new documents needs it.
+        """Read the kernel, as far as new documents are checked against it.
 
         Raises:
             KernelError: it cannot be read.
@@ -254,44 +282,33 @@ class Rounds:
         self.kernel.close()
 
 
-def _error_of(report: RoundReport) -> tuple[str, str]:
-    """Return why a round did not converge, and the remedy."""
-    if report.converged:
-        return "", ""
-    failed = report.failed
-    if not failed:
-        return f"{len(report.remaining.actions)} changes did not take: others change the same things", ""
-    first = failed[0]
-    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-    return f"{_action_text(first)}: {first.message}{more}", first.hint
-
-
-def _action_text(outcome: Outcome) -> str:
-    line = describe(outcome.action, {})
-    return f"{line.sign} {line.text}"
-
-
-def round_events(result: RoundResult, error_before: str, names: Names) -> Iterator[Event]:
+def round_events(
+    result: RoundResult, error_before: str, failing_before: Failing, names: Names, now: float
+) -> Iterator[Event]:
     """Yield what there is to report of a round; the same error is reported once.
 
     Args:
         result: of the round.
-        error_before: of the round before it; empty when there was none.
+        error_before: why the round before it failed as a whole; empty when it did not.
+        failing_before: what the kernel refused before it.
         names: of the virtual services.
+        now: seconds on the boot clock.
     """
     yield from result.decision.events
     if result.repaired:
         yield repair_event(result.repaired, names)
+    if result.report is not None:
+        yield from failing_events(failing_before, result.report, names, now)
     if result.error and result.error != error_before:
         hint = f" (hint: {result.hint})" if result.hint else ""
         yield Event(Topic.ROUND_FAILED, Severity.ERROR, f"{result.error}{hint}; retried with back-off")
     elif error_before and not result.error:
-        yield Event(Topic.ROUND_RECOVERED, Severity.NOTICE, "the kernel matches site.yaml again")
+        yield Event(Topic.ROUND_RECOVERED, Severity.NOTICE, "rounds succeed again")
 
 
 def round_line(result: RoundResult, causes: Sequence[str]) -> str:
     """Return the log line of a round that changed more than it repaired; empty otherwise."""
-    changes = len(result.report.outcomes) if result.report else 0
+    changes = len(result.report.done) if result.report else 0
     if changes <= len(result.repaired):
         return ""
     return (
@@ -305,8 +322,11 @@ class Tally:
     """What rounds came to since the start.
 
     Attributes:
+        changes: actions that were done.
+        repairs: those of them that reverted external changes.
+        failures: attempts that the kernel refused.
         ended_at: when the last one ended; None before the first.
-        error: why the last round did not converge.
+        error: why the last round failed as a whole.
     """
 
     rounds: int = 0
@@ -320,11 +340,11 @@ class Tally:
     def after(self, result: RoundResult, now: float) -> Tally:
         """Return the tally after one more round."""
         report = result.report
-        done, failed = (len(report.outcomes), len(report.failed)) if report else (0, 0)
+        done, failed = (len(report.done), len(report.failed)) if report else (0, 0)
         return replace(
             self,
             rounds=self.rounds + 1,
-            changes=self.changes + done - failed,
+            changes=self.changes + done,
             repairs=self.repairs + len(result.repaired),
             failures=self.failures + failed,
             ended_at=now,

@@ -14,9 +14,14 @@ from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationK
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
 from kernelbal.model.standing import Admin, Mode, Order, ServerState
-from kernelbal.model.status import AdminStatus, CheckStatus, ServerStatus, ServiceStatus
+from kernelbal.model.status import AdminStatus, CheckStatus, FailingStatus, ServerStatus, ServiceStatus
 from kernelbal.model.units import PortRange
+from kernelbal.plan.action import Names
 from kernelbal.plan.drain import open_connections
+from kernelbal.plan.kinds import describe, operation_of
+from kernelbal.reconcile.retry import FailingObject
+from kernelbal.runtime.director.drift import service_name
+from kernelbal.runtime.director.failing import error_name
 
 NO_COUNTERS: Final = DestinationCounters(0, 0, 0)
 
@@ -252,6 +257,25 @@ def _rates(known: StatusInputs, places: tuple[Place, ...]) -> Rates:
                 (was.bytes_out, now.bytes_out),
             )
         )
+    )
+
+
+def failing_status(failing: FailingObject, names: Names, known: StatusInputs) -> FailingStatus:
+    """Return an object that the kernel refuses."""
+    action, outcome = failing.action, failing.outcome
+    line = describe(action, names)
+    return FailingStatus(
+        service=service_name(action, names),
+        operation=operation_of(action),
+        change=f"{line.sign} {line.text}",
+        errno=error_name(outcome.errno),
+        error=outcome.message,
+        hint=outcome.hint,
+        since=known.at(failing.since_at),
+        since_s=known.age(failing.since_at),
+        attempts=failing.attempts,
+        next_s=round(max(0.0, failing.next_at - known.now), 3),
+        holds_back=failing.holds_back,
     )
 
 

@@ -90,6 +90,7 @@ def test_json_holds_every_outcome_and_nothing_else_is_printed(cli: DirectorCli) 
         "converged",
         "changes",
         "failed",
+        "skipped",
         "outcomes",
         "remaining",
         "draining",

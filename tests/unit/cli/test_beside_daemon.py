@@ -100,7 +100,8 @@ def test_apply_names_the_files_and_reports_the_round(daemon: DaemonCli, files: t
 def test_an_apply_in_json_has_one_shape(daemon: DaemonCli, files: tuple[str, ...]) -> None:
     daemon.control.applied = apply_answer(ADDED)
     document = daemon.run("apply", *files, "--json").document
-    assert list(document) == ["schema", "converged", "changes", "failed", "outcomes", "remaining", "draining"]
+    counts = ("changes", "failed", "skipped")
+    assert list(document) == ["schema", "converged", *counts, "outcomes", "remaining", "draining"]
 
 
 def test_an_apply_on_trial_is_confirmed_or_undone(daemon: DaemonCli, files: tuple[str, ...]) -> None:

@@ -3,21 +3,21 @@
 import pytest
 from msgspec import structs
 
-from kernelbal.cli.director_view import age, heading, server_row, service_title, warnings, why
+from kernelbal.cli.director_view import (
+    SHOWN_FAILING,
+    failing_lines,
+    heading,
+    server_row,
+    service_title,
+    warnings,
+    why,
+)
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.standing import Admin, Mode
-from kernelbal.model.status import AdminStatus
+from kernelbal.model.status import AdminStatus, DirectorStatus, FailingStatus
 from kernelbal.plan.hidden_clients import HINT
 from tests.support.cli_harness import DaemonCli
 from tests.support.fake_control import director_status, down_server_status, server_status, service_status
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, "never"), (0, "0s"), (0.9, "0s"), (59.9, "59s"), (60, "1m"), (3725, "1h2m"), (90000, "1d1h")],
-)
-def test_age_has_two_units_at_most(seconds: float | None, text: str) -> None:
-    assert age(seconds) == text
 
 
 def test_heading_says_how_old_things_are() -> None:
@@ -123,3 +123,56 @@ def test_status_is_watched_until_the_daemon_ends(daemon: DaemonCli, monkeypatch:
     assert done.code == ExitCode.INTERRUPTED
     assert done.out.count("director lb1") == 3
     assert daemon.slept == [5.0] * 3
+
+
+def failing(**changes: object) -> FailingStatus:
+    found = FailingStatus(
+        service="web",
+        operation="add virtual service",
+        change="+ service `web` 192.0.2.10:80/tcp wlc",
+        errno="ENOENT",
+        error="the kernel has no scheduler `wlc`",
+        hint="modprobe ip_vs_wlc",
+        since="2026-01-01T00:00:00.000Z",
+        since_s=200.0,
+        attempts=8,
+        next_s=41.2,
+        holds_back=2,
+    )
+    return structs.replace(found, **changes)
+
+
+def refusing(*objects: FailingStatus, count: int = 0) -> DirectorStatus:
+    status = director_status()
+    assert status.reconcile is not None
+    found = structs.replace(
+        status.reconcile, converged=False, failing=count or len(objects), failing_objects=list(objects)
+    )
+    return structs.replace(status, reconcile=found)
+
+
+def test_what_the_kernel_refuses_is_named_with_its_error_remedy_and_next_attempt() -> None:
+    status = refusing(
+        failing(), failing(change="+ address 192.0.2.11/32 dev eth9", errno="", hint="", holds_back=0)
+    )
+    assert heading(status)[1].startswith(
+        "kernel does not match site.yaml: 2 objects are refused (read 3s ago)"
+    )
+    assert status.reconcile is not None
+    assert failing_lines(status.reconcile) == [
+        "",
+        "2 objects refused by the kernel, all others are in place:",
+        "  + service `web` 192.0.2.10:80/tcp wlc",
+        "    add virtual service: ENOENT, the kernel has no scheduler `wlc`",
+        "    hint: modprobe ip_vs_wlc",
+        "    for 3m20s, 8 attempts, next in 42s; 2 other changes wait for it",
+        "  + address 192.0.2.11/32 dev eth9",
+        "    add virtual service: the kernel has no scheduler `wlc`",
+        "    for 3m20s, 8 attempts, next in 42s",
+    ]
+
+
+def test_many_that_are_refused_are_counted() -> None:
+    reconcile = refusing(*[failing()] * 100, count=5000).reconcile
+    assert reconcile is not None
+    assert failing_lines(reconcile)[-1] == f"  ... and {5000 - SHOWN_FAILING} more (--json names 100)"

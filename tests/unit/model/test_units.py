@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelbal.model.units import PortRange, counted, format_duration, parse_duration, parse_ports
+from kernelbal.model.units import PortRange, age, counted, format_duration, parse_duration, parse_ports
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,11 @@ def test_count_and_noun_agree(count: int, text: str) -> None:
 
 def test_a_plural_may_be_given() -> None:
     assert [counted(count, "address", "addresses") for count in (1, 2)] == ["1 address", "2 addresses"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "never"), (0, "0s"), (0.9, "0s"), (59.9, "59s"), (60, "1m"), (3725, "1h2m"), (90000, "1d1h")],
+)
+def test_age_has_two_units_at_most(seconds: float | None, text: str) -> None:
+    assert age(seconds) == text

@@ -13,9 +13,9 @@ from kernelbal.plan.kinds.addresses import AddAddress, RemoveAddress
 from kernelbal.plan.kinds.routing import AddRoute, AddRule, RemoveRoute, RemoveRule
 from kernelbal.plan.kinds.service_actions import AddDestination, AddService
 from kernelbal.reconcile.execute import Execution
-from kernelbal.reconcile.retry import FailingObject
+from kernelbal.reconcile.retry import FailingObject, all_due, next_attempt_at
 from tests.support.fake_kernel import FakeKernel
-from tests.support.states import plan_of
+from tests.support.states import observed_of, plan_of
 from tests.unit.plan.samples import link, place, real, service, virtual, weighing
 
 WEB, MAIL = service("192.0.2.10", 80), service("192.0.2.10", 25)
@@ -148,4 +148,30 @@ def test_packets_keep_their_way_when_the_new_one_cannot_be_added(
 def test_failing_object_names_its_last_attempt() -> None:
     execution = run(PLAN[0], kernel=FakeKernel(refuse=refusing(AddService)), now=5.0)
     (outcome,) = execution.outcomes
-    assert execution.failing == {SERVICE: FailingObject(SERVICE, outcome, 5.0, 1, 6.0)}
+    assert execution.failing == {SERVICE: FailingObject(SERVICE, outcome, 5.0, 1, 6.0, 0, (None,))}
+
+
+def test_object_is_tried_at_once_when_what_it_needs_has_changed() -> None:
+    kernel = FakeKernel()
+    add = AddAddress(NEW, AddressAttributes())
+    absent = observed_of()
+    failing = run(add, kernel=kernel, observed=absent, now=100.0).failing
+    assert results(run(add, kernel=kernel, observed=absent, now=100.5, known=failing)) == [SKIPPED]
+    kernel.links["eth1"] = link("eth1")
+    present = observed_of(links=(link("eth1"),))
+    assert results(run(add, kernel=kernel, observed=present, now=100.5, known=failing)) == [DONE]
+
+
+def test_everything_is_tried_at_once_when_somebody_asks_for_it() -> None:
+    kernel = FakeKernel(refuse=refusing(AddService))
+    failing = run(*PLAN[:2], kernel=kernel, now=100.0).failing
+    again = run(*PLAN[:2], kernel=kernel, now=100.1, known=all_due(failing))
+    assert results(again) == [FAILED, FAILED]
+    assert {(each.attempts, each.next_at) for each in again.failing.values()} == {(2, 102.1)}
+
+
+def test_next_attempt_is_that_of_whichever_is_due_first() -> None:
+    kernel = FakeKernel(refuse=refusing(AddService))
+    first = run(PLAN[0], kernel=kernel, now=100.0).failing
+    both = run(*PLAN[:2], kernel=kernel, now=100.5, known=first).failing
+    assert (next_attempt_at(both), next_attempt_at({})) == (101.0, None)

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernelbal.reconcile.retry import FIRST_S, LONGEST_S
 from kernelbal.runtime.director.pacer import (
     COALESCE_S,
     DRAIN_POLL_S,
     FREE_REPAIRS,
-    LONGEST_RETRY_S,
     LONGEST_TRUCE_S,
     RESYNC_S,
-    RETRY_S,
+    TIMER_SHARE,
     Cause,
     Ending,
     Pacer,
@@ -48,20 +48,32 @@ def test_what_happens_during_a_round_is_for_the_next_one() -> None:
     assert pacer.begin(3.0) == {Cause.PROBES}
 
 
-def test_failures_are_retried_ever_more_rarely_until_one_succeeds() -> None:
+def test_rounds_that_fail_as_a_whole_are_retried_ever_more_rarely_until_one_succeeds() -> None:
     pacer, at, waits = Pacer(), 0.0, []
     for _ in range(9):
-        ended(pacer, at, Ending(converged=False))
+        ended(pacer, at, Ending(failed=True))
         due_at = pacer.due_at()
         assert due_at is not None
         waits.append(due_at - at)
         at = due_at
-    assert waits[:3] == [RETRY_S, 2 * RETRY_S, 4 * RETRY_S]
+    assert waits[:3] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S]
     assert max(waits) == RESYNC_S, "the resync comes before the longest retry"
     ended(pacer, at)
-    ended(pacer, at + 1, Ending(converged=False))
-    assert pacer.due_at() == at + 1 + RETRY_S
-    assert LONGEST_RETRY_S >= RESYNC_S
+    ended(pacer, at + 1, Ending(failed=True))
+    assert pacer.due_at() == at + 1 + FIRST_S
+    assert LONGEST_S >= RESYNC_S
+
+
+def test_what_the_kernel_refused_has_its_next_attempt_when_it_is_due() -> None:
+    pacer = Pacer()
+    ended(pacer, 0.0, Ending(retry_at=8.0))
+    assert pacer.due_at() == 8.0
+    assert ended(pacer, 8.0, Ending(retry_at=8.0)) == {Cause.RETRY}
+    assert pacer.due_at() == 8.0 + COALESCE_S, "an instant that has passed does not make it spin"
+    ended(pacer, 9.0, Ending(retry_at=11.0), took_s=0.5)
+    assert pacer.due_at() == 9.5 + 0.5 / TIMER_SHARE, "a very large site waits longer"
+    ended(pacer, 30.0, Ending(failed=True, retry_at=20.0))
+    assert pacer.due_at() == 30.0 + FIRST_S, "a kernel that cannot be read is not asked for it"
 
 
 def test_timers_name_their_cause() -> None:

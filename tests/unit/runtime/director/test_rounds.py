@@ -9,22 +9,28 @@ import pytest
 from kernelbal.errors import KernelError
 from kernelbal.health.decision import Decision, Inputs, Memory
 from kernelbal.model.address import AF_INET, AF_INET6
+from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.network import LinkState
 from kernelbal.model.standing import Overlay
 from kernelbal.plan.action import Action, Outcome, Result
+from kernelbal.plan.kinds import object_of
 from kernelbal.plan.kinds.addresses import AddAddress
 from kernelbal.plan.kinds.links import EnsureLink
 from kernelbal.plan.kinds.service_actions import AddService
 from kernelbal.plan.planning import Plan
+from kernelbal.reconcile.retry import FailingObject
 from kernelbal.reconcile.round import RoundReport
 from kernelbal.runtime.director.documents import Documents, Paths, parse
-from kernelbal.runtime.director.rounds import NO_ROUNDS, RoundResult, Rounds
+from kernelbal.runtime.director.rounds import NO_ROUNDS, RoundResult, Rounds, round_events
 from kernelbal.store.daemon import GoodDocuments
 from tests.support.director_harness import NODE, SITE, WEB, Kernel, destination, new_kernel
 from tests.support.fake_store import MemoryStore
 
 DSR = SITE.replace("forwarding: nat", "forwarding: dsr").replace("one_armed: true\n    ", "")
+
+REFUSED = Outcome(EnsureLink(LinkState("eth0")), Result.FAILED, errno.EINVAL, "no")
+FAILING = FailingObject(object_of(REFUSED.action), REFUSED, 1.0, 1, 2.0)
 
 
 def documents(text: str = SITE) -> Documents:
@@ -88,8 +94,14 @@ def test_a_refused_action_is_named_with_its_remedy() -> None:
 
     kernel.refuse = refuse
     found = rounds(kernel).run(inputs(documents()))
-    assert "+ service 192.0.2.10:80/tcp rr" in found.error
-    assert "more" in found.error
+    assert (found.error, found.converged) == ("", False)
+    events = round_events(found, "", {}, {WEB: "web"}, 10.0)
+    virtual_service, address = (each.message for each in events if each.topic is Topic.OBJECT_FAILING)
+    assert virtual_service == (
+        "+ service `web` 192.0.2.10:80/tcp rr: the kernel has no scheduler `rr` (hint: modprobe ip_vs_rr);"
+        " 2 other changes wait for it; retried with back-off"
+    )
+    assert address == "+ address 192.0.2.10/32 dev eth0: no such file or directory; retried with back-off"
 
 
 def test_a_kernel_that_cannot_be_read_is_the_outcome_and_nothing_is_taken_for_drift_later() -> None:
@@ -99,6 +111,8 @@ def test_a_kernel_that_cannot_be_read_is_the_outcome_and_nothing_is_taken_for_dr
     kernel.fault = KernelError("read", "", errno.EIO, "tired")
     failed = worker.run(inputs(site))
     assert (failed.error, failed.report, failed.fatal) == ("tired", None, None)
+    known = {FAILING.id: FAILING}
+    assert worker.run(inputs(site), known).failing == known, "what failed before is not forgotten"
     assert failed.decision.servers
     kernel.fault = None
     del kernel.services[WEB]
@@ -130,9 +144,9 @@ def test_leading_probes_leaves_a_fault_to_the_first_round(fault: KernelError) ->
 
 def test_rounds_are_added_up() -> None:
     up = EnsureLink(LinkState("eth0"))
-    done, failed = Outcome(up, Result.DONE), Outcome(up, Result.FAILED, 1, "no")
+    done, failed, waiting = Outcome(up, Result.DONE), REFUSED, Outcome(up, Result.SKIPPED)
     decision = Decision(Overlay(), Memory(), {}, {})
-    report = RoundReport(Plan(), (done, done, failed))
+    report = RoundReport(Plan(), (done, done, failed, waiting))
     tally = NO_ROUNDS.after(
         RoundResult(decision, report=report, repaired=(done,), error="no", took_s=0.5), 7.0
     )
