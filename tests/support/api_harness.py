@@ -24,6 +24,7 @@ class ApiHarness:
     session: aiohttp.ClientSession
     control: FakeControl
     socket: Path
+    server: ApiServer
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:  # noqa: ANN401 - options of aiohttp
         """Return the status and the document of an answer."""
@@ -47,7 +48,7 @@ async def _serve(test: Callable[[ApiHarness], Awaitable[None]], socket: Path, **
     connector = aiohttp.UnixConnector(str(socket))
     try:
         async with aiohttp.ClientSession("http://x", connector=connector) as session:
-            await test(ApiHarness(session, control, socket))
+            await test(ApiHarness(session, control, socket, server))
     finally:
         await server.stop()
 

@@ -67,6 +67,7 @@ class Handlers:
         self._status = Shared(lambda: self._made(documents.status_json), control.status_epoch)
         self._metrics = Shared(lambda: self._made(metrics.render), control.status_epoch)
         self._at_work: set[asyncio.Future[Any]] = set()
+        self._in_progress: list[tuple[web.Request, Right]] = []
 
     def application(self) -> web.Application:
         """Return the application with every route; it ends only after what it was asked to carry out."""
@@ -96,9 +97,29 @@ class Handlers:
             raise RequestRefused(
                 400, f"{next(iter(request.query), '?')}: unknown field", "this request takes no query"
             )
-        if route.right is Right.CHANGE:
-            return await self._change(route.endpoint, request, caller.name)
-        return await self._read(route.endpoint, request)
+        self._in_progress.append((request, route.right))
+        try:
+            if route.right is Right.CHANGE:
+                return await self._change(route.endpoint, request, caller.name)
+            return await self._read(route.endpoint, request)
+        finally:
+            self._in_progress.remove((request, route.right))
+
+    def is_answering(self, transport: asyncio.BaseTransport) -> bool:
+        """Return whether a request of a connection is in progress."""
+        return any(request.transport is transport for request, _ in self._in_progress)
+
+    def reauthorise(self) -> None:
+        """Cut off whoever reads, and has no right to it any more; changes are carried out and answered."""
+        for request, right in list(self._in_progress):
+            if right is Right.READ and not self._may_read(request) and request.transport is not None:
+                request.transport.abort()
+
+    def _may_read(self, request: web.Request) -> bool:
+        try:
+            return self._identify(request).may(Right.READ)
+        except RequestRefused:
+            return False
 
     async def _read(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
         match endpoint:

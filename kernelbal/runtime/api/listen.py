@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -10,16 +11,22 @@ import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from kernelbal.errors import ApiFailed
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.node import ApiTls
 from kernelbal.runtime.api.access import GroupRights
+from kernelbal.runtime.api.answers import LOG
 
 BACKLOG: Final = 64
 CONNECTIONS: Final = 128
 """Most open connections of a listener; privileged peers have as many again, so that nobody locks them out."""
+HANDSHAKE_S: Final = 10.0
+"""How long a TLS handshake may take."""
+PAUSE_S: Final = 1.0
+"""How long nothing is accepted after the kernel refused a connection, mostly for want of descriptors."""
+LOG_EVERY_S: Final = 60.0
 _DIRECTORY_MODE: Final = 0o755
 _ACL: Final = "system.posix_acl_access"
 _ACL_ENTRY: Final = struct.Struct("<HHI")
@@ -32,45 +39,94 @@ def _never(_: socket.socket) -> bool:
     return False
 
 
-class BoundedListener(socket.socket):
-    """A listening socket that accepts a bounded number of connections.
+class Listener:
+    """Accepts connections of a listening socket: a bounded number, and none while descriptors are short.
+
+    Connections count from their accept, so that those in a TLS handshake count too. asyncio's own `Server`
+    would keep its first TLS context, and log a traceback for each connection that it cannot accept.
 
     Args:
-        family: of addresses.
+        listening: the socket; closed with the listener.
+        protocol: makes the protocol of a connection.
+        context: TLS of connections from now on; may be replaced. None: no TLS.
         most: connections that may be open at once; further ones are closed as they come.
         is_privileged: whether a connection may still be taken up to twice that number.
     """
 
     def __init__(
         self,
-        family: socket.AddressFamily,
+        listening: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext | None = None,
         most: int = CONNECTIONS,
         is_privileged: Callable[[socket.socket], bool] = _never,
     ) -> None:
-        super().__init__(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.context = context
+        self._socket = listening
+        self._protocol = protocol
         self._most = most
         self._is_privileged = is_privileged
-        self._accepted: list[socket.socket] = []
+        self._open: list[socket.socket] = []
+        self._connecting: set[asyncio.Future[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._retry: asyncio.TimerHandle | None = None
+        self._logged_at = float("-inf")
+        self._resume()
 
-    def accept(self) -> tuple[socket.socket, Any]:
-        """Return a new connection and its address.
+    def close(self) -> None:
+        """Accept nothing more, and end handshakes; connections that are open stay."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for each in self._connecting:
+            each.cancel()
 
-        Raises:
-            ConnectionAbortedError: there were too many; asyncio goes on with the next one.
-        """
-        connection, address = super().accept()
-        self._accepted = [each for each in self._accepted if each.fileno() >= 0]
-        count = len(self._accepted)
-        if count >= 2 * self._most or (count >= self._most and not self._is_privileged(connection)):
-            connection.close()
-            raise ConnectionAbortedError
-        self._accepted.append(connection)
-        return connection, address
+    def _resume(self) -> None:
+        self._retry = None
+        self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):
+            try:
+                connection, _address = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(error)
+                return
+            if self._is_full_for(connection):
+                connection.close()
+                continue
+            connection.setblocking(False)
+            self._open.append(connection)
+            connecting = asyncio.ensure_future(self._connect(connection))
+            self._connecting.add(connecting)
+            connecting.add_done_callback(self._connecting.discard)
+
+    def _is_full_for(self, connection: socket.socket) -> bool:
+        self._open = [each for each in self._open if each.fileno() >= 0]
+        count = len(self._open)
+        return count >= 2 * self._most or (count >= self._most and not self._is_privileged(connection))
+
+    def _pause(self, error: OSError) -> None:
+        """Leave connections in the backlog for a moment; the socket stays readable all the time."""
+        self._loop.remove_reader(self._socket)
+        self._retry = self._loop.call_later(PAUSE_S, self._resume)
+        if self._loop.time() - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = self._loop.time()
+            LOG.warning("api: cannot accept connections: %s; retry every %g s", error.strerror, PAUSE_S)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        """Hand a connection to its protocol, after the handshake where there is TLS."""
+        patience_s = None if self.context is None else HANDSHAKE_S
+        with contextlib.suppress(OSError):  # the peer is gone, speaks no TLS, or takes too long
+            await self._loop.connect_accepted_socket(
+                self._protocol, connection, ssl=self.context, ssl_handshake_timeout=patience_s
+            )
 
 
-def unix_socket(
-    path: Path, rights: GroupRights, is_privileged: Callable[[socket.socket], bool] = _never
-) -> socket.socket:
+def unix_socket(path: Path, rights: GroupRights) -> socket.socket:
     """Return a listening Unix socket; a file that a dead process left behind is replaced.
 
     Nobody can connect before its mode is set: until `listen` the kernel refuses everybody, and the mode of
@@ -82,11 +138,11 @@ def unix_socket(
     try:
         path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         _make_room(path)
-        made = BoundedListener(socket.AF_UNIX, CONNECTIONS, is_privileged)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             os.fchmod(made.fileno(), 0o600)
             made.bind(str(path))
-            _grant(path, sorted(rights.change | rights.read))
+            grant(path, rights)
             made.listen(BACKLOG)
         except BaseException:
             made.close()
@@ -116,8 +172,16 @@ def _make_room(path: Path) -> None:
     raise ApiFailed(f"another daemon serves at {path}", "stop it first, or name another `api.socket`")
 
 
-def _grant(path: Path, groups: list[int]) -> None:
-    """Let members of some groups connect; what they may do is decided by their credentials."""
+def grant(path: Path, rights: GroupRights) -> None:
+    """Let members of some groups connect, and nobody else; what they may do is decided by their credentials.
+
+    Raises:
+        OSError: the rights of the socket cannot be set.
+    """
+    with contextlib.suppress(OSError):  # it has none, or the file system knows none
+        os.removexattr(path, _ACL)
+    path.chmod(0o600)
+    groups = sorted(rights.change | rights.read)
     if len(groups) == 1 and _handed_over(path, groups[0]):
         path.chmod(0o660)
     elif groups:
@@ -154,7 +218,7 @@ def tls_socket(tls: ApiTls) -> socket.socket:
     """
     address = Address(tls.address)
     family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
-    made = BoundedListener(family)
+    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -168,37 +232,6 @@ def tls_socket(tls: ApiTls) -> socket.socket:
             f"cannot listen on {where}: {error.strerror}", "see `api.tls` in node.yaml"
         ) from error
     return made
-
-
-def tls_context(tls: ApiTls) -> ssl.SSLContext:
-    """Return the TLS settings of the server: TLS 1.2 or later, nobody anonymous.
-
-    Raises:
-        ApiFailed: a file cannot be read, or does not fit.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load_certificates(context, tls)
-    if tls.client_ca is not None:
-        context.verify_mode = ssl.CERT_OPTIONAL if tls.tokens else ssl.CERT_REQUIRED
-    return context
-
-
-def load_certificates(context: ssl.SSLContext, tls: ApiTls) -> None:
-    """Read certificates again; connections from now on use them.
-
-    Raises:
-        ApiFailed: a file cannot be read, or does not fit; then the old ones stay.
-    """
-    try:
-        context.load_cert_chain(tls.certificate, tls.key, password="")
-        if tls.client_ca is not None:
-            context.load_verify_locations(tls.client_ca)
-    except (OSError, ssl.SSLError) as error:
-        files = ", ".join(filter(None, (tls.certificate, tls.key, tls.client_ca)))
-        raise ApiFailed(
-            f"cannot use {files}: {error.strerror or error}", "see `api.tls` in node.yaml"
-        ) from error
 
 
 def close(made: socket.socket, path: Path) -> None:

@@ -17,13 +17,14 @@ REFERENCE: Final = "#/components/schemas/{name}"
 ERRORS: Final = {
     400: "Malformed, an unknown field, or an invalid value.",
     401: "By TLS: neither a known client certificate nor a known token.",
-    403: "The caller lacks the right.",
+    403: "The caller lacks the right, or a web page asks (`Origin`) for more than to read.",
     404: "Nothing has that name.",
     405: "Method not allowed.",
     408: "The body came too slowly.",
     409: "Refused: the order, or the documents, would not work; nothing was changed.",
     413: "The body is too long.",
     415: "The body is not declared as JSON.",
+    421: "By TLS: the host is neither an address nor a name of the server's certificate.",
     422: "A document is not valid; `problems` lists what is wrong.",
     503: "Not possible now.",
 }

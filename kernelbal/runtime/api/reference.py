@@ -21,7 +21,11 @@ HTTP/1.1 and JSON on the Unix socket `{DEFAULT_SOCKET}`, and by TLS where `api.t
 
 On the Unix socket the kernel says who asks: root and members of `change_groups` may change things, members of
 `read_groups` may read. By TLS everybody needs a client certificate or sends `Authorization: Bearer TOKEN`.
-Certificates are read again by `kernelbal reload`.
+`kernelbal reload` and a changed node.yaml bring all of `api` into force at once but `socket`, and read the
+certificates again: tokens, groups and CAs that were revoked are refused, also on connections that are open.
+
+A request with an `Origin`, as browsers send it for web pages, may only read; by TLS `Host` must be an address
+or a name of the server's certificate.
 
     curl --unix-socket {DEFAULT_SOCKET} http://localhost/v1/status
 

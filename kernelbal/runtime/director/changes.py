@@ -125,6 +125,7 @@ class Changes:
             if state.unconfirmed is not None:
                 raise awaits_confirmation(state.unconfirmed.deadline_at - now)
             force = state.force
+            await self._reloads.refresh_api()
             text = await context.files.call(read_texts, context.paths)
             documents = await self._documents(text, context.paths)
             remarks = await self._judged(documents, force=request.force)
@@ -135,7 +136,6 @@ class Changes:
                 result = await self._loop.round_after(Cause.CONFIG, options)
             else:
                 result = await self._reloads.adopt(documents, by, options=options)
-        self._reloads.on_load()
         if result is None:
             hint = "`kernelbal status` shows when it is over"
             raise ApiFailed(f"in force, but its round takes longer than {ROUND_WITHIN_S:.0f} s", hint)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from kernelbal.errors import KernelbalError, StateError, awaits_confirmation
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.health import ProbeState
+from kernelbal.model.node import ApiSettings
 from kernelbal.model.status import ReloadAnswer
 from kernelbal.plan.kind import DEFAULT_OPTIONS, Options
 from kernelbal.runtime.director import overview
@@ -42,16 +43,21 @@ SETTLE_S: Final = 0.2
 """After a file changed: how long to wait for the rest of what an editor does, in seconds."""
 
 
+async def _ignore(_: ApiSettings) -> None:
+    """Do nothing: no API is served."""
+
+
 class Reloads:
     """Brings documents into force, one reload at a time.
 
     Attributes:
-        on_load: called after each time that the documents were read, whatever became of it.
+        on_load: called with the settings of the API in force each time that documents are read, and when
+            others come into force; before the round, so that nobody keeps a right while that lasts.
         lock: held by whoever changes what is in force.
     """
 
     def __init__(self, context: DirectorContext, state: DirectorState, loop: Loop) -> None:
-        self.on_load: Callable[[], None] = lambda: None
+        self.on_load: Callable[[ApiSettings], Awaitable[None]] = _ignore
         self._context = context
         self._state = state
         self._loop = loop
@@ -77,14 +83,15 @@ class Reloads:
             hung_up, self._hung_up = self._hung_up, False
             async with self.lock:
                 await self._load("SIGHUP" if hung_up else "a changed file", again=hung_up)
-            self.on_load()
 
     async def reload(self, by: str) -> ReloadAnswer:
         """Read the documents again; see `Control.reload`."""
         async with self.lock:
-            answer = await self._load(by, again=True)
-        self.on_load()
-        return answer
+            return await self._load(by, again=True)
+
+    async def refresh_api(self) -> None:
+        """Let the API take over what it has in the documents, and read its certificates again."""
+        await self.on_load(self._state.force.documents.node.api)
 
     async def _load(self, by: str, *, again: bool) -> ReloadAnswer:
         """Load the documents.
@@ -95,6 +102,7 @@ class Reloads:
                 has a round, in which the kernel is asked again for all that it refused.
         """
         context, state = self._context, self._state
+        await self.refresh_api()
         try:
             text = await context.files.call(read_texts, context.paths)
         except KernelbalError as error:
@@ -170,9 +178,10 @@ class Reloads:
         context.hooks.replace(documents.node.notify)
         message = f"in force: {size_of(documents)}"
         context.reporter.report(Topic.CONFIG_LOADED, message, by=by, digest=documents.digest[:12])
-        if documents.node.api != old.node.api:
-            message = "`api` in the node document changed: restart the daemon to bring that into force"
+        if documents.node.api.socket != old.node.api.socket:
+            message = "`api.socket` in the node document changed: restart the daemon to bring that into force"
             context.reporter.report(Topic.CONFIG_LOADED, message, Severity.WARNING)
+        await self.refresh_api()
         await context.saver.save_good(documents.text)
         return await self._loop.round_after(Cause.CONFIG, options)
 

@@ -246,10 +246,13 @@ async def _api(daemon: _Daemon, settings: Settings) -> AsyncIterator[None]:
     from kernelbal.runtime.api.server import ApiServer
 
     director = daemon.director
-    api = director.state.force.documents.node.api
-    if settings.socket is not None:
-        api = ApiSettings.model_validate({**api.model_dump(), "socket": settings.socket})
-    server = ApiServer(director, api)
+
+    def settings_of(api: ApiSettings) -> ApiSettings:
+        if settings.socket is None:
+            return api
+        return ApiSettings.model_validate({**api.model_dump(), "socket": settings.socket})
+
+    server = ApiServer(director, settings_of(director.state.force.documents.node.api))
     try:
         await server.start()
     except (KernelbalError, OSError) as error:
@@ -257,7 +260,7 @@ async def _api(daemon: _Daemon, settings: Settings) -> AsyncIterator[None]:
         daemon.context.reporter.report(Topic.DIRECTOR_STARTED, message, Severity.WARNING)
         yield
         return
-    director.reloads.on_load = server.reload  # certificates are renewed under the same names
+    director.reloads.on_load = lambda api: server.reload(settings_of(api))
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from kernelbal.cli.app import run
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.errors import AccessDenied, ApiFailed, NoDaemon
 from kernelbal.model.node import DEFAULT_SOCKET
-from kernelbal.runtime.api import server
+from kernelbal.runtime.api import admission
 from kernelbal.runtime.api.access import Caller
 from tests.support.cli_harness import DaemonCli
 from tests.support.privileges import as_nobody
@@ -44,7 +44,7 @@ def test_dead_socket_is_no_daemon(tmp_path: Path) -> None:
 
 
 def test_user_without_rights_is_told_so(daemon: DaemonCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "caller_by_peer", lambda *_: Caller("ann", None))
+    monkeypatch.setattr(admission, "caller_by_peer", lambda *_: Caller("ann", None))
     done = daemon.run("reload")
     assert done.code == ExitCode.PERMISSION
     assert "ann may not do this" in done.err

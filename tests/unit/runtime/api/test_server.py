@@ -6,13 +6,15 @@ import socket
 import stat
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from kernelbal.errors import ApiFailed
 from kernelbal.model.choices import Right
 from kernelbal.model.node import ApiSettings
-from kernelbal.runtime.api import listen, server
+from kernelbal.runtime.api import admission, server
 from kernelbal.runtime.api.access import Caller, Peer
+from kernelbal.runtime.api.listen import Listener
 from kernelbal.runtime.api.server import ApiServer
 from tests.support.api_harness import ApiHarness, with_api
 from tests.support.fake_control import FakeControl
@@ -26,7 +28,7 @@ async def test_right_decides(
     api: ApiHarness, monkeypatch: pytest.MonkeyPatch, right: str | None, read: int, change: int
 ) -> None:
     caller = Caller("ann", Right(right) if right else None)
-    monkeypatch.setattr(server, "caller_by_peer", lambda *_: caller)
+    monkeypatch.setattr(admission, "caller_by_peer", lambda *_: caller)
     for path in ("/v1/status", "/v1/events", "/metrics"):
         async with api.session.get(path) as answer:
             assert answer.status == read
@@ -46,7 +48,7 @@ async def test_peer_is_known_by_its_credentials(api: ApiHarness, monkeypatch: py
         seen.append(peer)
         return Caller("x", None)
 
-    monkeypatch.setattr(server, "caller_by_peer", look)
+    monkeypatch.setattr(admission, "caller_by_peer", look)
 
     assert (await api.ask("GET", "/v1/live"))[0] == 403
     assert (seen[0].pid, seen[0].uid) == (os.getpid(), os.geteuid())
@@ -113,7 +115,7 @@ def test_connections_are_limited_and_root_has_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uid, held = 4711, list[asyncio.StreamWriter]()
-    monkeypatch.setattr(listen, "CONNECTIONS", 2)
+    monkeypatch.setattr(Listener.__init__, "__defaults__", (None, 2, None))
     monkeypatch.setattr(server, "peer_of", lambda _: Peer(1, uid, frozenset()))
 
     async def is_closed(path: Path) -> bool:
@@ -138,3 +140,20 @@ def test_connections_are_limited_and_root_has_its_own(
         held[-1].close()
 
     fill(tmp_path)
+
+
+@with_api()
+async def test_group_that_lost_its_right_is_refused_on_open_connections(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = Peer(1, 4711, frozenset({0}))
+    monkeypatch.setattr(admission, "peer_of", lambda _: peer)
+    settings = ApiSettings(socket=str(api.socket), read_groups=("root",))
+    await api.server.reload(settings)
+    async with api.session.get("/v1/events?follow=1") as stream:
+        await stream.content.readline()
+        assert (await api.ask("GET", "/v1/live"))[0] == 200
+        await api.server.reload(settings.model_copy(update={"read_groups": ()}))
+        with pytest.raises(aiohttp.ClientError):
+            await asyncio.wait_for(stream.content.read(), 1)
+    assert (await api.ask("GET", "/v1/live"))[0] == 403

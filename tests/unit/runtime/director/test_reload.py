@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.director import first_results, reload
 from kernelbal.store.daemon import GOOD_SITE_FILE
 from tests.support.director_harness import SITE, WEB, DirectorHarness, in_virtual_time
@@ -35,15 +36,19 @@ async def test_a_new_document_comes_into_force_and_probes_follow(harness: Direct
 @in_virtual_time
 async def test_files_beside_the_documents_are_read_each_time(harness: DirectorHarness) -> None:
     await harness.begin()
-    loads: list[int] = []
-    harness.director.reloads.on_load = lambda: loads.append(len(loads))
+    loads: list[ApiSettings] = []
+
+    async def note(api: ApiSettings) -> None:
+        loads.append(api)
+
+    harness.director.reloads.on_load = note
     await harness.director.reload("root")
     assert len(loads) == 1
     harness.director.reloads.hang_up()
     await asyncio.sleep(5)
     harness.write("nonsense")
     await harness.director.reload("root")
-    assert loads == [0, 1, 2]
+    assert loads == [harness.known.force.documents.node.api] * 3
 
 
 @in_virtual_time
