@@ -145,7 +145,7 @@ def _assemble(
     store = DaemonState(folder / "state", lambda: "this boot")
     paths = Paths(folder / "site.yaml", folder / "node.yaml")
     began = start(paths, store, boot_clock_s())
-    state = initial_state(began, store.load_orders(), store.load_standings(), boot_clock_s())
+    state = initial_state(began, store.load_orders(), store.load_health(), boot_clock_s())
     reporter, files = Reporter(journal, Log(io.StringIO(), priorities=False)), Thread("files")
     context = DirectorContext(
         paths=paths,

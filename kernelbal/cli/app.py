@@ -204,7 +204,7 @@ def run(arguments: list[str], app: typer.Typer | None = None) -> int:
     except Interrupted as interrupted:
         say(str(interrupted))
         return ExitCode.INTERRUPTED
-    except Exception:  # noqa: BLE001 (the last resort: a fault of our own, shown whole)
+    except Exception:  # noqa: BLE001 (the last resort: a bug of our own, shown whole)
         import traceback
 
         say(traceback.format_exc())

@@ -14,7 +14,7 @@ from kernelbal.model.units import counted, format_duration, parse_duration
 
 if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
-    from kernelbal.cli.session import Documents, Session
+    from kernelbal.cli.session import DocumentPair, Session
     from kernelbal.model.answers import ApplyAnswer, ApplyRequest
     from kernelbal.plan.kind import Options
     from kernelbal.reconcile.round import PreparedRound, RoundReport
@@ -106,7 +106,7 @@ def _by_daemon(daemon: ApiClient, request: ApplyRequest, *, wait: bool, quiet: b
 
 
 def _apply_here(
-    request: ApplyRequest, documents: Documents, state_dir: Path, *, wait: bool, quiet: bool
+    request: ApplyRequest, documents: DocumentPair, state_dir: Path, *, wait: bool, quiet: bool
 ) -> ApplyAnswer:
     """Apply without a daemon: every real server is as the site file has it."""
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_remarks
@@ -151,7 +151,7 @@ def _refuse_unconfirmed(session: Session) -> None:
 
 
 def _perform(
-    session: Session, prepared: PreparedRound, options: Options, documents: Documents, *, quiet: bool
+    session: Session, prepared: PreparedRound, options: Options, documents: DocumentPair, *, quiet: bool
 ) -> RoundReport:
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan
     from kernelbal.cli.progress import progress_bar
@@ -164,7 +164,7 @@ def _perform(
         return session.reconciler.perform(prepared, options, update)
 
 
-def _finish(session: Session, documents: Documents, options: Options, first: RoundReport) -> RoundReport:
+def _finish(session: Session, documents: DocumentPair, options: Options, first: RoundReport) -> RoundReport:
     """Wait for drains; the outcomes of the first round stay in the report."""
     from dataclasses import replace
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kernelbal.model.address import with_port
-from kernelbal.model.standing import Mode, ServerState
+from kernelbal.model.overlay import Mode, ServerState
 from kernelbal.model.units import age, counted
 from kernelbal.plan.hidden_clients import HINT
 

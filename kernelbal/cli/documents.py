@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SITE_FILE = Path("/etc/kernelbal/site.yaml")
 NODE_FILE = Path("/etc/kernelbal/node.yaml")
 
-# What cannot be read is told by whoever reads it, with a remedy: typer only knows that it is not readable.
+# What cannot be read is reported where it is read, with a remedy: typer only knows that it is not readable.
 SITE_ARGUMENT = typer.Argument(SITE_FILE, help="The site document.", show_default=True, readable=False)
 NODE_OPTION = typer.Option(NODE_FILE, "--node", help="The node document.", readable=False)
 STATE_OPTION = typer.Option(

@@ -23,7 +23,7 @@ from kernelbal.errors import (
 
 
 class ExitCode(IntEnum):
-    """What a caller can tell from the exit code."""
+    """What an exit code means to its caller."""
 
     OK = 0
     FAILED = 1

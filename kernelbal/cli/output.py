@@ -81,12 +81,7 @@ def folded(text: str, indent: str = "", hanging: str = "", *, width: int | None 
 
 def warn(message: str, hint: str | None = None) -> None:
     """Print a warning."""
-    _labelled("warning", message, hint)
-
-
-def note_finding(label: str, message: str, hint: str | None = None) -> None:
-    """Print an `error` or a `warning` that something else than a fault of this command is the cause of."""
-    _labelled(label, message, hint)
+    say_labelled("warning", message, hint)
 
 
 def print_error(error: KernelbalError) -> None:
@@ -95,10 +90,11 @@ def print_error(error: KernelbalError) -> None:
         say(problems_text(error.problems, Sources()))
         say(f"\n{error.message}")
         return
-    _labelled("error", error.message, error.hint)
+    say_labelled("error", error.message, error.hint)
 
 
-def _labelled(label: str, message: str, hint: str | None) -> None:
+def say_labelled(label: str, message: str, hint: str | None = None) -> None:
+    """Print an `error` or a `warning`, and its hint."""
     say(f"{coloured(label, label + ':', stream=sys.stderr)} {message}")
     if hint:
         say(f"  hint: {hint}")

@@ -39,7 +39,7 @@ from kernelbal.realserver.printing import Format, System
 
 if TYPE_CHECKING:
     from kernelbal.model.address import Address
-    from kernelbal.realserver.run import PreparedRun, RealServer
+    from kernelbal.realserver.run import HostReconciler, PreparedRun
     from kernelbal.realserver.setup import Record
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -180,17 +180,17 @@ def undo(
 
 
 @contextmanager
-def _opened(state_dir: Path) -> Iterator[RealServer]:
+def _opened(state_dir: Path) -> Iterator[HostReconciler]:
     from kernelbal.realserver.host import LinuxHost
-    from kernelbal.realserver.persist.programs import fault_of_any
-    from kernelbal.realserver.run import RealServer
+    from kernelbal.realserver.persist.programs import first_failure
+    from kernelbal.realserver.run import HostReconciler
     from kernelbal.realserver.store import RecordStore
 
     with LinuxHost() as kernel:
-        yield RealServer(kernel, RecordStore(state_dir), files_at_boot, fault_of_any)
+        yield HostReconciler(kernel, RecordStore(state_dir), files_at_boot, first_failure)
 
 
-def _prepare(server: RealServer, asked: Asked, persist: Manager | None) -> PreparedRun:
+def _prepare(server: HostReconciler, asked: Asked, persist: Manager | None) -> PreparedRun:
     from kernelbal.plan.kinds.addresses import ADDRESSES
     from kernelbal.realserver.host import read_host
     from kernelbal.realserver.resolve import resolve
@@ -226,7 +226,7 @@ def _named(virtual: list[str], record: Record) -> frozenset[Address]:
     return named
 
 
-def _perform(server: RealServer, prepared: PreparedRun, command: str, *, as_json: bool) -> int:
+def _perform(server: HostReconciler, prepared: PreparedRun, command: str, *, as_json: bool) -> int:
     from kernelbal.cli.realserver_view import print_conclusion, put_outcomes
 
     report = server.perform(prepared)

@@ -109,7 +109,7 @@ def put_outcomes(report: RunReport, prepared: PreparedRun) -> None:
                 for outcome in report.outcomes
             ],
             "warnings": [
-                {"message": each.why, "hint": each.telling.hint, "at_boot": each.telling.at_boot}
+                {"message": each.why, "hint": each.notification.hint, "at_boot": each.notification.at_boot}
                 for each in report.unnotified
             ],
         }
@@ -126,7 +126,7 @@ def print_conclusion(report: RunReport, prepared: PreparedRun, command: str) -> 
     elif report.outcomes:
         put(f"applied {counted(len(report.outcomes), 'change')}; this host is prepared")
     for each in report.unnotified:
-        warn(each.why, each.telling.hint)
+        warn(each.why, each.notification.hint)
     if not report.comes_back:
         say("this host is prepared only until its next boot")
     elif report.outcomes and command == "apply":

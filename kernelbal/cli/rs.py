@@ -168,7 +168,7 @@ def _watch(client: ApiClient, answer: OrderAnswer) -> None:
 
     from kernelbal.cli.drain_progress import DrainProgress, connections_left, find, watched
     from kernelbal.cli.progress import share_bar
-    from kernelbal.model.standing import ServerState
+    from kernelbal.model.overlay import ServerState
 
     wanted, progress = watched(answer), DrainProgress()
     with share_bar("draining") as show:

@@ -49,7 +49,7 @@ def open_session(state_dir: Path) -> Iterator[Session]:
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class DocumentPair:
     """Both documents and the kernel they describe."""
 
     site: Site
@@ -64,7 +64,7 @@ class Documents:
         return {key: policy.name for key, policy in self.desired.of(SERVICES).policies.items()}
 
 
-def read_documents(site_path: Path, node_path: Path) -> Documents:
+def read_documents(site_path: Path, node_path: Path) -> DocumentPair:
     """Read and validate both documents.
 
     Raises:
@@ -78,7 +78,7 @@ def read_documents(site_path: Path, node_path: Path) -> Documents:
     with paused_gc():
         site = read_site(site_path)
         node = read_node(node_path)
-        documents = Documents(site, node, desired_state(site, node))
+        documents = DocumentPair(site, node, desired_state(site, node))
         # They stay to the end of the command; a collection that looked through them would find nothing.
         gc.freeze()
     return documents

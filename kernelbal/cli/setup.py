@@ -177,7 +177,7 @@ def _print(
     *,
     force: bool,
 ) -> None:
-    from kernelbal.cli.output import note_finding, put
+    from kernelbal.cli.output import put, say_labelled
     from kernelbal.model.verification import ResultStatus
     from kernelbal.store.placed import FileStatus
 
@@ -191,7 +191,7 @@ def _print(
         put(f"{sign} {file.path}{remark}")
     for result in results:
         label = "error" if result.status is ResultStatus.FAIL else "warning"
-        note_finding(label, result.message, result.fix)
+        say_labelled(label, result.message, result.fix)
 
 
 def _print_json(

@@ -13,7 +13,7 @@ from kernelbal.cli.documents import NODE_OPTION, SITE_ARGUMENT, SITE_FILE, STATE
 from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from kernelbal.cli.session import Documents, Session
+    from kernelbal.cli.session import DocumentPair, Session
     from kernelbal.model.status import DirectorStatus
 
 EPILOG = """Examples:
@@ -133,7 +133,7 @@ def _kernel_status(site: Path, node: Path, state_dir: Path) -> DirectorStatus:
         return _observed_status(session, documents)
 
 
-def _observed_status(session: Session, documents: Documents | None) -> DirectorStatus:
+def _observed_status(session: Session, documents: DocumentPair | None) -> DirectorStatus:
     from importlib.metadata import version
 
     from kernelbal.plan.hidden_clients import SAMPLE, hidden_clients

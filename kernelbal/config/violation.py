@@ -9,14 +9,14 @@ Path = tuple[str | int, ...]
 
 
 class Violation(NamedTuple):
-    """One fault.
+    """One problem of a document.
 
     Attributes:
         path: the setting.
         message: what is wrong.
         expected: what would have been right, or None.
         hint: the remedy, or None.
-        at_key: the fault is the key at `path`, not its value.
+        at_key: it is the key at `path`, not its value.
         other: a second setting that is involved, and its name; its line is added to the message.
     """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from kernelbal.health.judge import NEWCOMER, Judged
 from kernelbal.model.address import Address, format_address, format_endpoint
 from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.overlay import IN_SERVICE, SENT_AWAY, Mode, ServerState
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import IN_SERVICE, SENT_AWAY, Mode, ServerState
 from kernelbal.model.units import format_duration
 
 _AWAY = {

@@ -17,8 +17,8 @@ from kernelbal.health.pool import Pool, ServerDecision
 from kernelbal.health.quorum import has_quorum, mode_of
 from kernelbal.health.server_decision import desired_server, memory_of, view_of
 from kernelbal.model.event import Event
+from kernelbal.model.overlay import DesiredServer, Mode, Overlay, ServerState
 from kernelbal.model.site.services import ServerKey, VirtualService
-from kernelbal.model.standing import DesiredServer, Mode, Overlay, ServerState
 
 
 def decide(inputs: Inputs) -> Decision:

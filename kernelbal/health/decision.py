@@ -8,9 +8,9 @@ from typing import NamedTuple
 from kernelbal.model.event import Event
 from kernelbal.model.health import Health, ProbePlan, ProbeStates
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import Mode, Order, Orders, Overlay, ServerState
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Mode, Order, Orders, Overlay, ServerState
 
 
 class ServerMemory(NamedTuple):

@@ -10,8 +10,8 @@ from kernelbal.health.decision import Inputs, ServerMemory
 from kernelbal.health.orders import OrderIndex
 from kernelbal.health.path_cause import explain_path
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
+from kernelbal.model.overlay import IN_SERVICE, Admin, Order, ServerState
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.standing import IN_SERVICE, Admin, Order, ServerState
 
 _CANDIDATES: Final = frozenset({ServerState.SERVING, ServerState.DOWN, ServerState.UNKNOWN})
 NEWCOMER: Final = ServerMemory()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kernelbal.model.overlay import OperatorKey, Order, Orders
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import OperatorKey, Order, Orders
 
 
 class ActiveOrder(NamedTuple):

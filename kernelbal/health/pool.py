@@ -17,9 +17,9 @@ from kernelbal.health.adaptive import (
 from kernelbal.health.decision import Inputs
 from kernelbal.health.judge import Judged
 from kernelbal.health.ramp import FULL, Ramp, furthest, next_ramp, next_step_s, ramped_weight
+from kernelbal.model.overlay import Mode, ServerState
 from kernelbal.model.site.check import Adaptive
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import Mode, ServerState
 
 MOST_WEIGHT: Final = 65535
 """Heaviest real server that the documents allow."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kernelbal.model.choices import AllDown, OnDown, ProtocolName, Scheduler
+from kernelbal.model.overlay import Mode
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import Mode
 
 
 def has_quorum(service: VirtualService, usable: int, before: bool | None) -> bool:

@@ -6,8 +6,8 @@ from kernelbal.health.decision import ServerMemory, ServerView
 from kernelbal.health.pool import ServerDecision
 from kernelbal.health.quorum import removed_on_down
 from kernelbal.model.health import Health
+from kernelbal.model.overlay import DesiredServer, Mode, ServerState
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import DesiredServer, Mode, ServerState
 
 _MODE_REASONS = {
     Mode.SORRY: "the sorry server is in use",

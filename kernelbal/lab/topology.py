@@ -166,8 +166,8 @@ def parse_topology(text: str, source: str) -> Topology:
     except yaml.YAMLError as error:
         raise TopologyError(f"{source}: {error}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{_where(fault['loc'])}{fault['msg']}" for fault in error.errors())
-        raise TopologyError(f"{source}: {faults}") from error
+        problems = "; ".join(f"{_where(each['loc'])}{each['msg']}" for each in error.errors())
+        raise TopologyError(f"{source}: {problems}") from error
 
 
 def _where(location: tuple[int | str, ...]) -> str:

@@ -110,7 +110,7 @@ class Route(NamedTuple):
 
 
 class Sysctl(NamedTuple):
-    """A wanted sysctl.
+    """A desired sysctl.
 
     Attributes:
         path: below /proc/sys with slashes, since device names may hold dots: `net/ipv4/vs/conntrack`.
@@ -120,8 +120,8 @@ class Sysctl(NamedTuple):
         replaces: the one value that does not do; any other stays. Empty: nothing but `value` does.
         beside: path of a sysctl that counts too: the greater of the two numbers is in force.
         also: further values that do.
-        routed_by: device: wanted where its IPv6 default route comes from router advertisements, and from then
-            on; empty: wanted in any case.
+        routed_by: device: desired where its IPv6 default route comes from router advertisements, and from
+            then on; empty: desired in any case.
     """
 
     path: str
@@ -135,7 +135,7 @@ class Sysctl(NamedTuple):
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The paths whose values tell whether it holds."""
+        """The paths whose values decide whether it holds."""
         return (self.path, self.beside) if self.beside else (self.path,)
 
     def holds(self, values: Mapping[str, str | None]) -> bool:

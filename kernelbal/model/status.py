@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 from kernelbal.errors import Problem, Span
 from kernelbal.model.event import Severity
 from kernelbal.model.health import Health
-from kernelbal.model.standing import Admin, Mode, ServerState
+from kernelbal.model.overlay import Admin, Mode, ServerState
 
 
 class Owner(Enum):

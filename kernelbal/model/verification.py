@@ -1,6 +1,6 @@
 """What a verification demands, and its results: one vocabulary for directors, real servers and machines.
 
-Requirements are a table. They are judged in its order, so that a later one can say of which of those before
+Requirements are a table. They are checked in its order, so that a later one can say of which of those before
 it its failure is a consequence: one mistake has one name.
 """
 
@@ -61,12 +61,12 @@ def warn(message: str, fix: str) -> RequirementResult:
 
 
 def unknown(message: str, device: str = "", consequence_of: str = "", *, fix: str = "") -> RequirementResult:
-    """Return why nothing can be told."""
+    """Return why it cannot be determined."""
     return RequirementResult(ResultStatus.UNKNOWN, message, fix, device, consequence_of)
 
 
 Judge = Callable[[T, Collection[str]], Iterable[RequirementResult]]
-"""Gets what is judged, and the names of requirements that have failed so far."""
+"""Gets the subject, and the names of requirements that have failed so far."""
 
 
 def _always(_: object) -> bool:

@@ -22,9 +22,9 @@ from kernelbal.model.ipvs import (
 from kernelbal.model.network import AddressAttributes, AddressKey, Sysctl
 from kernelbal.model.nft import NftTable
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import AS_CONFIGURED, Overlay
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import SorryServer, VirtualService
-from kernelbal.model.standing import AS_CONFIGURED, Overlay
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.drain import with_fallback
 from kernelbal.plan.edge import edge_addresses, edge_sysctls, edge_table, merged
@@ -138,16 +138,16 @@ def _destinations(
     tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
     method = int(forwarding)
     destinations: Destinations = {}
-    for server, standing in servers:
+    for server, decided in servers:
         key = DestinationKey(Address(server.address), server.port or port)
         upper, lower = server.upper_threshold, server.lower_threshold
-        if standing is None:
+        if decided is None:
             destinations[key] = DestinationAttributes(method, server.weight, upper, lower, *tunnel)
-        elif standing.present:
-            if standing.upper_threshold is not None:
-                upper = standing.upper_threshold
+        elif decided.present:
+            if decided.upper_threshold is not None:
+                upper = decided.upper_threshold
                 lower = lower if lower < upper else 0
-            destinations[key] = DestinationAttributes(method, standing.weight, upper, lower, *tunnel)
+            destinations[key] = DestinationAttributes(method, decided.weight, upper, lower, *tunnel)
     sorry = service.sorry_server
     if sorry is not None and wants_sorry(service, overlay.services.get(service.name)):
         key, attributes = _sorry(service, sorry, port)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kernelbal.model.address import Address
 from kernelbal.model.ipvs import DestinationKey, ServiceKey
+from kernelbal.model.overlay import DesiredServer, Mode, Overlay
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, VirtualService
-from kernelbal.model.standing import DesiredServer, Mode, Overlay
 
 Overlaid = tuple[RealServer, DesiredServer | None]
 """A real server, and what was decided for it; None: it is as configured."""
@@ -46,8 +46,8 @@ def quiesces(servers: Iterable[Overlaid]) -> bool:
     Hashes without fallback would refuse its clients.
     """
     return any(
-        standing is not None and standing.present and not standing.weight and server.weight
-        for server, standing in servers
+        decided is not None and decided.present and not decided.weight and server.weight
+        for server, decided in servers
     )
 
 

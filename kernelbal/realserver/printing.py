@@ -14,12 +14,12 @@ from kernelbal.model.address import Address, format_address
 from kernelbal.model.ipvs import Protocol
 from kernelbal.plan.nft_text import replacing
 from kernelbal.realserver.commands import address_command, kept_value, sysctl_key
+from kernelbal.realserver.desired import own_addresses, setup_for
 from kernelbal.realserver.persist.files import files_for
 from kernelbal.realserver.persist.manager import UNIT, UNIT_FILE, WANTED_FILE, Manager, Render
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.rules import Own, arptables_commands
 from kernelbal.realserver.setup import LOOPBACK, HostState, Setup
-from kernelbal.realserver.wanted import own_addresses, setup_for
 
 NOTHING: Final = "# nothing: what is asked for needs none of this\n"
 
@@ -97,7 +97,7 @@ def _ifcfg(needs: _Needs) -> str:
 
 
 def _arptables(needs: _Needs) -> str:
-    """IPv6 needs nothing of the kind: a neighbour is only told of addresses of the device that it asks."""
+    """IPv6 needs nothing of the kind: a neighbour only learns addresses of the device that it asks."""
     commands = arptables_commands(needs.preparations, needs.own)
     if not commands:
         return ""

@@ -23,16 +23,16 @@ from kernelbal.plan.kinds.listeners import LISTENERS
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.kinds.tables import NftTables
 from kernelbal.plan.planning import Plan, make_plan, scopes
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.host import read_host
-from kernelbal.realserver.persist.manager import Telling, tellings
+from kernelbal.realserver.persist.manager import Notification, notifications
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import TABLES, HostState, Record, Setup
 from kernelbal.realserver.store import RecordStore
-from kernelbal.realserver.wanted import setup_for
 from kernelbal.reconcile.round import PreparedRound, Reconciler
 
 ADDRESSES: Final = Addresses(UNMARKED, leave_last=True)
-"""The record alone tells whose they are; one method's address is there before another's goes."""
+"""The record alone says whose they are; one method's address is there before another's goes."""
 KINDS: Final[Slice] = (
     LINKS,
     LISTENERS,
@@ -82,7 +82,7 @@ class PreparedRun:
 class Unnotified(NamedTuple):
     """A program that could not be made to read our files, and why."""
 
-    telling: Telling
+    notification: Notification
     why: str
 
 
@@ -105,7 +105,7 @@ class RunReport:
     @property
     def comes_back(self) -> bool:
         """Whether the next boot brings back what it should, as far as is known."""
-        return not any(each.telling.at_boot for each in self.unnotified)
+        return not any(each.notification.at_boot for each in self.unnotified)
 
 
 @dataclass(slots=True)
@@ -124,8 +124,8 @@ class _Record:
 
 
 @dataclass(frozen=True, slots=True)
-class RealServer:
-    """A host, the record of what was done to it, and what files bring it back."""
+class HostReconciler:
+    """Makes a host what its preparations ask for, keeps the record of it, and writes what brings it back."""
 
     kernel: Kernel
     store: RecordStore
@@ -169,7 +169,7 @@ class RealServer:
             self.store.save_record(record.record)
         unnotified: list[Unnotified] = []
         reconciler = Reconciler(self.kernel, record, _no_clock, KINDS, whole=True)
-        # First those who read our files: while the record has what is gone, the next run tells them again.
+        # First those who read our files: while the record has what is gone, the next run notifies them again.
         report = reconciler.perform(made, on_done=lambda: unnotified.extend(self._notify(prepared)))
         if report.failed:
             taken_back = self._go_back(before, record.record)
@@ -182,7 +182,7 @@ class RealServer:
         actions = prepared.plan.actions
         removed = [action.key for action in actions if isinstance(action, RemoveFile)]
         written = [action.key for action in actions if isinstance(action, WriteFile)]
-        due = tellings(removed, written, prepared.files)
+        due = notifications(removed, written, prepared.files)
         tried = [Unnotified(each, self.run_programs(each.commands)) for each in due]
         return [each for each in tried if each.why]
 

@@ -15,6 +15,7 @@ from kernelbal.model.address import AF_INET6, Address, format_address
 from kernelbal.model.network import AddressAttributes, AddressKey, ObservedAddress, Sysctl
 from kernelbal.model.nft import NftRule, NftTable
 from kernelbal.plan.nft_text import replacing
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.persist.files import unit_template
 from kernelbal.realserver.persist.manager import (
     MODULES_FILE,
@@ -29,7 +30,6 @@ from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.rules import NAMELESS
 from kernelbal.realserver.setup import TABLE_NAME, HostState, Setup
 from kernelbal.realserver.tunnels import DEVICES
-from kernelbal.realserver.wanted import setup_for
 
 INTERFACE: Final = "${interface}"
 """Stands for the device that has the real server's address."""

@@ -1,7 +1,7 @@
 """The sysctls of a real server, each with its reason (kernel `Documentation/networking/ip-sysctl.rst`).
 
 Of `arp_ignore`, `arp_announce` and `rp_filter` the greater of `all` and the interface is in force. IPv6 needs
-none of them: a neighbour is only told of addresses of the device that it asks (`ndisc_recv_ns`).
+none of them: a neighbour only learns addresses of the device that it asks (`ndisc_recv_ns`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from kernelbal.model.answers import (
     PlanAnswer,
     PlanRequest,
 )
-from kernelbal.model.standing import Admin
+from kernelbal.model.overlay import Admin
 from kernelbal.model.status import (
     DirectorStatus,
     OrderAnswer,

@@ -11,16 +11,16 @@ from typing import Final, NamedTuple
 
 from kernelbal.health.decision import Memory
 from kernelbal.model.health import ProbeStates
-from kernelbal.model.standing import OperatorKey, Order, Orders
+from kernelbal.model.overlay import OperatorKey, Order, Orders
 from kernelbal.store.records import RecordFile
-from kernelbal.store.state import STANDINGS_FILE, UNCONFIRMED_FILE, StateDirectory
+from kernelbal.store.state import HEALTH_FILE, UNCONFIRMED_FILE, StateDirectory
 
 GOOD_SITE_FILE: Final = "site.good.yaml"
 GOOD_NODE_FILE: Final = "node.good.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class HealthRecord:
     """States of probes and what decisions remember, when it was written.
 
     Attributes:
@@ -54,7 +54,7 @@ class Unconfirmed:
     over: bool = False
 
 
-STANDINGS: Final = RecordFile(STANDINGS_FILE, Standings, "the states of probes")
+HEALTH: Final = RecordFile(HEALTH_FILE, HealthRecord, "the states of probes")
 ORDERS: Final = RecordFile(
     "orders.json",
     dict[OperatorKey, Order],
@@ -97,22 +97,22 @@ class DaemonState(StateDirectory):
         """
         self._write(ORDERS, dict(orders))
 
-    def load_standings(self) -> Standings:
-        """Return the standings of this boot; empty when there is no record of it.
+    def load_health(self) -> HealthRecord:
+        """Return states of probes and memory of this boot; empty when there is no record of it.
 
         Raises:
             StateError: the record cannot be read, or is damaged.
         """
-        found, this_boot = self._read(STANDINGS), self._boot()
-        return found if found is not None and found.boot_id == this_boot else Standings(this_boot)
+        found, this_boot = self._read(HEALTH), self._boot()
+        return found if found is not None and found.boot_id == this_boot else HealthRecord(this_boot)
 
-    def save_standings(self, standings: Standings) -> None:
-        """Replace the standings.
+    def save_health(self, health: HealthRecord) -> None:
+        """Replace states of probes and memory.
 
         Raises:
             StateError: they cannot be written; then the old ones stay.
         """
-        self._write(STANDINGS, replace(standings, boot_id=self._boot()))
+        self._write(HEALTH, replace(health, boot_id=self._boot()))
 
     def load_good(self) -> GoodDocuments | None:
         """Return the last documents that were in force; None when there are none.

@@ -27,7 +27,8 @@ from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, RecordFile, 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
 DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 
-STANDINGS_FILE: Final = "standings.json"
+HEALTH_FILE: Final = "standings.json"
+"""Keeps the name of layout 1, so that an upgrade replaces the old file and a release removes it."""
 """What the daemon remembers of real servers; it belongs to what is in the kernel."""
 UNCONFIRMED_FILE: Final = "unconfirmed.json"
 """What the daemon goes back to when an apply is not confirmed."""
@@ -120,7 +121,7 @@ class StateDirectory:
             StateError: a file cannot be removed.
         """
         self._remove(SNAPSHOT.name)
-        self._remove(STANDINGS_FILE)
+        self._remove(HEALTH_FILE)
         self._remove(UNCONFIRMED_FILE)
         self._remove(OWNERSHIP.name)
 
@@ -157,9 +158,8 @@ class StateDirectory:
         holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
         return StateError(
             f"another kernelbal is changing this kernel (pid {holder})",
-            "if it is the daemon, `--socket` names where it is asked, and `systemctl stop kernelbal` ends it;"
-            " else wait until it is through;"
-            f" it holds {self._path / LOCK_FILE}",
+            "beside a daemon, name its control socket with `--socket`, or `systemctl stop kernelbal`;"
+            f" another command frees {self._path / LOCK_FILE} when it ends",
         )
 
     def _read(self, record: RecordFile[T]) -> T | None:

@@ -51,7 +51,7 @@ def test_empty_skeleton_is_accepted(skeleton: Path) -> None:
         ("lab", "from kernelbal import cli", "Imports go one way"),
         ("plan", "import socket", "The core is pure"),
         ("errors", "import time", "The core is pure"),
-        ("realserver/wanted", "import socket", "The core is pure"),
+        ("realserver/desired", "import socket", "The core is pure"),
         ("cli", "import bench.outside", "The program knows nothing of its tests and benchmarks"),
         (
             "lab",

@@ -22,11 +22,6 @@ TEXTS = [
 ]
 AVOIDED = re.compile(r"^\| (?P<words>`[^|]+`) \| [^|]+ \|$", re.MULTILINE)
 
-SHARED_YET = dict.fromkeys(
-    ("Documents", "RealServer"), "a site's own word, and that of the command or daemon that reads it"
-)
-"""Names that two classes share, and why: an entry goes with the second class."""
-
 
 def shared_names(trees: Iterable[tuple[str, ast.Module]]) -> dict[str, list[str]]:
     """Names of public classes that more than one module defines, with these modules."""
@@ -57,7 +52,7 @@ def test_no_two_classes_share_a_name() -> None:
     shared = shared_names(
         (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())) for path in SOURCES
     )
-    assert set(shared) == set(SHARED_YET)
+    assert shared == {}
 
 
 def test_shared_name_is_found() -> None:

@@ -4,10 +4,10 @@ from kernelbal.kernel.interface import Kernel
 from kernelbal.plan.action import Action
 from kernelbal.plan.kind import Ownership
 from kernelbal.plan.planning import claim, make_plan, scopes
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.host import read_host
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.run import KINDS
-from kernelbal.realserver.wanted import setup_for
 
 
 def plan(

@@ -9,7 +9,7 @@ import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, http_counts
-from kernelbal.model.standing import Admin, ServerState
+from kernelbal.model.overlay import Admin, ServerState
 from tests.lab.test_forwarding import Method, behind, direct, nothing
 from tests.support.lab_director import Director
 

@@ -24,8 +24,8 @@ from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address
 from kernelbal.model.health import Health, ProbePlan, ProbeState
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import Overlay
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Overlay
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kind import DesiredState, Options
 from kernelbal.plan.kinds.addresses import ADDRESSES

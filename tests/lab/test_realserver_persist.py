@@ -18,6 +18,7 @@ from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import http_counts
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.ipvs import TunnelType
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.from_site import prepared_by_site
 from kernelbal.realserver.persist.files import files_for
 from kernelbal.realserver.persist.manager import (
@@ -31,12 +32,11 @@ from kernelbal.realserver.persist.manager import (
     UNIT_FILE,
     WANTED_FILE,
     Manager,
-    tellings,
+    notifications,
 )
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.script import INTERFACE, script
 from kernelbal.realserver.setup import Setup
-from kernelbal.realserver.wanted import setup_for
 from kernelbal.render import render
 from tests.support.lab_commands import Operator
 from tests.support.lab_realserver_boot import BootingHost, holds, missing, observed
@@ -227,7 +227,7 @@ def forget(machine: BootingHost, setup: Setup, file: str) -> None:
     for key in setup.addresses:
         machine.run("ip", "address", "delete", *str(key).split())
     machine.run("rm", file)
-    for told in tellings({file}, (), ()):
+    for told in notifications({file}, (), ()):
         for command in told.commands:
             machine.run(*command)
     time.sleep(3)

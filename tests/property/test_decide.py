@@ -13,8 +13,8 @@ from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kinds.services import SERVICES as IPVS_SERVICES
 

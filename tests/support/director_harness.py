@@ -129,8 +129,7 @@ class DirectorHarness:
         self.journal = Journal(lambda: f"{loop.now:.3f}")
         reporter = Reporter(self.journal, Log(self.log, priorities=False))
         began = start(paths, self.state, loop.now)
-        standings = self.state.load_standings()
-        self.known = initial_state(began, self.state.load_orders(), standings, loop.now)
+        self.known = initial_state(began, self.state.load_orders(), self.state.load_health(), loop.now)
         worker = Inline()
         saver = Saver(
             self.state, worker, reporter.emit, lambda: (self.known.states, self.known.memory), loop.time

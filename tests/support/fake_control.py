@@ -26,7 +26,7 @@ from kernelbal.model.answers import (
 )
 from kernelbal.model.event import Severity
 from kernelbal.model.health import Health
-from kernelbal.model.standing import Admin, Mode, ServerState
+from kernelbal.model.overlay import Admin, Mode, ServerState
 from kernelbal.model.status import (
     AdminStatus,
     CheckerStatus,

@@ -13,8 +13,8 @@ from kernelbal.lab.namespaces import NamespaceLab
 from kernelbal.model.address import format_address, parse_address
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import Admin, OperatorKey, Order
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kind import DesiredState
 from kernelbal.reconcile.round import Reconciler

@@ -7,11 +7,11 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.bound_socket import BoundSocket
 from kernelbal.model.network import Link, ObservedAddress, Route
 from kernelbal.model.verification import RequirementResult, ResultStatus
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.setup import HostState
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path, Reaction, Wire
 from kernelbal.realserver.verify.requirements import verify_addresses
-from kernelbal.realserver.wanted import setup_for
 from tests.unit.realserver.samples import HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
 
 CLIENT, CLIENT6 = parse_address("198.51.100.7"), parse_address("2001:db8::7")

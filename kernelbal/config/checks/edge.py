@@ -44,7 +44,7 @@ def entries(context: SiteContext) -> Iterator[Placed]:
 
 
 def names(context: SiteContext) -> Iterator[Violation]:
-    """Names tell the entries of a list apart."""
+    """No two entries of a list share a name."""
     edge = context.site.edge or Edge()
     for section in (*TRANSLATION, "routes"):
         first: dict[str, Path] = {}

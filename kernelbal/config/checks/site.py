@@ -54,7 +54,7 @@ def claims_of(subject: CheckedService) -> Iterator[PortClaim]:
 
 
 def names(subjects: Sequence[CheckedService], _: SiteContext) -> Iterator[Violation]:
-    """Names tell services apart."""
+    """No two services share a name."""
     first: dict[str, CheckedService] = {}
     for subject in subjects:
         before = first.setdefault(subject.service.name, subject)

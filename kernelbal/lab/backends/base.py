@@ -74,7 +74,7 @@ class Up:
         backend: name of the back end.
         topology: name of the topology.
         pid: the process that holds it.
-        started_ticks: when that process started (`proc(5)`, field 22 of `stat`), to tell it from a later one.
+        started_ticks: when that process started (`proc(5)`, field 22 of `stat`), unlike any later one.
         consoles: what its agent answers on: Unix sockets, or pairs of named pipes, `.in` and `.out` left out.
     """
 

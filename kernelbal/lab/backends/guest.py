@@ -143,7 +143,7 @@ def wait_for(started: subprocess.Popen[str], command: GuestCommand) -> None:
 
     Raises:
         GuestTimeout: the command outlived its limit.
-        GuestFailed: it was told to stop.
+        GuestFailed: it was stopped.
     """
     if process.wait(started, command.timeout_s, command.stop_descriptor):
         return

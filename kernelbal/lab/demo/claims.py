@@ -194,6 +194,6 @@ def servers_left_as_found(statuses: Sequence[int], differences: Mapping[str, Seq
     )
 
 
-def played(fault: str) -> Claim:
+def played(failure: str) -> Claim:
     """A scenario that could not be played to its end has failed."""
-    return Claim(text="the scenario can be played", ok=False, seen=fault)
+    return Claim(text="the scenario can be played", ok=False, seen=failure)

@@ -45,12 +45,12 @@ class Stage:
 
 
 def kernelbal(stage: Stage, *arguments: str, brief: bool, host: Host | None = None) -> CommandRan:
-    """Run kernelbal and tell what it printed; see `run`."""
+    """Run kernelbal and report what it printed; see `run`."""
     return run(stage, [*PROGRAM, *arguments], f"kernelbal {' '.join(arguments)}", brief=brief, host=host)
 
 
 def run(stage: Stage, argv: list[str], shown: str, *, brief: bool, host: Host | None = None) -> CommandRan:
-    """Run a program and tell what it printed.
+    """Run a program and report what it printed.
 
     Args:
         stage: the scenario.

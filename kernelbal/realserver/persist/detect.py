@@ -110,10 +110,10 @@ def check(facts: Facts, manager: Manager) -> None:
     Raises:
         PlanRefused: it is too old or not there; the hint says what to take instead.
     """
-    fault = _FAULTS[manager](facts)
-    if fault:
+    obstacle = _OBSTACLES[manager](facts)
+    if obstacle:
         raise PlanRefused(
-            f"--persist {manager.value} has no effect here: {fault}", f"leave --persist out; {WAY_OUT}"
+            f"--persist {manager.value} has no effect here: {obstacle}", f"leave --persist out; {WAY_OUT}"
         )
 
 
@@ -143,21 +143,25 @@ def _managed(facts: Facts, name: str) -> bool:
 
 def _networkmanager(facts: Facts, names: str) -> Detected:
     said = f"NetworkManager configures {names}"
-    fault = _networkmanager_fault(facts)
-    return Detected(Manager.UNIT, f"{said}, but {fault}") if fault else Detected(Manager.NETWORKMANAGER, said)
+    obstacle = _networkmanager_obstacle(facts)
+    return (
+        Detected(Manager.UNIT, f"{said}, but {obstacle}")
+        if obstacle
+        else Detected(Manager.NETWORKMANAGER, said)
+    )
 
 
 def _ifupdown(facts: Facts, names: str) -> Detected:
     said = f"ifupdown configures {names}"
-    fault = _ifupdown_fault(facts)
-    return Detected(Manager.UNIT, f"{said}, but {fault}") if fault else Detected(Manager.IFUPDOWN, said)
+    obstacle = _ifupdown_obstacle(facts)
+    return Detected(Manager.UNIT, f"{said}, but {obstacle}") if obstacle else Detected(Manager.IFUPDOWN, said)
 
 
-def _networkd_fault(facts: Facts) -> str:
+def _networkd_obstacle(facts: Facts) -> str:
     return "" if facts.networkd else "systemd-networkd does not run"
 
 
-def _networkmanager_fault(facts: Facts) -> str:
+def _networkmanager_obstacle(facts: Facts) -> str:
     if facts.networkmanager is None:
         return "NetworkManager does not run"
     if facts.networkmanager < LOOPBACK_PROFILES_SINCE:
@@ -176,24 +180,24 @@ def _taken(facts: Facts) -> str:
     return f"NetworkManager has the profile `{lo.name}` for lo, and would remove addresses that are not in it"
 
 
-def _ifupdown_fault(facts: Facts) -> str:
+def _ifupdown_obstacle(facts: Facts) -> str:
     if not facts.ifup:
         return "ifup is not installed"
     return "" if facts.sources_ours else "/etc/network/interfaces does not source /etc/network/interfaces.d/*"
 
 
-def _no_fault(_: Facts) -> str:
+def _no_obstacle(_: Facts) -> str:
     return ""
 
 
-def _unit_fault(facts: Facts) -> str:
+def _unit_obstacle(facts: Facts) -> str:
     return _taken(facts) if facts.systemd else "systemd does not run"
 
 
-_FAULTS: Final = {
-    Manager.NETWORKD: _networkd_fault,
-    Manager.NETWORKMANAGER: _networkmanager_fault,
-    Manager.IFUPDOWN: _ifupdown_fault,
-    Manager.UNIT: _unit_fault,
-    Manager.NONE: _no_fault,
+_OBSTACLES: Final = {
+    Manager.NETWORKD: _networkd_obstacle,
+    Manager.NETWORKMANAGER: _networkmanager_obstacle,
+    Manager.IFUPDOWN: _ifupdown_obstacle,
+    Manager.UNIT: _unit_obstacle,
+    Manager.NONE: _no_obstacle,
 }

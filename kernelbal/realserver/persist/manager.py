@@ -12,7 +12,7 @@ MODULES_FILE: Final = "/etc/modules-load.d/kernelbal-realserver.conf"
 TABLES_FILE: Final = "/etc/kernelbal-realserver.nft"
 UNIT: Final = "kernelbal-realserver.service"
 UNIT_IF_LOADED: Final = f"{UNIT}*"
-"""A pattern: that no unit fits is no fault for `systemctl stop`, while a unit that is not loaded is."""
+"""A pattern: `systemctl stop` accepts one that fits no unit, and refuses a unit that is not loaded."""
 UNITS_DIRECTORY: Final = "/etc/systemd/system"
 UNIT_FILE: Final = f"{UNITS_DIRECTORY}/{UNIT}"
 WANTED_FILE: Final = f"{UNITS_DIRECTORY}/multi-user.target.d/kernelbal-realserver.conf"
@@ -59,8 +59,8 @@ def drop_in_directory(path: str) -> str:
     return directory if directory.rpartition("/")[0] in (UNITS_DIRECTORY, NETWORKD_DIRECTORY) else ""
 
 
-class Telling(NamedTuple):
-    """What those who read files are told of a change.
+class Notification(NamedTuple):
+    """How those who read our files are notified of a change.
 
     Attributes:
         commands: in their order, up to the first that fails.
@@ -77,22 +77,22 @@ _RELOAD: Final = ("systemctl", "daemon-reload")
 _START: Final = ("systemctl", "start", UNIT)
 _UNIT_FAILS: Final = f"`systemctl status {UNIT}` says why; fix that, and apply again"
 
-FORGET_UNIT: Final = Telling(
+FORGET_UNIT: Final = Notification(
     (_RELOAD, ("systemctl", "stop", UNIT_IF_LOADED)), f"systemctl daemon-reload && systemctl stop {UNIT}"
 )
 """In this order: systemd knows no more what the unit does on a stop, which would take away addresses that may
 be there to stay, by another method or manager."""
-FORGET_PROFILE: Final = Telling((("nmcli", "connection", "reload"),), "nmcli connection reload")
-READ_UNIT: Final = Telling((_RELOAD, _START), _UNIT_FAILS, at_boot=True)
-START_UNIT: Final = Telling((_START,), _UNIT_FAILS, at_boot=True)
+FORGET_PROFILE: Final = Notification((("nmcli", "connection", "reload"),), "nmcli connection reload")
+READ_UNIT: Final = Notification((_RELOAD, _START), _UNIT_FAILS, at_boot=True)
+START_UNIT: Final = Notification((_START,), _UNIT_FAILS, at_boot=True)
 """Changes nothing on a host that is prepared already: from then on the unit follows when `nftables.service`
 loads its rules anew."""
 
 
-def tellings(
+def notifications(
     removed: Collection[str], written: Collection[str], there: Collection[str]
-) -> tuple[Telling, ...]:
-    """Return what those who read our files are to be told after a run.
+) -> tuple[Notification, ...]:
+    """Return how those who read our files are to be notified after a run.
 
     Args:
         removed: paths of files that it took away.

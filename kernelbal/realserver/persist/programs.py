@@ -1,4 +1,4 @@
-"""Running of a host's programs: they are asked what is, and told what has changed."""
+"""Runs programs of the host: some only look, others are made to read what has changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def answer(command: Sequence[str]) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def fault(command: Sequence[str]) -> str:
+def failure(command: Sequence[str]) -> str:
     """Run a program and return in one line why it failed; empty when it did not."""
     try:
         done = _run(command, CHANGE_LIMIT_S)
@@ -36,9 +36,9 @@ def fault(command: Sequence[str]) -> str:
     return f"`{' '.join(command)}` failed: {why}"
 
 
-def fault_of_any(commands: Sequence[Sequence[str]]) -> str:
+def first_failure(commands: Sequence[Sequence[str]]) -> str:
     """Run programs up to the first that fails, and return why it did; empty when none does."""
-    return next(filter(None, map(fault, commands)), "")
+    return next(filter(None, map(failure, commands)), "")
 
 
 def _run(command: Sequence[str], limit_s: float) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from kernelbal.kernel.nftables import Nftables
 from kernelbal.kernel.routes import route_from, route_to
 from kernelbal.kernel.rtnetlink import RtNetlink
 from kernelbal.model.address import Address
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.host import read_host, read_more
 from kernelbal.realserver.preparation import Preparation
 from kernelbal.realserver.setup import TABLES, HostState
@@ -22,7 +23,6 @@ from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.verify.conversation import FAR_CLIENTS
 from kernelbal.realserver.verify.evidence import HostEvidence, Path, Ruleset, Wires
 from kernelbal.realserver.verify.wire import Prober
-from kernelbal.realserver.wanted import setup_for
 
 ADDRESSES6: Final = FilePath("/proc/thread-self/net/if_inet6")
 _UNUSABLE: Final = ((0x08, "another host has it: duplicate address detection failed"), (0x40, "tentative"))

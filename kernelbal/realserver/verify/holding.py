@@ -26,12 +26,12 @@ def judge_address(subject: PreparedAddress, failed: Collection[str]) -> Iterator
         if not held:
             yield ok("not an address of this host, as `redirect` requires")
         return
-    faults = [fault for key in held if (fault := _misplaced(subject, key)) is not None]
-    yield from faults
+    misplaced = [result for key in held if (result := _misplaced(subject, key)) is not None]
+    yield from misplaced
     if not held:
         cause = first_of(("device",), failed)
         yield fail("not an address of this host", APPLY, subject.holder, cause)
-    elif not faults:
+    elif not misplaced:
         yield ok(", ".join(map(str, held)))
 
 

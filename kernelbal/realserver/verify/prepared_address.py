@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import AddressKey, Link
 from kernelbal.model.nft import NftTable
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.preparation import PortMap, Preparation
 from kernelbal.realserver.setup import LOOPBACK, Setup
 from kernelbal.realserver.sysctls import conf
 from kernelbal.realserver.tunnels import Unwrapping, unwrapping
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path
-from kernelbal.realserver.wanted import setup_for
 
 APPLY: Final = "kernelbal realserver apply"
 """Brings back everything that was prepared."""

@@ -65,17 +65,17 @@ def _announces(value: int) -> str:
 
 
 def _judge_sysctl(
-    subject: PreparedAddress, name: str, device: str, fault: Callable[[int], str], wanted: int
+    subject: PreparedAddress, name: str, device: str, meaning_of: Callable[[int], str], required: int
 ) -> RequirementResult | None:
     value = subject.effective(name, device)
     if value is None:
         return None
-    meaning = fault(value)
+    meaning = meaning_of(value)
     if not meaning:
         return ok(f"{value}", device)
     sysctls = subject.evidence.host.sysctls
-    where = [each for each in ("all", device) if int(sysctls.get(conf(each, name)) or 0) > wanted]
-    fixes = [f"{conf(each, name)}={wanted}" for each in where or (device,)]
+    where = [each for each in ("all", device) if int(sysctls.get(conf(each, name)) or 0) > required]
+    fixes = [f"{conf(each, name)}={required}" for each in where or (device,)]
     return fail(f"{value}: {meaning}", f"sysctl -w {' '.join(fixes)}", device)
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from kernelbal.model.answers import MAX_DOCUMENT_CHARACTERS, ApplyRequest, ExplainRequest, PlanRequest
 from kernelbal.model.choices import Right
-from kernelbal.model.standing import Admin
+from kernelbal.model.overlay import Admin
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.api import documents, metrics
 from kernelbal.runtime.api.access import NOBODY, Caller

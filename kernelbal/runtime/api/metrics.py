@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from kernelbal.model.health import Health
-from kernelbal.model.standing import Mode, ServerState
+from kernelbal.model.overlay import Mode, ServerState
 from kernelbal.model.status import CheckStatus, DirectorStatus, ServerStatus, ServiceStatus
 from kernelbal.runtime.api.documents import joined
 from kernelbal.runtime.control import StatusSnapshot

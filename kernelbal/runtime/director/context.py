@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kernelbal.health.decision import Decision, Memory
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
-from kernelbal.model.standing import OperatorKey, Order, Orders
+from kernelbal.model.overlay import OperatorKey, Order, Orders
 from kernelbal.reconcile.retry import Failing
 from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
 from kernelbal.runtime.director.documents import Keys, Paths, keys_of
@@ -19,7 +19,7 @@ from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.director.status_view import Counted
 from kernelbal.runtime.director.worker import Worker
 from kernelbal.runtime.systemd import Notifier
-from kernelbal.store.daemon import GoodDocuments, Standings, Unconfirmed
+from kernelbal.store.daemon import GoodDocuments, HealthRecord, Unconfirmed
 
 
 class Checker(Protocol):
@@ -120,15 +120,15 @@ class DirectorState:
 
 
 def initial_state(
-    start: Start, orders: dict[OperatorKey, Order], standings: Standings, now: float
+    start: Start, orders: dict[OperatorKey, Order], health: HealthRecord, now: float
 ) -> DirectorState:
     """Return the state of a director that starts."""
     probes = start.documents.probes.probes
     return DirectorState(
         force=InForce(start.documents, start.origin, now),
-        states={key: state for key, state in standings.states.items() if key in probes},
+        states={key: state for key, state in health.states.items() if key in probes},
         orders=orders,
-        memory=standings.memory,
+        memory=health.memory,
         keys=keys_of(start.documents),
         started_at=now,
         refusal=start.refusal,

@@ -13,7 +13,7 @@ from kernelbal.model.answers import (
     PlanAnswer,
     PlanRequest,
 )
-from kernelbal.model.standing import Admin
+from kernelbal.model.overlay import Admin
 from kernelbal.model.status import OrderAnswer, OrderRequest, Recorded, ReloadAnswer
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.changes import Changes

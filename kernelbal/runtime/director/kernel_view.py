@@ -13,9 +13,9 @@ from kernelbal.kernel.modules import table_too_small
 from kernelbal.model.address import AF_INET
 from kernelbal.model.health import Health, ProbePlan
 from kernelbal.model.ipvs import DestinationAttributes, DrainKey, Forwarding, ServiceKey
+from kernelbal.model.overlay import Mode, Overlay, ServerState
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.standing import Mode, Overlay, ServerState
 from kernelbal.model.status import (
     DirectorStatus,
     KernelAddressStatus,

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from kernelbal.errors import OrderRefused
 from kernelbal.health.orders import concerns
 from kernelbal.model.address import Address, format_address, with_port
+from kernelbal.model.overlay import Admin, OperatorKey, Order
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
 
 SOONEST_S: Final = 0.001

@@ -17,8 +17,8 @@ from kernelbal.model.address import AF_INET, Address
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.ipvs import CounterTable, ServiceKey
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import Overlay
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Overlay
 from kernelbal.model.units import counted
 from kernelbal.plan.action import Names, Outcome
 from kernelbal.plan.desire import desired_state

@@ -10,9 +10,9 @@ from kernelbal.errors import StateError
 from kernelbal.health.decision import Memory
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.health import ProbeState
-from kernelbal.model.standing import Orders
+from kernelbal.model.overlay import Orders
 from kernelbal.runtime.director.worker import Worker
-from kernelbal.store.daemon import DaemonState, GoodDocuments, Standings, Unconfirmed
+from kernelbal.store.daemon import DaemonState, GoodDocuments, HealthRecord, Unconfirmed
 
 SHORTEST_S: Final = 1.0
 """Health is written at most this often, in seconds."""
@@ -70,7 +70,7 @@ class Saver:
         if self._unsaved is not None:
             await self.save_orders(self._unsaved)
         states, memory = self._health()
-        if not await self._write(self._state.save_standings, Standings(states=dict(states), memory=memory)):
+        if not await self._write(self._state.save_health, HealthRecord(states=dict(states), memory=memory)):
             self._changed.set()
 
     async def save_orders(self, orders: Orders) -> bool:

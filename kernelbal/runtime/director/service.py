@@ -39,7 +39,7 @@ from kernelbal.runtime.director.status_view import iso
 from kernelbal.runtime.director.worker import SWITCH_S, Thread
 from kernelbal.runtime.systemd import SHARE, Notifier
 from kernelbal.store.boot import boot_clock_s, wall_clock_s
-from kernelbal.store.daemon import DaemonState, Standings
+from kernelbal.store.daemon import DaemonState, HealthRecord
 
 LONGEST_ROUND_S: Final = 60.0
 """A round that takes longer hangs: systemd's watchdog gets no answer, and starts the daemon anew."""
@@ -146,7 +146,7 @@ def _assemble(
     kernel, files = Thread("kernel"), Thread("files")
     stack.callback(files.close)
     stack.callback(kernel.close)
-    found = initial_state(began, state.load_orders(), _standings(state, reporter), boot_clock_s())
+    found = initial_state(began, state.load_orders(), _health(state, reporter), boot_clock_s())
     checker = CheckerSupervisor(
         lambda report: director.intake.take_report(report), lambda why: director.intake.lose_checker(why)
     )
@@ -167,14 +167,14 @@ def _assemble(
     return _Daemon(director, context, checker, asyncio.Event())
 
 
-def _standings(state: DaemonState, reporter: Reporter) -> Standings:
+def _health(state: DaemonState, reporter: Reporter) -> HealthRecord:
     """Return what was kept; a damaged record costs a moment of patience, and is no reason not to start."""
     try:
-        return state.load_standings()
+        return state.load_health()
     except StateError as error:
         message = f"{error.message}; every real server is checked anew"
         reporter.report(Topic.STATE_UNSAVED, message, Severity.WARNING)
-        return Standings()
+        return HealthRecord()
 
 
 def _report_start(daemon: _Daemon, began: Start) -> None:

@@ -11,9 +11,9 @@ from kernelbal.health.decision import Decision, ServerView, ServiceView
 from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
+from kernelbal.model.overlay import Admin, Mode, Order, ServerState
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
-from kernelbal.model.standing import Admin, Mode, Order, ServerState
 from kernelbal.model.status import AdminStatus, CheckStatus, FailingStatus, ServerStatus, ServiceStatus
 from kernelbal.model.units import PortRange
 from kernelbal.plan.action import Names

@@ -42,6 +42,6 @@ def realserver_cli(
         yield made.host
 
     monkeypatch.setattr(linux_host, "LinuxHost", opened)
-    monkeypatch.setattr(programs, "fault_of_any", made.programs)
+    monkeypatch.setattr(programs, "first_failure", made.programs)
     monkeypatch.setenv("NO_COLOR", "1")
     return made

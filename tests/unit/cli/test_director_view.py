@@ -13,7 +13,7 @@ from kernelbal.cli.director_view import (
     why,
 )
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.model.standing import Admin, Mode
+from kernelbal.model.overlay import Admin, Mode
 from kernelbal.model.status import AdminStatus, DirectorStatus, FailingStatus
 from kernelbal.plan.hidden_clients import HINT
 from tests.support.cli_harness import DaemonCli

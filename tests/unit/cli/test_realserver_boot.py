@@ -8,6 +8,7 @@ import pytest
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.cli.realserver_boot import choose_manager, files_at_boot
 from kernelbal.errors import PlanRefused
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.persist import facts
 from kernelbal.realserver.persist.detect import Facts
 from kernelbal.realserver.persist.manager import (
@@ -19,7 +20,6 @@ from kernelbal.realserver.persist.manager import (
     Manager,
 )
 from kernelbal.realserver.setup import Record
-from kernelbal.realserver.wanted import setup_for
 from tests.support.cli_harness import RealServerCli
 from tests.unit.realserver.samples import host, prepared
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.cli.exit_codes import ExitCode
-from kernelbal.model.standing import Admin
+from kernelbal.model.overlay import Admin
 from tests.support.cli_harness import DaemonCli
 
 

@@ -12,7 +12,7 @@ from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health
 from kernelbal.model.ipvs import DestinationCounters, DestinationKey, Forwarding
-from kernelbal.model.standing import Mode, ServerState
+from kernelbal.model.overlay import Mode, ServerState
 from kernelbal.model.status import DirectorStatus, KernelServerStatus, Owner, TableStatus
 from kernelbal.store import boot
 from kernelbal.store.codec import decode_document

@@ -12,9 +12,9 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import AgentReading, Health, ProbeState
 from kernelbal.model.node import Node
+from kernelbal.model.overlay import Admin, DesiredServer, Mode, OperatorKey, Order
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, DesiredServer, Mode, OperatorKey, Order
 
 A, B, C = "10.0.0.11", "10.0.0.12", "10.0.0.13"
 

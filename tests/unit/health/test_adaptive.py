@@ -13,8 +13,8 @@ from kernelbal.health.adaptive import (
 )
 from kernelbal.health.decision import ServerMemory
 from kernelbal.model.health import AgentReading, Health, ProbeState
+from kernelbal.model.overlay import ServerState
 from kernelbal.model.site.check import Adaptive
-from kernelbal.model.standing import ServerState
 
 SETTINGS = Adaptive(interval=5.0, timeout=1.0, smoothing=10.0, step=5, minimum=10)
 STARTED = ServerMemory(ServerState.SERVING, up=True, share=1.0, share_at=0.0, applied=1.0)

@@ -5,7 +5,7 @@ import pytest
 from kernelbal.health.changes import mode_event
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.standing import Mode
+from kernelbal.model.overlay import Mode
 from tests.unit.health.scene import A, B, Scene, key, site_of
 
 NAMED = f"{{address: {A}, port: 8080, name: blue}}, {{address: {B}}}"

@@ -4,8 +4,8 @@ import pytest
 
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.health import Health
+from kernelbal.model.overlay import Admin, DesiredServer, Mode
 from kernelbal.model.site import Site
-from kernelbal.model.standing import Admin, DesiredServer, Mode
 from tests.unit.health.scene import A, B, C, Scene, key, site_of
 
 QUORUM = "quorum: 2"

@@ -7,8 +7,8 @@ from kernelbal.health.judge import NEWCOMER, Judge, Judged
 from kernelbal.health.orders import OrderIndex
 from kernelbal.health.probes import plan_probes
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbePlan, ProbeState
+from kernelbal.model.overlay import ServerState
 from kernelbal.model.site import Site
-from kernelbal.model.standing import ServerState
 from tests.unit.health.scene import A, inputs_of, key, site_of
 
 ONE = f"{{address: {A}}}"

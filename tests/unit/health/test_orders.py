@@ -2,7 +2,7 @@
 
 from kernelbal.health.orders import OrderIndex, concerns
 from kernelbal.model.address import parse_address
-from kernelbal.model.standing import Admin, OperatorKey, Order
+from kernelbal.model.overlay import Admin, OperatorKey, Order
 from tests.unit.health.scene import A, B, key
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.model.event import Topic
 from kernelbal.model.health import AgentReading, AgentRequest, Health
-from kernelbal.model.standing import Admin, Mode, ServerState
+from kernelbal.model.overlay import Admin, Mode, ServerState
 from tests.unit.health.scene import A, B, C, Scene, site_of
 
 SLOW = "slow_start: 60s"

@@ -3,8 +3,8 @@
 import pytest
 
 from kernelbal.health.quorum import has_quorum, mode_of, removed_on_down
+from kernelbal.model.overlay import Mode
 from kernelbal.model.site.services import VirtualService
-from kernelbal.model.standing import Mode
 from tests.unit.health.scene import site_of
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.health.decision import ServerMemory
 from kernelbal.health.ramp import FULL, Ramp, furthest, next_ramp, next_step_s, ramped_weight
-from kernelbal.model.standing import ServerState
+from kernelbal.model.overlay import ServerState
 
 SLOW_S = 60.0
 OUT = ServerMemory(ServerState.DOWN)

@@ -8,8 +8,8 @@ from kernelbal.health.pool import ServerDecision
 from kernelbal.health.ramp import Ramp
 from kernelbal.health.server_decision import desired_server, memory_of, view_of
 from kernelbal.model.health import AgentReading, Health
+from kernelbal.model.overlay import DesiredServer, Mode, ServerState
 from kernelbal.model.site.services import RealServer
-from kernelbal.model.standing import DesiredServer, Mode, ServerState
 from tests.unit.health.scene import A, key, site_of
 
 SERVER = site_of().virtual_services[0].real_servers[0]

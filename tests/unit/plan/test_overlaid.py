@@ -5,8 +5,8 @@ import pytest
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey, ServiceFlag, ServicePolicy
+from kernelbal.model.overlay import AS_CONFIGURED, DesiredServer, Mode, Overlay
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import AS_CONFIGURED, DesiredServer, Mode, Overlay
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kind import DesiredState
 from kernelbal.plan.kinds.addresses import ADDRESSES

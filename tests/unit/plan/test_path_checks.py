@@ -4,7 +4,7 @@ from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.health import PathCheck
 from kernelbal.model.ipvs import DestinationAttributes, Forwarding, ServiceAttributes, ServiceFlag
 from kernelbal.model.nft import EMPTY_TABLE
-from kernelbal.model.standing import Overlay
+from kernelbal.model.overlay import Overlay
 from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import SYSCTLS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kernelbal.realserver.host import read_host
 from kernelbal.realserver.preparation import Preparation
-from kernelbal.realserver.run import FilesFor, PreparedRun, RealServer
+from kernelbal.realserver.run import FilesFor, HostReconciler, PreparedRun
 from kernelbal.realserver.store import RecordStore
 from tests.support.fake_kernel import FakeKernel
 from tests.unit.realserver.samples import ADDRESSES, LINKS, SYSCTLS, host
@@ -47,7 +47,7 @@ class Programs:
         return ""
 
 
-class RealServerDesk(RealServer):
+class RealServerDesk(HostReconciler):
     """A real server in memory, with shorter ways to what tests need."""
 
     def __init__(self, directory: Path, files_for: FilesFor) -> None:

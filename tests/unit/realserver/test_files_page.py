@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.persist.files import files_for
 from kernelbal.realserver.persist.manager import Manager
 from kernelbal.realserver.preparation import Method, Preparation
-from kernelbal.realserver.wanted import setup_for
 from kernelbal.render import render
 from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, host, prepared
 

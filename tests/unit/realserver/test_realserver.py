@@ -14,12 +14,12 @@ from kernelbal.plan.kinds.listeners import LISTENERS, CloseListener, OpenListene
 from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 from kernelbal.plan.kinds.tables import TABLES, ReplaceTable
 from kernelbal.plan.planning import NOTHING_OWNED, Plan, claim, make_plan
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.host import read_host
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.rules import tables
 from kernelbal.realserver.run import KINDS
 from kernelbal.realserver.setup import HostState
-from kernelbal.realserver.wanted import setup_for
 from tests.support.states import owned_of
 from tests.unit.plan.samples import held, link, place
 from tests.unit.realserver.desk import fake_host

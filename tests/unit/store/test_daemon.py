@@ -8,14 +8,14 @@ from kernelbal.errors import StateError
 from kernelbal.health.decision import Memory, ServerMemory
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.overlay import Admin, OperatorKey, Order, ServerState
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, OperatorKey, Order, ServerState
-from kernelbal.store.daemon import ORDERS, DaemonState, GoodDocuments, Standings
-from kernelbal.store.state import STANDINGS_FILE
+from kernelbal.store.daemon import ORDERS, DaemonState, GoodDocuments, HealthRecord
+from kernelbal.store.state import HEALTH_FILE
 
 A = parse_address("10.0.0.11")
 GIVEN = {OperatorKey(A, "web"): Order(Admin.DRAIN, 1.0, 2.0, hold=True, by="root", reason="update")}
-KEPT = Standings(
+KEPT = HealthRecord(
     "boot1",
     {"k": ProbeState(Health.UP, 1.5)},
     Memory({ServerKey("web", A): ServerMemory(ServerState.SERVING, up=True)}),
@@ -29,26 +29,26 @@ def store(tmp_path: Path) -> DaemonState:
 
 def test_at_first_there_is_nothing(store: DaemonState) -> None:
     assert store.load_orders() == {}
-    assert store.load_standings() == Standings("boot1")
+    assert store.load_health() == HealthRecord("boot1")
     assert store.load_good() is None
     assert not store.path.exists()
 
 
-def test_orders_outlive_a_reboot_and_standings_do_not(store: DaemonState) -> None:
+def test_orders_outlive_a_reboot_and_health_does_not(store: DaemonState) -> None:
     store.save_orders(GIVEN)
-    store.save_standings(KEPT)
-    assert store.load_standings() == KEPT
+    store.save_health(KEPT)
+    assert store.load_health() == KEPT
     rebooted = DaemonState(store.path, lambda: "boot2")
     assert rebooted.load_orders() == GIVEN
-    assert rebooted.load_standings() == Standings("boot2")
+    assert rebooted.load_health() == HealthRecord("boot2")
 
 
-def test_a_release_forgets_standings_and_keeps_orders(store: DaemonState) -> None:
+def test_a_release_forgets_health_and_keeps_orders(store: DaemonState) -> None:
     """With nothing in the kernel there is nothing to go on with; what operators ordered still holds."""
     store.save_orders(GIVEN)
-    store.save_standings(KEPT)
+    store.save_health(KEPT)
     store.clear()
-    assert store.load_standings() == Standings("boot1")
+    assert store.load_health() == HealthRecord("boot1")
     assert store.load_orders() == GIVEN
 
 
@@ -58,13 +58,13 @@ def test_documents_come_back_as_they_were(store: DaemonState) -> None:
     assert store.load_good() == documents
 
 
-@pytest.mark.parametrize("name", [ORDERS.name, STANDINGS_FILE])
+@pytest.mark.parametrize("name", [ORDERS.name, HEALTH_FILE])
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 9}', '{"schema": 2}', "{" * 10000])
 def test_a_damaged_record_is_an_error_that_names_the_file(store: DaemonState, name: str, text: str) -> None:
     store.path.mkdir(parents=True)
     (store.path / name).write_text(text)
     with pytest.raises(StateError, match=name):
-        store.load_orders() if name == ORDERS.name else store.load_standings()
+        store.load_orders() if name == ORDERS.name else store.load_health()
 
 
 def test_whoever_moves_damaged_orders_away_is_told_what_that_means(store: DaemonState) -> None:

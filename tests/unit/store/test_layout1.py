@@ -26,8 +26,8 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, GueListener, LinkState, Sysctl
+from kernelbal.model.overlay import Admin, OperatorKey, Order
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
-from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Preparation
@@ -35,7 +35,7 @@ from kernelbal.realserver.setup import ARP_TABLE, Record
 from kernelbal.realserver.store import DIRECTORY, RECORD, RecordStore
 from kernelbal.store import layout1
 from kernelbal.store.codec import Malformed
-from kernelbal.store.daemon import ORDERS, STANDINGS, DaemonState
+from kernelbal.store.daemon import HEALTH, ORDERS, DaemonState
 from kernelbal.store.records import LAYOUT, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
 from tests.support.states import desired_of, owned_of
 
@@ -177,6 +177,6 @@ def test_a_real_server_can_be_taken_back(tmp_path: Path) -> None:
 
 def test_states_of_probes_are_not_read(tmp_path: Path) -> None:
     """The daemon logs that, and probes anew."""
-    shutil.copy(FILES / STANDINGS.name, tmp_path)
+    shutil.copy(FILES / HEALTH.name, tmp_path)
     with pytest.raises(StateError, match="its layout has number 1, this version knows 2"):
-        DaemonState(tmp_path, lambda: BOOT).load_standings()
+        DaemonState(tmp_path, lambda: BOOT).load_health()

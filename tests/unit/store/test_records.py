@@ -23,9 +23,9 @@ from kernelbal.model.ipvs import (
     VirtualServer,
 )
 from kernelbal.model.network import AddressAttributes, AddressKey, GueListener, LinkState, Sysctl
+from kernelbal.model.overlay import Admin, Mode, OperatorKey, Order
 from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, Mode, OperatorKey, Order
 from kernelbal.plan.classifier import build_table
 from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.plan.kinds.services import SERVICES
@@ -34,7 +34,7 @@ from kernelbal.realserver.preparation import Encapsulation, Method, PortMap, Pre
 from kernelbal.realserver.setup import TABLES, Record
 from kernelbal.realserver.store import RECORD
 from kernelbal.store.codec import Malformed
-from kernelbal.store.daemon import ORDERS, STANDINGS, Standings
+from kernelbal.store.daemon import HEALTH, ORDERS, HealthRecord
 from kernelbal.store.records import LAYOUT, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
 from tests.support.states import desired_of, owned_of
 
@@ -120,7 +120,7 @@ SERVER_MEMORIES = st.builds(
     warning=TEXT,
 )
 STANDINGS_OF_A_DAEMON = st.builds(
-    Standings,
+    HealthRecord,
     TEXT,
     st.dictionaries(TEXT, STATES, max_size=4),
     st.builds(
@@ -183,8 +183,8 @@ def test_orders_come_back(orders: dict[OperatorKey, Order]) -> None:
 
 
 @given(STANDINGS_OF_A_DAEMON)
-def test_standings_come_back(standings: Standings) -> None:
-    assert STANDINGS.decode(STANDINGS.encode(standings)) == standings
+def test_health_comes_back(health: HealthRecord) -> None:
+    assert HEALTH.decode(HEALTH.encode(health)) == health
 
 
 @given(REAL_SERVER_RECORDS)
@@ -205,8 +205,8 @@ def test_equal_records_are_equal_bytes() -> None:
 
 
 @given(STANDINGS_OF_A_DAEMON, st.data())
-def test_damage_is_malformed_and_nothing_worse(standings: Standings, data: st.DataObject) -> None:
-    text = STANDINGS.encode(standings)
+def test_damage_is_malformed_and_nothing_worse(health: HealthRecord, data: st.DataObject) -> None:
+    text = HEALTH.encode(health)
     at = data.draw(st.integers(0, len(text) - 1))
     damaged = (
         text[:at]
@@ -214,13 +214,13 @@ def test_damage_is_malformed_and_nothing_worse(standings: Standings, data: st.Da
         + text[at + 1 :]
     )
     try:
-        STANDINGS.decode(damaged)
+        HEALTH.decode(damaged)
     except Malformed:
         return
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"{}", b'{"record":{}}', b"\0", b"[" * 100_000])
-@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, STANDINGS, ORDERS, RECORD])
+@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, HEALTH, ORDERS, RECORD])
 def test_what_is_no_record_is_refused(file: RecordFile[object], data: bytes) -> None:
     with pytest.raises(Malformed, match="it is damaged: "):
         file.decode(data)
@@ -237,7 +237,7 @@ def test_a_record_in_which_a_part_is_missing_is_refused(file: RecordFile[object]
 
 
 @pytest.mark.parametrize("data", [b'{"schema":2}', b'{"schema":2,"record":{}}'])
-@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, STANDINGS, ORDERS, RECORD])
+@pytest.mark.parametrize("file", [OWNERSHIP, SNAPSHOT, HEALTH, ORDERS, RECORD])
 def test_a_record_without_content_is_refused(file: RecordFile[object], data: bytes) -> None:
     with pytest.raises(Malformed, match="it is damaged: "):
         file.decode(data)

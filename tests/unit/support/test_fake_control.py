@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kernelbal.errors import OrderRefused
-from kernelbal.model.standing import Admin, ServerState
+from kernelbal.model.overlay import Admin, ServerState
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.control import Control
 from tests.support.fake_control import FakeControl, recorded

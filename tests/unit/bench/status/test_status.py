@@ -16,7 +16,7 @@ from bench.status.reader import read
 from bench.status.site import Size, site_text
 from kernelbal.cli.app import run
 from kernelbal.config.load import load_site
-from kernelbal.model.standing import ServerState
+from kernelbal.model.overlay import ServerState
 
 GOOD = Figures(
     hold_status_ms=20.0,

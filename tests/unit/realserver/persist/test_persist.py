@@ -10,6 +10,7 @@ import pytest
 
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import format_address
+from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.persist import programs
 from kernelbal.realserver.persist.detect import Detected, Facts, Profile, check, check_programs, detect
 from kernelbal.realserver.persist.facts import read_facts
@@ -28,15 +29,14 @@ from kernelbal.realserver.persist.manager import (
     UNIT_IF_LOADED,
     WANTED_FILE,
     Manager,
-    Telling,
+    Notification,
     drop_in_directory,
     file_mode,
-    tellings,
+    notifications,
 )
-from kernelbal.realserver.persist.programs import answer, fault
+from kernelbal.realserver.persist.programs import answer, failure
 from kernelbal.realserver.preparation import Encapsulation, Method, Preparation
 from kernelbal.realserver.setup import Setup
-from kernelbal.realserver.wanted import setup_for
 from kernelbal.render import render
 from tests.support.systemd import analyze
 from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
@@ -483,32 +483,32 @@ RELOAD, START = ("systemctl", "daemon-reload"), ("systemctl", "start", UNIT)
 STOP = ("systemctl", "stop", UNIT_IF_LOADED)
 
 
-def commands_of(*told: Telling) -> list[tuple[str, ...]]:
-    return [command for each in told for command in each.commands]
+def commands_of(*notified: Notification) -> list[tuple[str, ...]]:
+    return [command for each in notified for command in each.commands]
 
 
 def test_systemd_reads_anew_before_it_starts_a_unit_or_stops_one() -> None:
     """What it would do on a stop is forgotten then; it would take addresses away that are there to stay."""
     both = {UNIT_FILE, SYSCTL_FILE}
-    assert commands_of(*tellings((), both, both)) == [RELOAD, START]
-    assert commands_of(*tellings({UNIT_FILE}, (), ())) == [RELOAD, STOP]
+    assert commands_of(*notifications((), both, both)) == [RELOAD, START]
+    assert commands_of(*notifications({UNIT_FILE}, (), ())) == [RELOAD, STOP]
 
 
 def test_a_unit_that_has_failed_is_started_by_every_run() -> None:
-    assert commands_of(*tellings((), (), {UNIT_FILE})) == [START]
+    assert commands_of(*notifications((), (), {UNIT_FILE})) == [START]
 
 
 def test_only_a_unit_that_does_not_start_is_missed_at_boot() -> None:
-    assert all(each.at_boot for each in tellings((), {UNIT_FILE}, {UNIT_FILE}))
-    assert all(each.at_boot for each in tellings((), (), {UNIT_FILE}))
-    assert not any(each.at_boot for each in tellings({UNIT_FILE, KEYFILE}, (), ()))
+    assert all(each.at_boot for each in notifications((), {UNIT_FILE}, {UNIT_FILE}))
+    assert all(each.at_boot for each in notifications((), (), {UNIT_FILE}))
+    assert not any(each.at_boot for each in notifications({UNIT_FILE, KEYFILE}, (), ()))
 
 
 def test_networkmanager_forgets_a_profile_and_learns_of_one_at_boot() -> None:
     """Activating a profile of `lo` takes away what others have added there."""
-    assert tellings((), {KEYFILE}, {KEYFILE}) == ()
-    assert commands_of(*tellings({KEYFILE}, (), ())) == [("nmcli", "connection", "reload")]
-    assert tellings({SYSCTL_FILE, NETWORKD_FILE}, (), ()) == ()
+    assert notifications((), {KEYFILE}, {KEYFILE}) == ()
+    assert commands_of(*notifications({KEYFILE}, (), ())) == [("nmcli", "connection", "reload")]
+    assert notifications({SYSCTL_FILE, NETWORKD_FILE}, (), ()) == ()
 
 
 # --- programs of the host that answer, fail, hang, or are not there ---
@@ -521,10 +521,10 @@ def test_programs_that_fail_or_are_missing_have_no_answer() -> None:
 
 
 def test_a_fault_is_told_in_one_line_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fault(("true",)) == ""
-    assert fault(("false",)) == "`false` failed: exit code 1"
-    assert fault(("no-such-program", "-x")) == "`no-such-program -x` failed: No such file or directory"
-    said = fault(("sh", "-c", "printf 'Job failed.\\nSee the log.\\n' >&2; exit 1"))
+    assert failure(("true",)) == ""
+    assert failure(("false",)) == "`false` failed: exit code 1"
+    assert failure(("no-such-program", "-x")) == "`no-such-program -x` failed: No such file or directory"
+    said = failure(("sh", "-c", "printf 'Job failed.\\nSee the log.\\n' >&2; exit 1"))
     assert said.endswith("` failed: Job failed. See the log.")
     monkeypatch.setattr(programs, "CHANGE_LIMIT_S", 0.01)
-    assert fault(("sleep", "5")) == "`sleep 5` failed: no end after 0.01 s"
+    assert failure(("sleep", "5")) == "`sleep 5` failed: no end after 0.01 s"

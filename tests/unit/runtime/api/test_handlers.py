@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec import to_builtins
 
-from kernelbal.model.standing import Admin
+from kernelbal.model.overlay import Admin
 from tests.support.api_harness import ApiHarness, with_api
 from tests.support.fake_control import director_status, recorded, service_status
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
-from kernelbal.model.standing import Mode
+from kernelbal.model.overlay import Mode
 from kernelbal.model.status import DirectorStatus
 from kernelbal.runtime.api.metrics import METRICS, render
 from tests.support.fake_control import (

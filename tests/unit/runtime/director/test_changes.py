@@ -9,7 +9,7 @@ from msgspec import convert
 from kernelbal.errors import ConfigError, InvalidRequest, PlanRefused, StateError
 from kernelbal.model.answers import ApplyAnswer, ApplyRequest, ExplainRequest, PlanRequest
 from kernelbal.model.health import Health
-from kernelbal.model.standing import Admin
+from kernelbal.model.overlay import Admin
 from kernelbal.runtime.director.changes import RECENT_S
 from kernelbal.store.daemon import DaemonState
 from tests.support.director_harness import NODE, SITE, WEB, DirectorHarness, in_virtual_time, new_kernel, play

@@ -5,12 +5,12 @@ from pathlib import Path
 from kernelbal.health.decision import Memory, ServerMemory
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbeState
+from kernelbal.model.overlay import ServerState
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import ServerState
 from kernelbal.runtime.director.configuration import Origin, Start
 from kernelbal.runtime.director.context import initial_state
 from kernelbal.runtime.director.documents import Paths, parse
-from kernelbal.store.daemon import GoodDocuments, Standings
+from kernelbal.store.daemon import GoodDocuments, HealthRecord
 from tests.support.director_harness import NODE, SITE
 
 
@@ -23,7 +23,7 @@ def test_states_of_probes_that_are_no_more_are_forgotten() -> None:
     )
     up = ProbeState(Health.UP, 5.0)
     state = initial_state(
-        Start(documents, Origin.FILES), {}, Standings("b", {key: up, "gone": up}, memory), 7.0
+        Start(documents, Origin.FILES), {}, HealthRecord("b", {key: up, "gone": up}, memory), 7.0
     )
     assert state.states == {key: up}
     assert (state.memory, state.started_at, state.force.at) == (memory, 7.0, 7.0)

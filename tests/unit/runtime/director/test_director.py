@@ -8,7 +8,7 @@ import pytest
 from kernelbal.errors import OrderRefused, StateError
 from kernelbal.model.health import Health
 from kernelbal.model.ipvs import DestinationCounters
-from kernelbal.model.standing import Admin, ServerState
+from kernelbal.model.overlay import Admin, ServerState
 from kernelbal.store.daemon import DaemonState
 from tests.support.director_harness import (
     SITE,

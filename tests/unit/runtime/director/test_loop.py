@@ -8,7 +8,7 @@ import pytest
 
 from kernelbal.errors import KernelError, NotPermitted
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.standing import ServerState
+from kernelbal.model.overlay import ServerState
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.loop import CHECKER_WITHIN_S
 from kernelbal.runtime.director.pacer import RESYNC_S

@@ -6,8 +6,8 @@ from msgspec import convert
 from kernelbal.errors import OrderRefused
 from kernelbal.health.orders import OrderIndex
 from kernelbal.model.address import parse_address
+from kernelbal.model.overlay import Admin, OperatorKey, Order
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, OperatorKey, Order
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.director.orders import changed_orders, find_meant
 from tests.unit.plan.samples import site

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import to_builtins
 
 from kernelbal.model.health import Health
-from kernelbal.model.standing import Admin, ServerState
+from kernelbal.model.overlay import Admin, ServerState
 from kernelbal.runtime.director import overview
 from tests.support.director_harness import SITE, DirectorHarness, in_virtual_time, play
 

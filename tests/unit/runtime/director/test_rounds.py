@@ -12,7 +12,7 @@ from kernelbal.model.address import AF_INET, AF_INET6
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.network import LinkState
-from kernelbal.model.standing import Overlay
+from kernelbal.model.overlay import Overlay
 from kernelbal.plan.action import Action, Outcome, Result
 from kernelbal.plan.kinds import object_of
 from kernelbal.plan.kinds.addresses import AddAddress

@@ -8,9 +8,9 @@ from kernelbal.health.decision import Memory
 from kernelbal.model.address import parse_address
 from kernelbal.model.event import Event, Topic
 from kernelbal.model.health import Health, ProbeState
-from kernelbal.model.standing import Admin, OperatorKey, Order, Orders
+from kernelbal.model.overlay import Admin, OperatorKey, Order, Orders
 from kernelbal.runtime.director.saver import SHORTEST_S, Saver
-from kernelbal.store.daemon import DaemonState, Standings
+from kernelbal.store.daemon import DaemonState, HealthRecord
 from tests.support.director_harness import BOOT, Inline, VirtualLoop
 
 
@@ -20,11 +20,11 @@ class Disk(DaemonState):
     full = False
     writes = 0
 
-    def save_standings(self, standings: Standings) -> None:
+    def save_health(self, health: HealthRecord) -> None:
         self.writes += 1
         if self.full:
             raise StateError("cannot write: No space left on device", "check the disk")
-        super().save_standings(standings)
+        super().save_health(health)
 
     def save_orders(self, orders: Orders) -> None:
         if self.full:
@@ -32,7 +32,7 @@ class Disk(DaemonState):
         super().save_orders(orders)
 
 
-def test_standings_are_written_at_most_once_a_second_and_the_last_ones_win(tmp_path: Path) -> None:
+def test_health_is_written_at_most_once_a_second_and_the_last_one_wins(tmp_path: Path) -> None:
     loop, disk, states = VirtualLoop(), Disk(tmp_path, lambda: BOOT), {}
 
     async def scene() -> None:
@@ -49,7 +49,7 @@ def test_standings_are_written_at_most_once_a_second_and_the_last_ones_win(tmp_p
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(scene())
     assert disk.writes <= 7
-    assert disk.load_standings().states["a"].since_at == 99.0
+    assert disk.load_health().states["a"].since_at == 99.0
 
 
 def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
     assert [event.topic for event in told] == [Topic.STATE_UNSAVED, Topic.STATE_SAVED]
     assert "No space left" in told[0].message
     assert "check the disk" in told[0].message
-    assert disk.load_standings().boot_id == BOOT
+    assert disk.load_health().boot_id == BOOT
 
 
 def test_orders_that_a_full_disk_refused_are_written_once_there_is_room(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from kernelbal.health.probes import plan_probes
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.ipvs import DestinationCounters, DestinationKey, ServiceKey
+from kernelbal.model.overlay import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.model.site.services import ServerKey
-from kernelbal.model.standing import Admin, Mode, OperatorKey, Order, ServerState
 from kernelbal.model.status import ServiceStatus
 from kernelbal.runtime.director.status_view import (
     Counted,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, GueListener, LinkState
+from kernelbal.realserver.desired import default_devices, own_addresses, setup_for
 from kernelbal.realserver.preparation import Method
-from kernelbal.realserver.wanted import default_devices, own_addresses, setup_for
 from tests.unit.plan.samples import place, route
 from tests.unit.realserver.samples import GUE, IPIP, OTHER, REAL, REAL6, VIP6, host, prepared
 

@@ -1,4 +1,4 @@
-"""From preparations to the kernel that they need."""
+"""What preparations desire of the kernel of a real server."""
 
 from __future__ import annotations
 

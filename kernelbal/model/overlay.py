@@ -1,6 +1,6 @@
 """What was decided for virtual services and real servers beyond the site file: health, operators, load.
 
-The site file says what is wanted when all is well; an `Overlay` says what that comes to now.
+The site file has the desired state when all is well; an `Overlay` says what that comes to now.
 """
 
 from __future__ import annotations
