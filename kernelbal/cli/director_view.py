@@ -65,7 +65,7 @@ def failing_lines(reconcile: RoundStatus) -> list[str]:
     """Return what the kernel refuses: each object with its error, remedy and next attempt."""
     if not reconcile.failing:
         return []
-    lines = ["", f"{counted(reconcile.failing, 'object')} refused by the kernel, all others are in place:"]
+    lines = ["", f"{counted(reconcile.failing, 'object')} refused by the kernel:"]
     for each in reconcile.failing_objects[:SHOWN_FAILING]:
         lines.append(f"  {each.change}")
         lines.append(f"    {each.operation}: {each.errno + ', ' if each.errno else ''}{each.error}")

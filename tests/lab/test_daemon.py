@@ -1,6 +1,7 @@
 """The real daemon on a real kernel: checks, drift, reload, crash and restart."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -212,6 +213,50 @@ def asked(
 def beside(daemon: Daemon, command: str, *options: str, site: Path | None = None) -> str:
     """Return what a command prints beside the daemon."""
     return asked(daemon, command, *options, site=site).stdout
+
+
+class TestRefused:
+    """What the kernel refuses is said, held back and retried by itself; everything else serves."""
+
+    def test_device_without_ipv6_refuses_an_address_and_the_other_service_serves(
+        self, daemon: Daemon
+    ) -> None:
+        ipv6_off = "net.ipv6.conf.eth0.disable_ipv6"
+        daemon.at.director.run(["sysctl", "-w", f"{ipv6_off}=1"])
+        length = len(daemon.log())
+        daemon.at.write(SITE + SIX)
+        beside(daemon, "reload")
+        line = daemon.await_line(r"object\.failing", after=length)
+        assert "+ address 2001:db8:1::10/128 dev eth0" in line
+        assert re.search(r"the device takes no IPv6 address .*\(hint: IPv6 is switched off", line), line
+        assert "error=EACCES" in line
+        assert http_counts(daemon.at.lab.client, "192.0.2.10", count=2) == {"rs1": 1, "rs2": 1}
+        eventually(lambda: "[fd00::12]:80" in daemon.at.snapshot()["ipvs"], PATIENCE_S, daemon.log)
+        time.sleep(16)
+        said = beside(daemon, "status")
+        assert "kernel does not match site.yaml: 1 object is refused" in said
+        assert "add address: EACCES, the device takes no IPv6 address" in said
+        assert re.search(r"for 1\ds, 5 attempts, next in 1?\ds", said), said
+        assert len(daemon.lines("object.failing")) == 1
+        daemon.at.director.run(["sysctl", "-w", f"{ipv6_off}=0"])
+        beside(daemon, "reload")
+        assert "2001:db8:1::10/128" in daemon.at.snapshot()["addresses"]
+        assert "succeeded, after" in daemon.await_line(r"object\.recovered", after=length)
+        assert "kernel matches site.yaml" in beside(daemon, "status")
+
+    def test_address_comes_as_soon_as_its_device_is_there(self, daemon: Daemon) -> None:
+        daemon.end()
+        daemon.at.director.run(["bash", "-c", "ip link set eth0 down; ip link set eth0 name away"])
+        length = len(daemon.log())
+        daemon.start()
+        daemon.await_line(r"object\.failing .*address 192.0.2.10/32 dev eth0: there is no", after=length)
+        time.sleep(8)
+        failing = daemon.ask("GET", "/v1/status")["reconcile"]["failing_objects"]
+        assert len(failing) > 1, "its sysctls are not there either"
+        assert all(each["next_s"] > 3 for each in failing)
+        daemon.at.director.run(["ip", "link", "set", "away", "name", "eth0"])
+        daemon.await_line(r"object\.recovered .*address 192.0.2.10/32", after=length, within_s=1)
+        assert daemon.ask("GET", "/v1/status")["reconcile"]["converged"]
 
 
 class TestApply:

@@ -161,7 +161,7 @@ def test_what_the_kernel_refuses_is_named_with_its_error_remedy_and_next_attempt
     assert status.reconcile is not None
     assert failing_lines(status.reconcile) == [
         "",
-        "2 objects refused by the kernel, all others are in place:",
+        "2 objects refused by the kernel:",
         "  + service `web` 192.0.2.10:80/tcp wlc",
         "    add virtual service: ENOENT, the kernel has no scheduler `wlc`",
         "    hint: modprobe ip_vs_wlc",
