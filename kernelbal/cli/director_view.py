@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kernelbal.model.address import with_port
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kernelbal.model.status import (
         CheckerStatus,
         DirectorStatus,
+        FailingStatus,
         KernelStatus,
         RoundStatus,
         ServerStatus,
@@ -61,12 +63,12 @@ def _why_not(reconcile: RoundStatus) -> str:
     return "; ".join(filter(None, (failing, reconcile.error))) or "no round yet"
 
 
-def failing_lines(reconcile: RoundStatus) -> list[str]:
+def failing_lines(objects: Sequence[FailingStatus], count: int) -> list[str]:
     """Return what the kernel refuses: each object with its error, remedy and next attempt."""
-    if not reconcile.failing:
+    if not count:
         return []
-    lines = ["", f"{counted(reconcile.failing, 'object')} refused by the kernel:"]
-    for each in reconcile.failing_objects[:SHOWN_FAILING]:
+    lines = ["", f"{counted(count, 'object')} refused by the kernel:"]
+    for each in objects[:SHOWN_FAILING]:
         lines.append(f"  {each.change}")
         lines.append(f"    {each.operation}: {each.errno + ', ' if each.errno else ''}{each.error}")
         if each.hint:
@@ -76,8 +78,8 @@ def failing_lines(reconcile: RoundStatus) -> list[str]:
         lines.append(
             f"    for {age(each.since_s)}, {attempts}" + (f"; {waiting} for it" if each.holds_back else "")
         )
-    if more := reconcile.failing - len(reconcile.failing_objects[:SHOWN_FAILING]):
-        lines.append(f"  ... and {more} more (--json names 100)")
+    if more := count - len(objects[:SHOWN_FAILING]):
+        lines.append(f"  ... and {more} more: see --json")
     return lines
 
 
@@ -197,8 +199,9 @@ def print_status(status: DirectorStatus) -> None:
 
     for line in heading(status):
         put(line)
-    for line in failing_lines(status.reconcile) if status.reconcile else ():
-        put(line)
+    if status.reconcile is not None:
+        for line in failing_lines(status.reconcile.failing_objects, status.reconcile.failing):
+            put(line)
     print_servers(
         SERVER_COLUMNS,
         [

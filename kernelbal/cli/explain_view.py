@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from kernelbal.cli.director_view import failing_lines
 from kernelbal.cli.output import coloured, put
 from kernelbal.cli.table import print_table
 from kernelbal.model.answers import ExplainedCandidate, ExplainedStep, ExplanationDocument
@@ -28,6 +29,8 @@ def print_explanation(explanation: ExplanationDocument) -> None:
         _print_step(number, step, explanation)
     if explanation.candidates:
         _print_candidates(explanation)
+    for line in failing_lines(explanation.failing_objects, len(explanation.failing_objects)):
+        put(line)
     label = "ok" if explanation.outcome in _GOOD else "FAIL"
     put(f"\n=> {coloured(label, explanation.outcome)}: {explanation.answer}")
 

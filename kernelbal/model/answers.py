@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from kernelbal.model.status import Part
+from kernelbal.model.status import FailingStatus, Part
 
 MAX_DOCUMENT_CHARACTERS = 64 * 1024 * 1024
 """Longest document that is planned over the API; that of 100,000 real servers has a tenth of it."""
@@ -257,3 +257,6 @@ class ExplanationDocument(Part, frozen=True, kw_only=True):
     certainty: str | None
     steps: list[ExplainedStep]
     candidates: list[ExplainedCandidate]
+    failing_objects: Annotated[
+        list[FailingStatus], Meta(description="What the kernel refuses of what the connection depends on.")
+    ] = field(default_factory=list)

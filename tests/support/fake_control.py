@@ -33,6 +33,7 @@ from kernelbal.model.status import (
     CheckStatus,
     ConfigStatus,
     DirectorStatus,
+    FailingStatus,
     OrderAnswer,
     OrderRequest,
     Recorded,
@@ -242,6 +243,24 @@ def apply_answer(*texts: str, confirm_left_s: float | None = None, draining: int
     )
     plan = plan_document(*texts)
     return ApplyAnswer(plan=plan, warnings=[], report=report, left=[], confirm_left_s=confirm_left_s)
+
+
+def failing_status(**changes: object) -> FailingStatus:
+    """Return a virtual service whose scheduler the kernel lacks."""
+    found = FailingStatus(
+        service="web",
+        operation="add virtual service",
+        change="+ service `web` 192.0.2.10:80/tcp wlc",
+        errno="ENOENT",
+        error="the kernel has no scheduler `wlc`",
+        hint="modprobe ip_vs_wlc",
+        since=AT,
+        since_s=200.0,
+        attempts=8,
+        next_s=41.2,
+        holds_back=2,
+    )
+    return structs.replace(found, **changes)
 
 
 def explanation() -> ExplanationDocument:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from kernelbal.errors import (
     ApiFailed,
     InvalidRequest,
@@ -40,6 +42,7 @@ from kernelbal.plan.explain.query import ExplainQuery
 from kernelbal.plan.judge import judge
 from kernelbal.plan.kind import Options
 from kernelbal.plan.reachability import reachability_problems
+from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.configuration import (
     APPLY_AGAIN,
     NOT_CONFIRMED,
@@ -110,7 +113,9 @@ class Changes:
         number = Protocol[request.protocol.upper()]
         query = ExplainQuery(client, virtual, request.port or 0, number, request.client_port)
         rounds, site = self._context.rounds, self._state.force.documents.site
-        return explanation_document(await self._context.kernel.call(rounds.explain, query, site))
+        document = explanation_document(await self._context.kernel.call(rounds.explain, query, site))
+        failing = overview.failing_for(self._state, self._context, query.virtual)
+        return structs.replace(document, failing_objects=failing)
 
     async def apply(self, request: ApplyRequest, by: str) -> ApplyAnswer:
         """Bring the documents on disk into force; see `Control.apply`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from heapq import nsmallest
@@ -12,20 +12,25 @@ from operator import attrgetter
 from typing import Final
 
 from kernelbal.kernel.modules import table_too_small
+from kernelbal.model.address import Address
+from kernelbal.model.network import AddressKey
 from kernelbal.model.site.services import ServerKey, VirtualService
 from kernelbal.model.status import (
     CheckerStatus,
     DirectorStatus,
+    FailingStatus,
     OrderAnswer,
     RoundStatus,
     ServiceStatus,
     TableStatus,
 )
 from kernelbal.model.units import counted
+from kernelbal.plan.action import Action, Names
 from kernelbal.plan.kinds.services import IPVS, SERVICES
 from kernelbal.runtime.director.configuration import config_status
 from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.documents import Paths, size_of
+from kernelbal.runtime.director.drift import service_name
 from kernelbal.runtime.director.orders import Meant
 from kernelbal.runtime.director.status_view import (
     StatusInputs,
@@ -180,6 +185,20 @@ def _table_status(state: DirectorState) -> TableStatus:
     connections = connections_in(state.counted)
     warning = table_too_small(buckets, connections, total_memory_bytes()) or ""
     return TableStatus(buckets=buckets, connections=connections, warning=warning, hidden_clients=state.hidden)
+
+
+def failing_for(state: DirectorState, context: DirectorContext, virtual: Address) -> list[FailingStatus]:
+    """Return what the kernel refuses, but for other virtual addresses and the services on them."""
+    known, names = inputs_of(state, context), state.keys.names
+    here = {each.name for each in known.site.virtual_services if Address(each.address) == virtual}
+    concerns = (each for each in state.failing.values() if _concerns(each.action, names, here, virtual))
+    return [failing_status(each, names, known) for each in concerns][:SHOWN_FAILING]
+
+
+def _concerns(action: Action, names: Names, here: Collection[str], virtual: Address) -> bool:
+    if service := service_name(action, names):
+        return service in here
+    return not isinstance(action.key, AddressKey) or action.key.address == virtual
 
 
 def order_answer(state: DirectorState, context: DirectorContext, meant: tuple[Meant, ...]) -> OrderAnswer:

@@ -17,7 +17,13 @@ from kernelbal.model.overlay import Admin, Mode
 from kernelbal.model.status import AdminStatus, DirectorStatus, FailingStatus
 from kernelbal.plan.hidden_clients import HINT
 from tests.support.cli_harness import DaemonCli
-from tests.support.fake_control import director_status, down_server_status, server_status, service_status
+from tests.support.fake_control import (
+    director_status,
+    down_server_status,
+    failing_status,
+    server_status,
+    service_status,
+)
 
 
 def test_heading_says_how_old_things_are() -> None:
@@ -125,41 +131,25 @@ def test_status_is_watched_until_the_daemon_ends(daemon: DaemonCli, monkeypatch:
     assert daemon.slept == [5.0] * 3
 
 
-def failing(**changes: object) -> FailingStatus:
-    found = FailingStatus(
-        service="web",
-        operation="add virtual service",
-        change="+ service `web` 192.0.2.10:80/tcp wlc",
-        errno="ENOENT",
-        error="the kernel has no scheduler `wlc`",
-        hint="modprobe ip_vs_wlc",
-        since="2026-01-01T00:00:00.000Z",
-        since_s=200.0,
-        attempts=8,
-        next_s=41.2,
-        holds_back=2,
-    )
-    return structs.replace(found, **changes)
-
-
-def refusing(*objects: FailingStatus, count: int = 0) -> DirectorStatus:
+def refusing(*objects: FailingStatus) -> DirectorStatus:
     status = director_status()
     assert status.reconcile is not None
     found = structs.replace(
-        status.reconcile, converged=False, failing=count or len(objects), failing_objects=list(objects)
+        status.reconcile, converged=False, failing=len(objects), failing_objects=list(objects)
     )
     return structs.replace(status, reconcile=found)
 
 
 def test_what_the_kernel_refuses_is_named_with_its_error_remedy_and_next_attempt() -> None:
-    status = refusing(
-        failing(), failing(change="+ address 192.0.2.11/32 dev eth9", errno="", hint="", holds_back=0)
+    address = failing_status(
+        change="+ address 192.0.2.11/32 dev eth9", operation="add address", errno="", hint="", holds_back=0
     )
+    status = refusing(failing_status(), address)
     assert heading(status)[1].startswith(
         "kernel does not match site.yaml: 2 objects are refused (read 3s ago)"
     )
     assert status.reconcile is not None
-    assert failing_lines(status.reconcile) == [
+    assert failing_lines(status.reconcile.failing_objects, status.reconcile.failing) == [
         "",
         "2 objects refused by the kernel:",
         "  + service `web` 192.0.2.10:80/tcp wlc",
@@ -167,12 +157,11 @@ def test_what_the_kernel_refuses_is_named_with_its_error_remedy_and_next_attempt
         "    hint: modprobe ip_vs_wlc",
         "    for 3m20s, 8 attempts, next in 42s; 2 other changes wait for it",
         "  + address 192.0.2.11/32 dev eth9",
-        "    add virtual service: the kernel has no scheduler `wlc`",
+        "    add address: the kernel has no scheduler `wlc`",
         "    for 3m20s, 8 attempts, next in 42s",
     ]
 
 
 def test_many_that_are_refused_are_counted() -> None:
-    reconcile = refusing(*[failing()] * 100, count=5000).reconcile
-    assert reconcile is not None
-    assert failing_lines(reconcile)[-1] == f"  ... and {5000 - SHOWN_FAILING} more (--json names 100)"
+    lines = failing_lines([failing_status()] * 100, 5000)
+    assert lines[-1] == f"  ... and {5000 - SHOWN_FAILING} more: see --json"

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from kernelbal.cli.explain_view import SHOWN_CANDIDATES, print_explanation
 from kernelbal.plan.explain.document import explanation_document
 from kernelbal.plan.explain.engine import explain
 from kernelbal.plan.explain.query import FactSource, KernelView
 from kernelbal.plan.explain.result import ExplainOutcome, Explanation
+from tests.support.fake_control import failing_status
 from tests.unit.plan.explain.scene import address, query, service, view
 
 
@@ -30,6 +32,14 @@ def test_steps_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
         )
     ]
     assert places == sorted(places)
+
+
+def test_what_the_kernel_refuses_stands_before_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    document = structs.replace(explanation_document(explained()), failing_objects=[failing_status()])
+    print_explanation(document)
+    *_, refused, answer = capsys.readouterr().out.split("\n\n")
+    assert refused.startswith("1 object refused by the kernel:\n  + service `web` 192.0.2.10:80/tcp wlc\n")
+    assert answer.startswith("=> ")
 
 
 def test_chosen_real_server_comes_first_and_those_out_last(capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,6 +113,17 @@ def test_refused_action_does_not_stop_the_others_and_is_reported(bench: Bench) -
     assert AddService(WEB, virtual().attributes) in report.remaining.actions
 
 
+def test_round_with_a_refused_action_has_not_converged_even_when_nothing_is_left(bench: Bench) -> None:
+    def refuse(_: Action) -> int:
+        bench.kernel.sysctls[FORWARD.path] = FORWARD.value
+        return errno.EBUSY
+
+    bench.kernel.refuse = refuse
+    report = bench.reconciler.perform(bench.reconciler.prepare(desired_of(sysctls=(FORWARD,))))
+    assert report.remaining.empty
+    assert not report.converged
+
+
 def test_action_that_says_done_and_is_not_is_noticed(bench: Bench) -> None:
     def undo(_: Action) -> int:
         bench.kernel.sysctls[FORWARD.path] = "0"

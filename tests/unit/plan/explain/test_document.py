@@ -29,6 +29,7 @@ FIELDS = {
     "certainty",
     "steps",
     "candidates",
+    "failing_objects",
 }
 
 

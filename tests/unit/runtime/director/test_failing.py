@@ -8,6 +8,7 @@ import pytest
 
 from kernelbal.kernel.watch import KernelChange
 from kernelbal.model.address import parse_address
+from kernelbal.model.answers import ExplainRequest
 from kernelbal.model.event import Severity
 from kernelbal.plan.action import Action, Outcome, Result
 from kernelbal.plan.kinds import object_of
@@ -135,6 +136,20 @@ async def test_status_names_what_is_refused_and_when_it_is_tried_again(harness: 
     reconcile = harness.director.status().summary().reconcile
     assert reconcile is not None
     assert (reconcile.converged, reconcile.failing, reconcile.failing_objects) == (True, 0, [])
+
+
+@in_virtual_time
+async def test_explanation_names_what_is_refused_of_its_address_alone(harness: DirectorHarness) -> None:
+    await begin_refused(harness)
+    harness.context.rounds.connections = lambda _: ()
+    web = await harness.director.explain(
+        ExplainRequest(client="198.51.100.7", virtual_address="192.0.2.10", port=80)
+    )
+    assert [each.change for each in web.failing_objects] == ["+ service `web` 192.0.2.10:80/tcp rr"]
+    mail = await harness.director.explain(
+        ExplainRequest(client="198.51.100.7", virtual_address="192.0.2.11", port=80)
+    )
+    assert mail.failing_objects == []
 
 
 @in_virtual_time
