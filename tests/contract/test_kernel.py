@@ -49,10 +49,10 @@ from kernelbal.plan.kinds.tables import ReplaceTable
 from kernelbal.plan.kinds.timeouts import TIMEOUTS, SetTimeouts
 from kernelbal.plan.planning import scopes
 from kernelbal.reconcile.round import Reconciler
+from tests.support.builders import by_mark, node, place, real, service, site, virtual, weighing
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fake_store import MemoryStore
 from tests.support.states import desired_of
-from tests.unit.plan.samples import by_mark, node, place, real, service, site, virtual, weighing
 
 NAMESPACE = "contract"
 DEVICE = "kb0"

@@ -22,10 +22,10 @@ from kernelbal.plan.kinds.services import IPVS, IpvsInfo
 from kernelbal.runtime.api.server import ApiServer
 from kernelbal.store import boot
 from kernelbal.store.state import StateDirectory
+from tests.support.builders import link, real, route, service
 from tests.support.fake_control import FakeControl
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.plan.samples import link, real, route, service
-from tests.unit.realserver.desk import Programs
+from tests.support.realserver_host import Programs
 
 WEB, TLS = service("192.0.2.10", 80), service("192.0.2.10", 443)
 A, B = real("10.0.0.11"), real("10.0.0.12")

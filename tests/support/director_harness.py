@@ -31,8 +31,8 @@ from kernelbal.runtime.director.rounds import Rounds
 from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.systemd import Notifier
 from kernelbal.store.daemon import DaemonState
+from tests.support.builders import link, service
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.plan.samples import link, service
 
 SITE = """
 virtual_services:

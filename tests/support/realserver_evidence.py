@@ -12,7 +12,7 @@ from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.setup import HostState
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Path, Reaction, Wire
 from kernelbal.realserver.verify.requirements import verify_addresses
-from tests.unit.realserver.samples import HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
+from tests.support.realserver_host import HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
 
 CLIENT, CLIENT6 = parse_address("198.51.100.7"), parse_address("2001:db8::7")
 ROUTER, ROUTER6 = parse_address("10.0.0.254"), parse_address("fd00::254")

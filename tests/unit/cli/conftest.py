@@ -10,7 +10,7 @@ from kernelbal.realserver import host as linux_host
 from kernelbal.realserver.persist import programs
 from tests.support.cli_harness import DaemonCli, DirectorCli, RealServerCli, director_cli, running_daemon
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.realserver.desk import Programs, fake_host
+from tests.support.realserver_host import Programs, fake_host
 
 
 @pytest.fixture

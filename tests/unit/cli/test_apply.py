@@ -22,9 +22,9 @@ from kernelbal.plan.kinds.service_actions import (
 from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import WriteSysctl
 from kernelbal.store.state import StateDirectory
+from tests.support.builders import virtual, weighing
 from tests.support.cli_harness import SITE, WEB, WITHOUT_SECOND, A, B, CommandResult, DirectorCli
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.plan.samples import virtual, weighing
 
 WANTED = {WEB: virtual((B, weighing(100)), (A, weighing(50)))}
 LATER = SITE.replace("wlc", "rr")

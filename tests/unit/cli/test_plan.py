@@ -5,8 +5,8 @@ import pytest
 from kernelbal.cli import plan_view
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.plan.kinds.tables import ReplaceTable
+from tests.support.builders import connected, service, virtual
 from tests.support.cli_harness import SITE, WEB, WITHOUT_SECOND, B, DirectorCli, without_ipvs
-from tests.unit.plan.samples import connected, service, virtual
 
 PLAN = """\
 ~ sysctl net.ipv4.ip_forward 0 -> 1  # The director routes replies of NAT services.

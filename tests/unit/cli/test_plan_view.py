@@ -11,8 +11,8 @@ from kernelbal.plan.document import apply_document, plan_document, planned_actio
 from kernelbal.plan.kind import Note, ObservedState, PendingDrain
 from kernelbal.plan.kinds.service_actions import AddDestination, AddService, RemoveService
 from kernelbal.plan.planning import Plan
+from tests.support.builders import place, real, service, weighing
 from tests.support.states import plan_of
-from tests.unit.plan.samples import place, real, service, weighing
 
 WEB, WEB6 = service("192.0.2.10", 80), service("2001:db8::10", 80)
 A, A6 = real("10.0.0.11"), real("2001:db8::11")

@@ -21,7 +21,7 @@ from kernelbal.realserver.persist.manager import (
 )
 from kernelbal.realserver.setup import Record
 from tests.support.cli_harness import RealServerCli
-from tests.unit.realserver.samples import host, prepared
+from tests.support.realserver_host import host, prepared
 
 NETWORKD = Facts(
     systemd=True,

@@ -10,7 +10,7 @@ from kernelbal.cli.realserver_options import Asked, address
 from kernelbal.model.address import parse_address
 from kernelbal.model.choices import ForwardingName, TunnelTypeName
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
-from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, VIP, VIP6, prepared
+from tests.support.realserver_host import GRE, GUE, HTTP, IPIP, VIP, VIP6, prepared
 
 NOTHING = Asked(["10.0.0.80"], None, None, None, "", None, None, 0, 0)
 

@@ -22,8 +22,7 @@ from kernelbal.realserver.verify.gather import Outside
 from tests.support.cli_harness import CommandResult
 from tests.support.fake_kernel import FakeKernel
 from tests.support.realserver_evidence import good
-from tests.unit.realserver.desk import fake_host
-from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, prepared
+from tests.support.realserver_host import HTTP, IPIP, VIP, VIP6, fake_host, prepared
 
 
 @dataclass

@@ -10,8 +10,8 @@ from kernelbal.realserver.preparation import Method
 from kernelbal.realserver.run import PreparedRun, RunReport
 from kernelbal.realserver.setup import Record
 from kernelbal.reconcile.round import PreparedRound
+from tests.support.realserver_host import host, prepared
 from tests.support.states import plan_of
-from tests.unit.realserver.samples import host, prepared
 
 FILE = WriteFile("/etc/sysctl.d/x.conf", None, "a = 1\n\nb = 2\n")
 

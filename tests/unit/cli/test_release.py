@@ -9,8 +9,8 @@ from kernelbal.cli import plan_view
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.plan.kinds.service_actions import RemoveService
 from kernelbal.plan.kinds.services import SERVICES
+from tests.support.builders import held, place, service, virtual
 from tests.support.cli_harness import SITE, SYSCTLS, WEB, DirectorCli
-from tests.unit.plan.samples import held, place, service, virtual
 
 OTHER = service("192.0.2.9", 443)
 OWN_ADDRESS = place("eth0", "192.0.2.1", 24)

@@ -16,6 +16,7 @@ from kernelbal.model.overlay import Mode, ServerState
 from kernelbal.model.status import DirectorStatus, KernelServerStatus, Owner, TableStatus
 from kernelbal.store import boot
 from kernelbal.store.codec import decode_document
+from tests.support.builders import connected, held, place, real, service, virtual, weighing
 from tests.support.cli_harness import (
     SITE,
     WEB,
@@ -26,7 +27,6 @@ from tests.support.cli_harness import (
     run_cli,
     without_ipvs,
 )
-from tests.unit.plan.samples import connected, held, place, real, service, virtual, weighing
 
 SORRY = real("10.0.0.99", 80)
 OTHER = service("2001:db8::9", 443)

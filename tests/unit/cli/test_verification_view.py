@@ -17,8 +17,8 @@ from kernelbal.model.choices import ForwardingName
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.verification import RequirementResult, fail, ok, unknown
 from kernelbal.realserver.verify.requirements import AddressReport
+from tests.support.realserver_host import VIP, VIP6, prepared
 from tests.unit.health.scene import site_of
-from tests.unit.realserver.samples import VIP, VIP6, prepared
 
 LONG = "2001:db8:1111:2222:3333:4444:5555:6666"
 SERVERS = f'{{address: 10.0.0.11, name: rs1}}, {{address: 10.0.0.12}}, {{address: "{LONG}", name: rs3}}'

@@ -19,7 +19,7 @@ from kernelbal.plan.kinds.files import FILES
 from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.kinds.service_actions import AddDestination, AddService, RemoveService
 from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
-from tests.unit.plan.samples import link, place, real, service, virtual, weighing
+from tests.support.builders import link, place, real, service, virtual, weighing
 
 WEB, A = service("192.0.2.10", 80), real("10.0.0.11")
 ADD, ADD_A, REMOVE = (

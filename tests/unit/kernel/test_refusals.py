@@ -20,7 +20,7 @@ from kernelbal.plan.kinds.service_actions import (
     RemoveService,
 )
 from kernelbal.plan.kinds.sysctls import WriteSysctl
-from tests.unit.plan.samples import place, real, service, virtual, weighing
+from tests.support.builders import place, real, service, virtual, weighing
 
 WEB, A = service("192.0.2.10", 80), real("10.0.0.11")
 MH = virtual(scheduler="mh").attributes

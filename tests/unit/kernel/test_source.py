@@ -5,7 +5,7 @@ import pytest
 from kernelbal.kernel.source import first_usable, source_towards
 from kernelbal.model.address import parse_address
 from kernelbal.model.network import ObservedAddress
-from tests.unit.plan.samples import held, place
+from tests.support.builders import held, place
 
 V4, V6 = parse_address("192.0.2.80"), parse_address("2001:db8::80")
 LOOPBACK = parse_address("127.0.0.1")

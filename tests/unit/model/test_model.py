@@ -33,7 +33,7 @@ from kernelbal.model.site import Network, Site
 from kernelbal.model.site.check import HttpCheck
 from kernelbal.model.site.services import RealServer, SourceIp, VirtualService
 from kernelbal.model.units import ALL_PORTS, PortRange
-from tests.unit.plan.samples import by_mark, place, real, service
+from tests.support.builders import by_mark, place, real, service
 
 WEB = {"name": "web", "address": "192.0.2.10", "ports": 80, "forwarding": "nat"}
 DIGEST = "0123456789abcdef" * 4

@@ -22,7 +22,7 @@ from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.kinds.timeouts import TIMEOUTS
 from kernelbal.plan.marks import assign_marks
-from tests.unit.plan.samples import by_mark, desired, node, place, real, service, site, weighing
+from tests.support.builders import by_mark, desired, node, place, real, service, site, weighing
 
 
 def _web(more: str = "ports: 80", real_servers: str = "{address: 10.0.0.11}", forwarding: str = "nat") -> str:

@@ -9,8 +9,8 @@ from kernelbal.plan.kind import ObservedState
 from kernelbal.plan.kinds.links import RemoveLink
 from kernelbal.plan.kinds.service_actions import AddDestination, AddService, RemoveService
 from kernelbal.plan.planning import Plan
+from tests.support.builders import real, service, weighing
 from tests.support.states import plan_of
-from tests.unit.plan.samples import real, service, weighing
 
 WEB = service("192.0.2.10", 80)
 NAMES = {WEB: "web"}

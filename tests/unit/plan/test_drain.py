@@ -5,7 +5,7 @@ import pytest
 from kernelbal.model.ipvs import DestinationCounters, Drain, DrainKey, ServiceFlag, ServiceKey
 from kernelbal.plan.drain import REMOVE, SETTLE_S, Drainer, Leave, open_connections, with_fallback
 from kernelbal.plan.kind import PendingDrain
-from tests.unit.plan.samples import by_mark, connected, real, service, virtual, weighing
+from tests.support.builders import by_mark, connected, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)
 RS = real("10.0.0.11")

@@ -18,8 +18,8 @@ from kernelbal.plan.kinds import DIRECTOR
 from kernelbal.plan.kinds.addresses import ADDRESSES
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.planning import make_plan
+from tests.support.builders import desired, held, node, place, site
 from tests.support.states import observed_of
-from tests.unit.plan.samples import desired, held, node, place, site
 
 NETWORKS = """
 networks:

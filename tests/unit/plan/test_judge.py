@@ -8,8 +8,8 @@ from kernelbal.plan.judge import judge
 from kernelbal.plan.kinds.services import IPVS, IpvsInfo
 from kernelbal.plan.kinds.sysctls import ROUTES
 from kernelbal.plan.reachability import reachability_problems
+from tests.support.builders import link, node, route, site
 from tests.support.states import observed_of
-from tests.unit.plan.samples import link, node, route, site
 
 OBSERVED = observed_of(
     links=(link("eth0"), link("eth1")),

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.plan.marks import MARK_BASE, assign_marks, by_mark, needs_mark
-from tests.unit.plan.samples import site
+from tests.support.builders import site
 
 
 def _one(more: str) -> str:

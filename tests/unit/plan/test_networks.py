@@ -5,7 +5,7 @@ import pytest
 from kernelbal.errors import PlanRefused
 from kernelbal.model.address import parse_address
 from kernelbal.plan.networks import device_of, devices_towards, network_of
-from tests.unit.plan.samples import node, site
+from tests.support.builders import node, site
 
 NETWORKS = """
 networks:

@@ -11,7 +11,7 @@ from kernelbal.plan.desire import desired_state
 from kernelbal.plan.kind import DesiredState
 from kernelbal.plan.kinds.addresses import ADDRESSES
 from kernelbal.plan.kinds.services import SERVICES
-from tests.unit.plan.samples import by_mark, node, real, service, site, weighing
+from tests.support.builders import by_mark, node, real, service, site, weighing
 
 TWO = "{address: 10.0.0.11}, {address: 10.0.0.12, port: 8080, upper_threshold: 50, lower_threshold: 40}"
 WEB = service("192.0.2.10", 80)

@@ -10,7 +10,7 @@ from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.path_checks import path_services, sysctls_of_paths
-from tests.unit.plan.samples import by_mark, node, real, site, weighing
+from tests.support.builders import by_mark, node, real, site, weighing
 
 DSR = weighing(1, Forwarding.DSR)
 

@@ -14,8 +14,8 @@ from kernelbal.plan.kinds.services import SERVICES, OwnedServices
 from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 from kernelbal.plan.kinds.timeouts import TIMEOUTS, SetTimeouts
 from kernelbal.plan.planning import claim
+from tests.support.builders import held, link, place, real, service, virtual
 from tests.support.states import desired_of, observed_of, owned_of, plan_of, settled
-from tests.unit.plan.samples import held, link, place, real, service, virtual
 
 WEB, OTHER = service("192.0.2.10", 80), service("192.0.2.99", 80)
 VIP = place("eth0", "192.0.2.10")

@@ -5,7 +5,7 @@ from kernelbal.model.policy_route import ANYWHERE, NextHop, Rule, TableRouteKey
 from kernelbal.model.site.edge import Edge
 from kernelbal.plan.kinds.routing import Routing
 from kernelbal.plan.policy_routes import TABLE_BASE, TABLES, assign_tables, families_of, policy_routes
-from tests.unit.plan.samples import node, site
+from tests.support.builders import node, site
 
 ROUTES = """
 edge:

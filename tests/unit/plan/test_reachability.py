@@ -6,8 +6,8 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.network import Route
 from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.reachability import RouteTable, reachability_problems, unroutable_servers
+from tests.support.builders import held, link, node, place, route, site
 from tests.support.states import observed_of
-from tests.unit.plan.samples import held, link, node, place, route, site
 
 ROUTES = (
     route("192.0.2.0/24", "eth0"),

@@ -12,7 +12,7 @@ from kernelbal.model.ipvs import TunnelType
 from kernelbal.realserver.command_line import command_of, port_options
 from kernelbal.realserver.preparation import MAX_RANGE, Encapsulation, Method, PortMap, Preparation
 from kernelbal.realserver.resolve import PreparationRequest
-from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, REAL6, VIP, VIP6, prepared
+from tests.support.realserver_host import GRE, GUE, HTTP, IPIP, REAL6, VIP, VIP6, prepared
 
 MOVED = PortMap(6, 80, 8080)
 WHOLE = "kernelbal realserver apply 10.0.0.80"

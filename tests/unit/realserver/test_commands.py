@@ -12,8 +12,8 @@ from kernelbal.realserver.commands import (
     listener_command,
     sysctl_key,
 )
-from tests.unit.plan.samples import place
-from tests.unit.realserver.samples import REAL6
+from tests.support.builders import place
+from tests.support.realserver_host import REAL6
 
 
 def test_a_device_of_a_module_is_brought_up() -> None:

@@ -6,8 +6,8 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.network import AddressAttributes, GueListener, LinkState
 from kernelbal.realserver.desired import default_devices, own_addresses, setup_for
 from kernelbal.realserver.preparation import Method
-from tests.unit.plan.samples import place, route
-from tests.unit.realserver.samples import GUE, IPIP, OTHER, REAL, REAL6, VIP6, host, prepared
+from tests.support.builders import place, route
+from tests.support.realserver_host import GUE, IPIP, OTHER, REAL, REAL6, VIP6, host, prepared
 
 
 def test_nothing() -> None:

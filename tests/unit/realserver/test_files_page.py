@@ -8,7 +8,7 @@ from kernelbal.realserver.persist.files import files_for
 from kernelbal.realserver.persist.manager import Manager
 from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.render import render
-from tests.unit.realserver.samples import HTTP, IPIP, VIP, VIP6, host, prepared
+from tests.support.realserver_host import HTTP, IPIP, VIP, VIP6, host, prepared
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/realserver-files.md").read_text()
 COLUMNS = (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.realserver.preparation import MAX_RANGE, Method, PortMap, merged, parse_ports
-from tests.unit.realserver.samples import GUE, OTHER, VIP6, prepared
+from tests.support.realserver_host import GUE, OTHER, VIP6, prepared
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from kernelbal.realserver.persist.manager import KEYFILE, NETWORKD_FILE, UNIT_FI
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.printing import NOTHING, Format, System, instructions, print_as
 from kernelbal.render import render
-from tests.unit.plan.samples import held, place
-from tests.unit.realserver.samples import GUE, HTTP, OTHER, VIP, VIP6, host, prepared
+from tests.support.builders import held, place
+from tests.support.realserver_host import GUE, HTTP, OTHER, VIP, VIP6, host, prepared
 
 DNS = PortMap(17, 53, 53)
 

@@ -20,12 +20,11 @@ from kernelbal.realserver.preparation import Method, Preparation
 from kernelbal.realserver.rules import tables
 from kernelbal.realserver.run import KINDS
 from kernelbal.realserver.setup import HostState
+from tests.support.builders import held, link, place
+from tests.support.realserver_host import GUE, IPIP, OTHER, REAL, VIP6, fake_host, host, prepared
+from tests.support.realserver_host import LINKS as HOST_LINKS
+from tests.support.realserver_host import SYSCTLS as VALUES
 from tests.support.states import owned_of
-from tests.unit.plan.samples import held, link, place
-from tests.unit.realserver.desk import fake_host
-from tests.unit.realserver.samples import GUE, IPIP, OTHER, REAL, VIP6, host, prepared
-from tests.unit.realserver.samples import LINKS as HOST_LINKS
-from tests.unit.realserver.samples import SYSCTLS as VALUES
 
 LO_VIP = place("lo", "10.0.0.80")
 BOOT_FILES = {"/etc/one": "1\n"}

@@ -10,8 +10,8 @@ from kernelbal.model.address import parse_address
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.resolve import interfaces_towards, resolve
 from kernelbal.realserver.setup import HostState
-from tests.unit.plan.samples import held, link, place, route
-from tests.unit.realserver.samples import (
+from tests.support.builders import held, link, place, route
+from tests.support.realserver_host import (
     GRE,
     GUE,
     HTTP,

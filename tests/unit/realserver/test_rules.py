@@ -9,7 +9,7 @@ from kernelbal.plan.kinds.tables import same
 from kernelbal.plan.nft_text import render
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.rules import arptables_commands, most_segment_bytes, tables
-from tests.unit.realserver.samples import (
+from tests.support.realserver_host import (
     GRE,
     GUE,
     HTTP,

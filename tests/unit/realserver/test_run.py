@@ -19,8 +19,7 @@ from kernelbal.realserver.resolve import resolve
 from kernelbal.realserver.run import PreparedRun
 from kernelbal.realserver.setup import Record, Setup
 from tests.support.fake_kernel import FakeKernel
-from tests.unit.realserver.desk import RealServerDesk
-from tests.unit.realserver.samples import GUE, OTHER, VIP, VIP6, asked
+from tests.support.realserver_host import GUE, OTHER, VIP, VIP6, FakeRealServer, asked
 
 PLACE = "/etc/kernelbal/at-boot"
 
@@ -30,11 +29,11 @@ def at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None]) -> Ma
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> RealServerDesk:
-    return RealServerDesk(tmp_path, at_boot)
+def server(tmp_path: Path) -> FakeRealServer:
+    return FakeRealServer(tmp_path, at_boot)
 
 
-def prepare(server: RealServerDesk, *virtual: Address, persist: str = "unit", **settings: Any) -> PreparedRun:  # noqa: ANN401 (as a request takes it)
+def prepare(server: FakeRealServer, *virtual: Address, persist: str = "unit", **settings: Any) -> PreparedRun:  # noqa: ANN401 (as a request takes it)
     record, host = server.store.load_record(), read_host(server.kernel)
     requests = [asked(each, **settings) for each in virtual]
     preparations = resolve(requests, record.preparations, host, record.owned.of(ADDRESSES))
@@ -52,7 +51,7 @@ def state(host: FakeKernel) -> tuple[object, ...]:
     )
 
 
-def test_apply_twice_and_undo(server: RealServerDesk) -> None:
+def test_apply_twice_and_undo(server: FakeRealServer) -> None:
     before = state(server.fake)
     assert server.perform(prepare(server, VIP, VIP6)).done
     assert server.fake.files[PLACE].startswith("unit: ")
@@ -62,7 +61,7 @@ def test_apply_twice_and_undo(server: RealServerDesk) -> None:
     assert server.store.load_record() == Record()
 
 
-def test_runs_compose_and_each_can_be_undone(server: RealServerDesk) -> None:
+def test_runs_compose_and_each_can_be_undone(server: FakeRealServer) -> None:
     server.perform(prepare(server, VIP))
     alone = state(server.fake)
     server.perform(prepare(server, OTHER, tunnel=GUE))
@@ -73,7 +72,7 @@ def test_runs_compose_and_each_can_be_undone(server: RealServerDesk) -> None:
     assert state(server.fake) == alone
 
 
-def test_a_method_can_be_replaced_by_another(server: RealServerDesk) -> None:
+def test_a_method_can_be_replaced_by_another(server: FakeRealServer) -> None:
     before = dict(server.fake.sysctls)
     server.perform(prepare(server, VIP))
     server.perform(prepare(server, VIP, method=Method.REDIRECT))
@@ -82,7 +81,7 @@ def test_a_method_can_be_replaced_by_another(server: RealServerDesk) -> None:
 
 
 @pytest.mark.parametrize("kind", [AddAddress, WriteSysctl, WriteFile])
-def test_a_step_that_fails_takes_back_those_before_it(server: RealServerDesk, kind: type) -> None:
+def test_a_step_that_fails_takes_back_those_before_it(server: FakeRealServer, kind: type) -> None:
     server.perform(prepare(server, VIP))
     before, record = state(server.fake), server.store.load_record()
     server.fake.refuse = lambda step: errno.EPERM if isinstance(step, kind) else 0
@@ -94,7 +93,7 @@ def test_a_step_that_fails_takes_back_those_before_it(server: RealServerDesk, ki
     assert server.store.load_record() == record
 
 
-def test_what_cannot_be_taken_back_either_stays_in_the_record(server: RealServerDesk) -> None:
+def test_what_cannot_be_taken_back_either_stays_in_the_record(server: FakeRealServer) -> None:
     prepared = prepare(server, VIP)
     server.fake.refuse = lambda step: errno.EPERM if getattr(step, "value", "") != "1" else 0
     assert not server.perform(prepared).taken_back
@@ -106,7 +105,7 @@ def test_what_cannot_be_taken_back_either_stays_in_the_record(server: RealServer
 
 
 def test_failure_is_told_although_the_host_can_no_longer_be_read(
-    server: RealServerDesk, monkeypatch: pytest.MonkeyPatch
+    server: FakeRealServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = prepare(server, VIP)
     server.fake.refuse = lambda step: errno.EPERM if isinstance(step, AddAddress) else 0
@@ -121,7 +120,7 @@ def test_failure_is_told_although_the_host_can_no_longer_be_read(
     assert server.store.load_record().owned.of(SYSCTLS)
 
 
-def test_what_is_found_out_before_changes_nothing(server: RealServerDesk) -> None:
+def test_what_is_found_out_before_changes_nothing(server: FakeRealServer) -> None:
     server.fake.forbid = lambda step: errno.EROFS if isinstance(step, WriteSysctl) else 0
     before = state(server.fake)
     with pytest.raises(KernelError):
@@ -130,7 +129,7 @@ def test_what_is_found_out_before_changes_nothing(server: RealServerDesk) -> Non
     assert server.store.load_record() == Record()
 
 
-def test_crash_in_the_middle_is_finished_or_undone_by_the_next_run(server: RealServerDesk) -> None:
+def test_crash_in_the_middle_is_finished_or_undone_by_the_next_run(server: FakeRealServer) -> None:
     before = state(server.fake)
 
     def crash(step: object) -> int:
@@ -154,7 +153,7 @@ class Killed(BaseException):
     "settings", [{"method": Method.ARP}, {"method": Method.REDIRECT}, {"tunnel": GUE}], ids=str
 )
 def test_undo_that_is_killed_anywhere_is_finished_by_the_next(
-    server: RealServerDesk, settings: dict[str, Any]
+    server: FakeRealServer, settings: dict[str, Any]
 ) -> None:
     """The record no longer has preparations then, only what they left."""
     before = state(server.fake)
@@ -190,7 +189,7 @@ def test_a_run_that_is_killed_before_all_were_told_tells_them_again(tmp_path: Pa
     def kill(command: Sequence[str]) -> str:
         raise Killed
 
-    server = RealServerDesk(tmp_path, unit)
+    server = FakeRealServer(tmp_path, unit)
     server.perform(prepare(server, VIP))
     server.programs.fault = kill
     with pytest.raises(Killed):
@@ -202,7 +201,7 @@ def test_a_run_that_is_killed_before_all_were_told_tells_them_again(tmp_path: Pa
 
 
 def test_a_host_that_somebody_else_changes_meanwhile_is_not_proved(
-    server: RealServerDesk, monkeypatch: pytest.MonkeyPatch
+    server: FakeRealServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = server.fake
     real_perform = FakeKernel.perform

@@ -1,8 +1,8 @@
 """What is known of a host."""
 
 from kernelbal.model.address import AF_INET, AF_INET6
-from tests.unit.plan.samples import held, place
-from tests.unit.realserver.samples import REAL, REAL6, VIP, host
+from tests.support.builders import held, place
+from tests.support.realserver_host import REAL, REAL6, VIP, host
 
 
 def test_own_address_is_none_of_the_virtual_ones() -> None:

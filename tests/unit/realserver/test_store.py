@@ -7,8 +7,8 @@ import pytest
 from kernelbal.errors import StateError
 from kernelbal.realserver.setup import Record
 from kernelbal.realserver.store import RecordStore
+from tests.support.realserver_host import prepared
 from tests.support.states import owned_of
-from tests.unit.realserver.samples import prepared
 
 RECORD = Record((prepared(),), owned_of(sysctls={"net/ipv4/conf/all/arp_ignore": "0"}))
 

@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.realserver.preparation import Encapsulation
 from kernelbal.realserver.tunnels import unwrapping
-from tests.unit.realserver.samples import GRE, GUE, IPIP, REAL, REAL6, VIP, VIP6
+from tests.support.realserver_host import GRE, GUE, IPIP, REAL, REAL6, VIP, VIP6
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from kernelbal.plan.kinds.routing import AddRoute, AddRule, RemoveRoute, RemoveR
 from kernelbal.plan.kinds.service_actions import AddDestination, AddService
 from kernelbal.reconcile.execute import Execution
 from kernelbal.reconcile.retry import FailingObject, all_due, next_attempt_at
+from tests.support.builders import link, place, real, service, virtual, weighing
 from tests.support.fake_kernel import FakeKernel
 from tests.support.states import observed_of, plan_of
-from tests.unit.plan.samples import link, place, real, service, virtual, weighing
 
 WEB, MAIL = service("192.0.2.10", 80), service("192.0.2.10", 25)
 A, B = real("10.0.0.11"), real("10.0.0.12")

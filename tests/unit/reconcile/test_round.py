@@ -21,10 +21,10 @@ from kernelbal.plan.kinds.services import SERVICES, adopt, service_of
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.planning import kept_state
 from kernelbal.reconcile.round import Reconciler
+from tests.support.builders import held, link, place, real, service, virtual, weighing
 from tests.support.fake_kernel import FakeKernel, connections
 from tests.support.fake_store import MemoryStore
 from tests.support.states import desired_of, observed_of, owned_of
-from tests.unit.plan.samples import held, link, place, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)
 A, B = real("10.0.0.11"), real("10.0.0.12")

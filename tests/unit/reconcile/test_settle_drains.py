@@ -6,10 +6,10 @@ from kernelbal.plan.kind import DesiredState, PendingDrain
 from kernelbal.plan.kinds.service_actions import QuiesceDestination
 from kernelbal.reconcile.round import Reconciler
 from kernelbal.reconcile.settle_drains import POLL_S, finish_drains
+from tests.support.builders import real, service, virtual, weighing
 from tests.support.fake_kernel import FakeKernel, connections
 from tests.support.fake_store import MemoryStore
 from tests.support.states import owned_of
-from tests.unit.plan.samples import real, service, virtual, weighing
 
 WEB, A = service("192.0.2.10", 80), real("10.0.0.11")
 NOTHING = DesiredState()

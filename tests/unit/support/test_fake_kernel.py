@@ -10,8 +10,8 @@ from kernelbal.plan.kinds import DIRECTOR
 from kernelbal.plan.kinds.service_actions import AddService, RemoveService
 from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.planning import scopes
+from tests.support.builders import real, service, virtual, weighing
 from tests.support.fake_kernel import FakeKernel, connections
-from tests.unit.plan.samples import real, service, virtual, weighing
 
 WEB, A, B = service("192.0.2.10", 80), real("10.0.0.11"), real("10.0.0.12")
 ADD = AddService(WEB, virtual().attributes)

@@ -1,9 +1,9 @@
 """An ownership record in memory."""
 
 from kernelbal.plan.kind import Ownership
+from tests.support.builders import service
 from tests.support.fake_store import MemoryStore
 from tests.support.states import owned_of
-from tests.unit.plan.samples import service
 
 OURS = owned_of(services=frozenset({service("192.0.2.10", 80)}))
 

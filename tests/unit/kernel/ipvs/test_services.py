@@ -13,7 +13,7 @@ from kernelbal.plan.action import Result
 from kernelbal.plan.kind import ObservedState
 from kernelbal.plan.kinds.services import IPVS, SERVICES, IpvsInfo
 from kernelbal.plan.kinds.timeouts import TIMEOUTS, SetTimeouts
-from tests.unit.plan.samples import service, virtual
+from tests.support.builders import service, virtual
 
 WEB, MAIL = service("192.0.2.10", 80), service("192.0.2.10", 25)
 TABLE: ServiceTable = {WEB: virtual(), MAIL: virtual()}

@@ -10,7 +10,7 @@ from kernelbal.plan.explain.result import ExplainOutcome, Explanation, StepTopic
 from kernelbal.plan.explain.translate import route_of, source_translation, whole_address
 from kernelbal.plan.explain.views import site_view
 from kernelbal.plan.reachability import RouteTable
-from tests.unit.plan.samples import node, site
+from tests.support.builders import node, site
 
 SITE = """
 networks:

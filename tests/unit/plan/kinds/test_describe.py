@@ -26,7 +26,7 @@ from kernelbal.plan.kinds.service_actions import (
 from kernelbal.plan.kinds.sysctls import WriteSysctl
 from kernelbal.plan.kinds.tables import ReplaceTable
 from kernelbal.plan.kinds.timeouts import SetTimeouts
-from tests.unit.plan.samples import by_mark, place, real, service, weighing
+from tests.support.builders import by_mark, place, real, service, weighing
 
 WEB, UNNAMED, MARKED6 = service("192.0.2.10", 80), service("2001:db8::10", 53, "udp"), by_mark(7, 10)
 NAMES = {WEB: "web", MARKED6: "tied"}

@@ -20,8 +20,8 @@ from kernelbal.plan.kinds.service_actions import (
 )
 from kernelbal.plan.kinds.tables import TABLES, ReplaceTable
 from kernelbal.plan.kinds.timeouts import SetTimeouts
+from tests.support.builders import connected, desired, place, real, service, weighing
 from tests.support.states import observed_of
-from tests.unit.plan.samples import connected, desired, place, real, service, weighing
 
 WEB, DNS = service("192.0.2.10", 80), service("192.0.2.10", 53, "udp")
 A, B = real("10.0.0.11"), real("10.0.0.12")

@@ -47,8 +47,7 @@ from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 from kernelbal.plan.kinds.tables import TABLES, ReplaceTable
 from kernelbal.plan.kinds.timeouts import SetTimeouts
 from kernelbal.plan.planning import Plan, make_plan
-from tests.support.states import desired_of, observed_of, owned_of
-from tests.unit.plan.samples import (
+from tests.support.builders import (
     by_mark,
     connected,
     desired,
@@ -61,6 +60,7 @@ from tests.unit.plan.samples import (
     virtual,
     weighing,
 )
+from tests.support.states import desired_of, observed_of, owned_of
 
 WEB, DNS, MARKED = service("192.0.2.10", 80), service("192.0.2.10", 53, "udp"), by_mark(7)
 A, B, SORRY = real("10.0.0.11"), real("10.0.0.12"), real("10.0.0.99")

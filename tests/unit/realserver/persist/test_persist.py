@@ -38,8 +38,8 @@ from kernelbal.realserver.persist.programs import answer, failure
 from kernelbal.realserver.preparation import Encapsulation, Method, Preparation
 from kernelbal.realserver.setup import Setup
 from kernelbal.render import render
+from tests.support.realserver_host import GRE, GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
 from tests.support.systemd import analyze
-from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, host, prepared
 
 # --- who brings a preparation back: a table over what was found on the host ---
 

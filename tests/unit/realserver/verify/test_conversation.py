@@ -29,9 +29,9 @@ from kernelbal.realserver.verify.conversation import (
     spare_address,
 )
 from kernelbal.realserver.verify.evidence import Answer, Reaction
+from tests.support.builders import place
 from tests.support.realserver_evidence import CLIENT, CLIENT6, DIRECTOR
-from tests.unit.plan.samples import place
-from tests.unit.realserver.samples import HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
+from tests.support.realserver_host import HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
 
 DOOR, PROBE = bytes.fromhex("525400000001"), bytes.fromhex("024b42000001")
 SPARE, SPARE6 = parse_address("10.0.0.253"), parse_address("fd00::77")

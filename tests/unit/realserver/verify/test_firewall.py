@@ -8,7 +8,7 @@ from kernelbal.model.verification import ResultStatus
 from kernelbal.realserver.preparation import Method, PortMap, Preparation
 from kernelbal.realserver.verify.evidence import Answer, HostEvidence, Reaction, Ruleset
 from tests.support.realserver_evidence import DIRECT, fails, good, judged, path, wire, with_sysctl
-from tests.unit.realserver.samples import GUE, HTTP, IPIP, VIP, VIP6, prepared
+from tests.support.realserver_host import GUE, HTTP, IPIP, VIP, VIP6, prepared
 from tests.unit.realserver.verify.test_chains import DROP, base, match, payload, rule
 
 DNS = PortMap(17, 53, 53)

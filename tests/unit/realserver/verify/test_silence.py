@@ -17,7 +17,7 @@ from tests.support.realserver_evidence import (
     wire,
     with_sysctl,
 )
-from tests.unit.realserver.samples import HTTP, REAL6, VIP, VIP6, prepared
+from tests.support.realserver_host import HTTP, REAL6, VIP, VIP6, prepared
 
 BY_TABLE = prepared(VIP, Method.ARP, None, HTTP)
 THIEF = "52:54:00:00:00:01"

@@ -16,6 +16,7 @@ from kernelbal.realserver.verify import evidence as known
 from kernelbal.realserver.verify.evidence import Answer, Reaction
 from kernelbal.realserver.verify.prepared_address import prepared_address
 from kernelbal.realserver.verify.requirements import REQUIREMENTS
+from tests.support.builders import held, link, place
 from tests.support.realserver_evidence import (
     CLIENT,
     DIRECT,
@@ -33,8 +34,7 @@ from tests.support.realserver_evidence import (
     wire,
     with_sysctl,
 )
-from tests.unit.plan.samples import held, link, place
-from tests.unit.realserver.samples import GRE, GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
+from tests.support.realserver_host import GRE, GUE, HTTP, IPIP, REAL, REAL6, VIP, VIP6, prepared
 
 # --- the table of requirements: what applies to what, and that nothing fails on a good host ---
 

@@ -19,8 +19,8 @@ from kernelbal.plan.kinds.sysctls import WriteSysctl
 from kernelbal.plan.kinds.tables import ReplaceTable
 from kernelbal.plan.kinds.timeouts import SetTimeouts
 from kernelbal.runtime.director.drift import NAMED, repair_event, repairs
+from tests.support.builders import link, place, real, service, virtual, weighing
 from tests.support.states import observed_of
-from tests.unit.plan.samples import link, place, real, service, virtual, weighing
 
 WEB = service("192.0.2.10", 80)
 MAIL = service("192.0.2.11", 25)

@@ -17,8 +17,8 @@ from kernelbal.plan.planning import Plan
 from kernelbal.reconcile.retry import Failing, FailingObject
 from kernelbal.reconcile.round import RoundReport
 from kernelbal.runtime.director.failing import NAMED, failing_events
+from tests.support.builders import service, virtual
 from tests.support.director_harness import SITE, WEB, DirectorHarness, in_virtual_time
-from tests.unit.plan.samples import service, virtual
 
 MAIL = service("192.0.2.11", 80)
 TWO = SITE + SITE.partition("virtual_services:\n")[2].replace("web", "mail").replace(

@@ -7,7 +7,7 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, ProbePlan, ProbeState
 from kernelbal.model.site.services import ServerKey
 from kernelbal.runtime.director.first_results import PATIENCE_S, combined, inherit, longest_wait_s, unanswered
-from tests.unit.plan.samples import site
+from tests.support.builders import site
 
 SITE = """
 virtual_services:

@@ -10,7 +10,7 @@ from kernelbal.model.overlay import Admin, OperatorKey, Order
 from kernelbal.model.site.services import ServerKey
 from kernelbal.model.status import OrderRequest
 from kernelbal.runtime.director.orders import changed_orders, find_meant
-from tests.unit.plan.samples import site
+from tests.support.builders import site
 
 SITE = site("""
 virtual_services:

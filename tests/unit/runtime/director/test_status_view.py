@@ -22,8 +22,8 @@ from kernelbal.runtime.director.status_view import (
     places_of,
     service_view,
 )
+from tests.support.builders import real, service, site, virtual, weighing
 from tests.unit.health.scene import inputs_of
-from tests.unit.plan.samples import real, service, site, virtual, weighing
 
 SITE = site("""
 virtual_services:

@@ -23,10 +23,10 @@ from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 from kernelbal.runtime.verify.neighbourhood import Segment, neighbours_on
 from kernelbal.runtime.verify.paths import ProbePaths
+from tests.support.builders import by_mark, held, link, node, place, service, virtual
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fake_store import MemoryStore
 from tests.unit.health.scene import site_of
-from tests.unit.plan.samples import by_mark, held, link, node, place, service, virtual
 
 # --- answers of neighbours: whose they are ---
 

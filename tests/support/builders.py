@@ -1,4 +1,4 @@
-"""Sites and kernels in the words of the site file, for tests of the planner."""
+"""Sites, desired and observed objects in few words, for tests."""
 
 import yaml
 
@@ -28,13 +28,13 @@ def site(text: str) -> Site:
 
 
 def node(**interfaces: str) -> Node:
-    """Return a node; `outside` is on eth0 and `inside` on eth1 unless told otherwise."""
+    """Return a node; `outside` is on eth0 and `inside` on eth1 by default."""
     devices = interfaces or {"outside": "eth0", "inside": "eth1"}
     return Node.model_validate({"name": "d1", "interfaces": devices})
 
 
 def desired(text: str, **interfaces: str) -> DesiredState:
-    """Return what a site file wants of node d1."""
+    """Return the desired state of a site on node d1."""
     return desired_state(site(text), node(**interfaces))
 
 
@@ -75,7 +75,7 @@ def connected(active: int, inactive: int = 0) -> DestinationCounters:
 
 
 def place(device: str, address: str, prefix: int | None = None) -> AddressKey:
-    """Return an address on a device; a single host's unless told otherwise."""
+    """Return an address on a device; a single host's by default."""
     packed = parse_address(address)
     return AddressKey(device, packed, host_prefix(packed) if prefix is None else prefix)
 
