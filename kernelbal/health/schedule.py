@@ -65,15 +65,17 @@ class ScheduleEntry:
     Attributes:
         start_at: when it runs next.
         gone: it does not run any more.
+        planned: whether it is in a schedule.
     """
 
-    __slots__ = ("_offset_s", "_slot_at", "gone", "key", "start_at", "timing")
+    __slots__ = ("_offset_s", "_slot_at", "gone", "key", "planned", "start_at", "timing")
 
     def __init__(self, key: str, timing: Timing) -> None:
         self.key = key
         self.timing = timing
         self.start_at = 0.0
         self.gone = False
+        self.planned = False
         self._slot_at = 0.0
         self._offset_s = phase_of(key) * timing.interval_s
 
@@ -158,6 +160,7 @@ class Schedule(Generic[E]):
 
     def plan(self, entry: E) -> None:
         """Let an entry be due at the first tick from its start on."""
+        entry.planned = True
         self._wheel.add(math.ceil(entry.start_at / self.tick_s), entry)
 
     def next_at(self) -> float | None:
@@ -177,6 +180,8 @@ class Schedule(Generic[E]):
             else:
                 late_s = max(late_s, over_s)
                 entries += found
+        for entry in entries:
+            entry.planned = False
         for entry in missed:
             entry.begin(now, len(missed))
             self.plan(entry)

@@ -33,6 +33,7 @@ class Topic(Enum):
     CHECKER_LATE = "checker.late"
     CHECKER_STARVED = "checker.starved"
     CHECKER_UNABLE = "checker.unable"
+    CHECKER_ERROR = "checker.error"
     STATE_UNSAVED = "state.unsaved"
     STATE_SAVED = "state.saved"
     DIRECTOR_STARTED = "director.started"
@@ -66,6 +67,7 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.CHECKER_LATE: "Probes start late: the machine is overloaded.",
     Topic.CHECKER_STARVED: "Out of file descriptors or ports: probes are not run, states are kept.",
     Topic.CHECKER_UNABLE: "Probes cannot be run: a capability, a file or an address is missing.",
+    Topic.CHECKER_ERROR: "An error in the check itself: this probe failed by it, no other did.",
     Topic.STATE_UNSAVED: "The state directory cannot be written: a restart would lose newer state.",
     Topic.STATE_SAVED: "The state directory can be written again.",
     Topic.DIRECTOR_STARTED: "The daemon started.",

@@ -95,12 +95,13 @@ class ConnectDriver:
         """Collect the results that are there."""
         if self.slow:
             for descriptor, _ in self._poller.poll(0, len(self.slow)):
-                self._inspect(self.slow[descriptor])
+                run = self.slow[descriptor]
+                self.reactor.guard(run.task, self._inspect, run)
         if self.fresh:
             fresh, self.fresh = self.fresh, []
             for run in fresh:
                 if not run.done:
-                    self._inspect(run)
+                    self.reactor.guard(run.task, self._inspect, run)
 
     def close(self) -> None:
         """Close the poller."""

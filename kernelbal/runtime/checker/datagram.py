@@ -45,7 +45,7 @@ class DatagramRun(ProbeRun):
         if number:
             self._lost(number)
             return
-        self._reactor.watch(self._socket.fileno(), select.EPOLLIN, self._ready)
+        self._reactor.watch(self._socket.fileno(), select.EPOLLIN, self._ready, self)
         step = self._dialogue.begin()
         self._perform(step, anyway=True)
 

@@ -42,7 +42,7 @@ class Drivers:
     def start(self, tasks: Sequence[ProbeTask]) -> None:
         """Begin runs."""
         for task in tasks:
-            self._starts[task.method.transport](task)
+            self.reactor.guard(task, self._starts[task.method.transport], task)
 
     def prepare(self, tasks: Iterable[ProbeTask]) -> None:
         """Get ready for a new set of probes."""

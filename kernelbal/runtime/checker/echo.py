@@ -140,16 +140,22 @@ class EchoSocket:
                 return
             except OSError:
                 continue  # an error of an earlier request, which its message reports better
-            if self.raw and self._family == AF_INET:
-                message = without_ipv4_header(message)
-            echo = read_echo(self._family, message)
-            if echo is not None and (not self.raw or echo.identifier == self.identifier):
-                self._match(echo, sender[0])
+            self.reactor.guard(None, self._take, (message, sender[0]))
 
-    def _match(self, echo: EchoMessage, sender: str) -> None:
-        run = self.waiting.get(echo.sequence)
-        if run is None:
+    def _take(self, received: tuple[bytes, str]) -> None:
+        """Find the run that a message is for."""
+        message, sender = received
+        if self.raw and self._family == AF_INET:
+            message = without_ipv4_header(message)
+        echo = read_echo(self._family, message)
+        if echo is None or (self.raw and echo.identifier != self.identifier):
             return
+        run = self.waiting.get(echo.sequence)
+        if run is not None:
+            self.reactor.guard(run.task, self._match, (run, echo, sender))
+
+    def _match(self, matched: tuple[EchoRun, EchoMessage, str]) -> None:
+        run, echo, sender = matched
         meant = run.task.probe.target.address
         if echo.error:
             if run.token.startswith(echo.payload[:_TOKEN_BYTES]):

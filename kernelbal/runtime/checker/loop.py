@@ -166,7 +166,7 @@ class ProbeLoop:
     def _new_task(self, probe: Probe, state: ProbeState) -> ProbeTask | None:
         try:
             return ProbeTask(probe, method_of(probe), state)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a definition leads to, all others are probed
             notice = Notice(Topic.CHECKER_UNABLE, f"invalid check: {error}")
             self._outbox.notify(notice, self.reactor.now)
             self._outbox.usual[probe.key] = state._replace(reason=f"not probed: {notice.message}")

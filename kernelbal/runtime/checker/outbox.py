@@ -7,13 +7,13 @@ from typing import Final
 
 from kernelbal.model.event import Topic
 from kernelbal.model.health import ProbeState
-from kernelbal.runtime.checker.wire import REPORT_PAGES, CheckerReport, Notice, report_pages
+from kernelbal.runtime.checker.wire import MAX_NOTICES, REPORT_PAGES, CheckerReport, Notice, report_pages
 from kernelbal.runtime.parent import ParentLink
 
 EVERY_S: Final = 1.0
 """How often what is not urgent is sent; also without news, as a sign of life."""
 NOTICE_S: Final = 60.0
-"""How often a notice of one topic is sent at most."""
+"""How often a notice of one topic, or of one topic and probe, is sent at most."""
 
 
 class Outbox:
@@ -26,16 +26,27 @@ class Outbox:
     def __init__(self, link: ParentLink) -> None:
         self._link = link
         self._notices: list[Notice] = []
-        self._told_at: dict[Topic, float] = {}
+        self._sent_at: dict[tuple[Topic, str], float] = {}
         self.usual: dict[str, ProbeState] = {}
         self.urgent: dict[str, ProbeState] = {}
         self.next_at = 0.0
 
-    def notify(self, notice: Notice, now: float) -> None:
-        """Send a notice with the next report, unless one of its topic was sent within `NOTICE_S`."""
-        told_at = self._told_at.get(notice.topic)
-        if told_at is None or now - told_at >= NOTICE_S:
-            self._told_at[notice.topic] = now
+    def notify(self, notice: Notice, now: float, key: str = "") -> None:
+        """Send a notice with the next report, unless one of its topic was sent within `NOTICE_S`.
+
+        Args:
+            notice: what to send.
+            now: the time.
+            key: of the probe that it is about; each has its own minute. Empty: it is about the checker.
+        """
+        about = notice.topic, key
+        sent_at = self._sent_at.get(about)
+        if sent_at is not None and now - sent_at < NOTICE_S:
+            return
+        if len(self._sent_at) >= MAX_NOTICES:
+            self._sent_at = {each: at for each, at in self._sent_at.items() if now - at < NOTICE_S}
+        if len(self._sent_at) < MAX_NOTICES:
+            self._sent_at[about] = now
             self._notices.append(notice)
 
     def flush(self, now: float, late_p99_s: Callable[[], float], probes: int) -> None:

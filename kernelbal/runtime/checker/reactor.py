@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import select
 import socket
 from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from kernelbal.health.checks.dialogue import ProbeResult
 from kernelbal.health.checks.table import ProbeMethod
 from kernelbal.health.hysteresis import next_state, not_probed
 from kernelbal.health.schedule import PAUSE_S, Schedule, ScheduleEntry, TimingWheel
+from kernelbal.model.address import format_address
+from kernelbal.model.event import Topic
 from kernelbal.model.health import Probe, ProbeState
 from kernelbal.runtime.checker import reasons
 from kernelbal.runtime.checker.outbox import Outbox
 from kernelbal.runtime.checker.sockets import SocketAddress, prepare, socket_address
 from kernelbal.runtime.checker.wire import Notice
 
+T = TypeVar("T")
 EventHandler = Callable[[int], None]
 """Handles the events of a descriptor."""
 
+_BUG: Final = "other checks go on; please report this"
 READ_BYTES: Final = 64 * 1024
 """Most that is read from one socket before others are served."""
 
@@ -43,6 +48,13 @@ class ProbeTask(ScheduleEntry):
         self.state = state
         self.run: ProbeRun | None = None
         self._socket_address: SocketAddress | None = None
+
+    @property
+    def described(self) -> str:
+        """What it probes, for messages."""
+        target = self.probe.target
+        port = f" port {target.port}" if target.port else ""
+        return f"check {self.probe.protocol.kind} of {format_address(target.server)}{port}"
 
     def connect(self, sock: socket.SocketType) -> int:
         """Begin to connect a new socket to the target, and return the error number, 0 once connected.
@@ -98,33 +110,73 @@ class Reactor:
         self.running = 0
         self._random = random.random
         self._poller = poller
-        self._handlers: dict[int, EventHandler] = {}
+        self._watched: dict[int, tuple[EventHandler, ProbeRun | None]] = {}
         self._deadlines: TimingWheel[ProbeRun] = TimingWheel()
 
-    def watch(self, descriptor: int, events: int, handler: EventHandler) -> None:
-        """Register a handler for events of a descriptor."""
-        self._handlers[descriptor] = handler
+    def watch(self, descriptor: int, events: int, handler: EventHandler, run: ProbeRun | None = None) -> None:
+        """Register a handler for events of a descriptor; an error in it is one of its run, if it has one."""
+        self._watched[descriptor] = handler, run
         self._poller.register(descriptor, events)
 
     def change(self, descriptor: int, events: int) -> None:
         """Wait for other events."""
         self._poller.modify(descriptor, events)
 
-    def rewatch(self, descriptor: int, events: int, handler: EventHandler) -> None:
+    def rewatch(self, descriptor: int, events: int, handler: EventHandler, run: ProbeRun) -> None:
         """Wait for other events of a descriptor, with another handler."""
-        self._handlers[descriptor] = handler
+        self._watched[descriptor] = handler, run
         self._poller.modify(descriptor, events)
 
     def unwatch(self, descriptor: int) -> None:
         """Forget a descriptor that is about to be closed; closing removes it from the poller."""
-        self._handlers.pop(descriptor, None)
+        self._watched.pop(descriptor, None)
 
     def dispatch(self, events: list[tuple[int, int]]) -> None:
         """Call the handlers, except those that an earlier one has removed."""
         for descriptor, mask in events:
-            handler = self._handlers.get(descriptor)
-            if handler is not None:
+            watched = self._watched.get(descriptor)
+            if watched is None:
+                continue
+            handler, run = watched
+            if run is None:
                 handler(mask)
+            else:
+                self.guard(run.task, handler, mask)
+
+    def guard(self, task: ProbeTask | None, call: Callable[[T], None], argument: T) -> None:
+        """Call what works for one probe: an error in it is a failure of this probe, and of no other.
+
+        Args:
+            task: the probe; None while it is not known which one it is for.
+            call: what to call.
+            argument: its argument.
+        """
+        try:
+            call(argument)
+        except Exception as error:  # noqa: BLE001 - whatever a reply leads to, all other probes go on
+            self._take_error(task, error)
+
+    def _take_error(self, task: ProbeTask | None, error: Exception) -> None:
+        """Close the run and count it as failed, unless its result was taken already."""
+        reason = f"error in the check: {type(error).__name__}: {error}"
+        what, key = ("a reply", "") if task is None else (task.described, task.key)
+        self.outbox.notify(Notice(Topic.CHECKER_ERROR, f"{what}: {reason}", _BUG), self.now, key)
+        if task is None:
+            return
+        run = task.run
+        if run is not None:
+            self._end(run)
+            self._close(run)
+        if not task.planned:
+            self._take_result(task, ProbeResult(False, reason), None)
+
+    def _close(self, run: ProbeRun) -> None:
+        """Close a run; what it fails to close ends with its last reference, which is dropped here."""
+        with contextlib.suppress(Exception):
+            run.close()
+            return
+        for descriptor in [each for each, (_, owner) in self._watched.items() if owner is run]:
+            self.unwatch(descriptor)
 
     def begin(self, run: ProbeRun) -> None:
         """Register a run with its deadline."""
@@ -143,7 +195,9 @@ class Reactor:
     def finish(self, run: ProbeRun, result: ProbeResult, took_s: float | None) -> None:
         """Take the result of a run."""
         self._end(run)
-        task = run.task
+        self._take_result(run.task, result, took_s)
+
+    def _take_result(self, task: ProbeTask, result: ProbeResult, took_s: float | None) -> None:
         if task.gone:
             return
         old = task.state
@@ -166,7 +220,7 @@ class Reactor:
     def cancel(self, run: ProbeRun) -> None:
         """End a run whose result is not needed any more."""
         self._end(run)
-        run.close()
+        self._close(run)
 
     def skip(self, task: ProbeTask, notice: Notice) -> None:
         """Skip a run that cannot be made; the state stays, and the next run is scheduled."""
@@ -207,7 +261,7 @@ class Reactor:
                 if self.now - tick * tick_s > PAUSE_S and not run.extended:
                     late.append(run)
                 else:
-                    run.expire(self.now)
+                    self.guard(run.task, run.expire, self.now)
         for run in late:
             run.extended = True
             run.deadline_at = self.now + run.task.timing.timeout_s

@@ -52,8 +52,8 @@ class ScriptRun(ProbeRun):
         self._descriptor = os.pidfd_open(process.pid)
         self._reading = -1 if process.stderr is None else process.stderr.fileno()
         os.set_blocking(self._reading, False)
-        self._reactor.watch(self._descriptor, select.EPOLLIN, self._ended)
-        self._reactor.watch(self._reading, select.EPOLLIN, lambda _mask: self._read(_READ_BYTES))
+        self._reactor.watch(self._descriptor, select.EPOLLIN, self._ended, self)
+        self._reactor.watch(self._reading, select.EPOLLIN, lambda _mask: self._read(_READ_BYTES), self)
 
     def expire(self, now: float) -> None:
         """Fail at the timeout, and kill the session."""
@@ -68,7 +68,7 @@ class ScriptRun(ProbeRun):
         if _has_ended(self._descriptor):
             self._forget(0)
         else:
-            self._reactor.rewatch(self._descriptor, select.EPOLLIN, self._forget)
+            self._reactor.rewatch(self._descriptor, select.EPOLLIN, self._forget, self)
 
     def _forget(self, _mask: int) -> None:
         """Reap the program."""
@@ -130,7 +130,13 @@ class ScriptDriver:
         except OSError as error:
             self._not_started(task, check, error)
             return
-        run = ScriptRun(self, task, process)
+        try:
+            run = ScriptRun(self, task, process)
+        except OSError as error:  # out of descriptors
+            process.kill()
+            process.communicate()
+            self._not_started(task, check, error)
+            return
         self.running.add(run)
         self.reactor.begin(run)
 

@@ -54,7 +54,7 @@ class StreamRun(ProbeRun):
         if number not in (0, errno.EINPROGRESS):
             self._lost(number)
             return
-        self._reactor.watch(self._socket.fileno(), select.EPOLLOUT, self._connected)
+        self._reactor.watch(self._socket.fileno(), select.EPOLLOUT, self._connected, self)
 
     def expire(self, now: float) -> None:
         """Fail: what it waited for did not arrive in time."""
@@ -76,7 +76,7 @@ class StreamRun(ProbeRun):
         if number:
             self._lost(number)
             return
-        self._reactor.rewatch(self._socket.fileno(), select.EPOLLIN, self._ready)
+        self._reactor.rewatch(self._socket.fileno(), select.EPOLLIN, self._ready, self)
         if self.task.method.tls_first:
             self._start_tls()
         else:

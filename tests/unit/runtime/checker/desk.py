@@ -85,10 +85,14 @@ class Desk:
             assert time.monotonic() < give_up_at, f"still {self.states} {self.notices}"
             self.read()
 
+    def is_in(self, key: str, health: Health) -> bool:
+        """Whether the last state of a probe says so."""
+        return self.states.get(key, ProbeState()).health is health
+
     def result(self, expected: Probe) -> ProbeState:
         """Have one thing probed and return the state after the first result."""
         self.send(expected)
-        self.until(lambda: self.states.get(expected.key, ProbeState()).health is not Health.UNKNOWN)
+        self.until(lambda: not self.is_in(expected.key, Health.UNKNOWN))
         return self.states[expected.key]
 
 

@@ -1,22 +1,13 @@
 """What becomes of runs: results, deadlines, pauses; in virtual time, without a socket that connects."""
 
-import random
-import select
-import socket
-from collections.abc import Iterator
-
-import pytest
-
 from kernelbal.health.checks.dialogue import GOOD
 from kernelbal.health.checks.table import method_of
 from kernelbal.health.schedule import PAUSE_S, Schedule
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
 from kernelbal.model.site.check import TcpCheck
-from kernelbal.runtime.checker.outbox import Outbox
 from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
 from kernelbal.runtime.checker.wire import Notice
-from kernelbal.runtime.parent import ParentLink
 from tests.unit.runtime.checker.desk import probe
 
 NOTICE = Notice(Topic.CHECKER_STARVED, "out of file descriptors")
@@ -38,18 +29,6 @@ class Run(ProbeRun):
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-@pytest.fixture
-def reactor() -> Iterator[Reactor]:
-    ours, theirs = socket.socketpair()
-    poller = select.epoll()
-    sock = Reactor(Outbox(ParentLink(theirs, lambda _: None)), poller, random.Random(1))
-    sock.now = 100.0
-    yield sock
-    poller.close()
-    ours.close()
-    theirs.close()
 
 
 def task(state: ProbeState = ProbeState(), timing: Timing = Timing(5.0, 2.0, 1, 2)) -> ProbeTask:  # noqa: B008 - constant
