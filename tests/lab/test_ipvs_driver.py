@@ -16,6 +16,7 @@ from kernelbal.kernel.ipvs import (
     IpvsTable,
     available,
     read_connections,
+    wire,
 )
 from kernelbal.lab.linuxns import create_namespace, delete_namespace, inside
 from kernelbal.model.address import AF_INET, AF_INET6, Address, parse_address
@@ -329,7 +330,7 @@ def test_user_without_capability_is_told() -> None:
 
 
 def test_timeouts(table: IpvsTable) -> None:
-    assert table.set_timeouts(Timeouts(1000, 100, 200)) is None
+    assert table.order(wire.CMD_SET_CONFIG, wire.timeouts(Timeouts(1000, 100, 200))) is None
     assert table.read_timeouts() == Timeouts(1000, 100, 200)
     assert "1000 100 200" in ipvsadm.run("-L", "--timeout")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from kernelbal.errors import NotSupported
 from kernelbal.kernel.driver import Driver, Sockets
-from kernelbal.kernel.netlink import Refusal
+from kernelbal.kernel.ipvs import wire
 from kernelbal.kernel.refusals import refused
 from kernelbal.plan.action import Outcome, Result
 from kernelbal.plan.kind import ObservedState, Scope
@@ -42,8 +42,8 @@ def _perform_timeouts(sockets: Sockets, actions: Sequence[SetTimeouts]) -> list[
 
 
 def _set_timeouts(sockets: Sockets, action: SetTimeouts) -> Outcome:
-    answer = sockets.ipvs.set_timeouts(action.timeouts)
-    return refused(action, *answer) if isinstance(answer, Refusal) else Outcome(action, Result.DONE)
+    refusal = sockets.ipvs.order(wire.CMD_SET_CONFIG, wire.timeouts(action.timeouts))
+    return Outcome(action, Result.DONE) if refusal is None else refused(action, *refusal)
 
 
 SERVICES_DRIVER: Final = Driver(_observe, _perform)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from itertools import repeat
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
@@ -24,7 +25,15 @@ from kernelbal.kernel.ipvs.read import Counters, DestinationReader, ServiceReade
 from kernelbal.kernel.ipvs.settle import is_done
 from kernelbal.kernel.ipvs.sockopt import Sockopt
 from kernelbal.kernel.ipvs.status import StatusFile
-from kernelbal.kernel.netlink import HEADER_BYTES, DumpInterrupted, Netlink, Refusal, Verdicts, attributes
+from kernelbal.kernel.netlink import (
+    HEADER_BYTES,
+    DumpInterrupted,
+    Netlink,
+    Refusal,
+    Verdicts,
+    attributes,
+    messages,
+)
 from kernelbal.kernel.refusals import error as refusal_error
 from kernelbal.kernel.refusals import refused
 from kernelbal.model.ipvs import (
@@ -165,14 +174,18 @@ class IpvsTable:
             if not is_done(actions[index], held):
                 outcomes[index] = refused(actions[index], errno.ENOBUFS)
 
-    def set_timeouts(self, timeouts: Timeouts) -> Refusal | None:
-        """Set the connection timeouts; return the kernel's refusal, if it was one.
+    def order(self, command: int, body: bytes) -> Refusal | None:
+        """Carry out one command that is not about services; return the kernel's refusal, if it was one.
+
+        Args:
+            command: `IPVS_CMD_*` of what is no dump.
+            body: its attributes.
 
         Raises:
             KernelError: the socket itself failed.
         """
         with _worded(OPEN):
-            answer = self._netlink.ask(self._family, wire.CMD_SET_CONFIG, wire.timeouts(timeouts))
+            answer = self._netlink.ask(self._family, command, body)
         return answer if isinstance(answer, Refusal) else None
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -188,20 +201,22 @@ class IpvsTable:
             NotPermitted: CAP_NET_ADMIN is missing.
             KernelError: the table kept changing, or the kernel failed.
         """
-        fault = ""
         with _collector_paused(), _worded(READ):
-            for _ in range(READ_ATTEMPTS):
-                try:
-                    return self._read_once(counters)
-                except DumpInterrupted as interrupted:
-                    fault = str(interrupted)
-        raise KernelError(
-            READ,
-            "",
-            errno.EAGAIN,
-            f"the IPVS table could not be read consistently in {READ_ATTEMPTS} attempts: {fault}",
-            "another program keeps changing it; stop that program or try again",
-        )
+            return _consistent(lambda: self._read_once(counters))
+
+    def dump(self, command: int) -> list[bytes]:
+        """Return what a dump command lists beside services: one whole message for each object.
+
+        Args:
+            command: `IPVS_CMD_GET_*`.
+
+        Raises:
+            NotPermitted: CAP_NET_ADMIN is missing.
+            KernelError: the kernel failed.
+        """
+        with _worded(READ):
+            parts = _consistent(lambda: self._netlink.dump(self._family, command))
+            return [part[start:end] for part in parts for start, end, *_ in messages(part)]
 
     def _read_once(self, counters: bool) -> tuple[ServiceTable, CounterTable]:
         services = ServiceReader().parse(self._netlink.dump(self._family, wire.CMD_GET_SERVICE))
@@ -264,7 +279,9 @@ class IpvsTable:
             with _worded(READ, str(key)):
                 values = self._service(services, key)
                 if values is not None:
-                    table[key] = VirtualServer(values, self._retried_destinations(destinations, key, None))
+                    table[key] = VirtualServer(
+                        values, _consistent(partial(self._dump_destinations, destinations, key, None))
+                    )
         return table
 
     def read_counters(self, keys: Iterable[ServiceKey]) -> CounterTable:
@@ -282,8 +299,8 @@ class IpvsTable:
         for key in keys:
             with _worded(READ, str(key)):
                 if self._service(services, key) is not None:
-                    table[key] = {}
-                    self._retried_destinations(destinations, key, table[key])
+                    into = table[key] = {}
+                    _consistent(partial(self._dump_destinations, destinations, key, into))
         return table
 
     def _service(self, reader: ServiceReader, key: ServiceKey) -> ServiceAttributes | None:
@@ -294,14 +311,6 @@ class IpvsTable:
         if answer.errno == errno.ESRCH:
             return None
         raise OSError(answer.errno, answer.text)
-
-    def _retried_destinations(
-        self, reader: DestinationReader, key: ServiceKey, counters: Counters | None
-    ) -> Destinations:
-        for _ in range(READ_ATTEMPTS - 1):
-            with suppress(DumpInterrupted):
-                return self._dump_destinations(reader, key, counters)
-        return self._dump_destinations(reader, key, counters)
 
     def read_timeouts(self) -> Timeouts:
         """Return the connection timeouts.
@@ -347,6 +356,23 @@ def _or_none(opener: Callable[[], _T]) -> _T | None:
         return opener()
     except OSError:
         return None
+
+
+def _consistent(read: Callable[[], _T]) -> _T:
+    """Return the first dump during which nothing changed."""
+    fault = ""
+    for _ in range(READ_ATTEMPTS):
+        try:
+            return read()
+        except DumpInterrupted as interrupted:
+            fault = str(interrupted)
+    raise KernelError(
+        READ,
+        "",
+        errno.EAGAIN,
+        f"the IPVS table could not be read consistently in {READ_ATTEMPTS} attempts: {fault}",
+        "another program keeps changing it; stop that program or try again",
+    )
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def sockets(answer: Refusal | None = None) -> SimpleNamespace:
             read_services=lambda keys: {key: TABLE[key] for key in keys},
             read_info=lambda: SimpleNamespace(connection_buckets=4096),
             read_timeouts=lambda: Timeouts(1, 2, 3),
-            set_timeouts=lambda _: answer,
+            order=lambda _, body: answer,
         )
     )
 

@@ -11,7 +11,7 @@ from kernelbal.kernel.ipvs import wire
 from kernelbal.kernel.ipvs.sockopt import Sockopt
 from kernelbal.kernel.ipvs.status import StatusFile
 from kernelbal.kernel.ipvs.table import ACTIONS_PER_BLOCK, READ_ATTEMPTS, IpvsTable
-from kernelbal.kernel.netlink import NLM_F_DUMP_INTR, Netlink
+from kernelbal.kernel.netlink import HEADER_BYTES, NLM_F_DUMP_INTR, Netlink
 from kernelbal.model.address import AF_INET, AF_INET6, parse_address
 from kernelbal.model.ipvs import (
     DestinationAttributes,
@@ -191,6 +191,26 @@ def test_table_that_never_holds_still_is_an_error(fault: str) -> None:
         opened(kernel, status=FixedStatus(4)).read()
     assert refusal.value.hint is not None
     assert kernel.service_dumps == READ_ATTEMPTS
+
+
+def test_few_services_that_never_hold_still_are_an_error() -> None:
+    def answer(request: Request) -> Iterable[Reply]:
+        kernel = IpvsKernel(tables())
+        return [ENOBUFS, done(request.sequence)] if request.is_dump else kernel(request)
+
+    table = IpvsTable(Netlink(FakeSocket(answer)), FAMILY)
+    for read in (table.read_services, table.read_counters):
+        with pytest.raises(KernelError, match=f"{READ_ATTEMPTS} attempts"):
+            read([WEB])
+
+
+def test_objects_beside_services_are_listed_message_by_message() -> None:
+    def answer(request: Request) -> Iterable[Reply]:
+        one, other = (fake_netlink.message(request.sequence, body) for body in (b"12345678", b"1234"))
+        return [one + other, done(request.sequence)]
+
+    table = IpvsTable(Netlink(FakeSocket(answer)), FAMILY)
+    assert [len(each) - HEADER_BYTES for each in table.dump(wire.CMD_GET_DAEMON)] == [8, 4]
 
 
 def test_destinations_that_come_while_reading_are_not_missed() -> None:
