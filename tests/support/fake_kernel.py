@@ -197,8 +197,8 @@ class FakeKernel:
         objects = self.objects.setdefault(kind.name, {})
         if kind.effect(action) is Effect.REMOVE:
             return 0 if objects.pop(action.key, self) is not self else errno.ENOENT
-        if action.key in objects:
-            return errno.EEXIST
+        if (action.key in objects) is (kind.effect(action) is Effect.ADD):
+            return errno.EEXIST if action.key in objects else errno.ENOENT
         objects[action.key] = getattr(action, "attributes", None)
         return 0
 
