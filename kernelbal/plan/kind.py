@@ -67,6 +67,8 @@ class ObjectKind(KernelReading[O], Generic[D, O, R]):
         title: what one object is called, such as `address`.
         notes_foreign: whether a plan notes objects that are not ours.
         prints_foreign: whether they are few enough to be printed.
+        came_later: whether records that know nothing of this kind are complete; of any other kind, a part
+            that is missing is damage, since what was in it would count as foreign.
         rows: one per type of action.
         undesired: its part of a desired state that says nothing of it.
         unowned: its part of a record that says nothing of it.
@@ -77,6 +79,7 @@ class ObjectKind(KernelReading[O], Generic[D, O, R]):
     title: ClassVar[str]
     notes_foreign: ClassVar[bool] = False
     prints_foreign: ClassVar[bool] = False
+    came_later: ClassVar[bool] = False
     rows: ClassVar[Rows]
 
     def __init__(

@@ -2,10 +2,10 @@
 
 A type is declared once, in the model, and that declaration is the format: named tuples are arrays, data
 classes are objects, addresses are text, and a mapping whose keys are no text is a list of rows. Decoding is
-strict: nothing may be missing, whatever default the type has, and nothing may be there that it does not name;
-no bool passes for an int, ranges and lengths of `msgspec.Meta` hold, an address is empty only where its type
-says so, and an error names the place, such as `$.services[3][1]`. Structs of msgspec, the documents of the
-API, are read as msgspec reads them.
+strict: nothing may be missing, whatever default the type has, unless its field is `LEFT_OUT_IF_DEFAULT`, and
+nothing may be there that it does not name; no bool passes for an int, ranges and lengths of `msgspec.Meta`
+hold, an address is empty only where its type says so, and an error names the place, such as
+`$.services[3][1]`. Structs of msgspec, the documents of the API, are read as msgspec reads them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from kernelbal.errors import KernelbalError
 from kernelbal.model.address import MAY_BE_EMPTY, Address
@@ -28,6 +29,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 D = TypeVar("D", bound=msgspec.Struct)
 
+LEFT_OUT_IF_DEFAULT: Final = {"left out if default": True}
+"""Metadata of a field of a data class: it is not written where it has its default, and may be missing."""
 _MAX_QUOTED: Final = 300
 """Longest complaint of a decoder that is passed on, in characters: it may quote what it read."""
 
@@ -227,19 +230,31 @@ def _named_tuple(kind: Any) -> _Shape:  # noqa: ANN401 - a class of named tuples
 
 def _mirror(kind: Any) -> _Shape:  # noqa: ANN401 - a data class
     """Return the shape of a data class: an object that has every part and no other."""
-    shapes = _parts(kind, [field.name for field in dataclasses.fields(kind)])
+    fields = dataclasses.fields(kind)
+    shapes = _parts(kind, [field.name for field in fields])
     loads = {name: shape.load for name, shape in shapes.items() if shape.load is not None}
     dumps = {name: shape.dump for name, shape in shapes.items() if shape.dump is not None}
-    members = [(name, shape.wire) for name, shape in shapes.items()]
-    wire = msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True)
+    defaults = {field.name: _default(field) for field in fields if field.metadata == LEFT_OUT_IF_DEFAULT}
+    members: list[Any] = [
+        (name, Union[shape.wire, UnsetType], UNSET) if name in defaults else (name, shape.wire)  # noqa: UP007 - made at run time
+        for name, shape in shapes.items()
+    ]
+    wire = msgspec.defstruct(kind.__name__, members, forbid_unknown_fields=True, kw_only=True)
 
     def load(read: msgspec.Struct) -> object:
-        return kind(**{name: loads[name](v) if name in loads else v for name, v in _fields(read, shapes)})
+        there = ((name, part) for name, part in _fields(read, shapes) if part is not UNSET)
+        return kind(**{name: loads[name](part) if name in loads else part for name, part in there})
 
     def dump(value: object) -> msgspec.Struct:
-        return wire(**{name: dumps[name](v) if name in dumps else v for name, v in _fields(value, shapes)})
+        said = ((n, part) for n, part in _fields(value, shapes) if n not in defaults or part != defaults[n])
+        return wire(**{name: dumps[name](part) if name in dumps else part for name, part in said})
 
-    return _Shape(wire, load, dump if dumps else None, _check_parts(shapes))
+    return _Shape(wire, load, dump if dumps or defaults else None, _check_parts(shapes))
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    made_by = field.default_factory
+    return field.default if made_by is dataclasses.MISSING else made_by()
 
 
 def _parts(kind: type, names: Iterable[str]) -> dict[str, _Shape]:

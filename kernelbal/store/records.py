@@ -13,7 +13,7 @@ from kernelbal.model.ipvs import ServiceKey
 from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.plan.kinds import KINDS
 from kernelbal.store import layout1
-from kernelbal.store.codec import Codec, Malformed, write_as
+from kernelbal.store.codec import LEFT_OUT_IF_DEFAULT, Codec, Malformed, write_as
 
 LAYOUT: Final = 2
 """Number of the layout of all records; of others, only those of `layout1` are read."""
@@ -79,9 +79,20 @@ class RecordFile(Generic[T]):
 
 
 def _by_kind(name: str, types: Mapping[str, object], defaults: Mapping[str, object]) -> type[Any]:
-    """Return a data class with a field per kind: the format of a state follows from the list of kinds."""
+    """Return a data class with a field per kind: the format of a state follows from the list of kinds.
+
+    What says nothing of a later kind is left out: versions before it read the record, and it reads theirs.
+    """
+    later = {kind.name for kind in KINDS if kind.came_later}
     fields = [
-        (key, kind, field(default_factory=partial(defaults.__getitem__, key))) for key, kind in types.items()
+        (
+            *(key, kind),
+            field(
+                default_factory=partial(defaults.__getitem__, key),
+                metadata=LEFT_OUT_IF_DEFAULT if key in later else None,
+            ),
+        )
+        for key, kind in types.items()
     ]
     return make_dataclass(name, fields, frozen=True)
 

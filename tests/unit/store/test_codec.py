@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from kernelbal.model.address import Address, AddressOrEmpty, parse_address
-from kernelbal.store.codec import Codec, Malformed
+from kernelbal.store.codec import LEFT_OUT_IF_DEFAULT, Codec, Malformed
 
 V4, V6 = parse_address("192.0.2.1"), parse_address("2001:db8::1")
 
@@ -179,6 +179,30 @@ def test_a_missing_part_is_refused_whatever_default_it_has(missing: str) -> None
     parts = {name: part for name, part in PARTS.items() if name != missing}
     with pytest.raises(Malformed, match=f"missing required field `{missing}`"):
         OUTER.decode(json.dumps(parts).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A value with parts that came later."""
+
+    name: str
+    keys: frozenset[Key] = field(default=frozenset(), metadata=LEFT_OUT_IF_DEFAULT)
+    inner: Mapping[Key, Inner] = field(default_factory=dict, metadata=LEFT_OUT_IF_DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (Extended("a"), {"name"}),
+        (Extended("a", frozenset({Key(V4, 80)}), {Key(V6, 80): Inner()}), {"name", "keys", "inner"}),
+    ],
+)
+def test_a_part_that_came_later_is_written_only_where_it_says_something(
+    value: Extended, names: set[str]
+) -> None:
+    codec = Codec(Extended)
+    assert json.loads(codec.encode(value)).keys() == names
+    assert codec.decode(codec.encode(value)) == value
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
