@@ -23,7 +23,7 @@ class Topic(Enum):
     CONFIG_REFUSED = "config.refused"
     CONFIG_CONFIRMED = "config.confirmed"
     CONFIG_ROLLED_BACK = "config.rolled_back"
-    DRIFT_REPAIRED = "drift.repaired"
+    DRIFT_REVERTED = "drift.reverted"
     OBJECT_FAILING = "object.failing"
     OBJECT_RECOVERED = "object.recovered"
     ROUND_FAILED = "round.failed"
@@ -57,7 +57,7 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.CONFIG_REFUSED: "Changed documents are invalid: the old ones stay in force.",
     Topic.CONFIG_CONFIRMED: "Documents that awaited confirmation stay in force.",
     Topic.CONFIG_ROLLED_BACK: "Documents were not confirmed: those before are in force again.",
-    Topic.DRIFT_REPAIRED: "External change reverted: the kernel matches site.yaml again.",
+    Topic.DRIFT_REVERTED: "External change reverted: the kernel matches site.yaml again.",
     Topic.OBJECT_FAILING: "The kernel refuses a change of an object, or does so with another error.",
     Topic.OBJECT_RECOVERED: "An object that was failing is as site.yaml has it.",
     Topic.ROUND_FAILED: "A round failed as a whole, such as when the kernel cannot be read; it is retried.",

@@ -151,7 +151,7 @@ class RoundStatus(Part, frozen=True, kw_only=True):
 
     rounds: Annotated[int, Meta(description="Since the daemon started.")]
     changes: Annotated[int, Meta(description="Actions that were performed since then.")]
-    repairs: Annotated[int, Meta(description="Actions that reverted external changes.")]
+    reverts: Annotated[int, Meta(description="Actions that reverted external changes.")]
     failures: Annotated[int, Meta(description="Attempts that the kernel refused.")]
     last_s: Annotated[float | None, Meta(description="Age of the last round.")]
     duration_ms: float | None

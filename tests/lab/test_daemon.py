@@ -87,7 +87,7 @@ def test_a_real_server_that_dies_gets_no_clients_until_it_is_back(daemon: Daemon
 def test_what_is_removed_by_hand_is_back_within_a_second(daemon: Daemon, by_hand: str, told: str) -> None:
     before, began_at, length = daemon.kernel(), time.monotonic(), len(daemon.log())
     daemon.at.director.run(["bash", "-c", by_hand])
-    daemon.await_line(r"drift\.repaired", after=length, within_s=5)
+    daemon.await_line(r"drift\.reverted", after=length, within_s=5)
     assert time.monotonic() - began_at < 1.0
     assert daemon.kernel() == before
     time.sleep(5)

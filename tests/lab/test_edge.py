@@ -354,7 +354,7 @@ def test_daemon_puts_back_what_somebody_removes(at: Operator) -> None:
             time.sleep(2)  # what the daemon itself changed is heard, too
             length = len(daemon.log())
             at.director.run(by_hand.split())
-            assert told in daemon.await_line(r"drift\.repaired", after=length, within_s=5)
+            assert told in daemon.await_line(r"drift\.reverted", after=length, within_s=5)
         assert "dev eth0 table 300" in chosen(at, "203.0.113.1")
         assert http_ask(host(at, "client"), GEO[4]).server == "rs1"
     finally:

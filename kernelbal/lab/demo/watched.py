@@ -274,7 +274,7 @@ def _hands_change_the_kernel(watch: Watch) -> None:
         lines = len(watch.said())
         run(watch.stage, argv, " ".join(argv), brief=True)
         took_s = until(is_there, f"{what} is back")
-        watch.stage.emit(claims.repaired(what, took_s, watch.said_since(lines, "drift.repaired")))
+        watch.stage.emit(claims.reverted(what, took_s, watch.said_since(lines, "drift.reverted")))
 
 
 def _config_is_broken(watch: Watch) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NOTICED_WITHIN_S: Final = 2.5
 """The check of the example: two failures in a row, 500 ms apart, and a good second for slow machines."""
-REPAIRED_WITHIN_S: Final = 1.0
+REVERTED_WITHIN_S: Final = 1.0
 REMOVED_WITHIN_S: Final = 5.0
 _FEWEST_STEPS: Final = 3
 """Weights between none and all that must be seen for a climb."""
@@ -78,11 +78,11 @@ def left(server: str, took_s: float) -> Claim:
     )
 
 
-def repaired(what: str, took_s: float, said: str) -> Claim:
+def reverted(what: str, took_s: float, said: str) -> Claim:
     """What was removed by hand came back, and the log says so."""
     return Claim(
-        text=f"{what} was removed by hand: it is back within {REPAIRED_WITHIN_S:g} s",
-        ok=took_s <= REPAIRED_WITHIN_S and bool(said),
+        text=f"{what} was removed by hand: it is back within {REVERTED_WITHIN_S:g} s",
+        ok=took_s <= REVERTED_WITHIN_S and bool(said),
         seen=f"after {took_s:.2f} s; {said or 'nothing in the log'}",
     )
 

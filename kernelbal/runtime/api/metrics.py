@@ -110,10 +110,10 @@ METRICS: Final = (
         counter=True,
     ),
     Metric(
-        "kernelbal_repairs_total",
+        "kernelbal_reverts_total",
         "Actions that reverted external changes.",
         Scope.DIRECTOR,
-        _value(lambda s: s.reconcile.repairs),
+        _value(lambda s: s.reconcile.reverts),
         counter=True,
     ),
     Metric(

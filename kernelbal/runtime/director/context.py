@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from kernelbal.health.decision import Decision, Memory
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.model.overlay import OperatorKey, Order, Orders
-from kernelbal.reconcile.retry import Failing
+from kernelbal.reconcile.retry import NOTHING_FAILS, Failing
 from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
 from kernelbal.runtime.director.documents import Keys, Paths, keys_of
 from kernelbal.runtime.director.hooks import Hooks
@@ -93,7 +93,6 @@ class DirectorState:
         memory: what decisions leave to each other.
         decision: of the last round; None before the first.
         result: of the last round.
-        failing: what the kernel refuses.
         hidden: that something in front hides the clients, in words; empty when nothing does.
         checker_up: whether the checker has reported since it was started.
     """
@@ -109,7 +108,6 @@ class DirectorState:
     replaced: Replaced | None = None
     decision: Decision | None = None
     result: RoundResult | None = None
-    failing: Failing = field(default_factory=dict)
     tally: Tally = NO_ROUNDS
     counted: Counted | None = None
     before: Counted | None = None
@@ -117,6 +115,16 @@ class DirectorState:
     late_p99_s: float | None = None
     probing: int = 0
     checker_up: bool = False
+
+    @property
+    def failing(self) -> Failing:
+        """What the kernel refuses."""
+        return self.result.failing if self.result else NOTHING_FAILS
+
+    @property
+    def error(self) -> str:
+        """Why the last round failed as a whole; empty when it did not."""
+        return self.result.error if self.result else ""
 
 
 def initial_state(

@@ -1,7 +1,7 @@
 """Which actions of a plan revert external changes.
 
 Between two rounds nobody of ours touches the kernel. So where it is not as the last round left it, somebody
-else was at work, and an action on that object is a repair; every other action follows from a new decision.
+else was at work, and an action on that object reverts that; every other action follows from a new decision.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kernelbal.plan.kinds import BY_ACTION, describe, object_of
 from kernelbal.plan.kinds.services import SERVICES, service_of
 
 NAMED: Final = 3
-"""How many repairs an event names."""
+"""How many reverts an event names."""
 
 
 def reverts(action: Action, left: ObservedState, found: ObservedState) -> bool:
@@ -32,7 +32,7 @@ def reverts(action: Action, left: ObservedState, found: ObservedState) -> bool:
     return before is not UNREAD and before != kind.value(found.of(kind), key)
 
 
-def repairs(left: ObservedState | None, found: ObservedState, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def reverting(left: ObservedState | None, found: ObservedState, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return the outcomes that reverted external changes; none without an earlier round."""
     if left is None or not outcomes:
         return []
@@ -40,18 +40,18 @@ def repairs(left: ObservedState | None, found: ObservedState, outcomes: Sequence
     return [outcome for outcome in done if reverts(outcome.action, left, found)]
 
 
-def repair_event(repaired: Sequence[Outcome], names: Names) -> Event:
-    """Return the event for the repairs of one round; it names some and counts all."""
-    lines = [describe(outcome.action, names) for outcome in repaired[:NAMED]]
-    more = len(repaired) - len(lines)
+def revert_event(reverted: Sequence[Outcome], names: Names) -> Event:
+    """Return the event for the reverts of one round; it names some and counts all."""
+    lines = [describe(outcome.action, names) for outcome in reverted[:NAMED]]
+    more = len(reverted) - len(lines)
     shown = ", ".join(f"{line.sign} {line.text}" for line in lines) + (f", and {more} more" if more else "")
-    service = next((name for o in repaired if (name := service_name(o.action, names))), "")
+    service = next((name for o in reverted if (name := service_name(o.action, names))), "")
     return Event(
-        Topic.DRIFT_REPAIRED,
+        Topic.DRIFT_REVERTED,
         Severity.WARNING,
         f"external change reverted: {shown}",
         service=service,
-        fields=(("repairs", str(len(repaired))),),
+        fields=(("reverts", str(len(reverted))),),
     )
 
 

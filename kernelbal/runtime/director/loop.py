@@ -206,15 +206,13 @@ class Loop:
         if state.memory != result.decision.memory:
             state.memory = result.decision.memory
             context.saver.health_changed()
-        context.reporter.emit_all(
-            round_events(result, state.tally.error, state.failing, state.keys.names, now)
-        )
+        context.reporter.emit_all(round_events(result, state.result, state.keys.names, now))
         if line := round_line(result, sorted(cause.value for cause in causes)):
             context.reporter.log(line)
-        state.decision, state.result, state.failing = result.decision, result, result.failing
+        state.decision, state.result = result.decision, result
         state.tally = state.tally.after(result, now)
         next_at, retry_at = result.decision.next_at, result.retry_at
-        ending = Ending(bool(result.error), bool(result.repaired), result.draining, next_at, retry_at)
+        ending = Ending(bool(result.error), bool(result.reverted), result.draining, next_at, retry_at)
         self._pacer.end(now, ending)
         self._looks.settled(now)
         self._note_drained()

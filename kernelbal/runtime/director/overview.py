@@ -59,7 +59,7 @@ def summary_of(state: DirectorState) -> str:
         return f"{size}; waiting for first results"
     usable = sum(view.usable for view in state.decision.services.values())
     failing = f"; the kernel refuses {counted(len(state.failing), 'object')}" if state.failing else ""
-    error = f"; {state.tally.error}" if state.tally.error else ""
+    error = f"; {state.error}" if state.error else ""
     return f"{size}, usable real servers {usable}{failing}{error}"
 
 
@@ -156,12 +156,12 @@ def _round_status(state: DirectorState, known: StatusInputs) -> RoundStatus:
     return RoundStatus(
         rounds=tally.rounds,
         changes=tally.changes,
-        repairs=tally.repairs,
+        reverts=tally.reverts,
         failures=tally.failures,
         last_s=None if tally.ended_at is None else round(max(0.0, now - tally.ended_at), 3),
-        duration_ms=None if tally.took_s is None else round(tally.took_s * 1000, 3),
+        duration_ms=None if result is None else round(result.took_s * 1000, 3),
         converged=result is not None and result.converged,
-        error=tally.error,
+        error=state.error,
         failing=len(state.failing),
         failing_objects=[failing_status(each, state.keys.names, known) for each in longest],
     )

@@ -44,11 +44,11 @@ TIMER_SHARE: Final = 0.05
 DRAIN_POLL_S: Final = 1.0
 """How often connections of leaving real servers are counted, in seconds."""
 FIGHT_S: Final = 5.0
-"""A repair within this time of the one before is a fight with another program; seconds."""
+"""A revert within this time of the one before is a fight with another program; seconds."""
 LONGEST_TRUCE_S: Final = 10.0
-"""Longest wait between repairs in a fight, in seconds."""
-FREE_REPAIRS: Final = 5
-"""Repairs in a row that are made at once."""
+"""Longest wait between reverts in a fight, in seconds."""
+FREE_REVERTS: Final = 5
+"""Reverts in a row that are made at once."""
 
 _PATIENT: Final = frozenset({Cause.NOTIFIED, Cause.OVERFLOW, Cause.TABLE})
 
@@ -58,14 +58,14 @@ class Ending(NamedTuple):
 
     Attributes:
         failed: whether it failed as a whole, such as when the kernel cannot be read.
-        repaired: whether an external change was reverted.
+        reverted: whether an external change was reverted.
         draining: whether real servers are leaving.
         next_at: when the decision needs another round, or None.
         retry_at: when something that the kernel refused is tried again, or None.
     """
 
     failed: bool = False
-    repaired: bool = False
+    reverted: bool = False
     draining: bool = False
     next_at: float | None = None
     retry_at: float | None = None
@@ -80,8 +80,8 @@ class Pacer:
     _rest_until: float = 0.0
     _truce_until: float = 0.0
     _failures: int = 0
-    _repairs: int = 0
-    _repaired_at: float = float("-inf")
+    _reverts: int = 0
+    _reverted_at: float = float("-inf")
     _began_at: float = 0.0
 
     def note(self, cause: Cause, now: float) -> None:
@@ -110,7 +110,7 @@ class Pacer:
         """End the round that was begun."""
         took_s = now - self._began_at
         self._rest_until = now + REST * took_s
-        self._note_repair(now, repaired=ending.repaired)
+        self._note_revert(now, reverted=ending.reverted)
         self._timers[Cause.RESYNC] = now + max(RESYNC_S, took_s / TIMER_SHARE)
         if ending.next_at is not None:
             self._timers[Cause.DEADLINE] = max(ending.next_at, now + COALESCE_S)
@@ -122,14 +122,14 @@ class Pacer:
         elif ending.retry_at is not None:
             self._timers[Cause.RETRY] = max(ending.retry_at, now + max(COALESCE_S, took_s / TIMER_SHARE))
 
-    def _note_repair(self, now: float, *, repaired: bool) -> None:
-        if not repaired:
-            if now - self._repaired_at > FIGHT_S + LONGEST_TRUCE_S:
-                self._repairs = 0
+    def _note_revert(self, now: float, *, reverted: bool) -> None:
+        if not reverted:
+            if now - self._reverted_at > FIGHT_S + LONGEST_TRUCE_S:
+                self._reverts = 0
             return
-        close = now - self._repaired_at < FIGHT_S + LONGEST_TRUCE_S
-        self._repairs = self._repairs + 1 if close else 1
-        self._repaired_at = now
-        excess = self._repairs - FREE_REPAIRS
+        close = now - self._reverted_at < FIGHT_S + LONGEST_TRUCE_S
+        self._reverts = self._reverts + 1 if close else 1
+        self._reverted_at = now
+        excess = self._reverts - FREE_REVERTS
         if excess > 0:
             self._truce_until = now + min(2.0 ** min(excess - 1, 8) * 0.5, LONGEST_TRUCE_S)

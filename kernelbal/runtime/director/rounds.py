@@ -36,7 +36,7 @@ from kernelbal.reconcile.explain import ConnectionsOf, connections_of, explain_k
 from kernelbal.reconcile.retry import NOTHING_FAILS, Failing, next_attempt_at
 from kernelbal.reconcile.round import OwnershipStore, PreparedRound, Reconciler, RoundReport
 from kernelbal.runtime.director.documents import Documents
-from kernelbal.runtime.director.drift import repair_event, repairs
+from kernelbal.runtime.director.drift import revert_event, reverting
 from kernelbal.runtime.director.failing import failing_events
 
 
@@ -64,7 +64,7 @@ class RoundResult:
         desired: the desired state; None when the kernel could not be read.
         report: how it ended; None when nothing could be done.
         failing: what the kernel refuses; that of before where nothing could be done.
-        repaired: the outcomes that reverted external changes.
+        reverted: the outcomes that reverted external changes.
         error: why the round failed as a whole; empty when it did not, whatever is failing.
         hint: the remedy, or empty.
         took_s: how long it took.
@@ -75,7 +75,7 @@ class RoundResult:
     desired: DesiredState | None = None
     report: RoundReport | None = None
     failing: Failing = field(default_factory=dict)
-    repaired: tuple[Outcome, ...] = ()
+    reverted: tuple[Outcome, ...] = ()
     error: str = ""
     hint: str = ""
     took_s: float = 0.0
@@ -159,10 +159,10 @@ class Rounds:
         before, self.left = self.left, None
         report = reconciler.perform(prepared, options, failing=failing)
         self.left = report.observed
-        repaired = tuple(repairs(before, prepared.observed, report.outcomes))
+        reverted = tuple(reverting(before, prepared.observed, report.outcomes))
         undone = len(report.undone)
         error = f"{counted(undone, 'change')} did not take: something else changes the same objects"
-        return RoundResult(decision, desired, report, report.failing, repaired, error if undone else "")
+        return RoundResult(decision, desired, report, report.failing, reverted, error if undone else "")
 
     def _desire(self, inputs: Inputs, overlay: Overlay) -> DesiredState:
         """Return the desired state; made anew only when documents or decision changed."""
@@ -283,20 +283,20 @@ class Rounds:
 
 
 def round_events(
-    result: RoundResult, error_before: str, failing_before: Failing, names: Names, now: float
+    result: RoundResult, before: RoundResult | None, names: Names, now: float
 ) -> Iterator[Event]:
     """Yield what there is to report of a round; the same error is reported once.
 
     Args:
         result: of the round.
-        error_before: why the round before it failed as a whole; empty when it did not.
-        failing_before: what the kernel refused before it.
+        before: of the round before it; None when there was none.
         names: of the virtual services.
         now: seconds on the boot clock.
     """
+    failing_before, error_before = (before.failing, before.error) if before else (NOTHING_FAILS, "")
     yield from result.decision.events
-    if result.repaired:
-        yield repair_event(result.repaired, names)
+    if result.reverted:
+        yield revert_event(result.reverted, names)
     if result.report is not None:
         yield from failing_events(failing_before, result.report, names, now)
     if result.error and result.error != error_before:
@@ -307,12 +307,12 @@ def round_events(
 
 
 def round_line(result: RoundResult, causes: Sequence[str]) -> str:
-    """Return the log line of a round that changed more than it repaired; empty otherwise."""
+    """Return the log line of a round that changed more than it reverted; empty otherwise."""
     changes = len(result.report.done) if result.report else 0
-    if changes <= len(result.repaired):
+    if changes <= len(result.reverted):
         return ""
     return (
-        f"round.changed cause={'+'.join(causes)} changes={changes} repairs={len(result.repaired)}"
+        f"round.changed cause={'+'.join(causes)} changes={changes} reverts={len(result.reverted)}"
         f" took_ms={result.took_s * 1000:.0f}"
     )
 
@@ -323,19 +323,16 @@ class Tally:
 
     Attributes:
         changes: actions that were done.
-        repairs: those of them that reverted external changes.
+        reverts: those of them that reverted external changes.
         failures: attempts that the kernel refused.
         ended_at: when the last one ended; None before the first.
-        error: why the last round failed as a whole.
     """
 
     rounds: int = 0
     changes: int = 0
-    repairs: int = 0
+    reverts: int = 0
     failures: int = 0
     ended_at: float | None = None
-    took_s: float | None = None
-    error: str = ""
 
     def after(self, result: RoundResult, now: float) -> Tally:
         """Return the tally after one more round."""
@@ -345,11 +342,9 @@ class Tally:
             self,
             rounds=self.rounds + 1,
             changes=self.changes + done,
-            repairs=self.repairs + len(result.repaired),
+            reverts=self.reverts + len(result.reverted),
             failures=self.failures + failed,
             ended_at=now,
-            took_s=result.took_s,
-            error=result.error,
         )
 
 

@@ -9,7 +9,7 @@ from kernelbal.lab.demo.events import Claim
 
 ALL = {"rs1": 100, "rs2": 100, "rs3": 100}
 DOWN = "real_server.down service=web server=10.0.0.12"
-REPAIRED = "drift.repaired service=web"
+REVERTED = "drift.reverted service=web"
 STARTED = "director.started pid=1"
 
 GOOD = [
@@ -19,7 +19,7 @@ GOOD = [
     claims.weight_climbed("rs2", [1, 17, 50, 83, 100], 100),
     claims.drained("rs1", Counter(rs2=30, rs3=30), 60, alive=3, held=3),
     claims.left("rs1", 1.0),
-    claims.repaired("the service", 0.3, REPAIRED),
+    claims.reverted("the service", 0.3, REVERTED),
     claims.broken_config_refused(78, ALL, ALL),
     claims.crash_survived(10, 10, Counter(rs1=20, rs2=20, rs3=20), 60),
     claims.nothing_flapped(ALL, ALL, [STARTED]),
@@ -42,8 +42,8 @@ BAD = [
     claims.drained("rs1", Counter(rs2=30, rs3=30), 60, alive=0, held=0),
     claims.drained("rs1", Counter(rs2=30, timeout=30), 60, alive=3, held=3),
     claims.left("rs1", 20.0),
-    claims.repaired("the service", 1.5, REPAIRED),
-    claims.repaired("the service", 0.3, ""),
+    claims.reverted("the service", 1.5, REVERTED),
+    claims.reverted("the service", 0.3, ""),
     claims.broken_config_refused(0, ALL, ALL),
     claims.broken_config_refused(78, ALL, {}),
     claims.crash_survived(9, 10, Counter(rs1=60), 60),

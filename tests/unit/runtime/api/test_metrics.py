@@ -38,7 +38,7 @@ def test_status_becomes_samples() -> None:
     assert found["kernelbal_server_configured_weight", server] == 100
     assert found["kernelbal_server_connections_total", server] == 4321
     assert found["kernelbal_server_state", tuple(sorted((*server, ("state", "down"))))] == 1
-    assert found["kernelbal_repairs_total", ()] == 1
+    assert found["kernelbal_reverts_total", ()] == 1
     assert found["kernelbal_counters_age_seconds", ()] == 1.5
     assert found["kernelbal_last_round_seconds", ()] == 0.012
     modes = {key[1][0][1]: value for key, value in found.items() if key[0] == "kernelbal_service_mode"}

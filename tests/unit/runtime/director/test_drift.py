@@ -1,4 +1,4 @@
-"""Telling repairs from changes that follow from a decision."""
+"""Telling reverts from changes that follow from a decision."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import WriteSysctl
 from kernelbal.plan.kinds.tables import ReplaceTable
 from kernelbal.plan.kinds.timeouts import SetTimeouts
-from kernelbal.runtime.director.drift import NAMED, repair_event, repairs
+from kernelbal.runtime.director.drift import NAMED, revert_event, reverting
 from tests.support.builders import link, place, real, service, virtual, weighing
 from tests.support.states import observed_of
 
@@ -71,30 +71,30 @@ def made(*actions: Action) -> list[Outcome]:
         (left(timeouts=Timeouts(1, 1, 1)), SetTimeouts(Timeouts(1, 1, 1), Timeouts())),
     ],
 )
-def test_what_others_changed_is_repaired_and_what_was_decided_is_not(
+def test_what_others_changed_is_reverted_and_what_was_decided_is_not(
     found: ObservedState, action: Action
 ) -> None:
-    assert repairs(LEFT, found, made(action)) == made(action)
-    assert repairs(LEFT, LEFT, made(action)) == []
+    assert reverting(LEFT, found, made(action)) == made(action)
+    assert reverting(LEFT, LEFT, made(action)) == []
 
 
-def test_a_weight_that_was_decided_is_no_repair_beside_one() -> None:
+def test_a_weight_that_was_decided_is_no_revert_beside_one() -> None:
     found = left(services={WEB: virtual((B, weighing(1)))})
     put_back = AddDestination(WEB, A, weighing(1))
     decided = EditDestination(WEB, B, weighing(1), weighing(0))
-    assert repairs(LEFT, found, made(put_back, decided)) == made(put_back)
+    assert reverting(LEFT, found, made(put_back, decided)) == made(put_back)
 
 
-def test_the_first_round_repairs_nothing_and_a_failure_is_no_repair() -> None:
+def test_the_first_round_reverts_nothing_and_neither_does_a_failure() -> None:
     gone = left(services={})
     add = AddService(WEB, ATTRIBUTES)
-    assert repairs(None, gone, made(add)) == []
-    assert repairs(LEFT, gone, [Outcome(add, Result.FAILED, 1, "no")]) == []
+    assert reverting(None, gone, made(add)) == []
+    assert reverting(LEFT, gone, [Outcome(add, Result.FAILED, 1, "no")]) == []
 
 
 def test_an_empty_table_that_others_made_is_theirs() -> None:
     found = left(nft=NftTable())
-    assert repairs(LEFT, found, made(ReplaceTable(NftTable(), EMPTY_TABLE)))
+    assert reverting(LEFT, found, made(ReplaceTable(NftTable(), EMPTY_TABLE)))
 
 
 def test_one_event_names_some_and_counts_all() -> None:
@@ -102,13 +102,13 @@ def test_one_event_names_some_and_counts_all() -> None:
         RemoveService(MAIL),
         *(AddDestination(WEB, real(f"10.0.0.{n}"), weighing(1)) for n in range(9)),
     ]
-    event = repair_event(made(*actions), {WEB: "web"})
-    assert (event.topic, event.severity, event.service) == (Topic.DRIFT_REPAIRED, Severity.WARNING, "web")
+    event = revert_event(made(*actions), {WEB: "web"})
+    assert (event.topic, event.severity, event.service) == (Topic.DRIFT_REVERTED, Severity.WARNING, "web")
     assert event.message.count("10.0.0.") == NAMED - 1
     assert event.message.endswith(", and 7 more")
-    assert event.fields == (("repairs", "10"),)
+    assert event.fields == (("reverts", "10"),)
 
 
 def test_a_link_that_went_down_is_drift() -> None:
     found = left(links=(link("eth0")._replace(up=False),))
-    assert repairs(LEFT, found, made(EnsureLink(LinkState("eth0"))))
+    assert reverting(LEFT, found, made(EnsureLink(LinkState("eth0"))))

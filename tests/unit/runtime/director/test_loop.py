@@ -151,7 +151,7 @@ async def test_external_change_is_reverted_within_a_second(harness: DirectorHarn
     (event,) = harness.events("drift")
     assert "external change reverted" in event.message
     assert event.service == "web"
-    assert harness.known.tally.repairs > 0
+    assert harness.known.tally.reverts > 0
 
 
 @in_virtual_time

@@ -8,7 +8,7 @@ from kernelbal.reconcile.retry import FIRST_S, LONGEST_S
 from kernelbal.runtime.director.pacer import (
     COALESCE_S,
     DRAIN_POLL_S,
-    FREE_REPAIRS,
+    FREE_REVERTS,
     LONGEST_TRUCE_S,
     RESYNC_S,
     TIMER_SHARE,
@@ -98,12 +98,12 @@ def test_a_deadline_that_has_passed_does_not_make_it_spin() -> None:
     assert pacer.due_at() == 5.0 + COALESCE_S
 
 
-def test_a_few_repairs_are_made_at_once() -> None:
+def test_a_few_reverts_are_made_at_once() -> None:
     pacer = Pacer()
-    for number in range(FREE_REPAIRS):
+    for number in range(FREE_REVERTS):
         pacer.note(Cause.TABLE, float(number))
         assert pacer.due_at() == number + COALESCE_S
-        ended(pacer, number + COALESCE_S, Ending(repaired=True))
+        ended(pacer, number + COALESCE_S, Ending(reverted=True))
 
 
 def test_a_fight_with_another_program_is_fought_ever_more_slowly_and_holds_up_nothing_else() -> None:
@@ -112,7 +112,7 @@ def test_a_fight_with_another_program_is_fought_ever_more_slowly_and_holds_up_no
         pacer.note(Cause.NOTIFIED, at)
         due_at = pacer.due_at()
         assert due_at is not None
-        ended(pacer, due_at, Ending(repaired=True))
+        ended(pacer, due_at, Ending(reverted=True))
         last, at = at, due_at
     assert at - last == pytest.approx(LONGEST_TRUCE_S)
     pacer.note(Cause.NOTIFIED, at)
