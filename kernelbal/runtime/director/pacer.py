@@ -44,7 +44,7 @@ TIMER_SHARE: Final = 0.05
 DRAIN_POLL_S: Final = 1.0
 """How often connections of leaving real servers are counted, in seconds."""
 FIGHT_S: Final = 5.0
-"""A revert within this time of the one before is a fight with another program; seconds."""
+"""A revert within this time after the longest truce is a fight with another program; seconds."""
 LONGEST_TRUCE_S: Final = 10.0
 """Longest wait between reverts in a fight, in seconds."""
 FREE_REVERTS: Final = 5
@@ -110,7 +110,8 @@ class Pacer:
         """End the round that was begun."""
         took_s = now - self._began_at
         self._rest_until = now + REST * took_s
-        self._note_revert(now, reverted=ending.reverted)
+        if ending.reverted:
+            self._note_revert(now)
         self._timers[Cause.RESYNC] = now + max(RESYNC_S, took_s / TIMER_SHARE)
         if ending.next_at is not None:
             self._timers[Cause.DEADLINE] = max(ending.next_at, now + COALESCE_S)
@@ -122,11 +123,7 @@ class Pacer:
         elif ending.retry_at is not None:
             self._timers[Cause.RETRY] = max(ending.retry_at, now + max(COALESCE_S, took_s / TIMER_SHARE))
 
-    def _note_revert(self, now: float, *, reverted: bool) -> None:
-        if not reverted:
-            if now - self._reverted_at > FIGHT_S + LONGEST_TRUCE_S:
-                self._reverts = 0
-            return
+    def _note_revert(self, now: float) -> None:
         close = now - self._reverted_at < FIGHT_S + LONGEST_TRUCE_S
         self._reverts = self._reverts + 1 if close else 1
         self._reverted_at = now
