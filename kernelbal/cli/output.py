@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from kernelbal.cli.problems import Sources, problems_text
 from kernelbal.errors import ConfigError, KernelbalError
+from kernelbal.model.text import lines
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -25,6 +27,7 @@ _COLOURS = {
     **dict.fromkeys(("-", "FAIL", "error", "down", "disabled"), _RED),
 }
 """Colours of words: marks of a plan, verdicts, severities, and states of real servers."""
+_COLOURING = re.compile(rf"(\x1b\[(?:0|{_GREEN}|{_YELLOW}|{_RED})m)")
 
 
 def coloured(word: str, text: str | None = None, *, stream: TextIO | None = None) -> str:
@@ -36,14 +39,19 @@ def coloured(word: str, text: str | None = None, *, stream: TextIO | None = None
     return f"\x1b[{_COLOURS[word]}m{shown}\x1b[0m"
 
 
+def _printable(text: str) -> str:
+    """Return text that does nothing to a terminal but to colour words as `coloured` does, and end lines."""
+    return "".join(each if _COLOURING.fullmatch(each) else lines(each) for each in _COLOURING.split(text))
+
+
 def say(text: str) -> None:
     """Print talk: progress, hints, warnings."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_printable(text) + "\n")
 
 
 def put(text: str) -> None:
     """Print data."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_printable(text) + "\n")
 
 
 def put_document(document: Struct) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from kernelbal.cli.output import say
+from kernelbal.model.text import one_line
 
 FEW = 500
 """Below this many actions an apply is over before a bar could be read."""
@@ -46,7 +47,7 @@ class StatusLine:
         if self._in_place:
             # A line that wraps could not be taken away again.
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{text[:width]}")
+            sys.stderr.write(f"\r\x1b[K{one_line(text)[:width]}")
             sys.stderr.flush()
         elif topic is None or topic != self._topic:
             say(text)
@@ -81,5 +82,5 @@ def share_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=1, text="")
         yield lambda done, total, text: bar.update(
-            task, completed=done if total else 1, total=total or 1, text=escape(text)
+            task, completed=done if total else 1, total=total or 1, text=escape(one_line(text))
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kernelbal.cli.output import coloured, folded, put
+from kernelbal.model.text import one_line
 
 Row = Sequence[str]
 
@@ -112,8 +113,9 @@ class _Layout:
         cells = []
         for i in self.shown:
             width = self.widths[i] if i != self.shown[-1] or i in self.right else 0
-            cell = row[i].rjust(width) if i in self.right else row[i].ljust(width)
-            cells.append(coloured(row[i], cell) if self.header[i] in _COLOURED else cell)
+            text = one_line(row[i])
+            cell = text.rjust(width) if i in self.right else text.ljust(width)
+            cells.append(coloured(text, cell) if self.header[i] in _COLOURED else cell)
         return _GAP.join(cells).rstrip()
 
 

@@ -14,10 +14,11 @@ from pydantic import BaseModel, FailFast, ValidationError
 from pydantic_core import ErrorDetails
 
 from kernelbal.config.document import Data
-from kernelbal.config.violation import Path, Violation, one_line, shown, value_at
+from kernelbal.config.violation import Path, Violation, shown, value_at
 from kernelbal.config.vocabulary import flow, key_hint, means, value_hint
 from kernelbal.config.wording import Setting, describe, key_of, setting_at, step_into
 from kernelbal.model.fields import DOCUMENT
+from kernelbal.model.text import one_line
 
 MAX_VIOLATIONS = 1000
 """Most violations of one document."""

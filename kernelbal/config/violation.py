@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from kernelbal.model.text import one_line
+
 Path = tuple[str | int, ...]
 """Keys and list indices that lead to a value."""
 
@@ -32,19 +34,11 @@ MAX_SHOWN_CHARACTERS = 60
 """Longest value that a message repeats."""
 
 
-def one_line(text: str) -> str:
-    """Return text that cannot break the line or drive the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\ufffd" for c in text)
-
-
 def shown(value: object) -> str:
     """Return a value as YAML writes it, shortened and on one line."""
     words = {True: "true", False: "false", None: "null"}
     text = words[value] if value is None or isinstance(value, bool) else str(value)
-    line = one_line(text[: MAX_SHOWN_CHARACTERS + 1])
-    return line if len(line) <= MAX_SHOWN_CHARACTERS else line[: MAX_SHOWN_CHARACTERS - 3] + "..."
+    return one_line(text, MAX_SHOWN_CHARACTERS)
 
 
 def value_at(document: Any, path: Path) -> object:  # noqa: ANN401 - data or a model

@@ -14,9 +14,10 @@ from kernelbal.config.converters import NoEquivalent, folded
 from kernelbal.config.document import Data
 from kernelbal.config.scalars import resolve_plain
 from kernelbal.config.terms import TERMS, VALUES, OtherSystem, Term
-from kernelbal.config.violation import one_line, shown
+from kernelbal.config.violation import shown
 from kernelbal.config.wording import describe, setting_at
 from kernelbal.model.fields import DOCUMENT
+from kernelbal.model.text import one_line
 
 MAX_PROPOSAL_CHARACTERS: Final = 200
 """Longest setting that a hint spells out."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from kernelbal.model.status import FailingStatus, Part
+from kernelbal.model.status import AS_IT_IS, SEVERAL_LINES, FailingStatus, Part
 
 MAX_DOCUMENT_CHARACTERS = 64 * 1024 * 1024
 """Longest document that is planned over the API; that of 100,000 real servers has a tenth of it."""
@@ -19,7 +19,9 @@ class PlannedAction(Part, frozen=True, kw_only=True):
     sign: Annotated[str, Meta(description="`+` adds, `~` changes, `-` removes.")]
     text: str
     impact: Annotated[str | None, Meta(description="What it does to connections; null: nothing.")]
-    detail: Annotated[str | None, Meta(description="What is written, such as the nftables table.")] = None
+    detail: Annotated[
+        str | None, SEVERAL_LINES, Meta(description="What is written, such as the nftables table.")
+    ] = None
 
 
 class PlannedDrain(Part, frozen=True, kw_only=True):
@@ -110,10 +112,12 @@ class PlanRequest(Part, frozen=True, kw_only=True):
 
     site: Annotated[
         Annotated[str, Meta(max_length=MAX_DOCUMENT_CHARACTERS)] | None,
+        AS_IT_IS,
         Meta(description="The site document; null: the one in force."),
     ] = None
     node: Annotated[
         Annotated[str, Meta(max_length=MAX_DOCUMENT_CHARACTERS)] | None,
+        AS_IT_IS,
         Meta(description="The node document; null: the one in force."),
     ] = None
     site_name: Annotated[Annotated[str, Meta(max_length=4096)], Meta(description="Its name in problems.")] = (
@@ -141,10 +145,13 @@ class ApplyRequest(Part, frozen=True, kw_only=True):
 
     site: Annotated[
         Annotated[str, Meta(max_length=4096)],
+        AS_IT_IS,
         Meta(description="Path of the site document, as the daemon reads it."),
     ]
     node: Annotated[
-        Annotated[str, Meta(max_length=4096)], Meta(description="Path of the node document, likewise.")
+        Annotated[str, Meta(max_length=4096)],
+        AS_IT_IS,
+        Meta(description="Path of the node document, likewise."),
     ]
     confirm_s: Annotated[
         Annotated[float, Meta(ge=1, le=86400)] | None,

@@ -6,15 +6,24 @@ with the zone; ages and durations are seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
 
 from kernelbal.errors import Problem, Span
 from kernelbal.model.event import Severity
 from kernelbal.model.health import Health
 from kernelbal.model.overlay import Admin, Mode, ServerState
+from kernelbal.model.text import lines, one_line
+
+AS_IT_IS: Final = Meta(extra={"text": "as it is"})
+"""Marks text of a request that is no text to show: documents, and paths of files."""
+SEVERAL_LINES: Final = Meta(extra={"text": "several lines"})
+"""Marks text that may have line ends."""
 
 
 class Owner(Enum):
@@ -25,7 +34,45 @@ class Owner(Enum):
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A document of the control API, or a part of one."""
+    """A document of the control API, or a part of one.
+
+    However it is made, by the director or of what a peer sent, each text in it is one printable line, unless
+    its field says otherwise: it can be printed, logged and streamed as it is.
+    """
+
+    def __post_init__(self) -> None:
+        for name, make_safe in _text_fields(type(self)):
+            value = getattr(self, name)
+            if value:
+                safe = make_safe(value)
+                if safe is not value:
+                    force_setattr(self, name, safe)
+
+
+@cache
+def _text_fields(kind: type[Part]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return the fields of a document that hold text, each with what makes it safe."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = ((name, _made_safe(hints[name])) for name in kind.__struct_fields__)
+    return tuple((name, make_safe) for name, make_safe in found if make_safe is not None)
+
+
+def _made_safe(hint: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - any type expression
+    """Return what makes values of a type safe; None when it holds no text."""
+    marks = getattr(hint, "__metadata__", ())
+    if AS_IT_IS in marks or SEVERAL_LINES in marks:
+        return lines if SEVERAL_LINES in marks else None
+    if hint is str:
+        return one_line
+    if get_origin(hint) is list:
+        return None if _made_safe(get_args(hint)[0]) is None else _each_safe
+    if get_origin(hint) is dict:
+        return lambda value: {one_line(key): one_line(each) for key, each in value.items()}
+    return next(filter(None, map(_made_safe, get_args(hint))), None)
+
+
+def _each_safe(texts: list[str]) -> list[str]:
+    return [one_line(each) for each in texts]
 
 
 class AdminStatus(Part, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from typing import Final, Self
 
+from kernelbal.model.text import one_line
 from kernelbal.store.boot import monotonic_us
 
 SHARE: Final = 3
@@ -70,4 +71,4 @@ class Notifier:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return one_line(" ".join(text.split()))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kernelbal.config.checks.context import CheckedService, SiteContext
-from kernelbal.config.violation import Path, Violation, one_line, shown
+from kernelbal.config.violation import Path, Violation, shown
 from kernelbal.health.defaults import default_protocol, has_port
 from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
 from kernelbal.health.probe_templates import check_templates, checked_ports
@@ -24,6 +24,7 @@ from kernelbal.model.site.check import (
     TlsSettings,
 )
 from kernelbal.model.site.services import VirtualService
+from kernelbal.model.text import one_line
 from kernelbal.model.units import ALL_PORTS, format_duration
 from kernelbal.plan.marks import MARK_BASE
 

@@ -7,11 +7,13 @@ terminal get `TIME SEVERITY TOPIC [SERVICE] MESSAGE`, as from `kernelbal events`
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import Final, TextIO
 
 from kernelbal.model.event import Severity
 from kernelbal.model.status import Recorded
+from kernelbal.model.text import lines, one_line
 
 PRIORITY: Final = {
     Severity.ERROR: 3,
@@ -25,7 +27,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/+@%,~\[\]-]+")
 
 
 def format_line(recorded: Recorded) -> str:
-    """Return an event as one line without its priority; control characters are escaped."""
+    """Return an event as one line without its priority."""
     words = [recorded.topic]
     named = {"service": recorded.service, "server": recorded.server, **recorded.fields}
     words.extend(f"{name}={_value(value)}" for name, value in named.items() if value)
@@ -34,14 +36,30 @@ def format_line(recorded: Recorded) -> str:
 
 
 def terminal_line(recorded: Recorded) -> str:
-    """Return an event as one line for people; control characters are escaped."""
+    """Return an event as one line for people."""
     where = f" [{recorded.service}]" if recorded.service else ""
-    line = f"{recorded.at} {recorded.severity.value:<7} {recorded.topic}{where} {recorded.message}"
-    return line if line.isprintable() else json.dumps(line)[1:-1]
+    return f"{recorded.at} {recorded.severity.value:<7} {recorded.topic}{where} {recorded.message}"
 
 
 def _value(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+class SafeFormatter(logging.Formatter):
+    """Formats records of libraries: each line is printable, and begins like the first, which systemd wants.
+
+    Args:
+        priorities: whether lines begin with a priority, as under systemd.
+    """
+
+    def __init__(self, *, priorities: bool) -> None:
+        super().__init__("%(name)s %(message)s" if priorities else "%(asctime)s %(name)s %(message)s")
+        self._start = f"<{PRIORITY[Severity.WARNING]}>" if priorities else ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text; a traceback has several lines, a message has one."""
+        made = logging.makeLogRecord({**vars(record), "msg": one_line(record.getMessage()), "args": ()})
+        return "\n".join(self._start + line for line in lines(super().format(made)).split("\n"))
 
 
 class Log:
@@ -61,7 +79,8 @@ class Log:
     def note(self, text: str, at: str) -> None:
         """Write a line that is no event."""
         time = f"{at} {Severity.INFO.value:<7}" if self._terminal else at
-        self._put(f"<6>{text}" if self._priorities else f"{time} {text}")
+        line = one_line(text)
+        self._put(f"<6>{line}" if self._priorities else f"{time} {line}")
 
     def write(self, recorded: Recorded) -> None:
         """Write an event; a log that cannot be written to disturbs nobody."""

@@ -30,7 +30,7 @@ from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
-from kernelbal.runtime.director.logline import Log
+from kernelbal.runtime.director.logline import Log, SafeFormatter
 from kernelbal.runtime.director.record import LiveRecord
 from kernelbal.runtime.director.reporter import Reporter
 from kernelbal.runtime.director.rounds import Rounds
@@ -70,7 +70,9 @@ def run(settings: Settings) -> None:
     """
     state = DaemonState(settings.state_dir)
     notifier = Notifier.from_environment(os.environ, os.getpid())
-    logging.basicConfig(level=logging.WARNING, format=_log_format(), stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(SafeFormatter(priorities=_under_systemd()))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     with contextlib.closing(notifier), state.lock():
         _refuse_unconfirmed(state)
         began = start(settings.paths, state, boot_clock_s())
@@ -276,11 +278,6 @@ async def _finish(daemon: _Daemon) -> None:
         Topic.DIRECTOR_STOPPED, "the daemon stops; services stay in the kernel, and no connection is cut"
     )
     await context.hooks.flush(LAST_HOOKS_S)
-
-
-def _log_format() -> str:
-    """Return how lines of libraries look; they are all warnings or worse."""
-    return ("<4>" if _under_systemd() else "%(asctime)s ") + "%(name)s %(message)s"
 
 
 def _under_systemd() -> bool:

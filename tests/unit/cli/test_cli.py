@@ -35,6 +35,19 @@ def test_data_and_talk_go_their_own_ways(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr() == ("data\n", "talk\n")
 
 
+def test_text_of_others_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for write in (put, say, warn):
+        write("a\x1b[2J\x9b1m\u202e\r\x1b[32mok\x1b[0m\nb\x1b]0;x\x07")
+    out, err = capsys.readouterr()
+    shown = "a\\x1b[2J\\x9b1m\\u202e\\r\x1b[32mok\x1b[0m\nb\\x1b]0;x\\x07\n"
+    assert (out, err) == (shown, f"{shown}warning: {shown}")
+
+
+def test_cell_of_a_table_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "why"), [("web", "x\nforged  serving")])
+    assert capsys.readouterr().out == "name  why\nweb   x\\nforged  serving\n"
+
+
 def test_json_document_bears_its_version_first(capsys: pytest.CaptureFixture[str]) -> None:
     put_json({"valid": True})
     out = capsys.readouterr().out

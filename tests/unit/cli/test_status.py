@@ -23,6 +23,7 @@ from tests.support.cli_harness import (
     WITHOUT_SECOND,
     A,
     B,
+    DaemonCli,
     DirectorCli,
     run_cli,
     without_ipvs,
@@ -270,3 +271,11 @@ def test_document_that_was_named_must_be_readable(cli: DirectorCli, document: st
 def test_wrong_document_is_refused(cli: DirectorCli) -> None:
     cli.write("virtual_services: 5\n")
     assert cli.run("status").code == ExitCode.CONFIG
+
+
+def test_reason_of_an_order_repaints_nothing(daemon: DaemonCli) -> None:
+    daemon.run("rs", "drain", "rs1", "--reason", "\x1b[2Jx\nweb  192.0.2.99  serving\u202e")
+    for options in ((), ("--json",)):
+        done = daemon.run("status", *options)
+        assert r"\x1b[2Jx\nweb  192.0.2.99  serving\u202e" in done.out.replace("\\\\", "\\")
+        assert all(line.isprintable() for line in done.out.split("\n"))

@@ -11,7 +11,7 @@ from kernelbal.config.violation import Path, key_path, shown
         ((), ""),
         (("networks",), "networks"),
         (("virtual_services", 0, "ports", 1), "virtual_services[0].ports[1]"),
-        ((3, "a\nb"), "[3].a b"),
+        ((3, "a\nb"), r"[3].a\nb"),
     ],
 )
 def test_key_path(path: Path, text: str) -> None:
@@ -27,7 +27,7 @@ def test_key_path(path: Path, text: str) -> None:
         (1, "1"),
         (1.5, "1.5"),
         ("a", "a"),
-        ("a\n\tb\x1b[31m\u2028\x7f", "a  b\ufffd[31m\ufffd\ufffd"),
+        ("a\n\tb\x1b[31m\u2028\x7f", r"a\n\tb\x1b[31m\u2028\x7f"),
         ("x" * 60, "x" * 60),
         ("x" * 61, "x" * 57 + "..."),
         ("x" * 10_000_000, "x" * 57 + "..."),

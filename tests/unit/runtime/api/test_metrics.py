@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kernelbal.model.overlay import Mode
 from kernelbal.model.status import DirectorStatus
+from kernelbal.model.text import one_line
 from kernelbal.runtime.api.metrics import METRICS, render
 from tests.support.fake_control import (
     FakeSnapshot,
@@ -70,7 +71,7 @@ def test_labels_are_escaped(name: str) -> None:
     found = samples(director_status([service_status(servers=[server])]))
     names = {dict(labels)["name"] for metric, labels in found if metric == "kernelbal_server_up"}
     checks = {dict(labels)["check"] for metric, labels in found if metric == "kernelbal_check_up"}
-    assert (names, checks) == ({name}, {name})
+    assert (names, checks) == ({one_line(name)}, {one_line(name)})
     assert not any(metric == "evil" for metric, _ in found)
 
 

@@ -46,7 +46,7 @@ async def test_streams_are_bounded_and_their_places_come_back(api: ApiHarness) -
 
 @with_api(limits=StreamLimits(patience_s=0.1))
 async def test_follower_that_does_not_read_is_dropped(api: ApiHarness) -> None:
-    big = structs.replace(recorded(1), message="x" * 400_000)
+    big = structs.replace(recorded(1), fields={str(each): "x" * 4000 for each in range(100)})
     api.control.events = [structs.replace(big, seq=each) for each in range(1, 40)]
     reader, writer = await asyncio.open_unix_connection(str(api.socket), limit=1024)
     writer.write(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")

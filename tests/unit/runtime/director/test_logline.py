@@ -1,12 +1,13 @@
 """Events as log lines."""
 
 import io
+import logging
 
 import pytest
 from msgspec import convert
 
 from kernelbal.model.status import Recorded
-from kernelbal.runtime.director.logline import Log, format_line, terminal_line
+from kernelbal.runtime.director.logline import Log, SafeFormatter, format_line, terminal_line
 
 
 def recorded(message: str = "connection refused", **changes: object) -> Recorded:
@@ -71,6 +72,21 @@ def test_at_a_terminal_the_words_say_it_all() -> None:
 @pytest.mark.parametrize("evil", ["a\nb", "a\x1b[31mb"])
 def test_nobody_can_forge_a_line_for_people(evil: str) -> None:
     assert terminal_line(recorded(evil)).isprintable()
+
+
+def test_record_of_a_library_forges_no_line() -> None:
+    error = ValueError("x\n<0>panic\x1b[2J")
+    parts = {"name": "lib", "msg": "a %s", "args": ("\n<0>b",), "exc_info": (ValueError, error, None)}
+    written = SafeFormatter(priorities=True).format(logging.makeLogRecord(parts)).split("\n")
+    assert written[0] == r"<4>lib a \n<0>b"
+    assert {line[:3] for line in written} == {"<4>"}
+    assert written[-1] == r"<4><0>panic\x1b[2J"
+
+
+def test_note_is_one_line() -> None:
+    stream = io.StringIO()
+    Log(stream, priorities=True).note("a\n<0>b", "now")
+    assert stream.getvalue() == "<6>a\\n<0>b\n"
 
 
 def test_a_log_that_is_gone_disturbs_nobody() -> None:
