@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
-from kernelbal.model.ipvs import Drain, DrainKey
+from kernelbal.model.ipvs import Drain, DrainKey, ServiceKey
 from kernelbal.plan.action import Action, Effect, ObjectId, Phase, Rows
 
 T = TypeVar("T")
@@ -96,6 +96,10 @@ class ObjectKind(KernelReading[O], Generic[D, O, R]):
     def scope(self, desired: D, owned: R) -> Scope:
         """Return which objects must be read to plan for `desired`; None: all."""
         return None
+
+    def counted(self, desired: D, observed: O, owned: R) -> Collection[ServiceKey]:
+        """Return the services whose counters must be read to plan."""
+        return ()
 
     def diff(self, planning: Planning) -> None:
         """Put the actions that turn observed into desired state, and notes on what is left alone."""

@@ -23,7 +23,7 @@ from kernelbal.plan.kind import (
     Slice,
 )
 from kernelbal.plan.kinds import DIRECTOR, object_of
-from kernelbal.plan.kinds.services import COUNTERS, disown, services_to_count
+from kernelbal.plan.kinds.services import COUNTERS, disown
 from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.planning import NOTHING_DESIRED, Plan, claim, make_plan, scopes, settle
 from kernelbal.reconcile.execute import Execution
@@ -160,7 +160,11 @@ class Reconciler:
         Raises:
             KernelError: the kernel cannot be read.
         """
-        counted = services_to_count(desired, observed, ownership)
+        counted = [
+            key
+            for kind in self.kinds
+            for key in kind.counted(desired.of(kind), observed.of(kind), ownership.of(kind))
+        ]
         if counted:
             observed = observed.having(COUNTERS, self.kernel.read_counters(counted))
         at = self.now()

@@ -28,7 +28,6 @@ from kernelbal.plan.action import Action, ObjectId, Phase
 from kernelbal.plan.drain import NO_CONNECTIONS, Drainer, Leave, open_connections, with_fallback
 from kernelbal.plan.kind import (
     DEFAULT_OPTIONS,
-    DesiredState,
     KernelReading,
     Note,
     ObjectKind,
@@ -122,6 +121,18 @@ class Services(ObjectKind[DesiredServices, ServiceTable, OwnedServices]):
         return self._only
 
     # -- planning ------------------------------------------------------------------------------------------
+
+    def counted(
+        self, desired: DesiredServices, observed: ServiceTable, owned: OwnedServices
+    ) -> tuple[ServiceKey, ...]:
+        """Return those that lose or change a real server."""
+        table = desired.table
+        return tuple(
+            key
+            for key, have in observed.items()
+            if have.destinations
+            and (have.destinations != table[key].destinations if key in table else key in owned.keys)
+        )
 
     def diff(self, planning: Planning) -> None:
         """Put the actions for services and their real servers, and the drains that are under way."""
@@ -221,19 +232,6 @@ def service_of(action: Action) -> ServiceKey:
     if isinstance(action, AddService | EditService | RemoveService):
         return action.key
     return cast("DestinationAction", action).service
-
-
-def services_to_count(
-    desired: DesiredState, observed: ObservedState, ownership: Ownership
-) -> tuple[ServiceKey, ...]:
-    """Return the services whose counters a plan depends on: those that lose or change a real server."""
-    table, owned = desired.of(SERVICES).table, ownership.of(SERVICES).keys
-    return tuple(
-        key
-        for key, have in observed.of(SERVICES).items()
-        if have.destinations
-        and (have.destinations != table[key].destinations if key in table else key in owned)
-    )
 
 
 def adopted_services(plan: Plan) -> tuple[ServiceKey, ...]:

@@ -42,7 +42,7 @@ from kernelbal.plan.kinds.service_actions import (
     RemoveDestination,
     RemoveService,
 )
-from kernelbal.plan.kinds.services import SERVICES, services_to_count
+from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.plan.kinds.sysctls import SYSCTLS, WriteSysctl
 from kernelbal.plan.kinds.tables import TABLES, ReplaceTable
 from kernelbal.plan.kinds.timeouts import SetTimeouts
@@ -269,7 +269,8 @@ def test_found_service_that_the_site_names_is_adopted() -> None:
 def test_only_what_loses_or_changes_real_servers_is_counted(
     desired: DesiredState, ownership: Ownership, counted: tuple[ServiceKey, ...]
 ) -> None:
-    assert services_to_count(desired, _holding((A, weighing(1))), ownership) == counted
+    observed = _holding((A, weighing(1)))
+    assert SERVICES.counted(desired.of(SERVICES), observed.of(SERVICES), ownership.of(SERVICES)) == counted
 
 
 # --- addresses ---
