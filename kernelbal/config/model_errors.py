@@ -1,7 +1,8 @@
 """The errors of a model, in words for the author of the document.
 
 The model stops at the first error of a long list, so that a document full of errors costs no more than one
-without. Only then are the items of long lists validated one by one, until `MAX_VIOLATIONS`.
+without. Only then are the items of long lists validated one by one, as far
+as the caller goes on asking.
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ from kernelbal.config.vocabulary import flow, key_hint, means, value_hint
 from kernelbal.config.wording import Setting, describe, key_of, setting_at, step_into
 from kernelbal.model.fields import DOCUMENT
 from kernelbal.model.text import one_line
-
-MAX_VIOLATIONS = 1000
-"""Most violations of one document."""
 
 _MAX_MESSAGE_CHARACTERS = 200
 
