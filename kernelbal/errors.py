@@ -131,3 +131,7 @@ class NotSupported(KernelError):
 
 class StateError(KernelbalError):
     """The state directory cannot be read or written, or holds something unexpected."""
+
+
+class RecordDamaged(StateError):
+    """A record in the state directory is damaged, or cannot be read."""

@@ -18,8 +18,7 @@ from kernelbal.model.network import Link, Route
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.api.server import ApiServer
 from kernelbal.runtime.checker.wire import CheckerReport
-from kernelbal.runtime.director.configuration import start
-from kernelbal.runtime.director.context import Clocks, DirectorContext, initial_state
+from kernelbal.runtime.director.context import Clocks, DirectorContext, begin
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
@@ -144,15 +143,14 @@ def _assemble(
 ) -> tuple[DirectorContext, CountingDirector]:
     store = DaemonState(folder / "state", lambda: "this boot")
     paths = Paths(folder / "site.yaml", folder / "node.yaml")
-    began = start(paths, store, boot_clock_s())
-    state = initial_state(began, store.load_orders(), store.load_health(), boot_clock_s())
+    state = begin(paths, store, boot_clock_s())
     reporter, files = Reporter(journal, Log(io.StringIO(), priorities=False)), Thread("files")
     context = DirectorContext(
         paths=paths,
         clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
         kernel=Thread("kernel"),
         files=files,
-        rounds=Rounds(kernel, LiveRecord(store), boot_clock_s),
+        rounds=Rounds(kernel, LiveRecord(store, lambda _: None), boot_clock_s),
         reporter=reporter,
         hooks=Hooks(reporter.emit, boot_clock_s),
         checker=checker,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RoundStatus,
         ServerStatus,
         ServiceStatus,
+        StateStatus,
     )
 
 SHOWN_FAILING = 10
@@ -83,6 +84,16 @@ def failing_lines(objects: Sequence[FailingStatus], count: int) -> list[str]:
     return lines
 
 
+def _state_problems(state: StateStatus | None) -> list[str]:
+    if state is None:
+        return []
+    lines = [f"state not saved: {each}; a restart loses newer state" for each in state.unsaved]
+    for each in state.damaged:
+        kept = f"kept as {each.kept}" if each.kept else "it cannot be renamed"
+        lines.append(f"state damaged: {each.error}; {kept}; {each.consequence}")
+    return lines
+
+
 def summary(status: DirectorStatus) -> str:
     """Return how many there are of everything, and how many of them are not simply serving."""
     services = status.virtual_services
@@ -111,6 +122,7 @@ def warnings(status: DirectorStatus) -> list[str]:
         old = f"the site of {age(config.loaded_s)} ago stays in force"
         found.append(f"the documents on disk are not in force: {config.refused}; {old}")
         found += [f"  {problem}" for problem in config.problems]
+    found += _state_problems(status.state)
     if checker is not None and not checker.alive:
         found.append(f"the health checker does not run; states are {age(checker.last_s)} old")
     if status.kernel is not None and not status.kernel.ipvs_available:

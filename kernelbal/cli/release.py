@@ -52,7 +52,7 @@ def release(
             nothing=ONLY_DRAINING if prepared.plan.drains else NOTHING_OURS,
         )
         owned, first_values = prepared.ownership.of(SERVICES), prepared.ownership.of(SYSCTLS)
-        if not (owned.keys or first_values or prepared.plan.empty):
+        if prepared.ownership.lost or not (owned.keys or first_values or prepared.plan.empty):
             warn(
                 "the ownership record is lost: services and sysctls of kernelbal cannot be distinguished from"
                 " those of others, and stay",

@@ -36,6 +36,7 @@ class Topic(Enum):
     CHECKER_ERROR = "checker.error"
     STATE_UNSAVED = "state.unsaved"
     STATE_SAVED = "state.saved"
+    STATE_DAMAGED = "state.damaged"
     DIRECTOR_STARTED = "director.started"
     DIRECTOR_STOPPED = "director.stopped"
     HOOK_FAILED = "hook.failed"
@@ -70,6 +71,7 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.CHECKER_ERROR: "An error in the check itself: this probe failed by it, no other did.",
     Topic.STATE_UNSAVED: "The state directory cannot be written: a restart would lose newer state.",
     Topic.STATE_SAVED: "The state directory can be written again.",
+    Topic.STATE_DAMAGED: "A record in the state directory cannot be read: it is kept as `.bad`.",
     Topic.DIRECTOR_STARTED: "The daemon started.",
     Topic.DIRECTOR_STOPPED: "The daemon stopped; the kernel continues to serve.",
     Topic.HOOK_FAILED: "A script or webhook of `notify` failed.",

@@ -232,6 +232,22 @@ class TableStatus(Part, frozen=True, kw_only=True):
     ] = ""
 
 
+class DamagedRecord(Part, frozen=True, kw_only=True):
+    """A record in the state directory that could not be read when the daemon started."""
+
+    file: Annotated[str, Meta(description="Its path.")]
+    error: Annotated[str, Meta(description="What is wrong with it.")]
+    kept: Annotated[str, Meta(description="Where it is now; empty when it could not be renamed.")]
+    consequence: Annotated[str, Meta(description="What follows.")]
+
+
+class StateStatus(Part, frozen=True, kw_only=True):
+    """The state directory."""
+
+    unsaved: Annotated[list[str], Meta(description="Why it cannot be written; empty when it can.")]
+    damaged: list[DamagedRecord]
+
+
 class KernelServerStatus(Part, frozen=True, kw_only=True):
     """A real server of an IPVS service."""
 
@@ -289,6 +305,9 @@ class DirectorStatus(Part, frozen=True, kw_only=True):
     checker: CheckerStatus | None
     table: TableStatus
     counters_s: Annotated[float | None, Meta(description="Age of connection counts and rates.")]
+    state: Annotated[
+        StateStatus | None, Meta(description="The state directory; None when no daemon was asked.")
+    ] = None
     kernel: Annotated[
         KernelStatus | None,
         Meta(description="From `kernelbal status` without a daemon or with `--kernel`; None from a daemon."),

@@ -133,10 +133,6 @@ class ObjectKind(KernelReading[O], Generic[D, O, R]):
         """Return the part of the record after these actions were done."""
         return owned
 
-    def covers(self, written: R, owned: R) -> bool:
-        """Return whether one part of a record claims everything that another one does."""
-        return True
-
     def kept(self, observed: ObservedState, owned: R) -> D:
         """Return what is ours in the kernel now, as a state to come back to."""
         return self.undesired
@@ -186,10 +182,6 @@ class KeySetKind(ObjectKind[D, O, frozenset[K]], Generic[D, O, K]):
     def settle(self, owned: frozenset[K], done: Sequence[Action], desired: D) -> frozenset[K]:
         """Forget what was removed."""
         return owned - {cast("K", a.key) for a in done if self.effect(a) is Effect.REMOVE}
-
-    def covers(self, written: frozenset[K], owned: frozenset[K]) -> bool:
-        """Every key must be there."""
-        return owned <= written
 
     def value(self, observed: O, key: Hashable) -> object:
         """Only whether it is there."""
@@ -304,10 +296,12 @@ class Ownership:
 
     Attributes:
         boot_id: `/proc/sys/kernel/random/boot_id`; a record of another boot counts for nothing.
+        lost: whether a damaged record was set aside: then more may be ours than this one proves.
     """
 
     boot_id: str = ""
     parts: Parts = field(default_factory=dict)
+    lost: bool = False
 
     def of(self, kind: ObjectKind[Any, Any, T]) -> T:
         """Return what is ours of a kind."""

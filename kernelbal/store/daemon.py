@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from kernelbal.health.decision import Memory
 from kernelbal.model.health import ProbeStates
 from kernelbal.model.overlay import OperatorKey, Order, Orders
-from kernelbal.store.records import RecordFile
-from kernelbal.store.state import HEALTH_FILE, UNCONFIRMED_FILE, StateDirectory
+from kernelbal.store.records import OWNERSHIP, SNAPSHOT, RecordFile
+from kernelbal.store.state import HEALTH_FILE, UNCONFIRMED_FILE, Damage, StateDirectory
 
 GOOD_SITE_FILE: Final = "site.good.yaml"
 GOOD_NODE_FILE: Final = "node.good.yaml"
@@ -54,12 +54,17 @@ class Unconfirmed:
     over: bool = False
 
 
-HEALTH: Final = RecordFile(HEALTH_FILE, HealthRecord, "the states of probes")
+HEALTH: Final = RecordFile(
+    HEALTH_FILE, HealthRecord, "the states of probes", "then every real server is checked anew"
+)
 ORDERS: Final = RecordFile(
     "orders.json",
     dict[OperatorKey, Order],
     "operators' orders",
-    "then no real server is drained or disabled any more, and those orders must be given again",
+    "then the orders of its copy hold; without one no real server is drained or disabled any more",
+)
+ORDERS_COPY: Final = RecordFile(
+    "orders.copy.json", dict[OperatorKey, Order], "the copy of operators' orders", "then it is made anew"
 )
 
 
@@ -69,6 +74,10 @@ UNCONFIRMED: Final = RecordFile(
     "the documents of before an apply",
     "then the documents on disk come into force, confirmed or not",
 )
+
+
+DAEMON_RECORDS: Final = (OWNERSHIP, SNAPSHOT, ORDERS, ORDERS_COPY, HEALTH, UNCONFIRMED)
+"""Every record that the daemon reads when it starts."""
 
 
 class GoodDocuments(NamedTuple):
@@ -81,21 +90,30 @@ class GoodDocuments(NamedTuple):
 class DaemonState(StateDirectory):
     """A state directory with what the daemon keeps in it."""
 
+    def recover(self) -> tuple[Damage, ...]:
+        """Set aside every record that cannot be read, so that the daemon can start without.
+
+        Raises:
+            StateError: a newer version has written one; it stays.
+        """
+        return self.set_damaged_aside(DAEMON_RECORDS)
+
     def load_orders(self) -> dict[OperatorKey, Order]:
-        """Return the orders in force; none when there is no record.
+        """Return the orders in force, of the copy where their own file is gone; none without either.
 
         Raises:
             StateError: the record cannot be read, or is damaged.
         """
-        return self._read(ORDERS) or {}
+        found = self._read(ORDERS)
+        return (self._read(ORDERS_COPY) or {}) if found is None else found
 
     def save_orders(self, orders: Orders) -> None:
-        """Replace the orders; on return they have reached the disk.
+        """Replace the orders and their copy; on return they have reached the disk.
 
         Raises:
             StateError: they cannot be written; then the old ones stay.
         """
-        self._write(ORDERS, dict(orders))
+        self._write(ORDERS, dict(orders), ORDERS_COPY.name)
 
     def load_health(self) -> HealthRecord:
         """Return states of probes and memory of this boot; empty when there is no record of it.

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
+
+MOST_BAD: Final = 9
+"""Most damaged files that are kept of one name; the newest takes the place of the last one."""
+_BAD_NUMBERS: Final = range(1, MOST_BAD + 1)
 
 
 def replace_file(path: Path, data: bytes, mode: int, *, keep_old: bool = False) -> Path | None:
@@ -21,22 +27,61 @@ def replace_file(path: Path, data: bytes, mode: int, *, keep_old: bool = False) 
     Raises:
         OSError: it cannot be written; then the old one stays, and nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        with open(os.open(temporary, flags, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with _written((path,), data, mode):
         old = _keep(path) if keep_old else None
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+        _temporary(path).replace(path)
     flush_directory(path.parent)
     return old
+
+
+def replace_both(path: Path, copy: Path, data: bytes, mode: int) -> None:
+    """Replace a file and its copy in the same directory; a full disk changes neither.
+
+    Both contents have reached the disk before the first of the two is renamed.
+
+    Raises:
+        OSError: they cannot be written; then the old ones stay, and nothing is left behind.
+    """
+    with _written((copy, path), data, mode):
+        _temporary(copy).replace(copy)
+        _temporary(path).replace(path)
+    flush_directory(path.parent)
+
+
+@contextlib.contextmanager
+def _written(paths: Sequence[Path], data: bytes, mode: int) -> Iterator[None]:
+    """Have the content on the disk under temporary names, which an error removes."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        for path in paths:
+            with open(os.open(_temporary(path), flags, mode), "wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            for path in paths:
+                _temporary(path).unlink(missing_ok=True)
+        raise
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what is damaged, whatever it is, to the first free of `NAME.bad`, `NAME.2.bad` and so on.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    names = [path.with_name(f"{path.name}.{n}.bad" if n > 1 else f"{path.name}.bad") for n in _BAD_NUMBERS]
+    bad = next((name for name in names if not os.path.lexists(name)), names[-1])
+    path.rename(bad)
+    flush_directory(path.parent)
+    return bad
 
 
 def make_directory(path: Path, mode: int = 0o755) -> None:

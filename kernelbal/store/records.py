@@ -22,8 +22,14 @@ MAX_BYTES: Final = 256 * 1024 * 1024
 
 T = TypeVar("T")
 
-_FOREIGN_WITHOUT: Final = (
-    "then what it lists counts as foreign, and `kernelbal apply` adopts what the site file names"
+
+class NewerLayout(Malformed):
+    """A record was written by a newer version."""
+
+
+_UNPROVEN: Final = (
+    "then what equals site.yaml is adopted, and nothing that the record alone could prove to be kernelbal's"
+    " is removed"
 )
 
 
@@ -41,10 +47,10 @@ class RecordFile(Generic[T]):
     Attributes:
         name: of the file.
         what: it holds, for messages.
-        without: what follows when somebody moves a damaged one away.
+        without: what follows when a damaged one is set aside.
     """
 
-    def __init__(self, name: str, kind: type[T], what: str, without: str = _FOREIGN_WITHOUT) -> None:
+    def __init__(self, name: str, kind: type[T], what: str, without: str) -> None:
         self.name = name
         self.what = what
         self.without = without
@@ -62,6 +68,7 @@ class RecordFile(Generic[T]):
         """Return the value.
 
         Raises:
+            NewerLayout: a newer version has written it.
             Malformed: the content is damaged or of another layout.
         """
         try:
@@ -69,6 +76,8 @@ class RecordFile(Generic[T]):
         except Malformed as error:
             raise Malformed(f"it is damaged: {error.message}") from error
         earlier = envelope.schema == layout1.LAYOUT and self.name in layout1.CONVERTERS
+        if envelope.schema > LAYOUT:
+            raise NewerLayout(f"its layout has number {envelope.schema}, this version knows {LAYOUT}")
         if envelope.schema != LAYOUT and not earlier:
             raise Malformed(f"its layout has number {envelope.schema}, this version knows {LAYOUT}")
         try:
@@ -149,5 +158,10 @@ class Snapshot:
     adopted: frozenset[ServiceKey] = frozenset()
 
 
-OWNERSHIP: Final = RecordFile("owned.json", Ownership, "the ownership record")
-SNAPSHOT: Final = RecordFile("snapshot.json", Snapshot, "the snapshot for `kernelbal rollback`")
+OWNERSHIP: Final = RecordFile("owned.json", Ownership, "the ownership record", _UNPROVEN)
+SNAPSHOT: Final = RecordFile(
+    "snapshot.json",
+    Snapshot,
+    "the snapshot for `kernelbal rollback`",
+    "then the last `apply --confirm` is neither confirmed nor rolled back: what it did stays",
+)

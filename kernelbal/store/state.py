@@ -1,7 +1,7 @@
 """The state directory: what is ours in this kernel, and what to come back to.
 
 Every file is replaced whole. A record that cannot be read is an error: taken for empty, it would turn
-everything of ours into foreign objects that nobody removes.
+everything of ours into foreign objects that nobody removes. A daemon, which has to start, sets it aside.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from kernelbal.errors import StateError
+from kernelbal.errors import RecordDamaged, StateError
 from kernelbal.model.ipvs import ServiceKey
 from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.store.boot import boot_id
 from kernelbal.store.codec import Malformed
-from kernelbal.store.files import flush_directory, make_directory, replace_file
-from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, RecordFile, Snapshot
+from kernelbal.store.files import flush_directory, make_directory, replace_both, replace_file, set_aside
+from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, NewerLayout, RecordFile, Snapshot
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
 DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
@@ -45,6 +45,22 @@ _PID_BYTES: Final = 32
 T = TypeVar("T")
 
 
+class Damage(NamedTuple):
+    """A record that could not be read.
+
+    Attributes:
+        file: its path.
+        error: what is wrong with it.
+        kept: where it is now; empty when it could not be renamed, and is left alone.
+        consequence: what follows.
+    """
+
+    file: str
+    error: str
+    kept: str
+    consequence: str
+
+
 class StateDirectory:
     """The files of one state directory; it is made when something is first written or locked.
 
@@ -56,6 +72,7 @@ class StateDirectory:
     def __init__(self, path: Path | None = None, boot: Callable[[], str] = boot_id) -> None:
         self._path = path or Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
         self._boot = boot
+        self._unreadable: set[str] = set()
 
     @property
     def path(self) -> Path:
@@ -65,14 +82,18 @@ class StateDirectory:
     def load(self) -> Ownership:
         """Return the record of this boot; an empty one when there is none, or only one of an earlier boot.
 
+        It is incomplete as long as there is an `owned.json.bad`.
+
         Raises:
             StateError: the record cannot be read, or is damaged.
         """
         this_boot = self._boot()
         found = self._read(OWNERSHIP)
+        bad = self._path / f"{OWNERSHIP.name}.bad"
+        lost = OWNERSHIP.name in self._unreadable or os.path.lexists(bad)
         if found is None or found.boot_id != this_boot:
-            return Ownership(boot_id=this_boot)
-        return found
+            return Ownership(boot_id=this_boot, lost=lost)
+        return replace(found, lost=lost)
 
     def save(self, ownership: Ownership) -> None:
         """Replace the record; on return it has reached the disk.
@@ -143,7 +164,7 @@ class StateDirectory:
         self._make_directory()
         path = self._path / LOCK_FILE
         with _worded(f"cannot lock {path}"):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+            descriptor = _open_lock(path)
         try:
             give_up_at = time.monotonic() + patience_s
             while not _take(descriptor):
@@ -162,49 +183,87 @@ class StateDirectory:
             f" another command frees {self._path / LOCK_FILE} when it ends",
         )
 
+    def set_damaged_aside(self, records: Iterable[RecordFile[Any]]) -> tuple[Damage, ...]:
+        """Rename records that cannot be read to `.bad`, and take them for absent from now on.
+
+        Raises:
+            StateError: a newer version has written one; it stays.
+        """
+        return tuple(damage for record in records if (damage := self._set_aside(record)) is not None)
+
+    def _set_aside(self, record: RecordFile[Any]) -> Damage | None:
+        try:
+            self._read(record)
+        except RecordDamaged as error:
+            path, kept = self._path / record.name, ""
+            try:
+                kept = str(set_aside(path))
+            except OSError:
+                self._unreadable.add(record.name)
+            return Damage(str(path), error.message, kept, record.without)
+        return None
+
     def _read(self, record: RecordFile[T]) -> T | None:
-        data = self._read_bytes(record.name)
+        data = None if record.name in self._unreadable else self._read_bytes(record.name)
         if data is None:
             return None
+        path = self._path / record.name
+        aside = f"move it away (`mv {path} {path}.bad`): {record.without}"
         try:
             return record.decode(data)
+        except NewerLayout as error:
+            message = f"{path} holds {record.what}, but {error.message}"
+            hint = f"install the version of kernelbal that has written it, or {aside}"
+            raise StateError(message, hint) from error
         except Malformed as error:
-            path = self._path / record.name
-            raise StateError(
-                f"{path} holds {record.what}, but {error.message}",
-                f"restore it from a backup, or move it away (`mv {path} {path}.bad`): {record.without}",
-            ) from error
+            message = f"{path} holds {record.what}, but {error.message}"
+            raise RecordDamaged(message, f"restore it from a backup, or {aside}") from error
 
     def _read_bytes(self, name: str) -> bytes | None:
         path = self._path / name
-        with _worded(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
+        with _worded(f"cannot read {path}", RecordDamaged), contextlib.suppress(FileNotFoundError):
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
             if len(data) <= MAX_BYTES:
                 return data
-            raise StateError(
+            raise RecordDamaged(
                 f"{path} is larger than {MAX_BYTES // 2**20} MiB, the most that a file of kernelbal has",
                 f"restore it from a backup, or move it away (`mv {path} {path}.bad`)",
             )
         return None
 
-    def _write(self, record: RecordFile[T], value: T) -> None:
+    def _write(self, record: RecordFile[T], value: T, copy: str = "") -> None:
         try:
             data = record.encode(value)
         except ValueError as error:
             path = self._path / record.name
             raise StateError(f"cannot write {path}: {error}", "report this: it is a defect") from error
-        self._write_bytes(record.name, data)
+        self._write_bytes(record.name, data, copy)
+        self._unreadable.discard(record.name)
 
-    def _write_bytes(self, name: str, data: bytes) -> None:
+    def _write_bytes(self, name: str, data: bytes, copy: str = "") -> None:
+        """Replace a file, and its copy where it has one."""
         self._make_directory()
         path = self._path / name
         with _worded(f"cannot write {path}"):
-            replace_file(path, data, _FILE_MODE)
+            if copy:
+                replace_both(path, self._path / copy, data, _FILE_MODE)
+            else:
+                replace_file(path, data, _FILE_MODE)
 
     def _make_directory(self) -> None:
         with _worded(f"cannot make {self._path}"):
             make_directory(self._path, _DIRECTORY_MODE)
+
+
+def _open_lock(path: Path) -> int:
+    """Open the file to lock; on a disk that became read-only the one that is there will do."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _take(descriptor: int) -> bool:
@@ -220,10 +279,10 @@ def _take(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _worded(doing: str) -> Iterator[None]:
+def _worded(doing: str, kind: type[StateError] = StateError) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
         hint = _AS_ROOT if denied else "check the disk and the path"
-        raise StateError(f"{doing}: {error.strerror}", hint) from error
+        raise kind(f"{doing}: {error.strerror}", hint) from error

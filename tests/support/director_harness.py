@@ -18,8 +18,7 @@ from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
 from kernelbal.model.network import Link, Route
 from kernelbal.model.status import OrderRequest, Recorded
 from kernelbal.runtime.checker.wire import CheckerReport
-from kernelbal.runtime.director.configuration import start
-from kernelbal.runtime.director.context import Clocks, DirectorContext, initial_state
+from kernelbal.runtime.director.context import Clocks, DirectorContext, begin
 from kernelbal.runtime.director.director import Director
 from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
@@ -128,8 +127,7 @@ class DirectorHarness:
         paths = Paths(folder / "site.yaml", folder / "node.yaml")
         self.journal = Journal(lambda: f"{loop.now:.3f}")
         reporter = Reporter(self.journal, Log(self.log, priorities=False))
-        began = start(paths, self.state, loop.now)
-        self.known = initial_state(began, self.state.load_orders(), self.state.load_health(), loop.now)
+        self.known = begin(paths, self.state, loop.now)
         worker = Inline()
         saver = Saver(
             self.state, worker, reporter.emit, lambda: (self.known.states, self.known.memory), loop.time
@@ -137,7 +135,8 @@ class DirectorHarness:
         clocks = Clocks(loop.time, lambda: WALL_AT_BOOT + loop.now, lambda: 0.0)
         hooks = Hooks(reporter.emit, loop.time)
         reporter.use_hooks(hooks)
-        rounds = Rounds(kernel, LiveRecord(self.state), loop.time)
+        record = LiveRecord(self.state, lambda error: saver.note("ownership", error))
+        rounds = Rounds(kernel, record, loop.time)
         self.notifier = Notifier()
         self.context = DirectorContext(
             paths, clocks, worker, worker, rounds, reporter, hooks, self.checker, saver, self.notifier
@@ -231,6 +230,7 @@ def play(
 
 async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -> DirectorHarness:
     harness = DirectorHarness(folder, kernel, loop)
+    await harness.director.started()
     async with asyncio.TaskGroup() as group:
         rounds = group.create_task(harness.director.loop.run())
         others = [

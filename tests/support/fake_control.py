@@ -41,6 +41,7 @@ from kernelbal.model.status import (
     RoundStatus,
     ServerStatus,
     ServiceStatus,
+    StateStatus,
     TableStatus,
 )
 
@@ -147,6 +148,7 @@ def director_status(services: list[ServiceStatus] | None = None) -> DirectorStat
             refused="",
             problems=[],
         ),
+        state=StateStatus(unsaved=[], damaged=[]),
         reconcile=RoundStatus(
             rounds=9,
             changes=14,

@@ -79,10 +79,6 @@ class Files(ObjectKind[Texts, Found, Found]):
         gone = {each.key for each in done if isinstance(each, RemoveFile)}
         return {path: before for path, before in owned.items() if path not in gone}
 
-    def covers(self, written: Found, owned: Found) -> bool:
-        """Every file must be there."""
-        return owned.items() <= written.items()
-
     def effect(self, action: Action) -> Effect:
         """A file that is new is added; one that gets its former contents back is changed."""
         if isinstance(action, WriteFile):

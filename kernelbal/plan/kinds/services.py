@@ -151,8 +151,10 @@ class Services(ObjectKind[DesiredServices, ServiceTable, OwnedServices]):
                 step.remove(key, have)
             else:
                 planning.note(Note.FOREIGN, self, key)
-        adopted = [key for key in desired.table if key in observed and key not in owned.keys]
-        planning.note(Note.ADOPTED, self, *adopted)
+        found = [key for key in desired.table if key in observed and key not in owned.keys]
+        unproven = _unproven(planning) if planning.ownership.lost else frozenset()
+        planning.note(Note.ADOPTED, self, *(key for key in found if key not in unproven))
+        planning.note(Note.FOREIGN, self, *(key for key in found if key in unproven))
 
     def object_of(self, action: Action) -> ObjectId:
         """Return the service, or the real server in it."""
@@ -179,8 +181,12 @@ class Services(ObjectKind[DesiredServices, ServiceTable, OwnedServices]):
     # -- the record ----------------------------------------------------------------------------------------
 
     def claim(self, owned: OwnedServices, actions: Sequence[Action], planning: Planning) -> OwnedServices:
-        """Claim all desired services, also those that were there; remember how those that leave drain."""
+        """Claim all desired services, also those that were there; remember how those that leave drain.
+
+        With a record that is lost, a service that was there is claimed once it is as desired.
+        """
         desired, observed, _ = planning.parts(self)
+        unproven = _unproven(planning) if planning.ownership.lost else frozenset()
         usual = DEFAULT_OPTIONS.default_drain_s
         gone = {
             key: drain_s
@@ -189,7 +195,9 @@ class Services(ObjectKind[DesiredServices, ServiceTable, OwnedServices]):
         }
         own = {key: each.drain_s for key, each in desired.policies.items() if each.drain_s != usual}
         return OwnedServices(
-            (owned.keys & observed.keys()) | desired.table.keys(), dict(planning.drains), gone | own
+            (owned.keys & observed.keys()) | (desired.table.keys() - unproven),
+            dict(planning.drains),
+            gone | own,
         )
 
     def settle(self, owned: OwnedServices, done: Sequence[Action], desired: DesiredServices) -> OwnedServices:
@@ -199,10 +207,6 @@ class Services(ObjectKind[DesiredServices, ServiceTable, OwnedServices]):
             return owned
         drain_s = {key: each for key, each in owned.drain_s.items() if key not in gone}
         return OwnedServices(owned.keys - gone, owned.drains, drain_s)
-
-    def covers(self, written: OwnedServices, owned: OwnedServices) -> bool:
-        """Every service must be there; a crash may lose since when real servers drain."""
-        return owned.keys <= written.keys
 
     def kept(self, observed: ObservedState, owned: OwnedServices) -> DesiredServices:
         """Return the services that are ours; real servers that are draining go on draining."""
@@ -249,6 +253,16 @@ def disown(ownership: Ownership, keys: Collection[ServiceKey]) -> Ownership:
     """Return the record without services: they are given back to whoever made them."""
     owned = ownership.of(SERVICES)
     return ownership.having(SERVICES, replace(owned, keys=owned.keys.difference(keys)))
+
+
+def _unproven(planning: Planning) -> frozenset[ServiceKey]:
+    """Return the desired services that are there, are not as desired, and not known to be ours."""
+    desired, observed, owned = planning.parts(SERVICES)
+    return frozenset(
+        key
+        for key, server in desired.table.items()
+        if key in observed and key not in owned.keys and observed[key] != server
+    )
 
 
 def _staying(key: ServiceKey, server: VirtualServer, owned: OwnedServices) -> VirtualServer:
@@ -309,6 +323,8 @@ class _Step:
         leaving = [name for name in have.destinations if name not in server.destinations]
         if not leaving:
             return False
+        if self._planning.ownership.lost and key not in self._owned.keys:
+            return self._quiesce_unproven(key, leaving, have)
         default = ServicePolicy("", self._planning.options.default_drain_s)
         policy = self._policies.get(key, default)
         cut_at = dict(policy.cut_at)
@@ -317,6 +333,16 @@ class _Step:
             leave = self._drainer.leave(DrainKey(key, name), have.destinations[name], drain_s, until)
             self._put_leave(key, name, have.destinations[name], leave)
         return any(DrainKey(key, name) in self._planning.drains for name in leaving)
+
+    def _quiesce_unproven(
+        self, key: ServiceKey, names: Sequence[DestinationKey], have: VirtualServer
+    ) -> bool:
+        """Others may have added them: they get no new connections, and nobody removes them."""
+        for name in names:
+            old = have.destinations[name]
+            if old.weight:
+                self._put(EditDestination(key, name, old, old._replace(weight=0)), Phase.QUIESCE)
+        return True
 
     def _put_leave(
         self, key: ServiceKey, name: DestinationKey, old: DestinationAttributes, leave: Leave | None

@@ -138,10 +138,6 @@ class Sysctls(ObjectKind[tuple[Sysctl, ...], Mapping[str, str | None], Mapping[s
         restored = {action.key for action in done} - {each.path for each in desired}
         return {path: first for path, first in owned.items() if path not in restored}
 
-    def covers(self, written: Mapping[str, str], owned: Mapping[str, str]) -> bool:
-        """Every first value must be there."""
-        return owned.items() <= written.items()
-
     def kept(self, observed: ObservedState, owned: Mapping[str, str]) -> tuple[Sysctl, ...]:
         """Return the sysctls that are ours with the values that they have now."""
         values = {path: observed.of(self).get(path) for path in sorted(owned)}

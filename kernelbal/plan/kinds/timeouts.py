@@ -67,10 +67,6 @@ class IpvsTimeouts(ObjectKind[Timeouts | None, Timeouts | None, Timeouts | None]
         """Forget first values that have come back."""
         return None if desired is None and done else owned
 
-    def covers(self, written: Timeouts | None, owned: Timeouts | None) -> bool:
-        """First values do not change."""
-        return owned in (None, written)
-
     def kept(self, observed: ObservedState, owned: Timeouts | None) -> Timeouts | None:
         """Return them, when they are ours."""
         return observed.of(self) if owned is not None else None

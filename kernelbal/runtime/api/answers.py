@@ -9,7 +9,14 @@ from typing import Final
 
 from aiohttp import web
 
-from kernelbal.errors import ConfigError, InvalidRequest, KernelbalError, OrderRefused, PlanRefused
+from kernelbal.errors import (
+    ConfigError,
+    InvalidRequest,
+    KernelbalError,
+    OrderRefused,
+    PlanRefused,
+    StateError,
+)
 from kernelbal.model.status import ErrorAnswer, Part, problem_document
 from kernelbal.store.codec import encode_document
 
@@ -20,6 +27,7 @@ _STATUSES: Final[tuple[tuple[type[KernelbalError], int], ...]] = (
     (OrderRefused, 409),
     (PlanRefused, 409),
     (ConfigError, 422),
+    (StateError, 507),
 )
 """Errors that are not the daemon's own."""
 

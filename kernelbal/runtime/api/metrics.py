@@ -148,6 +148,18 @@ METRICS: Final = (
         _value(lambda s: _milli(s.reconcile.duration_ms)),
     ),
     Metric(
+        "kernelbal_state_damaged",
+        "Records in the state directory that could not be read at the start.",
+        Scope.DIRECTOR,
+        _value(lambda s: len(s.state.damaged)),
+    ),
+    Metric(
+        "kernelbal_state_unsaved",
+        "1 while the state directory cannot be written.",
+        Scope.DIRECTOR,
+        _value(lambda s: bool(s.state.unsaved)),
+    ),
+    Metric(
         "kernelbal_checker_alive",
         "1 while the health checker runs.",
         Scope.DIRECTOR,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kernelbal.model.choices import Right
 from kernelbal.model.status import ErrorAnswer, Part
 from kernelbal.runtime.api.routes import ROUTES, ApiRoute, Endpoint
 
@@ -27,6 +28,7 @@ ERRORS: Final = {
     421: "By TLS: the host is neither an address nor a name of the server's certificate.",
     422: "A document is not valid; `problems` lists what is wrong.",
     503: "Not possible now.",
+    507: "The state directory cannot be written: the change is not in force.",
 }
 """Every error status and what it means."""
 
@@ -63,6 +65,7 @@ def errors_of(route: ApiRoute) -> list[int]:
         if (status not in _WITH_BODY or route.request is not None)
         and (status != 404 or route.endpoint in (Endpoint.STATUS, Endpoint.SERVICE))
         and (status != 422 or route.endpoint in _OF_DOCUMENTS)
+        and (status != 507 or route.right is Right.CHANGE or route.endpoint is Endpoint.PLAN)
         and status != 405
     ]
 

@@ -263,8 +263,9 @@ class Changes:
             await context.saver.save_unconfirmed(replace(record, over=True))
         except StateError as error:  # the record of before makes a restart go back as well
             context.reporter.report(Topic.STATE_UNSAVED, error.message, Severity.ERROR)
-        state.orders = dict(record.orders)
-        await context.saver.save_orders(state.orders)
+        async with context.saver.ordering:
+            state.orders = dict(record.orders)
+            await context.saver.save_orders(state.orders)
         return await self._reloads.adopt(before, by, Origin.BEFORE, refusal)
 
     def _answer(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from kernelbal.errors import ConfigError, KernelbalError
+from kernelbal.errors import ConfigError, KernelbalError, StateError
+from kernelbal.model.overlay import OperatorKey, Order
 from kernelbal.model.status import ConfigStatus, ReloadAnswer
 from kernelbal.runtime.director.documents import Documents, Paths, parse, problem_lines, read_texts
 from kernelbal.store.daemon import GOOD_NODE_FILE, GOOD_SITE_FILE, DaemonState, GoodDocuments, Unconfirmed
@@ -88,19 +90,22 @@ class Start:
     Attributes:
         refusal: why the files are not in force; nothing when they are.
         unconfirmed: what awaits confirmation, or None.
+        orders: that come back with documents of before an apply; None: those in force stay.
     """
 
     documents: Documents
     origin: Origin
     refusal: Refused = NOTHING_REFUSED
     unconfirmed: Unconfirmed | None = None
+    orders: dict[OperatorKey, Order] | None = None
 
 
 def start(paths: Paths, state: DaemonState, now: float) -> Start:
     """Return the documents to start with.
 
     They are the files, or the last good copy when those are broken. What was applied and not confirmed in
-    time, also because the daemon was away, is taken back here.
+    time, also because the daemon was away, is taken back here; on a disk that takes no record of it, again at
+    the next start.
 
     Args:
         paths: of the documents.
@@ -115,7 +120,8 @@ def start(paths: Paths, state: DaemonState, now: float) -> Start:
     if record is None:
         return found
     if fingerprint(found.documents.text) != record.applied:
-        state.discard_unconfirmed()
+        with contextlib.suppress(StateError):
+            state.discard_unconfirmed()
         return found
     if now < record.deadline_at and not record.over:
         return replace(found, unconfirmed=record)
@@ -124,10 +130,13 @@ def start(paths: Paths, state: DaemonState, now: float) -> Start:
     except KernelbalError as error:
         why = "cannot go back to the documents before, which this release refuses"
         return replace(found, refusal=Refused(None, why, tuple(problem_lines(error))))
-    if not record.over:
+    refusal = Refused(found.documents.text, NOT_CONFIRMED, (APPLY_AGAIN,))
+    if record.over:
+        return Start(before, Origin.BEFORE, refusal)
+    with contextlib.suppress(StateError):
         state.save_orders(record.orders)
         state.save_unconfirmed(replace(record, over=True))
-    return Start(before, Origin.BEFORE, Refused(found.documents.text, NOT_CONFIRMED, (APPLY_AGAIN,)))
+    return Start(before, Origin.BEFORE, refusal, orders=record.orders)
 
 
 def texts_before(record: Unconfirmed) -> GoodDocuments:
@@ -146,7 +155,10 @@ def _files_or_copy(paths: Paths, state: DaemonState) -> Start:
         text = read_texts(paths)
         return Start(parse(text, paths), Origin.FILES)
     except KernelbalError as error:
-        good = state.load_good()
+        try:
+            good = state.load_good()
+        except StateError:
+            good = None
         if good is None:
             raise
         try:

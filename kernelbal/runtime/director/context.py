@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from kernelbal.errors import awaits_confirmation
 from kernelbal.health.decision import Decision, Memory
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.model.overlay import OperatorKey, Order, Orders
 from kernelbal.reconcile.retry import NOTHING_FAILS, Failing
-from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, Start
+from kernelbal.runtime.director.configuration import NOTHING_REFUSED, InForce, Refused, start
 from kernelbal.runtime.director.documents import Keys, Paths, keys_of
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.reporter import Reporter
@@ -19,7 +20,8 @@ from kernelbal.runtime.director.saver import Saver
 from kernelbal.runtime.director.status_view import Counted
 from kernelbal.runtime.director.worker import Worker
 from kernelbal.runtime.systemd import Notifier
-from kernelbal.store.daemon import GoodDocuments, HealthRecord, Unconfirmed
+from kernelbal.store.daemon import DaemonState, GoodDocuments, Unconfirmed
+from kernelbal.store.state import Damage
 
 
 class Checker(Protocol):
@@ -93,6 +95,7 @@ class DirectorState:
         memory: what decisions leave to each other.
         decision: of the last round; None before the first.
         result: of the last round.
+        damages: records that could not be read at the start.
         hidden: that something in front hides the clients, in words; empty when nothing does.
         checker_up: whether the checker has reported since it was started.
     """
@@ -115,6 +118,7 @@ class DirectorState:
     late_p99_s: float | None = None
     probing: int = 0
     checker_up: bool = False
+    damages: tuple[Damage, ...] = ()
 
     @property
     def failing(self) -> Failing:
@@ -127,18 +131,33 @@ class DirectorState:
         return self.result.error if self.result else ""
 
 
-def initial_state(
-    start: Start, orders: dict[OperatorKey, Order], health: HealthRecord, now: float
-) -> DirectorState:
-    """Return the state of a director that starts."""
-    probes = start.documents.probes.probes
+def begin(paths: Paths, directory: DaemonState, now: float) -> DirectorState:
+    """Return the state of a director that starts; records that cannot be read are set aside first.
+
+    Args:
+        paths: of the documents.
+        directory: locked by the caller.
+        now: seconds on the boot clock.
+
+    Raises:
+        PlanRefused: an apply awaits confirmation.
+        StateError: a newer version has written a record.
+        KernelbalError: the documents are broken, and there is no copy that is any better.
+    """
+    damages = directory.recover()
+    snapshot = directory.load_snapshot()
+    if snapshot is not None:
+        raise awaits_confirmation(snapshot.deadline_at - now)
+    found = start(paths, directory, now)
+    health, probes = directory.load_health(), found.documents.probes.probes
     return DirectorState(
-        force=InForce(start.documents, start.origin, now),
+        force=InForce(found.documents, found.origin, now),
         states={key: state for key, state in health.states.items() if key in probes},
-        orders=orders,
+        orders=directory.load_orders() if found.orders is None else found.orders,
         memory=health.memory,
-        keys=keys_of(start.documents),
+        keys=keys_of(found.documents),
         started_at=now,
-        refusal=start.refusal,
-        unconfirmed=start.unconfirmed,
+        refusal=found.refusal,
+        unconfirmed=found.unconfirmed,
+        damages=damages,
     )

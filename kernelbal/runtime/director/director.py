@@ -36,6 +36,12 @@ class Director:
         self.intake = Intake(context, state, self.loop, self.reloads)
         self._context = context
 
+    async def started(self) -> None:
+        """Report what the director starts with; have orders written as today, with their copy."""
+        self._context.reporter.emit_all(overview.start_events(self.state))
+        if self.state.orders:
+            await self._context.saver.save_orders(self.state.orders)
+
     def status(self) -> overview.DirectorSnapshot:
         """Return the status as it is known now; see `Control.status`."""
         self.loop.counters_asked()
@@ -74,13 +80,17 @@ class Director:
 
         Raises:
             OrderRefused: no such real server or virtual service.
+            StateError: the order cannot be written, and is not in force.
         """
         context, state = self._context, self.state
-        meant = find_meant(state.force.documents.site, request)
-        orders = changed_orders(state.orders, admin, meant, request, by, context.clocks.wall())
-        if orders != state.orders:
-            state.orders = orders
-            await context.saver.save_orders(orders)
+        async with context.saver.ordering:
+            meant = find_meant(state.force.documents.site, request)
+            before = state.orders
+            orders = changed_orders(before, admin, meant, request, by, context.clocks.wall())
+            if orders != before:
+                await context.saver.accept_orders(orders)
+                state.orders = orders
+        if orders != before:
             await self.loop.round_after(Cause.ORDER)
         return overview.order_answer(state, context, meant)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from heapq import nsmallest
@@ -13,21 +13,24 @@ from typing import Final
 
 from kernelbal.kernel.modules import table_too_small
 from kernelbal.model.address import Address
+from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.network import AddressKey
 from kernelbal.model.site.services import ServerKey, VirtualService
 from kernelbal.model.status import (
     CheckerStatus,
+    DamagedRecord,
     DirectorStatus,
     FailingStatus,
     OrderAnswer,
     RoundStatus,
     ServiceStatus,
+    StateStatus,
     TableStatus,
 )
 from kernelbal.model.units import counted
 from kernelbal.plan.action import Action, Names
 from kernelbal.plan.kinds.services import IPVS, SERVICES
-from kernelbal.runtime.director.configuration import config_status
+from kernelbal.runtime.director.configuration import Origin, config_status, refusal_text
 from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.documents import Paths, size_of
 from kernelbal.runtime.director.drift import service_name
@@ -50,6 +53,21 @@ SHOWN_FAILING: Final = 100
 def program_version() -> str:
     """Return the version of the running program, which an upgrade of its files does not change."""
     return version("kernelbal")
+
+
+def start_events(state: DirectorState) -> Iterator[Event]:
+    """Yield what there is to report of a start."""
+    message = f"kernelbal {program_version()} runs; {size_of(state.force.documents)}"
+    pid = (("pid", str(os.getpid())),)
+    yield Event(Topic.DIRECTOR_STARTED, Severity.NOTICE, message, fields=pid)
+    for damage in state.damages:
+        kept = f"kept as {damage.kept}" if damage.kept else "it cannot be renamed"
+        message = f"{damage.error}; {kept}; {damage.consequence}"
+        yield Event(Topic.STATE_DAMAGED, Severity.ERROR, message, fields=(("file", damage.file),))
+    if state.refusal.why:
+        origin = state.force.origin
+        topic = Topic.CONFIG_ROLLED_BACK if origin is Origin.BEFORE else Topic.CONFIG_REFUSED
+        yield Event(topic, Severity.ERROR, refusal_text(state.refusal, origin))
 
 
 def summary_of(state: DirectorState) -> str:
@@ -93,6 +111,7 @@ class DirectorSnapshot:
     Attributes:
         state: a copy that nobody changes.
         checker: as it was at that moment.
+        unsaved: why the state directory cannot be written.
         services: virtual services by name.
     """
 
@@ -100,6 +119,7 @@ class DirectorSnapshot:
     known: StatusInputs
     paths: Paths
     checker: CheckerStatus
+    unsaved: tuple[str, ...]
     services: Mapping[str, VirtualService]
 
     def names(self) -> tuple[str, ...]:
@@ -127,6 +147,10 @@ class DirectorSnapshot:
             checker=self.checker,
             table=_table_status(state),
             counters_s=known.age(state.counted.at) if state.counted else None,
+            state=StateStatus(
+                unsaved=list(self.unsaved),
+                damaged=[DamagedRecord(**each._asdict()) for each in state.damages],
+            ),
             virtual_services=[],
         )
 
@@ -140,7 +164,8 @@ def snapshot_of(state: DirectorState, context: DirectorContext) -> DirectorSnaps
     kept = replace(state, states=dict(state.states))
     known = inputs_of(kept, context)
     services = {service.name: service for service in known.site.virtual_services}
-    return DirectorSnapshot(kept, known, context.paths, _checker_status(state, context, known.now), services)
+    checker = _checker_status(state, context, known.now)
+    return DirectorSnapshot(kept, known, context.paths, checker, context.saver.unsaved, services)
 
 
 def epoch_of(state: DirectorState) -> object:

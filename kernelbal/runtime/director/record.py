@@ -1,63 +1,54 @@
-"""The ownership record, for a daemon whose disk may be full.
+"""The ownership record, for a daemon whose disk may be full or fail.
 
-An `apply` changes nothing that it cannot write down first. A daemon has to: with a full disk it would go on
-sending clients to a real server that died meanwhile.
+An `apply` changes nothing that it cannot write down first. A daemon has to: with a full disk it would program
+nothing after a boot, and go on sending clients to a real server that died meanwhile.
 """
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable
 
 from kernelbal.errors import StateError
 from kernelbal.plan.kind import Ownership
-from kernelbal.plan.kinds import DIRECTOR
 from kernelbal.reconcile.round import OwnershipStore
 
 
 class LiveRecord:
-    """A record that can be replaced in memory while it cannot be written.
+    """A record that is read once, held in memory, and written whenever that is possible.
 
-    That holds as long as the record on the disk claims all that is ours. Of what is newer a crash would only
-    lose since when real servers drain, and what is ours no more.
+    What a crash loses of it while it is not written is no longer known to be ours: the next start adopts what
+    equals the desired state, and leaves the rest alone.
 
     Args:
         store: where the record is written.
+        written: called after each attempt to write, in the thread of the caller; with its error, or None.
     """
 
-    def __init__(self, store: OwnershipStore) -> None:
+    def __init__(self, store: OwnershipStore, written: Callable[[StateError | None], None]) -> None:
         self._store = store
-        self._unwritten: Ownership | None = None
+        self._written = written
+        self._record: Ownership | None = None
+        self._unwritten = False
 
     def load(self) -> Ownership:
         """Return the record; writes it first if that is still to be done.
 
         Raises:
-            StateError: it cannot be read.
+            StateError: it has never been read, and cannot be read now.
         """
-        if self._unwritten is None:
-            return self._store.load()
-        newest = self._unwritten
-        with contextlib.suppress(StateError):
-            self._store.save(newest)
-            self._unwritten = None
-        return newest
+        if self._record is None:
+            self._record = self._store.load()
+        if self._unwritten:
+            self.save(self._record)
+        return self._record
 
     def save(self, ownership: Ownership) -> None:
-        """Replace the record.
-
-        Raises:
-            StateError: it cannot be written, and claims what the one on the disk does not.
-        """
+        """Replace the record."""
+        self._record = ownership
+        error: StateError | None = None
         try:
             self._store.save(ownership)
-        except StateError:
-            if not _claims(self._store.load(), ownership):
-                raise
-            self._unwritten = ownership
-        else:
-            self._unwritten = None
-
-
-def _claims(written: Ownership, ownership: Ownership) -> bool:
-    """Return whether a record claims everything that another one does."""
-    return all(kind.covers(written.of(kind), ownership.of(kind)) for kind in DIRECTOR)
+        except StateError as refusal:
+            error = refusal
+        self._unwritten = error is not None
+        self._written(error)

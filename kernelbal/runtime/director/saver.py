@@ -26,6 +26,9 @@ Health = Callable[[], tuple[Mapping[str, ProbeState], Memory]]
 class Saver:
     """Keeps the state directory up to date.
 
+    Attributes:
+        ordering: held by whoever changes the orders in force.
+
     Args:
         state: the directory.
         worker: the thread that writes.
@@ -48,8 +51,9 @@ class Saver:
         self._health = health
         self._now = now
         self._changed = asyncio.Event()
-        self._faults: dict[str, str] = {}
+        self._errors: dict[str, str] = {}
         self._unsaved: Orders | None = None
+        self.ordering = asyncio.Lock()
 
     def health_changed(self) -> None:
         """Note that the health of real servers is to be written soon."""
@@ -70,13 +74,25 @@ class Saver:
         if self._unsaved is not None:
             await self.save_orders(self._unsaved)
         states, memory = self._health()
-        if not await self._write(self._state.save_health, HealthRecord(states=dict(states), memory=memory)):
+        if not await self._write(
+            "health", self._state.save_health, HealthRecord(states=dict(states), memory=memory)
+        ):
             self._changed.set()
 
+    async def accept_orders(self, orders: Orders) -> None:
+        """Write orders that are to hold once they have reached the disk, and not before.
+
+        Raises:
+            StateError: they cannot be written; then the old ones stay.
+        """
+        await self._worker.call(self._state.save_orders, orders)
+        self._unsaved = None
+        self.note("orders", None)
+
     async def save_orders(self, orders: Orders) -> bool:
-        """Write orders; return whether they have reached the disk. If not, it is tried until they have."""
+        """Write orders that hold already, until they have reached the disk; return whether they have."""
         self._unsaved = kept = dict(orders)
-        saved = await self._write(self._state.save_orders, kept)
+        saved = await self._write("orders", self._state.save_orders, kept)
         if not saved:
             self._changed.set()
         elif self._unsaved is kept:
@@ -85,7 +101,7 @@ class Saver:
 
     async def save_good(self, documents: GoodDocuments) -> None:
         """Keep a copy of the documents that are in force."""
-        await self._write(self._state.save_good, documents)
+        await self._write("documents", self._state.save_good, documents)
 
     async def save_unconfirmed(self, record: Unconfirmed) -> None:
         """Keep what to go back to; on return it has reached the disk.
@@ -103,16 +119,33 @@ class Saver:
         """
         await self._worker.call(self._state.discard_unconfirmed)
 
-    async def _write(self, write: Callable[..., None], value: object) -> bool:
+    async def _write(self, what: str, write: Callable[..., None], value: object) -> bool:
+        error: StateError | None = None
         try:
             await self._worker.call(write, value)
-        except StateError as error:
-            if error.message != self._faults.get(write.__name__):
-                self._faults[write.__name__] = error.message
-                hint = f" ({error.hint})" if error.hint else ""
-                message = f"{error.message}{hint}; the daemon continues, but a restart loses newer state"
-                self._emit(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
-            return False
-        if self._faults.pop(write.__name__, "") and not self._faults:
-            self._emit(Event(Topic.STATE_SAVED, Severity.NOTICE, "the state directory can be written again"))
-        return True
+        except StateError as refusal:
+            error = refusal
+        self.note(what, error)
+        return error is None
+
+    def note(self, what: str, error: StateError | None) -> None:
+        """Report when something begins to fail to be written, fails otherwise, and when all can be again.
+
+        Args:
+            what: was to be written; each is reported by itself.
+            error: why it was not; None when it was.
+        """
+        if error is None:
+            if self._errors.pop(what, "") and not self._errors:
+                message = "the state directory can be written again"
+                self._emit(Event(Topic.STATE_SAVED, Severity.NOTICE, message))
+        elif error.message != self._errors.get(what):
+            self._errors[what] = error.message
+            hint = f" ({error.hint})" if error.hint else ""
+            message = f"{error.message}{hint}; the daemon continues, but a restart loses newer state"
+            self._emit(Event(Topic.STATE_UNSAVED, Severity.ERROR, message))
+
+    @property
+    def unsaved(self) -> tuple[str, ...]:
+        """Why the state directory cannot be written; empty when it can."""
+        return tuple(dict.fromkeys(self._errors.values()))

@@ -16,7 +16,7 @@ from errno import EPERM
 from pathlib import Path
 from typing import Final
 
-from kernelbal.errors import KernelbalError, NotPermitted, StateError, awaits_confirmation
+from kernelbal.errors import KernelbalError, NotPermitted, StateError
 from kernelbal.kernel.linux import LinuxKernel
 from kernelbal.kernel.watch import KernelWatch
 from kernelbal.model.event import Severity, Topic
@@ -24,10 +24,9 @@ from kernelbal.model.node import ApiSettings
 from kernelbal.plan.action import AS_ROOT
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.director import overview
-from kernelbal.runtime.director.configuration import Origin, Start, refusal_text, start
-from kernelbal.runtime.director.context import Clocks, DirectorContext, initial_state
+from kernelbal.runtime.director.context import Clocks, DirectorContext, DirectorState, begin
 from kernelbal.runtime.director.director import Director
-from kernelbal.runtime.director.documents import Paths, size_of
+from kernelbal.runtime.director.documents import Paths
 from kernelbal.runtime.director.hooks import Hooks
 from kernelbal.runtime.director.journal import Journal
 from kernelbal.runtime.director.logline import Log, SafeFormatter
@@ -39,7 +38,7 @@ from kernelbal.runtime.director.status_view import iso
 from kernelbal.runtime.director.worker import SWITCH_S, Thread
 from kernelbal.runtime.systemd import SHARE, Notifier
 from kernelbal.store.boot import boot_clock_s, wall_clock_s
-from kernelbal.store.daemon import DaemonState, HealthRecord
+from kernelbal.store.daemon import DaemonState
 
 LONGEST_ROUND_S: Final = 60.0
 """A round that takes longer hangs: systemd's watchdog gets no answer, and starts the daemon anew."""
@@ -74,8 +73,7 @@ def run(settings: Settings) -> None:
     handler.setFormatter(SafeFormatter(priorities=_under_systemd()))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     with contextlib.closing(notifier), state.lock():
-        _refuse_unconfirmed(state)
-        began = start(settings.paths, state, boot_clock_s())
+        began = begin(settings.paths, state, boot_clock_s())
         _require_privilege()
         sys.setswitchinterval(SWITCH_S)
         with _one_error():
@@ -99,12 +97,6 @@ def _first(group: BaseExceptionGroup[KernelbalError]) -> KernelbalError:
     return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
-def _refuse_unconfirmed(state: DaemonState) -> None:
-    snapshot = state.load_snapshot()
-    if snapshot is not None:
-        raise awaits_confirmation(snapshot.deadline_at - boot_clock_s())
-
-
 def _require_privilege() -> None:
     """Refuse a daemon that may not listen to the kernel; it could not change anything either."""
     try:
@@ -124,10 +116,10 @@ class _Daemon:
     stop: asyncio.Event
 
 
-async def _run(settings: Settings, state: DaemonState, began: Start, notifier: Notifier) -> None:
+async def _run(settings: Settings, state: DaemonState, began: DirectorState, notifier: Notifier) -> None:
     async with AsyncExitStack() as stack:
         daemon = _assemble(settings, state, began, notifier, stack)
-        _report_start(daemon, began)
+        await daemon.director.started()
         try:
             await _serve(daemon, settings, stack)
         finally:
@@ -137,57 +129,40 @@ async def _run(settings: Settings, state: DaemonState, began: Start, notifier: N
 
 
 def _assemble(
-    settings: Settings, state: DaemonState, began: Start, notifier: Notifier, stack: AsyncExitStack
+    settings: Settings, state: DaemonState, began: DirectorState, notifier: Notifier, stack: AsyncExitStack
 ) -> _Daemon:
     journal = Journal(lambda: iso(wall_clock_s()))
     stack.callback(journal.close)
     reporter = Reporter(journal, Log(sys.stderr, priorities=_under_systemd(), terminal=sys.stderr.isatty()))
     hooks = Hooks(reporter.emit, boot_clock_s)
-    hooks.replace(began.documents.node.notify)
+    hooks.replace(began.force.documents.node.notify)
     reporter.use_hooks(hooks)
     kernel, files = Thread("kernel"), Thread("files")
     stack.callback(files.close)
     stack.callback(kernel.close)
-    found = initial_state(began, state.load_orders(), _health(state, reporter), boot_clock_s())
     checker = CheckerSupervisor(
         lambda report: director.intake.take_report(report), lambda why: director.intake.lose_checker(why)
     )
-    saver = Saver(state, files, reporter.emit, lambda: (found.states, found.memory), boot_clock_s)
+    saver = Saver(state, files, reporter.emit, lambda: (began.states, began.memory), boot_clock_s)
+    loop = asyncio.get_running_loop()
+
+    def written(error: StateError | None) -> None:
+        loop.call_soon_threadsafe(saver.note, "ownership", error)
+
     context = DirectorContext(
         paths=settings.paths,
         clocks=Clocks(boot_clock_s, wall_clock_s, time.thread_time),
         kernel=kernel,
         files=files,
-        rounds=Rounds(LinuxKernel(), LiveRecord(state), boot_clock_s),
+        rounds=Rounds(LinuxKernel(), LiveRecord(state, written), boot_clock_s),
         reporter=reporter,
         hooks=hooks,
         checker=checker,
         saver=saver,
         notifier=notifier,
     )
-    director = Director(context, found)
+    director = Director(context, began)
     return _Daemon(director, context, checker, asyncio.Event())
-
-
-def _health(state: DaemonState, reporter: Reporter) -> HealthRecord:
-    """Return what was kept; a damaged record costs a moment of patience, and is no reason not to start."""
-    try:
-        return state.load_health()
-    except StateError as error:
-        message = f"{error.message}; every real server is checked anew"
-        reporter.report(Topic.STATE_UNSAVED, message, Severity.WARNING)
-        return HealthRecord()
-
-
-def _report_start(daemon: _Daemon, began: Start) -> None:
-    reporter = daemon.context.reporter
-    size = size_of(began.documents)
-    reporter.report(
-        Topic.DIRECTOR_STARTED, f"kernelbal {overview.program_version()} runs; {size}", pid=os.getpid()
-    )
-    if began.refusal.why:
-        topic = Topic.CONFIG_ROLLED_BACK if began.origin is Origin.BEFORE else Topic.CONFIG_REFUSED
-        reporter.report(topic, refusal_text(began.refusal, began.origin), Severity.ERROR)
 
 
 async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> None:

@@ -18,6 +18,7 @@ from kernelbal.errors import (
     NotSupported,
     OrderRefused,
     PlanRefused,
+    RecordDamaged,
     StateError,
 )
 
@@ -29,6 +30,7 @@ TABLE = {
     NotPermitted: 77,
     NotSupported: 69,
     StateError: 74,
+    RecordDamaged: 74,
     PlanRefused: 1,
     OrderRefused: 1,
     NotConverged: 1,

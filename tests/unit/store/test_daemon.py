@@ -72,5 +72,22 @@ def test_whoever_moves_damaged_orders_away_is_told_what_that_means(store: Daemon
     (store.path / ORDERS.name).write_text("")
     with pytest.raises(StateError) as raised:
         store.load_orders()
-    assert "no real server is drained or disabled any more" in (raised.value.hint or "")
-    assert "adopts" not in (raised.value.hint or "")
+    assert "the orders of its copy hold" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("lost", ["orders.json", "orders.copy.json"])
+def test_orders_outlive_the_loss_of_either_file(store: DaemonState, lost: str) -> None:
+    store.save_orders(GIVEN)
+    (store.path / lost).write_bytes(b"")
+    (damage,) = store.recover()
+    assert damage.kept == damage.file + ".bad"
+    assert store.load_orders() == GIVEN
+    assert store.recover() == ()
+
+
+def test_a_copy_is_not_asked_while_there_are_orders(store: DaemonState) -> None:
+    store.save_orders(GIVEN)
+    text = (store.path / "orders.json").read_bytes()
+    store.save_orders({})
+    (store.path / "orders.copy.json").write_bytes(text)
+    assert store.load_orders() == {}

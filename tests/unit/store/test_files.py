@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.store.files import make_directory, remove_file, replace_file
+from kernelbal.store.files import MOST_BAD, make_directory, remove_file, replace_both, replace_file, set_aside
 
 
 @pytest.fixture
@@ -81,3 +81,32 @@ def test_an_old_file_keeps_a_name_of_its_own_when_asked(tmp_path: Path) -> None:
     assert old == tmp_path / "a.2.old"
     found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert found == {"a.1.old": b"first", "a.2.old": b"second", "a": b"third"}
+
+
+def test_a_full_disk_changes_neither_a_file_nor_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, copy = tmp_path / "a", tmp_path / "a.copy"
+    replace_both(file, copy, b"old", 0o600)
+    left = iter([None])
+    fsync = os.fsync
+
+    def full_after_one(descriptor: int) -> None:
+        if next(left, descriptor) is not None:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_after_one)
+    with pytest.raises(OSError, match="No space left"):
+        replace_both(file, copy, b"new", 0o600)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old", "a.copy": b"old"}
+
+
+def test_damaged_files_get_names_of_their_own_and_are_bounded(tmp_path: Path) -> None:
+    for number in range(MOST_BAD + 2):
+        (tmp_path / "a").write_text(str(number))
+        kept = set_aside(tmp_path / "a")
+    assert kept == tmp_path / f"a.{MOST_BAD}.bad"
+    assert len(list(tmp_path.iterdir())) == MOST_BAD
+    assert (tmp_path / "a.bad").read_text() == "0", "the first is what was lost"
+    assert kept.read_text() == str(MOST_BAD + 1), "and the last is what happened now"

@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import os
 import stat
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class TestOwnership:
         assert stat.S_IMODE(record.stat().st_mode) == 0o600
         assert stat.S_IMODE(store.path.stat().st_mode) == 0o700
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"schema":2}', b'{"schema":9}'])
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"schema":2}', b'{"schema":0}'])
     def test_damaged_record_is_an_error_and_stays(self, store: StateDirectory, content: bytes) -> None:
         store.save(OWNED)
         record = store.path / "owned.json"
@@ -83,6 +84,16 @@ class TestOwnership:
             store.load()
         assert f"mv {record}" in str(caught.value.hint)
         assert record.read_bytes() == content
+
+    def test_record_is_incomplete_while_a_damaged_one_is_kept(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        assert not store.load().lost
+        bad = store.path / "owned.json.bad"
+        bad.touch()
+        assert store.load() == replace(OWNED, lost=True)
+        store.save(store.load())
+        bad.unlink()
+        assert store.load() == OWNED, "that is not written"
 
     def test_file_that_is_too_large_is_refused_before_it_is_read_whole(
         self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
@@ -178,6 +189,22 @@ class TestLock:
 
         monkeypatch.setattr(os, "pwrite", full)
         with store.lock(), pytest.raises(StateError, match="pid unknown"), store.lock():
+            pytest.fail("taken twice")
+
+    def test_disk_that_became_read_only_does_not_keep_anyone_from_locking(
+        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with store.lock():
+            pass
+        really = os.open
+
+        def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+            if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+                raise OSError(errno.EROFS, "Read-only file system")
+            return really(path, flags, mode)
+
+        monkeypatch.setattr(os, "open", read_only)
+        with store.lock(), pytest.raises(StateError, match="another kernelbal"), store.lock():
             pytest.fail("taken twice")
 
     def test_lock_is_free_after_an_error(self, store: StateDirectory) -> None:
