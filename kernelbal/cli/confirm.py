@@ -70,7 +70,7 @@ def rollback(
         answer = ApiClient(socket).rollback()
     except NoDaemon:
         return _rollback_here(state_dir, wait=False)
-    return _conclude(answer.report, answer.left, "rollback")
+    return _conclude(answer.report, answer.left)
 
 
 def _rollback_here(state_dir: Path, *, wait: bool) -> int:
@@ -87,24 +87,22 @@ def _rollback_here(state_dir: Path, *, wait: bool) -> int:
         if snapshot is None:
             raise PlanRefused("there is nothing to roll back", "only `apply --confirm` can be rolled back")
         first = last = session.reconciler.perform(session.reconciler.prepare(snapshot.state))
-        if first.converged:
-            session.store.discard_snapshot()
-            if first.plan.drains:
-                last = wait_for_drains(session.reconciler, snapshot.state, DEFAULT_OPTIONS, {})
+        if first.converged and first.plan.drains:
+            last = wait_for_drains(session.reconciler, snapshot.state, DEFAULT_OPTIONS, {})
+        if last.converged:
             session.reconciler.disown(snapshot.adopted)
+            session.store.discard_snapshot()  # last: whoever is killed before goes back again
     outcomes = first.outcomes if last.converged else last.outcomes
     report = apply_document(outcomes, last.remaining, {}, converged=last.converged)
-    return _conclude(
-        report, left_actions(last.remaining, {}, SHOWN_ACTIONS), "rollback" if last is first else "apply"
-    )
+    return _conclude(report, left_actions(last.remaining, {}, SHOWN_ACTIONS))
 
 
-def _conclude(report: ApplyDocument, left: Sequence[PlannedAction], remedy: str) -> int:
+def _conclude(report: ApplyDocument, left: Sequence[PlannedAction]) -> int:
     from kernelbal.cli.output import put
     from kernelbal.cli.plan_view import print_unfinished
 
     if not report.converged:
-        print_unfinished(report, left, "not rolled back completely", remedy)
+        print_unfinished(report, left, "not rolled back completely", "rollback")
         return ExitCode.FAILED
     put(f"rolled back with {counted(report.changes, 'change')}")
     return ExitCode.OK

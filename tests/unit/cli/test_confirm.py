@@ -7,7 +7,9 @@ import pytest
 
 from kernelbal.cli.confirm import POLL_S
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.model.ipvs import ServiceAttributes, VirtualServer
 from kernelbal.plan.kinds.service_actions import EditService
+from kernelbal.reconcile.round import Reconciler
 from tests.support.cli_harness import SITE, WEB, DirectorCli
 
 LATER = SITE.replace("wlc", "rr")
@@ -81,6 +83,26 @@ def test_rollback_that_fails_can_be_tried_again(unconfirmed: DirectorCli) -> Non
     unconfirmed.kernel.refuse = lambda _: 0
     assert unconfirmed.run("rollback").code == ExitCode.OK
     assert scheduler(unconfirmed) == "wlc"
+
+
+def test_rollback_that_is_killed_gives_adopted_services_back_at_the_next(
+    cli: DirectorCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The snapshot goes last: without it nobody would know that the service is another's."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
+    theirs = VirtualServer(ServiceAttributes("rr", 0, 0, 32, ""))
+    cli.kernel.services[WEB] = theirs
+    assert cli.run("apply", "--confirm", "90s").code == ExitCode.OK
+    with monkeypatch.context() as patch:
+        patch.setattr(Reconciler, "disown", killed)
+        cli.run("rollback")
+    assert cli.run("rollback").code == ExitCode.OK
+    assert cli.run("release").code == ExitCode.OK
+    assert cli.kernel.services == {WEB: theirs}
 
 
 # --- what the process does that `apply --confirm` leaves behind ---
