@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+_TEMPORARY: Final = ".{name}.new"
 MOST_BAD: Final = 9
 """Most damaged files that are kept of one name; the newest takes the place of the last one."""
 _BAD_NUMBERS: Final = range(1, MOST_BAD + 1)
@@ -68,7 +69,7 @@ def _written(paths: Sequence[Path], data: bytes, mode: int) -> Iterator[None]:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
+    return path.with_name(_TEMPORARY.format(name=path.name))
 
 
 def set_aside(path: Path) -> Path:
@@ -97,16 +98,25 @@ def make_directory(path: Path, mode: int = 0o755) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file, if it is there, and have that reach the disk.
+    """Remove a file and what a crash left of a new one, if they are there, and have that reach the disk.
 
     Raises:
         OSError: it cannot be removed.
     """
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return
-    flush_directory(path.parent)
+    for each in (path, _temporary(path)):
+        with contextlib.suppress(FileNotFoundError):
+            each.unlink()
+            flush_directory(path.parent)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what crashes left of new files in a directory in which nobody else writes now.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for each in directory.glob(_TEMPORARY.format(name="*")):
+        each.unlink()
 
 
 def flush_directory(path: Path) -> None:

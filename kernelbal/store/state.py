@@ -21,7 +21,14 @@ from kernelbal.model.ipvs import ServiceKey
 from kernelbal.plan.kind import DesiredState, Ownership
 from kernelbal.store.boot import boot_id
 from kernelbal.store.codec import Malformed
-from kernelbal.store.files import flush_directory, make_directory, replace_both, replace_file, set_aside
+from kernelbal.store.files import (
+    make_directory,
+    remove_file,
+    remove_unfinished,
+    replace_both,
+    replace_file,
+    set_aside,
+)
 from kernelbal.store.records import MAX_BYTES, OWNERSHIP, SNAPSHOT, NewerLayout, RecordFile, Snapshot
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
@@ -147,9 +154,8 @@ class StateDirectory:
         self._remove(OWNERSHIP.name)
 
     def _remove(self, name: str) -> None:
-        with _worded(f"cannot remove {self._path / name}"), contextlib.suppress(FileNotFoundError):
-            (self._path / name).unlink()
-            flush_directory(self._path)
+        with _worded(f"cannot remove {self._path / name}"):
+            remove_file(self._path / name)
 
     @contextlib.contextmanager
     def lock(self, patience_s: float = 0.0) -> Iterator[None]:
@@ -171,6 +177,8 @@ class StateDirectory:
                 if time.monotonic() >= give_up_at:
                     raise self._held(descriptor)
                 time.sleep(LOCK_POLL_S)
+            with contextlib.suppress(OSError):  # they are in nobody's way
+                remove_unfinished(self._path)
             yield
         finally:
             os.close(descriptor)

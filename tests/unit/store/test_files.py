@@ -67,6 +67,13 @@ def test_the_left_over_of_a_crash_is_overwritten(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
 
 
+def test_the_left_over_of_a_crash_goes_with_the_file(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f".{name}.new").write_text("half of a reco")
+    remove_file(tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == [".b.new"]
+
+
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     (tmp_path / ".a.new").symlink_to(tmp_path / "target")

@@ -181,6 +181,12 @@ class TestLock:
         with store.lock():
             pass
 
+    def test_holder_removes_what_a_killed_one_had_not_finished(self, store: StateDirectory) -> None:
+        store.save(OWNED)
+        (store.path / ".snapshot.json.new").write_text("half of a sna")
+        with store.lock():
+            assert sorted(path.name for path in store.path.iterdir()) == ["lock", "owned.json"]
+
     def test_full_disk_does_not_keep_anyone_from_locking(
         self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
