@@ -17,7 +17,6 @@ NEEDED_CAPABILITIES: Final = {
     "CAP_NET_RAW": 13,
     "CAP_SETUID": 7,
     "CAP_SETGID": 6,
-    "CAP_KILL": 5,
 }
 """Those of the unit, with their numbers (`linux/capability.h`)."""
 WRITERS_OF_IPVS: Final = ("keepalived", "ldirectord")

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kernelbal.model.choices import Right
 from kernelbal.model.fields import Device, Duration, Few, IpAddress, Model, Name, Text, Whole, Wording
+from kernelbal.model.program import ProgramSettings
 
 DEFAULT_SOCKET: Final = "/run/kernelbal/control.sock"
 
@@ -63,13 +64,12 @@ class ApiSettings(Model):
     tls: ApiTls | None = Field(None, description="On the network too.")
 
 
-class Hook(Model):
+class Hook(ProgramSettings):
     """A notify hook: a script or a webhook."""
 
     script: Annotated[tuple[Text, ...], Few] = Field(
         (), description="Program (a full path) and arguments; gets the event as JSON on its standard input."
     )
-    user: Name = Field("nobody", description="User that runs the script.")
     webhook: (
         Annotated[
             str, Field(pattern=r"^https?://[!-~]+$", max_length=2008), Wording("an http or https address")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from kernelbal.config.checks.program import program_conflicts
 from kernelbal.config.violation import Violation, shown
 from kernelbal.model.address import Address, format_endpoint
 from kernelbal.model.choices import ProtocolName
@@ -76,9 +77,8 @@ def _hook(index: int, hook: Hook) -> Iterator[Violation]:
             else "add `script: [/full/path]` or `webhook: https://...`"
         )
         yield Violation(path, what, "one of `script`, `webhook`", hint)
-    if hook.script and not hook.script[0].startswith("/"):
-        message = f"program `{shown(hook.script[0])}`"
-        yield Violation((*path, "script", 0), message, "a full path", "`command -v` says where a program is")
+    if hook.script:
+        yield from program_conflicts((*path, "script"), hook.script[0], (*path, "user"), hook)
     if hook.timeout <= 0:
         yield Violation(
             (*path, "timeout"), "a timeout of 0s", "a duration above `0s`", "some seconds are usual"

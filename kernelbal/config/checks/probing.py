@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kernelbal.config.checks.context import CheckedService, SiteContext
+from kernelbal.config.checks.program import program_conflicts
 from kernelbal.config.violation import Path, Violation, shown
 from kernelbal.health.defaults import default_protocol, has_port
 from kernelbal.health.path_marks import PATH_MARK_BASE, PATH_MARK_MASK, VERIFY_MARK_BASE
@@ -206,13 +207,12 @@ def http_headers(subject: CheckedService, _: SiteContext) -> Iterator[Violation]
             seen.add(name.lower())
 
 
-def script_path(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
-    """A script is found by its full path: the daemon has no search path of the author's."""
+def script_program(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
+    """A script is found by its full path, as the daemon has no search path, and does not run as root."""
+    place = subject.path("check", "script")
     for check in subject.service.check.protocols:
-        if isinstance(check, ScriptCheck) and not check.argv[0].startswith("/"):
-            message = f"program `{shown(check.argv[0])}`"
-            hint = "`command -v` says where a program is"
-            yield subject.violation(("check", "script", "argv", 0), message, "a full path", hint)
+        if isinstance(check, ScriptCheck):
+            yield from program_conflicts((*place, "argv"), check.argv[0], (*place, "user"), check)
 
 
 def ca_file(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:

@@ -131,7 +131,7 @@ SERVICE_CHECKS: tuple[ServiceCheck, ...] = (
     _about(probing.usable, "check protocol ports"),
     _about(probing.http_body, "check"),
     _about(probing.http_headers, "check"),
-    _about(probing.script_path, "check"),
+    _about(probing.script_program, "check"),
     _about(probing.ca_file, "check"),
     _about(pool.hysteresis, "hysteresis quorum"),
     ServiceCheck(pool.quorum, _reads("quorum hysteresis real_servers")),

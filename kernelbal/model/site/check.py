@@ -9,7 +9,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from kernelbal.model.choices import DnsTransport, Encryption, Through
-from kernelbal.model.fields import Duration, Few, IpAddress, Model, Name, Switch, Text, Whole, Wording
+from kernelbal.model.fields import Duration, Few, IpAddress, Model, Switch, Text, Whole, Wording
+from kernelbal.model.program import ProgramSettings
 
 DEFAULT_INTERVAL_S: Final = 9.0
 DEFAULT_TIMEOUT_S: Final = 4.0
@@ -268,7 +269,7 @@ class RadiusCheck(CheckProtocol):
     reject_is_good: Switch = Field(True, description="Whether Access-Reject counts as success, too.")
 
 
-class ScriptCheck(CheckProtocol):
+class ScriptCheck(CheckProtocol, ProgramSettings):
     """A program: exit status 0 is good.
 
     It gets `KERNELBAL_ADDRESS`, `KERNELBAL_PORT`, `KERNELBAL_SERVICE_ADDRESS` in its environment.
@@ -279,9 +280,6 @@ class ScriptCheck(CheckProtocol):
     argv: Annotated[tuple[Text, ...], Field(min_length=1), Few] = Field(
         description="Program (a full path) and arguments; no shell."
     )
-    user: Name = Field("nobody", description="Unprivileged user that runs it.")
-    memory_mib: Whole = Field(256, ge=16, le=65536, description="Most memory it may have.")
-    processes: Whole = Field(64, ge=1, le=4096, description="Most processes that `user` may have meanwhile.")
 
 
 class NoCheck(CheckProtocol):

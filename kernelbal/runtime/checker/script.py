@@ -1,20 +1,15 @@
 """Script checks: a program without a shell, as another user, within limits, killed at its timeout.
 
-The program has a session of its own, so that all it starts can be ended at once. What leaves the session ends
-with the limit on processor time at the latest, and is counted by the limit on processes of its user.
+All that a program starts ends with it, and it hurts no other one: see `kernelbal.runtime.confined`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import resource
 import select
-import signal
 import subprocess
 import time
-from collections.abc import Callable
 from typing import Final
 
 from kernelbal.health.checks.script import MAX_OUTPUT_BYTES, environment, result_of, timed_out
@@ -24,27 +19,30 @@ from kernelbal.runtime.checker import reasons
 from kernelbal.runtime.checker.reactor import ProbeRun, ProbeTask, Reactor
 from kernelbal.runtime.checker.sockets import ProbeSetupError
 from kernelbal.runtime.checker.wire import Notice
-from kernelbal.runtime.identity import identity_of
+from kernelbal.runtime.confined import RUNS, Account, Accounts, arguments, end, why_refused
 
-MAX_SCRIPTS: Final = 64
-"""Most programs at a time; further runs are skipped."""
-MAX_DESCRIPTORS: Final = 256
 DEATH_MS: Final = 20
 """How long the loop waits for a killed program, in milliseconds; after that it is reaped when it ends."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_BYTES: Final = 4096
 _PIPE_BYTES: Final = 65536
 """All that a pipe holds (`PIPE_DEF_BUFFERS`, pipe(7)): what an ended program has left in it."""
-_MIB: Final = 1024 * 1024
+_NOT_THAT_USER: Final = {
+    errno.EPERM: "needs CAP_SETUID and CAP_SETGID: add them to the service",
+    errno.EINVAL: "is impossible in this user namespace, which lacks the id: name a `user` that it has",
+}
 
 
 class ScriptRun(ProbeRun):
     """One running program."""
 
-    __slots__ = ("_descriptor", "_driver", "_output", "_process", "_reactor", "_reading")
+    __slots__ = ("_account", "_descriptor", "_driver", "_output", "_process", "_reactor", "_reading")
 
-    def __init__(self, driver: ScriptDriver, task: ProbeTask, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, driver: ScriptDriver, task: ProbeTask, process: subprocess.Popen[bytes], account: Account
+    ) -> None:
         super().__init__(task, driver.reactor.now)
+        self._account = account
         self._driver = driver
         self._reactor = driver.reactor
         self._process = process
@@ -61,9 +59,8 @@ class ScriptRun(ProbeRun):
         self._reactor.finish(self, timed_out(self.task.timing.timeout_s), None)
 
     def close(self) -> None:
-        """Kill the program and everything in its session."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """Kill the program and everything that it has started."""
+        end(self._account, self._process.pid)
         self._stop_reading()
         if _has_ended(self._descriptor):
             self._forget(0)
@@ -75,7 +72,7 @@ class ScriptRun(ProbeRun):
         self._process.wait()
         self._reactor.unwatch(self._descriptor)
         os.close(self._descriptor)
-        self._driver.running.discard(self)
+        self._driver.forget(self, self._account)
 
     def _read(self, limit: int) -> None:
         """Keep the end of its output, in small reads, so that it can neither block nor flood the loop."""
@@ -96,8 +93,8 @@ class ScriptRun(ProbeRun):
     def _ended(self, _mask: int) -> None:
         if self._reading >= 0:
             self._read(_PIPE_BYTES)
+        self.close()  # kills what is left of it before its number is free for others
         status = self._process.wait()
-        self.close()
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._reactor.finish(self, result_of(status, self._output), now - self.started_at)
 
@@ -112,33 +109,49 @@ class ScriptDriver:
     def __init__(self, reactor: Reactor) -> None:
         self.reactor = reactor
         self.running: set[ScriptRun] = set()
+        self._accounts = Accounts()
+
+    def forget(self, run: ScriptRun, account: Account) -> None:
+        """Take note that a program is gone."""
+        self.running.discard(run)
+        self._accounts.give_back(account)
+        self._accounts.end_orphans()
 
     def start(self, task: ProbeTask) -> None:
         """Start the program of a probe."""
-        if len(self.running) >= MAX_SCRIPTS:
-            message = f"{MAX_SCRIPTS} check scripts running: further ones skipped"
+        if len(self.running) >= RUNS:
+            message = f"{RUNS} check scripts running: further ones skipped"
             self.reactor.skip(task, Notice(Topic.CHECKER_STARVED, message, "raise `interval`"))
             return
         check = task.probe.protocol
         if not isinstance(check, ScriptCheck):
             raise TypeError(f"{check} has no program")
         try:
-            process = _spawn(check, task)
-        except ProbeSetupError as error:
-            self.reactor.skip(task, error.notice)
-            return
-        except OSError as error:
-            self._not_started(task, check, error)
+            account = self._accounts.take(check.user, task.probe.target.host)
+        except KeyError:
+            message = f"there is no user `{check.user}` to run a check script as"
+            self.reactor.skip(task, Notice(Topic.CHECKER_UNABLE, message, "correct `user`"))
             return
         try:
-            run = ScriptRun(self, task, process)
-        except OSError as error:  # out of descriptors
-            process.kill()
-            process.communicate()
+            run = self._run(check, task, account)
+        except ProbeSetupError as error:
+            self._accounts.give_back(account)
+            self.reactor.skip(task, error.notice)
+        except OSError as error:
+            self._accounts.give_back(account)
             self._not_started(task, check, error)
-            return
-        self.running.add(run)
-        self.reactor.begin(run)
+        else:
+            self.running.add(run)
+            self.reactor.begin(run)
+
+    def _run(self, check: ScriptCheck, task: ProbeTask, account: Account) -> ScriptRun:
+        process = _spawn(check, task, account)
+        try:
+            return ScriptRun(self, task, process, account)
+        except OSError:  # out of descriptors
+            end(account, process.pid)
+            process.communicate()
+            raise
 
     def _not_started(self, task: ProbeTask, check: ScriptCheck, error: OSError) -> None:
         number = error.errno or 0
@@ -156,61 +169,33 @@ def _has_ended(descriptor: int) -> bool:
     return bool(waiting.poll(DEATH_MS))
 
 
-def _spawn(check: ScriptCheck, task: ProbeTask) -> subprocess.Popen[bytes]:
+def _spawn(check: ScriptCheck, task: ProbeTask, account: Account) -> subprocess.Popen[bytes]:
     """Start a program as its user.
 
     Raises:
-        Obstacle: there is no such user, or this process may not become it.
+        ProbeSetupError: this process may not become that user, or the program must not run.
         OSError: it cannot be started.
     """
-    try:
-        identity = identity_of(check.user)
-    except KeyError:
-        message = f"there is no user `{check.user}` to run a check script as"
-        raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message, "correct `user`")) from None
+    refusal = why_refused(check.argv[0], check, account)
+    if refusal:
+        raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, f"check script refused: {refusal}"))
     try:
         return subprocess.Popen(  # noqa: S603 - the site's own program and arguments, without a shell
             check.argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            cwd="/",
             env={"PATH": _PATH, "LANG": "C.UTF-8", **environment(task.probe.target)},
-            start_new_session=True,
-            user=identity.user,
-            group=identity.group,
-            extra_groups=identity.extra_groups,
-            umask=0o077,
-            preexec_fn=_limiter(check, task.timing.timeout_s),
+            **arguments(account, check, int(task.timing.timeout_s) + 1),
         )
     except subprocess.SubprocessError as error:
         raise ProbeSetupError(
             Notice(Topic.CHECKER_UNABLE, f"cannot set the limits of a check script: {error}")
         ) from error
-    except PermissionError as error:
-        # A file that may not be executed is EACCES; EPERM comes from becoming another user.
-        if identity.user is not None and error.errno == errno.EPERM:
-            message = f"running a check script as `{check.user}` needs CAP_SETUID and CAP_SETGID"
-            raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message, "add them to the service")) from error
+    except OSError as error:
+        # A file that may not be executed is EACCES; these two come from becoming another user.
+        if account.uid is not None and error.errno in _NOT_THAT_USER:
+            name = "a user of its own" if check.user is None else f"`{check.user}`"
+            message = f"running a check script as {name} {_NOT_THAT_USER[error.errno]}"
+            raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message)) from error
         raise
-
-
-def _limiter(check: ScriptCheck, timeout_s: float) -> Callable[[], None]:
-    """Return a function that sets the limits in the child, before the program replaces it."""
-    seconds = int(timeout_s) + 1
-    memory = check.memory_mib * _MIB
-    limits = (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
-        (resource.RLIMIT_NPROC, check.processes),
-    )
-
-    def limit() -> None:
-        for kind, most in limits:
-            hard = resource.getrlimit(kind)[1]
-            value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(kind, (value, value))
-
-    return limit

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
-import signal
+import subprocess
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
 from kernelbal.model.units import counted
-from kernelbal.runtime.identity import identity_of
+from kernelbal.runtime.confined import RUNS, Account, Accounts, arguments, end, why_refused
 from kernelbal.store.codec import encode_document
 
 QUEUED: Final = 1000
@@ -98,7 +100,7 @@ class Hooks:
     def __init__(self, emit: Emit, now: Callable[[], float], deliver: Deliver | None = None) -> None:
         self._emit = emit
         self._now = now
-        self._deliver = deliver or deliver_to
+        self._deliver = deliver or partial(deliver_to, accounts=Accounts())
         self._lines: list[_Line] = []
         self._replaced = asyncio.Event()
 
@@ -187,13 +189,13 @@ def name_of(hook: Hook) -> str:
     return f"script {hook.script[0]}"
 
 
-async def deliver_to(hook: Hook, document: bytes) -> str:
+async def deliver_to(hook: Hook, document: bytes, accounts: Accounts) -> str:
     """Hand an event to a hook within its timeout; return why that failed, empty when it did not."""
     try:
         async with asyncio.timeout(hook.timeout):
             if hook.webhook:
                 return await _post(hook.webhook, document)
-            return await _run(hook, document)
+            return await _run(hook, document, accounts)
     except TimeoutError:
         return f"it took longer than {hook.timeout:g} s"
 
@@ -212,33 +214,43 @@ async def _post(url: str, document: bytes) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-async def _run(hook: Hook, document: bytes) -> str:
-    """Run a script as its user, in a session of its own that ends with it."""
+async def _run(hook: Hook, document: bytes, accounts: Accounts) -> str:
+    """Run a script, confined; all that it starts ends with it."""
+    if accounts.full:
+        return f"{RUNS} hooks are running"
     try:
-        identity = identity_of(hook.user)
-        process = await asyncio.create_subprocess_exec(
-            *hook.script,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-            env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-            user=identity.user,
-            group=identity.group,
-            extra_groups=identity.extra_groups,
-        )
-    except (OSError, KeyError) as error:
-        return _start_fault(hook, error)
+        account = accounts.take(hook.user, "hook")
+    except KeyError:
+        return f"there is no user `{hook.user}`"
     try:
-        said = await _converse(process, document)
+        refusal = why_refused(hook.script[0], hook, account)
+        return f"refused: {refusal}" if refusal else await _run_as(account, hook, document)
+    except OSError as error:
+        return f"it cannot be run: {error.strerror}"
+    except subprocess.SubprocessError as error:
+        return f"its limits cannot be set: {error}"
+    finally:
+        accounts.give_back(account)
+        accounts.end_orphans()
+
+
+async def _run_as(account: Account, hook: Hook, document: bytes) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *hook.script,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        **arguments(account, hook, math.ceil(hook.timeout) + 1),
+    )
+    try:
+        output = await _converse(process, document)
         status = await process.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end(account, process.pid)
         if process.returncode is None:
             await process.wait()
-    return f"it exited with {status}: {said}" if status else ""
+    return f"it exited with {status}: {output}" if status else ""
 
 
 async def _converse(process: asyncio.subprocess.Process, document: bytes) -> str:
@@ -253,11 +265,3 @@ async def _converse(process: asyncio.subprocess.Process, document: bytes) -> str
     while chunk := await process.stderr.read(4096):
         said = (said + chunk)[:_SAID_BYTES]
     return " ".join(said.decode(errors="replace").split())
-
-
-def _start_fault(hook: Hook, error: OSError | KeyError) -> str:
-    if isinstance(error, KeyError):
-        return f"there is no user `{hook.user}`"
-    if isinstance(error, PermissionError) and os.geteuid() != 0:
-        return f"it cannot be run as `{hook.user}`: {error.strerror}"
-    return f"it cannot be run: {error.strerror}"

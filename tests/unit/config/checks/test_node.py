@@ -19,6 +19,8 @@ notify: [{{script: [/bin/a], webhook: 'https://a.example/'}}]
 => 2:10 notify[0]: both a script and a webhook
 notify: [{{script: [mail]}}]
 => 2:20 notify[0].script[0]: program `mail`
+notify: [{{script: [/bin/a], user: root}}]
+=> 2:35 notify[0].user: a program that runs as root
 notify: [{{script: [/bin/a], timeout: 0s}}]
 => 2:38 notify[0].timeout: a timeout of 0s
 notify: [{{script: [/bin/a], topics: [real_server, weather]}}]

@@ -20,7 +20,7 @@ def test_different_probes_run_side_by_side() -> None:
             probe(TcpCheck(), port, key="connect"),
             probe(SshCheck(), port, key="stream"),
             probe(UdpCheck(), port, key="datagram"),
-            probe(ScriptCheck(argv=("/bin/true",), user=me), key="script", timing=PATIENT),
+            probe(ScriptCheck(argv=("/bin/true",), user=me, allow_root=True), key="script", timing=PATIENT),
         ]
         assert {method_of(each).transport for each in probes} == set(ProbeTransport) - {ProbeTransport.ICMP}
         desk.send(*probes)

@@ -45,7 +45,7 @@ from tests.unit.runtime.checker.desk import Desk, free_port, probe, serving
 
 OWN_NAME = pwd.getpwuid(os.geteuid()).pw_name
 DIES_AT = 110.0
-SCRIPT = ScriptCheck(argv=("/bin/true",), user=OWN_NAME)
+SCRIPT = ScriptCheck(argv=("/bin/true",), user=OWN_NAME, allow_root=True)
 STREAMS: tuple[ProbeProtocol, ...] = (
     TlsCheck(),
     HttpCheck(),

@@ -11,6 +11,7 @@ from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, ProbeState, Timing
 from kernelbal.model.site.check import ScriptCheck
 from kernelbal.runtime.checker import script
+from kernelbal.runtime.confined import MAX_DESCRIPTORS
 from tests.unit.runtime.checker.desk import FAST, Desk, probe
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -21,8 +22,10 @@ PATIENT = Timing(3.0, 2.5, 1, 1)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-def shell(text: str, user: str = ME, **settings: int) -> ScriptCheck:
-    return ScriptCheck(argv=("/bin/sh", "-c", text), user=user, **settings)
+def shell(text: str, user: str | None = ME, **settings: int) -> ScriptCheck:
+    return ScriptCheck.model_validate(
+        {"argv": ["/bin/sh", "-c", text], "user": user, "allow_root": user == "root", **settings}
+    )
 
 
 def result(check: ScriptCheck, timing: Timing = SLOW) -> ProbeState:
@@ -65,7 +68,7 @@ def test_the_environment_is_clean_and_names_the_target(
 
 
 def test_arguments_do_not_pass_through_a_shell() -> None:
-    check = ScriptCheck(argv=("/bin/test", "$(echo a)", "=", "a"), user=ME)
+    check = ScriptCheck(argv=("/bin/test", "$(echo a)", "=", "a"), user=ME, allow_root=True)
     assert result(check).health is Health.DOWN
 
 
@@ -77,7 +80,7 @@ def test_a_program_that_hangs_is_ended() -> None:
 
 def test_one_that_cannot_be_killed_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that waits for a dead file server; here the signal is lost."""
-    monkeypatch.setattr(script.os, "killpg", lambda *_: None)
+    monkeypatch.setattr(script, "end", lambda *_: None)
     stuck = probe(shell("exec sleep 2"), 80, key="stuck", timing=Timing(10.0, 0.3, 1, 1))
     other = probe(shell("exit 0"), 81, key="other", timing=FAST)
     with Desk() as desk:
@@ -130,7 +133,7 @@ def test_it_runs_as_its_user_without_other_groups() -> None:
 def test_it_has_limits() -> None:
     text = "echo $(ulimit -v) $(ulimit -n) $(ulimit -c) $(ulimit -t) >&2; exit 1"
     state = result(shell(text, memory_mib=64))
-    assert f'"{64 * 1024} {script.MAX_DESCRIPTORS} 0 3"' in state.reason
+    assert f'"{64 * 1024} {MAX_DESCRIPTORS} 0 3"' in state.reason
 
 
 def test_memory_is_limited() -> None:
@@ -148,8 +151,14 @@ def test_a_fork_bomb_is_limited_and_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        (ScriptCheck(argv=("/no/such/program",), user=ME), "check script /no/such/program cannot be run"),
-        (ScriptCheck(argv=("/etc/passwd",), user=ME), "check script /etc/passwd cannot be run"),
+        (
+            ScriptCheck(argv=("/no/such/program",), user=ME, allow_root=True),
+            "check script /no/such/program cannot be run",
+        ),
+        (
+            ScriptCheck(argv=("/etc/passwd",), user=ME, allow_root=True),
+            "check script /etc/passwd cannot be run",
+        ),
         (shell("exit 0", "nosuchuser"), "there is no user `nosuchuser`"),
     ],
 )
@@ -165,7 +174,7 @@ def test_a_program_that_cannot_be_started_is_reported_and_does_not_count(
 
 
 def test_only_so_many_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "MAX_SCRIPTS", 1)
+    monkeypatch.setattr(script, "RUNS", 1)
     with Desk() as desk:
         desk.send(*(probe(shell("sleep 0.2"), key=f"k{number}", timing=SLOW) for number in range(3)))
         desk.until(lambda: bool(desk.notices))

@@ -14,14 +14,16 @@ import pytest
 from kernelbal.model.event import Event, Severity
 from kernelbal.model.node import Hook
 from kernelbal.model.status import Recorded
+from kernelbal.runtime.confined import Accounts
 from kernelbal.runtime.director.hooks import MINUTE_S, QUEUED, Allowance, Hooks, deliver_to, name_of, wants
 from tests.support.director_harness import VirtualLoop
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 USER = "root" if os.geteuid() == 0 else "nobody"
 
 
 def hook(**settings: object) -> Hook:
-    return Hook.model_validate({"script": ["/bin/true"], "user": USER, **settings})
+    return Hook.model_validate({"script": ["/bin/true"], "user": USER, "allow_root": True, **settings})
 
 
 def recorded(seq: int = 1, topic: str = "real_server.down") -> Recorded:
@@ -134,7 +136,7 @@ def script(folder: Path, text: str) -> list[str]:
 
 
 def deliver(which: Hook) -> str:
-    return asyncio.run(deliver_to(which, b'{"seq": 1}\n'))
+    return asyncio.run(deliver_to(which, b'{"seq": 1}\n', Accounts()))
 
 
 def test_a_script_gets_the_event_on_its_standard_input(tmp_path: Path) -> None:
@@ -165,6 +167,7 @@ def test_a_script_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     [
         ({"script": ["/nowhere/hook"]}, "it cannot be run: No such file"),
         ({"user": "no-such-user"}, "there is no user `no-such-user`"),
+        pytest.param({"allow_root": False}, "refused: /bin/true would run as root", marks=needs_root),
     ],
 )
 def test_a_script_that_cannot_be_started_is_told(settings: dict[str, object], says: str) -> None:
@@ -185,7 +188,7 @@ def test_a_webhook_gets_a_post_and_a_bad_answer_is_told() -> None:
         async with server:
             port = server.sockets[0].getsockname()[1]
             which = hook(script=[], webhook=f"http://127.0.0.1:{port}/in")
-            return [await deliver_to(which, b'{"seq": 1}\n') for _ in range(2)]
+            return [await deliver_to(which, b'{"seq": 1}\n', Accounts()) for _ in range(2)]
 
     assert asyncio.run(scene()) == ["", "it answered 503 X"]
     assert got[0] == b'POST /in HTTP/1.1 {"seq": 1}\n'
