@@ -39,6 +39,7 @@ class Topic(Enum):
     STATE_DAMAGED = "state.damaged"
     DIRECTOR_STARTED = "director.started"
     DIRECTOR_STOPPED = "director.stopped"
+    DIRECTOR_ERROR = "director.error"
     HOOK_FAILED = "hook.failed"
     HOOKS_SUPPRESSED = "hook.suppressed"
 
@@ -74,6 +75,7 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.STATE_DAMAGED: "A record in the state directory cannot be read: it is kept as `.bad`.",
     Topic.DIRECTOR_STARTED: "The daemon started.",
     Topic.DIRECTOR_STOPPED: "The daemon stopped; the kernel continues to serve.",
+    Topic.DIRECTOR_ERROR: "A task of the daemon ended with an internal error; it is started again.",
     Topic.HOOK_FAILED: "A script or webhook of `notify` failed.",
     Topic.HOOKS_SUPPRESSED: "A hook exceeded `per_minute`; the events dropped are counted.",
 }

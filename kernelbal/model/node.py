@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from kernelbal.model.address import parse_address
 from kernelbal.model.choices import Right
 from kernelbal.model.fields import Device, Duration, Few, IpAddress, Model, Name, Text, Whole, Wording
 from kernelbal.model.program import ProgramSettings
 
 DEFAULT_SOCKET: Final = "/run/kernelbal/control.sock"
+MAX_SOCKET_CHARACTERS: Final = 107
+"""Longest name of a Unix socket (`sun_path` in unix(7))."""
 
 FilePath = Annotated[
     str,
@@ -18,6 +23,61 @@ FilePath = Annotated[
     Wording("a full path, such as `/etc/kernelbal/api.pem`"),
 ]
 """A full path."""
+
+
+class WebAddress(NamedTuple):
+    """An http or https address.
+
+    Attributes:
+        url: as it was written.
+        host: the host with its port, without a user or password.
+    """
+
+    url: str
+    host: str
+
+
+_LABEL: Final = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+"""Names as resolvers take them (RFC 1123 2.1), with underscores."""
+
+
+def _web_address(value: object) -> WebAddress:
+    """Parse an address as strictly as those who will use it."""
+    if isinstance(value, WebAddress):
+        return value
+    if not isinstance(value, str) or len(value) > MAX_URL_CHARACTERS or _URL.fullmatch(value) is None:
+        raise ValueError(f"not an http or https address of at most {MAX_URL_CHARACTERS} characters")
+    parts = urlsplit(value)  # an unfinished `[` is a ValueError, as is a port that is none
+    host, port = parts.hostname or "", parts.port
+    if ":" in host or host.replace(".", "").isdecimal():
+        parse_address(host)
+    elif _HOST.fullmatch(host) is None or not _is_decodable(host):
+        raise ValueError(f"`{host}` is not the name or address of a host")
+    if port == 0:
+        raise ValueError("port 0 cannot be connected to")
+    return WebAddress(value, parts.netloc.rpartition("@")[2])
+
+
+def _is_decodable(host: str) -> bool:
+    """Return whether its internationalized labels, such as `xn--grer-5qa6f`, are valid (RFC 3490)."""
+    try:
+        return bool(host.encode("ascii").decode("idna").encode("idna"))
+    except UnicodeError:
+        return False
+
+
+MAX_URL_CHARACTERS: Final = 2008
+_URL: Final = re.compile(r"https?://[!-~]+")
+
+Webhook = Annotated[
+    WebAddress,
+    BeforeValidator(_web_address),
+    PlainSerializer(lambda value: value.url, return_type=str),
+    Wording("an http or https address"),
+    WithJsonSchema({"type": "string", "pattern": r"^https?://[!-~]+$", "maxLength": MAX_URL_CHARACTERS}),
+]
+"""Where a webhook posts to."""
 
 
 class Token(Model):
@@ -54,7 +114,9 @@ class ApiTls(Model):
 class ApiSettings(Model):
     """The control API."""
 
-    socket: FilePath = Field(DEFAULT_SOCKET, description="Unix socket.")
+    socket: Annotated[FilePath, Field(max_length=MAX_SOCKET_CHARACTERS)] = Field(
+        DEFAULT_SOCKET, description="Unix socket."
+    )
     change_groups: Annotated[tuple[Name, ...], Few] = Field(
         (), description="Groups whose members may change things, besides root."
     )
@@ -70,12 +132,7 @@ class Hook(ProgramSettings):
     script: Annotated[tuple[Text, ...], Few] = Field(
         (), description="Program (a full path) and arguments; gets the event as JSON on its standard input."
     )
-    webhook: (
-        Annotated[
-            str, Field(pattern=r"^https?://[!-~]+$", max_length=2008), Wording("an http or https address")
-        ]
-        | None
-    ) = Field(None, description="Gets the event as JSON by POST.")
+    webhook: Webhook | None = Field(None, description="Gets the event as JSON by POST.")
     topics: Annotated[tuple[Text, ...], Few] = Field(
         (),
         description="Events such as `real_server.down`, or `real_server` for all of a kind; all by default.",

@@ -308,6 +308,10 @@ class DirectorStatus(Part, frozen=True, kw_only=True):
     state: Annotated[
         StateStatus | None, Meta(description="The state directory; None when no daemon was asked.")
     ] = None
+    internal_errors: Annotated[
+        int,
+        Meta(description="Tasks that ended with an internal error, and were started again."),
+    ] = 0
     kernel: Annotated[
         KernelStatus | None,
         Meta(description="From `kernelbal status` without a daemon or with `--kernel`; None from a daemon."),

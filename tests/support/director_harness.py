@@ -233,12 +233,7 @@ async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -
     await harness.director.started()
     async with asyncio.TaskGroup() as group:
         rounds = group.create_task(harness.director.loop.run())
-        others = [
-            group.create_task(harness.director.reloads.run()),
-            group.create_task(harness.director.changes.run()),
-            group.create_task(harness.context.saver.run()),
-            group.create_task(harness.context.hooks.run()),
-        ]
+        others = group.create_task(harness.director.attend())
         try:
             await scene(harness)
         finally:
@@ -247,8 +242,7 @@ async def _play(scene: Scene, folder: Path, kernel: Kernel, loop: VirtualLoop) -
                 await rounds
             harness.journal.close()
             harness.notifier.close()
-            for task in others:
-                task.cancel()
+            others.cancel()
     return harness
 
 

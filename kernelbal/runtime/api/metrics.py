@@ -160,6 +160,13 @@ METRICS: Final = (
         _value(lambda s: bool(s.state.unsaved)),
     ),
     Metric(
+        "kernelbal_internal_errors_total",
+        "Tasks of the daemon that ended with an internal error, and were started again.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.internal_errors),
+        counter=True,
+    ),
+    Metric(
         "kernelbal_checker_alive",
         "1 while the health checker runs.",
         Scope.DIRECTOR,

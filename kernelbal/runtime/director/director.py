@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from kernelbal.model.answers import (
@@ -23,6 +24,7 @@ from kernelbal.runtime.director.loop import Loop
 from kernelbal.runtime.director.orders import changed_orders, find_meant
 from kernelbal.runtime.director.pacer import Cause
 from kernelbal.runtime.director.reload import Reloads
+from kernelbal.runtime.director.tasks import Tasks
 
 
 class Director:
@@ -34,18 +36,29 @@ class Director:
         self.reloads = Reloads(context, state, self.loop)
         self.changes = Changes(context, state, self.loop, self.reloads)
         self.intake = Intake(context, state, self.loop, self.reloads)
+        self.tasks = Tasks(context.reporter.emit)
         self._context = context
 
     async def started(self) -> None:
-        """Report what the director starts with; have orders written as today, with their copy."""
+        """Notify hooks, report the start, and have orders written as today, with their copy."""
+        self._context.hooks.replace(self.state.force.documents.node.notify)
         self._context.reporter.emit_all(overview.start_events(self.state))
         if self.state.orders:
             await self._context.saver.save_orders(self.state.orders)
 
+    async def attend(self) -> None:
+        """Do everything beside rounds until cancelled."""
+        keep, context = self.tasks.keep, self._context
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep("reloads", self.reloads.run))
+            group.create_task(keep("confirmation", self.changes.run))
+            group.create_task(keep("state", context.saver.run))
+            group.create_task(keep("hooks", context.hooks.run))
+
     def status(self) -> overview.DirectorSnapshot:
         """Return the status as it is known now; see `Control.status`."""
         self.loop.counters_asked()
-        return overview.snapshot_of(self.state, self._context)
+        return overview.snapshot_of(self.state, self._context, self.tasks.errors)
 
     def status_epoch(self) -> object:
         """Return what the status depends on; see `Control.status_epoch`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
 import subprocess
@@ -16,7 +17,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.node import Hook
@@ -24,6 +24,8 @@ from kernelbal.model.status import Recorded
 from kernelbal.model.units import counted
 from kernelbal.runtime.confined import RUNS, Account, Accounts, arguments, end, why_refused
 from kernelbal.store.codec import encode_document
+
+LOG: Final = logging.getLogger("kernelbal.hooks")
 
 QUEUED: Final = 1000
 """Most events that wait for one hook."""
@@ -169,7 +171,11 @@ class Hooks:
         )
 
     async def _hand_over(self, line: _Line, recorded: Recorded) -> None:
-        fault = await self._deliver(line.hook, encode_document(recorded) + b"\n")
+        try:
+            fault = await self._deliver(line.hook, encode_document(recorded) + b"\n")
+        except Exception as error:  # a defect; other events and hooks do not suffer from it
+            LOG.exception("internal error in %s", name_of(line.hook))
+            fault = f"internal error: {type(error).__name__}: {error}"
         if fault and fault != line.failing:
             self._emit(
                 Event(
@@ -185,7 +191,7 @@ class Hooks:
 def name_of(hook: Hook) -> str:
     """Return what a hook is called in messages; of a webhook only the host, as all else may be a secret."""
     if hook.webhook:
-        return f"webhook {urlsplit(hook.webhook).netloc.rpartition('@')[2]}"
+        return f"webhook {hook.webhook.host}"
     return f"script {hook.script[0]}"
 
 
@@ -194,7 +200,7 @@ async def deliver_to(hook: Hook, document: bytes, accounts: Accounts) -> str:
     try:
         async with asyncio.timeout(hook.timeout):
             if hook.webhook:
-                return await _post(hook.webhook, document)
+                return await _post(hook.webhook.url, document)
             return await _run(hook, document, accounts)
     except TimeoutError:
         return f"it took longer than {hook.timeout:g} s"

@@ -112,6 +112,7 @@ class DirectorSnapshot:
         state: a copy that nobody changes.
         checker: as it was at that moment.
         unsaved: why the state directory cannot be written.
+        errors: internal errors of tasks.
         services: virtual services by name.
     """
 
@@ -120,6 +121,7 @@ class DirectorSnapshot:
     paths: Paths
     checker: CheckerStatus
     unsaved: tuple[str, ...]
+    errors: int
     services: Mapping[str, VirtualService]
 
     def names(self) -> tuple[str, ...]:
@@ -151,11 +153,12 @@ class DirectorSnapshot:
                 unsaved=list(self.unsaved),
                 damaged=[DamagedRecord(**each._asdict()) for each in state.damages],
             ),
+            internal_errors=self.errors,
             virtual_services=[],
         )
 
 
-def snapshot_of(state: DirectorState, context: DirectorContext) -> DirectorSnapshot:
+def snapshot_of(state: DirectorState, context: DirectorContext, errors: int = 0) -> DirectorSnapshot:
     """Return the status as it is now.
 
     Of everything that a director knows only the states of probes are changed in place; whatever else is new
@@ -165,7 +168,7 @@ def snapshot_of(state: DirectorState, context: DirectorContext) -> DirectorSnaps
     known = inputs_of(kept, context)
     services = {service.name: service for service in known.site.virtual_services}
     checker = _checker_status(state, context, known.now)
-    return DirectorSnapshot(kept, known, context.paths, checker, context.saver.unsaved, services)
+    return DirectorSnapshot(kept, known, context.paths, checker, context.saver.unsaved, errors, services)
 
 
 def epoch_of(state: DirectorState) -> object:

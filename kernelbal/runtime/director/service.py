@@ -135,7 +135,6 @@ def _assemble(
     stack.callback(journal.close)
     reporter = Reporter(journal, Log(sys.stderr, priorities=_under_systemd(), terminal=sys.stderr.isatty()))
     hooks = Hooks(reporter.emit, boot_clock_s)
-    hooks.replace(began.force.documents.node.notify)
     reporter.use_hooks(hooks)
     kernel, files = Thread("kernel"), Thread("files")
     stack.callback(files.close)
@@ -176,11 +175,8 @@ async def _serve(daemon: _Daemon, settings: Settings, stack: AsyncExitStack) -> 
         rounds = group.create_task(director.loop.run())
         rounds.add_done_callback(lambda _: daemon.stop.set())
         others = [
-            group.create_task(daemon.checker.run()),
-            group.create_task(director.reloads.run()),
-            group.create_task(director.changes.run()),
-            group.create_task(context.saver.run()),
-            group.create_task(context.hooks.run()),
+            group.create_task(director.tasks.keep("checker", daemon.checker.run)),
+            group.create_task(director.attend()),
             group.create_task(_keep_watchdog(daemon)),
         ]
         with director.intake.listening():

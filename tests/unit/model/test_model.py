@@ -56,11 +56,15 @@ REFUSED: tuple[tuple[type[Model], Callable[[object], object], list[object]], ...
     (HttpCheck, lambda path: {"path": path}, ["", "health", "/a b", "/ü", "/\n", "http://a.example/"]),
     (Node, lambda device: {"name": "a", "interfaces": {"outside": device}},
      ["", ".", "..", "a/b", "a b", "a:1", "x" * 16]),
-    (Node, lambda path: {"name": "lb1", "api": {"socket": path}}, ["run/k.sock", "", "/", "/a\x00b"]),
+    (Node, lambda path: {"name": "lb1", "api": {"socket": path}},
+     ["run/k.sock", "", "/", "/a\x00b", "/" + "a" * 107]),
     (Token, lambda digest: {"name": "desk", "sha256": digest},
      ["", "secret", DIGEST[1:], DIGEST.upper(), f"{DIGEST}\n"]),
     (Hook, lambda url: {"webhook": url},
-     ["ftp://a.example/", "//a.example", "https://", "https://a.example/ x", ""]),
+     ["ftp://a.example/", "//a.example", "https://", "https://a.example/ x", "", "http://[", "http://[::1/",
+      "http://[fe80::1%25eth0]/", "http://1.2.3/", "http://a.example:99999/", "http://a.example:0/",
+      "http://a.example:http/", "http://a..b/", "http://-a/", "http://@/", "http://:80/", "http://xn--a/",
+      f"http://{'a' * 64}/", f"http://{'a.' * 127}b/", f"http://a.example/{'a' * 2000}"]),
 )  # fmt: skip
 
 
