@@ -43,7 +43,7 @@ def next_state(
 
 
 def not_probed(state: ProbeState, reason: str) -> ProbeState:
-    """Return the state of a probe that cannot be run: only an unknown one changes, by its reason."""
+    """Return the state of a probe that was skipped: only an unknown one changes, by its reason."""
     if state.health is not Health.UNKNOWN:
         return state
     return _NEW._replace(reason=reason)

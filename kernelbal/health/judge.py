@@ -9,6 +9,7 @@ from kernelbal.health.adaptive import reading_of
 from kernelbal.health.decision import Inputs, ServerMemory
 from kernelbal.health.orders import OrderIndex
 from kernelbal.health.path_cause import explain_path
+from kernelbal.model.choices import Unable
 from kernelbal.model.health import AgentReading, AgentRequest, Health, ProbeState
 from kernelbal.model.overlay import IN_SERVICE, Admin, Order, ServerState
 from kernelbal.model.site.services import RealServer, ServerKey, VirtualService
@@ -61,15 +62,30 @@ class Judged(NamedTuple):
 
 
 class _Checked(NamedTuple):
-    """What the checks say; `key` of the probe that counts, empty when all is well."""
+    """What the checks say.
+
+    Attributes:
+        health: by the runs that were made.
+        key: of the probe that counts, empty when all is well.
+        unable: that a check cannot be run, and why; empty when all can.
+        failing: whether a check that can be run makes it down.
+    """
 
     health: Health
     key: str = ""
     warning: str = ""
+    unable: str = ""
+    failing: bool = False
+
+
+def cannot_be_checked(cause: str) -> str:
+    """Return that a check cannot be run, as a reason."""
+    return f"cannot be checked: {cause}"
 
 
 _UP: Final = _Checked(Health.UP)
 _NO_STATE: Final = ProbeState()
+_CHANGED: Final = "not checked since its check changed"
 _WAS_UP: Final = IN_SERVICE | {ServerState.QUIESCED}
 """Who stands so has been found up, and is taken to be so until there is a result again."""
 
@@ -85,27 +101,31 @@ class Judge:
         """Return what is said of a real server."""
         before = self.inputs.memory.servers.get(key, NEWCOMER)
         checked = self._check(self.inputs.probes.checks.get(key, ()))
+        health = Health.UNKNOWN if checked.unable and not checked.failing else checked.health
+        warning = checked.unable or checked.warning or self._agent_warning(key)
         reading = self._read(service, key)
         found = self.orders.find(key)
         if found is not None:
             state, reason, cut_at = self._obey(key, found.order, before)
-            health, _, warning = checked
             return Judged(key, server, before, health, state, reason, *found, cut_at, reading, warning)
         state, reason = self._state(service, server, checked, reading, before)
-        return Judged(
-            key, server, before, checked.health, state, reason, reading=reading, warning=checked.warning
-        )
+        return Judged(key, server, before, health, state, reason, reading=reading, warning=warning)
 
     def _check(self, keys: tuple[str, ...]) -> _Checked:
-        """Any that is down makes it down; else any that is unknown makes it unknown."""
+        """Any that fails makes it down; else one that cannot be run counts, else one that is unknown."""
         states = self.inputs.states
         worst = _UP
         for key in keys:
             state = states.get(key, _NO_STATE)
+            if state.unable and not worst.unable:
+                worst = worst._replace(unable=cannot_be_checked(state.unable))
             if state.health is Health.DOWN:
-                return _Checked(Health.DOWN, key, worst.warning or state.warning)
-            if state.health is Health.UNKNOWN:
-                worst = _Checked(Health.UNKNOWN, key, worst.warning)
+                warning = worst.warning or state.warning
+                worst = _Checked(Health.DOWN, key, warning, worst.unable, failing=not state.unable)
+                if worst.failing:
+                    return worst
+            elif state.health is Health.UNKNOWN and worst.health is Health.UP:
+                worst = worst._replace(health=Health.UNKNOWN, key=key)
             elif state.warning:
                 worst = worst._replace(warning=worst.warning or state.warning)
         return worst
@@ -116,6 +136,10 @@ class Judge:
         agent = self.inputs.probes.agents.get(key)
         state = None if agent is None else self.inputs.states.get(agent)
         return reading_of(state, service.adaptive, self.inputs.now)
+
+    def _agent_warning(self, key: ServerKey) -> str:
+        agent = self.inputs.states.get(self.inputs.probes.agents.get(key, ""), _NO_STATE)
+        return f"its agent cannot be asked: {agent.unable}" if agent.unable else ""
 
     def _obey(self, key: ServerKey, order: Order, before: ServerMemory) -> tuple[ServerState, str, float]:
         """Return the state, the reason and, for a drain, its deadline on the boot clock."""
@@ -138,24 +162,33 @@ class Judge:
         reading: AgentReading | None,
         before: ServerMemory,
     ) -> tuple[ServerState, str]:
-        if checked.health is Health.DOWN:
-            return ServerState.DOWN, self._why_down(service, checked.key)
+        unable, why = checked.unable, self._why_down(service, checked)
+        if checked.failing or why:
+            return ServerState.DOWN, why
         if reading is not None and reading.request in (AgentRequest.DOWN, AgentRequest.MAINT):
             return ServerState.DOWN, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
             if before.state is ServerState.DOWN:
-                return ServerState.DOWN, "not checked since its check changed; it was down before"
+                return ServerState.DOWN, f"{unable or _CHANGED}; it was down before"
             if before.state not in _WAS_UP:
-                return ServerState.UNKNOWN, "not checked yet"
+                return ServerState.UNKNOWN, unable or "not checked yet"
         if server.weight == 0:
             return ServerState.QUIESCED, "its weight is 0 in the site file"
         if reading is not None and reading.request is AgentRequest.DRAIN:
             return ServerState.QUIESCED, f"its agent says `{reading.text}`"
         if checked.health is Health.UNKNOWN:
-            return ServerState.SERVING, "not checked since its check changed; it was up before"
-        return ServerState.SERVING, ""
+            return ServerState.SERVING, f"{unable or _CHANGED}; it was up before"
+        return ServerState.SERVING, f"{unable}; it was up before" if unable else ""
 
-    def _why_down(self, service: VirtualService, key: str) -> str:
+    def _why_down(self, service: VirtualService, checked: _Checked) -> str:
+        """Return why its checks make it down; empty when they do not."""
+        if checked.failing:
+            return self._why_failing(service, checked.key)
+        if checked.unable and service.check.unable is Unable.DOWN:
+            return checked.unable
+        return f"{checked.unable}; it was down before" if checked.health is Health.DOWN else ""
+
+    def _why_failing(self, service: VirtualService, key: str) -> str:
         state = self.inputs.states[key]
         direct = self.inputs.probes.causes.get(key)
         if direct is None:

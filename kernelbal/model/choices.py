@@ -130,6 +130,14 @@ class DnsTransport(Enum):
     TCP = "tcp"
 
 
+class Unable(Enum):
+    """What becomes of real servers whose check cannot be run."""
+
+    KEEP = "keep"
+    """They stay as they are; the status warns."""
+    DOWN = "down"
+
+
 class Through(Enum):
     """What a probe is addressed to."""
 

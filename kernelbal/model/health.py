@@ -119,6 +119,8 @@ class ProbeState(NamedTuple):
         streak: probes in a row that speak against `health`.
         warning: what is good but will not stay so, such as a certificate that expires soon.
         reading: what the agent said last; None for checks.
+        unable: why it cannot be run on this machine now; empty when the last run was made. All else is of the
+            last run that was made.
     """
 
     health: Health = Health.UNKNOWN
@@ -129,6 +131,7 @@ class ProbeState(NamedTuple):
     streak: Count = 0
     warning: ShortText = ""
     reading: AgentReading | None = None
+    unable: ShortText = ""
 
 
 ProbeStates = Mapping[str, ProbeState]

@@ -215,6 +215,7 @@ class CheckerStatus(Part, frozen=True, kw_only=True):
 
     alive: bool
     probes: int
+    unable: Annotated[int, Meta(description="Probes that cannot be run on this machine now.")] = 0
     late_ms: Annotated[float | None, Meta(description="99th percentile of how late probes start.")]
     restarts: int
     last_s: Annotated[float | None, Meta(description="Age of its last report.")]

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchem
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from kernelbal.model.choices import DnsTransport, Encryption, Through
+from kernelbal.model.choices import DnsTransport, Encryption, Through, Unable
 from kernelbal.model.fields import Duration, Few, IpAddress, Model, Switch, Text, Whole, Wording
 from kernelbal.model.program import ProgramSettings
 
@@ -327,6 +327,11 @@ class Check(Model):
     fall: Whole = Field(DEFAULT_FALL, ge=1, le=100, description="Failed probes in a row until down.")
     jitter: Whole = Field(
         5, ge=0, le=50, description="Per cent of `interval` by which each probe may start later, at random."
+    )
+    unable: Unable = Field(
+        Unable.KEEP,
+        description="Real servers whose check cannot be run, such as without its script or source address: "
+        "`keep` leaves them as they are, with a warning; `down` takes them out of service.",
     )
     address: IpAddress | None = Field(None, description="Probed instead of the real server's own address.")
     port: Whole | None = Field(

@@ -176,6 +176,12 @@ METRICS: Final = (
         "kernelbal_checker_probes", "Probes that it runs.", Scope.DIRECTOR, _value(lambda s: s.checker.probes)
     ),
     Metric(
+        "kernelbal_checker_unable_probes",
+        "Probes that cannot be run on this machine now.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.checker.unable),
+    ),
+    Metric(
         "kernelbal_checker_late_seconds",
         "99th percentile of how late probes start.",
         Scope.DIRECTOR,

@@ -168,8 +168,8 @@ class ProbeLoop:
             return ProbeTask(probe, method_of(probe), state)
         except Exception as error:  # noqa: BLE001 - whatever a definition leads to, all others are probed
             notice = Notice(Topic.CHECKER_UNABLE, f"invalid check: {error}")
-            self._outbox.notify(notice, self.reactor.now)
-            self._outbox.usual[probe.key] = state._replace(reason=f"not probed: {notice.message}")
+            self._outbox.notify(notice, self.reactor.now, notice.message)
+            self._outbox.urgent[probe.key] = state._replace(unable=notice.message)
             return None
 
     def _plan(self) -> None:

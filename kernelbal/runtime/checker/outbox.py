@@ -37,7 +37,7 @@ class Outbox:
         Args:
             notice: what to send.
             now: the time.
-            key: of the probe that it is about; each has its own minute. Empty: it is about the checker.
+            key: probe or cause that it is about; each has its own minute. Empty: it is about the checker.
         """
         about = notice.topic, key
         sent_at = self._sent_at.get(about)

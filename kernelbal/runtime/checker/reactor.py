@@ -202,7 +202,7 @@ class Reactor:
             return
         old = task.state
         new = task.state = next_state(old, result, self.now, took_s, task.timing)
-        if new.health is not old.health or new.reading != old.reading:
+        if new.health is not old.health or old.unable or new.reading != old.reading:
             self.outbox.urgent[task.key] = new
         else:
             self.outbox.usual[task.key] = new
@@ -223,13 +223,17 @@ class Reactor:
         self._close(run)
 
     def skip(self, task: ProbeTask, notice: Notice) -> None:
-        """Skip a run that cannot be made; the state stays, and the next run is scheduled."""
+        """Skip a run that cannot be made; the state says why, and the next run is scheduled."""
         if task.gone:
             return
-        self.outbox.notify(notice, self.now)
-        state = not_probed(task.state, f"not probed: {notice.message}")
+        if notice.topic is Topic.CHECKER_UNABLE:
+            self.outbox.notify(notice, self.now, notice.message)
+            state = task.state._replace(unable=notice.message)
+        else:
+            self.outbox.notify(notice, self.now)
+            state = not_probed(task.state, f"not probed: {notice.message}")
         if state != task.state:
-            task.state = self.outbox.usual[task.key] = state
+            task.state = self.outbox.urgent[task.key] = state
         self.reschedule(task)
 
     def starve(self, task: ProbeTask, number: int) -> None:

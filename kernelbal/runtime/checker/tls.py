@@ -54,7 +54,7 @@ def _context(settings: TlsSettings, named: bool) -> ssl.SSLContext:
             context.load_verify_locations(settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         why = error.strerror or str(error)
-        message = f"CA file {settings.ca_file} of invalid check: {why}"
+        message = f"CA file {settings.ca_file} cannot be read: {why}"
         raise ProbeSetupError(Notice(Topic.CHECKER_UNABLE, message, "correct `ca_file`")) from error
     return context
 

@@ -249,12 +249,14 @@ def _check_count(probes: int) -> None:
 
 def _short(state: ProbeState) -> ProbeState:
     """Return a state whose texts fit; most have none."""
-    if not (state.reason or state.warning or state.reading):
+    if not (state.reason or state.warning or state.reading or state.unable):
         return state
     reading = state.reading
     if reading is not None:
         reading = reading._replace(text=_cut(reading.text))
-    return state._replace(reason=_cut(state.reason), warning=_cut(state.warning), reading=reading)
+    return state._replace(
+        reason=_cut(state.reason), warning=_cut(state.warning), reading=reading, unable=_cut(state.unable)
+    )
 
 
 def _cut(text: str) -> str:

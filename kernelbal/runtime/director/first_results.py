@@ -13,8 +13,12 @@ PATIENCE_S = 1.0
 
 
 def unanswered(probes: Iterable[str], states: ProbeStates) -> int:
-    """Return how many probes have no result yet, neither a new one nor one from before a restart."""
-    return sum(1 for key in probes if key not in states or states[key].health is Health.UNKNOWN)
+    """Return how many probes that can be run have no result yet, not even one from before a restart."""
+    return sum(1 for key in probes if _awaited(states.get(key)))
+
+
+def _awaited(state: ProbeState | None) -> bool:
+    return state is None or (state.health is Health.UNKNOWN and not state.unable)
 
 
 def longest_wait_s(probes: Collection[Probe]) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kernelbal.kernel.inotify import DirectoryWatch
 from kernelbal.kernel.watch import KernelChange, KernelWatch, Subscription
 from kernelbal.model.event import Event, Severity, Topic
-from kernelbal.model.health import ProbeState
+from kernelbal.model.health import Health, ProbeState
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.director.context import DirectorContext, DirectorState
 from kernelbal.runtime.director.loop import Loop
@@ -107,4 +107,10 @@ class Intake:
 
 def _matters(old: ProbeState | None, new: ProbeState) -> bool:
     """Return whether a decision may depend on the difference."""
-    return old is None or (old.health, old.reading, old.warning) != (new.health, new.reading, new.warning)
+    return old is None or _counts(old) != _counts(new)
+
+
+def _counts(state: ProbeState) -> tuple[object, ...]:
+    """Return what counts of a state; the reason does while it is shown as that of the real server."""
+    reason = state.reason if state.health is Health.DOWN else ""
+    return state.health, state.reading, state.warning, state.unable, reason

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from operator import attrgetter
 from typing import Final
 
+from msgspec import structs
+
 from kernelbal.kernel.modules import table_too_small
 from kernelbal.model.address import Address
 from kernelbal.model.event import Event, Severity, Topic
@@ -146,7 +148,7 @@ class DirectorSnapshot:
                 state.force, state.refusal, state.unconfirmed, self.paths, loaded, known.now
             ),
             reconcile=_round_status(state, known),
-            checker=self.checker,
+            checker=structs.replace(self.checker, unable=sum(1 for s in state.states.values() if s.unable)),
             table=_table_status(state),
             counters_s=known.age(state.counted.at) if state.counted else None,
             state=StateStatus(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from kernelbal.health.decision import Decision, ServerView, ServiceView
+from kernelbal.health.judge import cannot_be_checked
 from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable
@@ -197,16 +198,17 @@ def _left_s(known: StatusInputs, key: ServerKey, order: Order) -> float | None:
 
 def _check(known: StatusInputs, key: str) -> CheckStatus:
     state = known.states.get(key, ProbeState())
+    unable = cannot_be_checked(state.unable) if state.unable else ""
     response_s = state.response_s
     return CheckStatus(
         key=key,
         check=describe_probe(known.probes.probes[key]) if key in known.probes.probes else key,
-        health=state.health,
+        health=Health.UNKNOWN if unable else state.health,
         since_s=known.age(state.since_at),
-        reason=state.reason,
+        reason=unable or state.reason,
         last_s=None if state.last_at is None else known.age(state.last_at),
         response_ms=None if response_s is None else round(response_s * 1000, 3),
-        warning=state.warning,
+        warning=unable or state.warning,
     )
 
 

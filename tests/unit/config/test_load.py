@@ -63,7 +63,7 @@ CASES = {
         6:12 virtual_services[0].check.htpp: virtual service `web`: unknown key `htpp`
           = one of the keys `icmp`, `tcp`, `tls`, `http`, `https`, `dns`, `udp`, `smtp`, `imap`, `pop3`, \
 `ldap`, `ftp`, `ssh`, `rdp`, `radius`, `script`, `none`, `interval`, `timeout`, `rise`, `fall`, `jitter`, \
-`address`, `port`, `source`, `mark`, `through`
+`unable`, `address`, `port`, `source`, `mark`, `through`
           ? did you mean `http`?
         """,
     ),

@@ -59,6 +59,51 @@ def test_weight_0_in_the_site_file_is_quiesced() -> None:
     assert not said.candidate
 
 
+GONE = "script gone"
+SAID = f"cannot be checked: {GONE}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "last", "before", "state", "reason"),
+    [
+        ("keep", Health.UNKNOWN, ServerState.UNKNOWN, ServerState.UNKNOWN, SAID),
+        ("keep", Health.UP, ServerState.SERVING, ServerState.SERVING, f"{SAID}; it was up before"),
+        ("keep", Health.DOWN, ServerState.DOWN, ServerState.DOWN, f"{SAID}; it was down before"),
+        ("keep", Health.UNKNOWN, ServerState.SERVING, ServerState.SERVING, f"{SAID}; it was up before"),
+        ("keep", Health.UNKNOWN, ServerState.DOWN, ServerState.DOWN, f"{SAID}; it was down before"),
+        ("down", Health.UNKNOWN, ServerState.UNKNOWN, ServerState.DOWN, SAID),
+        ("down", Health.UP, ServerState.SERVING, ServerState.DOWN, SAID),
+        ("down", Health.DOWN, ServerState.DOWN, ServerState.DOWN, SAID),
+    ],
+)
+def test_a_check_that_cannot_be_run(
+    policy: str, last: Health, before: ServerState, state: ServerState, reason: str
+) -> None:
+    site = site_of(servers=ONE, check=f"tcp: {{}}, unable: {policy}")
+    states = {probe: ProbeState(last, reason="timeout", unable=GONE) for probe in probes(site)}
+    said = judged(site, states, ServerMemory(before))
+    assert (said.state, said.reason) == (state, reason)
+    assert (said.health, said.warning) == (Health.UNKNOWN, SAID)
+
+
+def test_a_check_that_fails_counts_more_than_one_that_cannot_be_run() -> None:
+    site = site_of(servers=ONE)
+    plan = ProbePlan(probes=plan_probes(site).probes, checks={key(A): ("one", "two")})
+    states = {"one": ProbeState(Health.UP, unable=GONE), "two": ProbeState(Health.DOWN, reason="refused")}
+    judge = Judge(inputs_of(site, probes=plan, states=states), OrderIndex({}))
+    said = judge.judge(site.virtual_services[0], site.virtual_services[0].real_servers[0], key(A))
+    assert (said.state, said.health, said.reason) == (ServerState.DOWN, Health.DOWN, "refused")
+    assert said.warning == SAID
+
+
+def test_an_agent_that_cannot_be_asked_is_a_warning() -> None:
+    site = site_of("adaptive: {text_agent: {port: 3333}}", ONE)
+    states = {probe: ProbeState(Health.UP) for probe in probes(site)}
+    states[plan_probes(site).agents[key(A)]] = ProbeState(unable="no such source")
+    said = judged(site, states)
+    assert (said.state, said.warning) == (ServerState.SERVING, "its agent cannot be asked: no such source")
+
+
 def test_a_warning_is_passed_on() -> None:
     site = site_of(servers=ONE)
     states = {probe: ProbeState(Health.UP, warning="certificate expires soon") for probe in probes(site)}

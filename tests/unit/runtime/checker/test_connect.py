@@ -83,12 +83,12 @@ def test_a_source_address_of_another_machine_is_reported_and_does_not_count() ->
             probe(TcpCheck(), port, key="old", source=parse_address("198.51.100.7")),
             states={"old": up},
         )
-        desk.until(lambda: bool(desk.notices) and "new" in desk.states)
+        desk.until(lambda: bool(desk.notices) and len(desk.states) == 2)
     (notice,) = desk.notices
     assert notice.topic is Topic.CHECKER_UNABLE
     assert notice.message == "source address 198.51.100.7 of a check is not configured on this machine"
-    assert "old" not in desk.states
-    assert desk.states["new"] == ProbeState(reason=f"not probed: {notice.message}")
+    assert desk.states["old"] == up._replace(unable=notice.message)
+    assert desk.states["new"] == ProbeState(unable=notice.message)
 
 
 @pytest.mark.needs_root

@@ -67,6 +67,8 @@ DATAGRAMS: tuple[ProbeProtocol, ...] = (
     RadiusCheck(secret="secret"),
 )
 FAST = Timing(0.2, 0.2, rise=1, fall=1)
+PATIENT = Timing(0.2, 10.0, rise=1, fall=1)
+"""A program takes long to start on a busy machine."""
 CALLS: tuple[tuple[type, str, tuple[ProbeProtocol, ...]], ...] = (
     (Drivers, "_pass", (NoCheck(),)),
     (ConnectDriver, "start", (TcpCheck(),)),
@@ -135,7 +137,8 @@ def test_an_error_fails_its_own_probe_and_frees_what_it_held(
     kinds = tuple({type(protocol) for protocol in protocols})
     monkeypatch.setattr(owner, call, refusing(getattr(owner, call), kinds))
     at = 0 if protocols[0].kind in ("icmp", "none") else port
-    odd = [probe(each, at, key=f"odd{n}", timing=FAST) for n, each in enumerate(protocols)]
+    timing = PATIENT if protocols[0] is SCRIPT else FAST
+    odd = [probe(each, at, key=f"odd{n}", timing=timing) for n, each in enumerate(protocols)]
     good = probe(UdpCheck(send="x", expect="y"), free_port(), key="good", timing=FAST)
     if isinstance(protocols[0], UdpCheck | DnsCheck):
         good = probe(TcpCheck(), free_port(), key="good", timing=FAST)

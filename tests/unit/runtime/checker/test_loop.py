@@ -127,7 +127,7 @@ def test_an_invalid_check_is_reported() -> None:
         desk.until(lambda: bool(desk.notices) and "probe" in desk.states)
     assert desk.notices[0].topic is Topic.CHECKER_UNABLE
     assert desk.states["probe"].health is Health.UNKNOWN
-    assert desk.states["probe"].reason.startswith("not probed: ")
+    assert desk.states["probe"].unable.startswith("invalid check: ")
 
 
 def test_out_of_descriptors_nothing_counts_one_notice_is_sent_and_it_resumes_by_itself(child: Child) -> None:

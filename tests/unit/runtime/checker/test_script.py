@@ -170,7 +170,27 @@ def test_a_program_that_cannot_be_started_is_reported_and_does_not_count(
         desk.until(lambda: bool(desk.states))
     assert desk.notices[0].topic is Topic.CHECKER_UNABLE
     assert desk.notices[0].message.startswith(message)
-    assert desk.states["probe"].health is Health.UNKNOWN
+    state = desk.states["probe"]
+    assert (state.health, state.unable) == (Health.UNKNOWN, desk.notices[0].message)
+
+
+def test_each_cause_is_reported() -> None:
+    gone = [ScriptCheck(argv=(f"/no/such/program{number}",), user=ME) for number in range(3)]
+    with Desk() as desk:
+        desk.send(*(probe(check, key=check.argv[0]) for check in gone))
+        desk.until(lambda: len(desk.notices) == 3)
+    assert {state.unable for state in desk.states.values()} == {notice.message for notice in desk.notices}
+
+
+def test_a_program_that_comes_back_is_run(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    program = tmp_path / "program"
+    with Desk() as desk:
+        desk.send(probe(ScriptCheck(argv=(str(program),), user=ME, allow_root=True), timing=SLOW))
+        desk.until(lambda: bool(desk.states))
+        program.symlink_to("/bin/true")
+        desk.until(lambda: desk.is_in("probe", Health.UP))
+    assert desk.states["probe"].unable == ""
 
 
 def test_only_so_many_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def test_more_probes_than_there_may_be_are_refused(monkeypatch: pytest.MonkeyPat
         (["sick", 1, "", None, None], "Invalid enum value 'sick' - at `$.states[...][0]`"),
         (["up", "1", "", None, None], "Expected `float`, got `str` - at `$.states[...][1]`"),
         (["up", 1, "", None, None, True], "Expected `int`, got `bool`"),
-        (["up", 1, "", None, None, 0, "", None, 9], "length 8"),
+        (["up", 1, "", None, None, 0, "", None, "", 9], "length 9"),
         (["up", 1, "x" * (MAX_TEXT + 1)], "length <= 1000"),
     ],
 )

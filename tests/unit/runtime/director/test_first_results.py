@@ -36,6 +36,8 @@ def test_first_round_waits_for_every_probe_and_a_state_from_before_counts() -> N
     assert unanswered(old.probes, {}) == 2
     assert unanswered(old.probes, states(old, UP, ProbeState())) == 1
     assert unanswered(old.probes, states(old, UP, DOWN)) == 0
+    unable = ProbeState(unable="no such file")
+    assert unanswered(old.probes, states(old, UP, unable)) == 0, "it will not get better by waiting"
 
 
 def test_it_waits_for_the_longest_timeout_and_a_moment() -> None:
