@@ -79,6 +79,7 @@ class MemoryChecker:
     def __init__(self) -> None:
         self.alive = True
         self.restarts = 0
+        self.unstable = False
         self.last_report_at: float | None = None
         self.probes: Mapping[str, Probe] = {}
         self.begun = asyncio.Event()

@@ -123,8 +123,9 @@ def warnings(status: DirectorStatus) -> list[str]:
         found.append(f"the documents on disk are not in force: {config.refused}; {old}")
         found += [f"  {problem}" for problem in config.problems]
     found += _state_problems(status.state)
-    if checker is not None and not checker.alive:
-        found.append(f"the health checker does not run; states are {age(checker.last_s)} old")
+    if checker is not None and (checker.unstable or not checker.alive):
+        what = "ends again and again" if checker.unstable else "does not run"
+        found.append(f"the health checker {what}; states are {age(checker.last_s)} old")
     if status.kernel is not None and not status.kernel.ipvs_available:
         found.append("this kernel has no IPVS, or did not load its module; modprobe ip_vs")
     if status.counters_s is None or status.counters_s > STALE_S:

@@ -218,6 +218,7 @@ class CheckerStatus(Part, frozen=True, kw_only=True):
     unable: Annotated[int, Meta(description="Probes that cannot be run on this machine now.")] = 0
     late_ms: Annotated[float | None, Meta(description="99th percentile of how late probes start.")]
     restarts: int
+    unstable: Annotated[bool, Meta(description="Whether it was lost three times within 60 s.")] = False
     last_s: Annotated[float | None, Meta(description="Age of its last report.")]
 
 

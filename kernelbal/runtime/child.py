@@ -19,7 +19,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from kernelbal.runtime.parent import READ_BYTES, Frames
 from kernelbal.store.codec import Codec, Malformed
 
-UNSTABLE_LOSSES: Final = 5
+UNSTABLE_LOSSES: Final = 3
 UNSTABLE_WITHIN_S: Final = 60.0
 """A child that is lost so often within so many seconds is unstable."""
 
@@ -131,6 +131,11 @@ class ChildHost(Generic[Sent, Received]):
         """Process id of the running child, or None."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def unstable(self) -> bool:
+        """Whether children were lost so often of late that starting anew seems to be of no use."""
+        return self._recent(time.monotonic()) >= UNSTABLE_LOSSES
+
     def refresh(self) -> None:
         """Send the guest's messages; those of a call that is overtaken by the next one may be left out."""
         self._changed.set()
@@ -152,6 +157,9 @@ class ChildHost(Generic[Sent, Received]):
 
     def _count_loss(self, now: float) -> int:
         self._losses.append(now)
+        return self._recent(now)
+
+    def _recent(self, now: float) -> int:
         return sum(lost_at > now - UNSTABLE_WITHIN_S for lost_at in self._losses)
 
     async def run_once(self) -> str:

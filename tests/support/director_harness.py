@@ -106,6 +106,7 @@ class FakeChecker:
     alive = True
     restarts = 0
     last_report_at: float | None = None
+    unstable = False
 
     def __init__(self) -> None:
         self.probes: dict[str, Probe] = {}

@@ -195,6 +195,12 @@ METRICS: Final = (
         counter=True,
     ),
     Metric(
+        "kernelbal_checker_unstable",
+        "1 when it was lost three times within 60 s.",
+        Scope.DIRECTOR,
+        _value(lambda s: s.checker.unstable),
+    ),
+    Metric(
         "kernelbal_checker_last_age_seconds",
         "Age of the checker's last report.",
         Scope.DIRECTOR,

@@ -71,6 +71,11 @@ class CheckerSupervisor:
         """How often a checker was lost."""
         return self._host.restarts
 
+    @property
+    def unstable(self) -> bool:
+        """Whether checkers were lost so often of late that starting anew seems to be of no use."""
+        return self._host.unstable
+
     async def run(self) -> None:
         """Keep a checker running until cancelled; then end it."""
         await self._host.run()

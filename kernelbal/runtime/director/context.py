@@ -39,6 +39,11 @@ class Checker(Protocol):
         """How often a checker was lost."""
         ...
 
+    @property
+    def unstable(self) -> bool:
+        """Whether it is lost again and again."""
+        ...
+
     def set_probes(self, probes: Mapping[str, Probe], states: ProbeStates) -> None:
         """Replace what is probed."""
         ...

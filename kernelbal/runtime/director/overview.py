@@ -205,6 +205,7 @@ def _checker_status(state: DirectorState, context: DirectorContext, now: float) 
         probes=state.probing,
         late_ms=None if late_s is None else round(late_s * 1000, 3),
         restarts=checker.restarts,
+        unstable=checker.unstable,
         last_s=None if last_at is None else round(max(0.0, now - last_at), 3),
     )
 

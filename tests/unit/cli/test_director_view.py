@@ -105,6 +105,10 @@ def test_what_is_stale_or_refused_is_warned_of() -> None:
         f"300 of 300 connections; {HINT}",
         "web, rs1 10.0.0.11: the certificate expires in 3 days",
     ]
+    unstable = structs.replace(status.checker, unstable=True, last_s=2.0)
+    assert warnings(structs.replace(status, checker=unstable)) == [
+        "the health checker ends again and again; states are 2s old"
+    ]
 
 
 def test_status_of_one_service(daemon: DaemonCli) -> None:

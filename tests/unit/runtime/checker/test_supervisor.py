@@ -92,4 +92,4 @@ def test_an_unstable_checker_is_reported_as_such() -> None:
     supervisor = CheckerSupervisor(lambda _: None, lost.append)
     supervisor.lost(Loss("the checker ended", 1))
     supervisor.lost(Loss("the checker ended", UNSTABLE_LOSSES))
-    assert lost == ["the checker ended", "the checker ended; lost 5 times within 60 s"]
+    assert lost == ["the checker ended", "the checker ended; lost 3 times within 60 s"]
