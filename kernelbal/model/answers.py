@@ -11,6 +11,9 @@ from kernelbal.model.status import AS_IT_IS, SEVERAL_LINES, FailingStatus, Part
 MAX_DOCUMENT_CHARACTERS = 64 * 1024 * 1024
 """Longest document that is planned over the API; that of 100,000 real servers has a tenth of it."""
 
+NO_NUL = r"^[^\x00]*$"
+"""What every path of a file matches."""
+
 
 class PlannedAction(Part, frozen=True, kw_only=True):
     """One change of the kernel."""
@@ -144,12 +147,12 @@ class ApplyRequest(Part, frozen=True, kw_only=True):
     """Which documents to bring into force."""
 
     site: Annotated[
-        Annotated[str, Meta(max_length=4096)],
+        Annotated[str, Meta(max_length=4096, pattern=NO_NUL)],
         AS_IT_IS,
         Meta(description="Path of the site document, as the daemon reads it."),
     ]
     node: Annotated[
-        Annotated[str, Meta(max_length=4096)],
+        Annotated[str, Meta(max_length=4096, pattern=NO_NUL)],
         AS_IT_IS,
         Meta(description="Path of the node document, likewise."),
     ]

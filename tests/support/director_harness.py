@@ -220,11 +220,17 @@ Scene = Callable[[DirectorHarness], Awaitable[None]]
 
 
 def play(
-    scene: Scene, folder: Path, kernel: Kernel | None = None, *, start_at: float = 1000.0
+    scene: Scene,
+    folder: Path,
+    kernel: Kernel | None = None,
+    *,
+    start_at: float = 1000.0,
+    loop: VirtualLoop | None = None,
 ) -> DirectorHarness:
     """Run a scene in virtual time with a director that runs; return what is left."""
-    loop = VirtualLoop()
-    loop.now = start_at
+    if loop is None:
+        loop = VirtualLoop()
+        loop.now = start_at
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(_play(scene, folder, kernel or new_kernel(), loop))
 

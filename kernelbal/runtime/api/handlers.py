@@ -75,9 +75,8 @@ class Handlers:
             middlewares=[errors_as_documents, self._authenticate],
             client_max_size=BODY_BYTES,
         )
-        application.add_routes(
-            web.route(route.method, route.path, partial(self._handle, route)) for route in ROUTES
-        )
+        for route in ROUTES:  # `add_routes` would answer HEAD as well, and send the document in pieces
+            application.router.add_route(route.method, route.path, partial(self._handle, route))
         application.on_shutdown.append(self._finish)
         return application
 

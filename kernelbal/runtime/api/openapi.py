@@ -32,7 +32,7 @@ ERRORS: Final = {
 }
 """Every error status and what it means."""
 
-_WITH_BODY: Final = frozenset({408, 409, 413, 415})
+_WITH_BODY: Final = frozenset({408, 413, 415})
 _OF_DOCUMENTS: Final = frozenset({Endpoint.PLAN, Endpoint.APPLY})
 
 
@@ -63,6 +63,7 @@ def errors_of(route: ApiRoute) -> list[int]:
         status
         for status in ERRORS
         if (status not in _WITH_BODY or route.request is not None)
+        and (status != 409 or route.request is not None or route.right is Right.CHANGE)
         and (status != 404 or route.endpoint in (Endpoint.STATUS, Endpoint.SERVICE))
         and (status != 422 or route.endpoint in _OF_DOCUMENTS)
         and (status != 507 or route.right is Right.CHANGE or route.endpoint is Endpoint.PLAN)

@@ -55,7 +55,8 @@ class Journal:
     def recent(self, after: int, limit: int) -> list[Recorded]:
         """Return at most `limit` events with a number above `after`, the oldest first."""
         first = self._last - len(self._events)
-        return list(islice(self._events, max(0, after - first), max(0, after - first) + max(0, limit)))
+        begin = min(max(0, after - first), len(self._events))
+        return list(islice(self._events, begin, begin + max(0, limit)))
 
     async def follow(self, after: int) -> AsyncIterator[Recorded]:
         """Yield events with a number above `after`, and new ones as they happen, until the journal closes."""
