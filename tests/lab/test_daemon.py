@@ -13,6 +13,7 @@ import pytest
 from kernelbal.lab import process
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.traffic import ask_connection, connect, http_counts
+from tests.support.damage import DAMAGES
 from tests.support.lab_commands import Operator, run_here
 from tests.support.lab_daemon import PATIENCE_S, Daemon, Servers, eventually
 
@@ -318,3 +319,26 @@ class TestApply:
     def test_explain_needs_no_privileges_of_its_own(self, daemon: Daemon) -> None:
         said = asked(daemon, "explain", "198.51.100.7", "192.0.2.10").stdout
         assert "real servers of `web` 192.0.2.10:80/tcp" in said
+
+
+@pytest.mark.parametrize("damage", ["empty", "random", "directory"])
+def test_a_damaged_state_directory_keeps_no_site_down(daemon: Daemon, damage: str) -> None:
+    """What was drained stays out, the site is served, and nothing of others is touched."""
+    director, state = daemon.at.director, daemon.at.folder / "state"
+    director.run(["ipvsadm", "--add-service", "--tcp-service", "192.0.2.200:80", "--scheduler", "rr"])
+    director.run(["ipvsadm", "-a", "-t", "192.0.2.200:80", "-r", "10.0.0.12:80", "-m", "-w", "7"])
+    director.run(["ip", "address", "add", "192.0.2.77/32", "dev", "lo"])
+    daemon.ask("POST", "/v1/real-servers/drain", {"server": "10.0.0.11", "hold": True})
+    daemon.crash()
+    before, seen = daemon.kernel(), len(daemon.log())
+    for name in ("owned.json", "orders.json", "standings.json"):
+        DAMAGES[damage](state / name)
+    daemon.start()
+    for name in ("owned.json", "orders.json", "standings.json"):
+        daemon.await_line(rf"state\.damaged.*{name}\.bad", after=seen)
+    status = daemon.ask("GET", "/v1/status")
+    assert {Path(each["file"]).name for each in status["state"]["damaged"]} >= {"owned.json", "orders.json"}
+    eventually(lambda: daemon.ask("GET", "/v1/status")["reconcile"]["converged"], PATIENCE_S, daemon.log)
+    assert daemon.kernel() == before
+    servers = daemon.ask("GET", "/v1/status")["virtual_services"][0]["real_servers"]
+    assert {each["address"]: each["weight"] for each in servers} == {"10.0.0.11": 0, "10.0.0.12": 100}

@@ -4,8 +4,6 @@ import asyncio
 import errno
 import json
 import os
-import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from kernelbal.plan.kind import DesiredState
 from kernelbal.plan.kinds.services import SERVICES
 from kernelbal.store.daemon import DaemonState, Unconfirmed
 from tests.support.builders import service
+from tests.support.damage import DAMAGES, fill_disk
 from tests.support.director_harness import (
     WEB,
     DirectorHarness,
@@ -38,32 +37,6 @@ FOREIGN_SERVER = VirtualServer(
 RECORDS = ("orders.json", "snapshot.json", "owned.json", "standings.json", "unconfirmed.json")
 
 
-def replaced_by(content: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(content(path.read_bytes())) and None
-
-
-def become_directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-    (path / "lost+found").touch()
-
-
-def become_unreadable(path: Path) -> None:
-    """A loop of links: an error of the operating system for root as well."""
-    path.unlink()
-    path.symlink_to(path)
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "empty": replaced_by(lambda _: b""),
-    "cut": replaced_by(lambda data: data[: len(data) // 2]),
-    "random": replaced_by(lambda _: random.Random(7).randbytes(700)),
-    "older layout": replaced_by(lambda _: b'{"schema":0,"record":{}}'),
-    "unreadable": become_unreadable,
-    "directory": become_directory,
-}
-
-
 async def lead_a_life(harness: DirectorHarness) -> None:
     """Drain a real server and crash."""
     await harness.begin()
@@ -81,13 +54,6 @@ def kernel(folder: Path) -> Kernel:
     directory.save_snapshot(DesiredState(), 5.0)
     directory.save_unconfirmed(Unconfirmed("", 5.0, "other documents", "", ""))
     return kernel
-
-
-def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
