@@ -1,7 +1,9 @@
 """Whatever `check` accepts, runs: the daemon starts, probes begin, an event of each topic is handed over.
 
 What is drawn has odd values everywhere. Those that `check` refuses are left out until it accepts the rest.
-`KERNELBAL_PAIRS=10000` sets how many pairs of documents are tried.
+For more of them, in some minutes:
+
+    KERNELBAL_PAIRS=10000 make test ARGS="tests/property/test_accepted.py -o faulthandler_timeout=0"
 """
 
 import os

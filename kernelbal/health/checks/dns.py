@@ -36,7 +36,7 @@ def question_bytes(check: DnsCheck) -> bytes:
     try:
         question = dnslib.DNSRecord.question(check.query, check.type)
         return bytes(question.pack()[_HEADER.size :])
-    except (dnslib.DNSError, DNSLabelError, UnicodeError) as error:
+    except (dnslib.DNSError, DNSLabelError, UnicodeError, struct.error) as error:
         raise ValueError(f"`{check.query[:60]}` {check.type} is not a valid DNS question") from error
 
 

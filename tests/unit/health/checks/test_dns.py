@@ -55,7 +55,9 @@ def test_the_query() -> None:
     assert question_bytes(DnsCheck()) == bytes.fromhex("0000060001")
 
 
-@pytest.mark.parametrize("settings", [{"query": "a" * 64 + ".example"}, {"type": "NONESUCH"}])
+@pytest.mark.parametrize(
+    "settings", [{"query": "a" * 64 + ".example"}, {"type": "NONESUCH"}, {"type": "TYPE65536"}]
+)
 def test_a_question_that_cannot_be_encoded_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="is not a valid DNS question"):
         question_bytes(check(**settings))
