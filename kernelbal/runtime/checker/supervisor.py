@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
@@ -36,7 +35,7 @@ class CheckerSupervisor:
         on_report: Callable[[CheckerReport], None],
         on_lost: Callable[[str], None],
         *,
-        command: tuple[str, ...] = (),
+        program: ChildProgram[ProbePage, ReportPage] = CHECKER,
         limits: ChildLimits | None = None,
     ) -> None:
         """Start nothing yet.
@@ -44,7 +43,7 @@ class CheckerSupervisor:
         Args:
             on_report: called in the event loop for each report.
             on_lost: called with the reason when a checker ended, or could not be started.
-            command: another program and its arguments.
+            program: the checker.
             limits: another patience.
         """
         self._on_report = on_report
@@ -52,7 +51,6 @@ class CheckerSupervisor:
         self._probes: Mapping[str, Probe] = {}
         self._states: dict[str, ProbeState] = {}
         self._reader = ReportReader()
-        program = replace(CHECKER, command=command) if command else CHECKER
         self._host = ChildHost(program, self, limits or ChildLimits())
         self.last_report_at: float | None = None
 

@@ -27,7 +27,10 @@ from kernelbal.store.state import Damage
 class Checker(Protocol):
     """What the director needs of the checker's supervisor."""
 
-    last_report_at: float | None
+    @property
+    def last_report_at(self) -> float | None:
+        """When the last report came (boot clock), or None."""
+        ...
 
     @property
     def alive(self) -> bool:

@@ -22,7 +22,7 @@ from kernelbal.kernel.watch import KernelWatch
 from kernelbal.model.event import Severity, Topic
 from kernelbal.model.node import ApiSettings
 from kernelbal.plan.action import AS_ROOT
-from kernelbal.runtime.checker.supervisor import CheckerSupervisor
+from kernelbal.runtime.checker.checkers import Checkers
 from kernelbal.runtime.director import overview
 from kernelbal.runtime.director.context import Clocks, DirectorContext, DirectorState, begin
 from kernelbal.runtime.director.director import Director
@@ -112,7 +112,7 @@ class _Daemon:
 
     director: Director
     context: DirectorContext
-    checker: CheckerSupervisor
+    checker: Checkers
     stop: asyncio.Event
 
 
@@ -139,7 +139,7 @@ def _assemble(
     kernel, files = Thread("kernel"), Thread("files")
     stack.callback(files.close)
     stack.callback(kernel.close)
-    checker = CheckerSupervisor(
+    checker = Checkers(
         lambda report: director.intake.take_report(report), lambda why: director.intake.lose_checker(why)
     )
     saver = Saver(state, files, reporter.emit, lambda: (began.states, began.memory), boot_clock_s)
