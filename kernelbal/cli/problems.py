@@ -10,7 +10,9 @@ from kernelbal.errors import Problem, Span
 
 MAX_SOURCE_CHARACTERS = 120
 """Longest line of a document that is shown."""
-_SECRETS = re.compile(rb"secret|password|authorization", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"secret|passw|pwd|passphrase|token|authorization|cookie|api.?key|webhook|headers", re.IGNORECASE
+)
 """Names of settings and headers whose values do not belong on a screen or in a log."""
 
 
@@ -20,15 +22,20 @@ class Sources:
     def __init__(self) -> None:
         self._lines: dict[str, list[bytes]] = {}
 
-    def line(self, span: Span) -> str | None:
-        """Return the line of a place, or None when it is too long, may hold a secret, or cannot be read."""
+    def line(self, span: Span, key: str = "") -> str | None:
+        """Return the line of a place, or None when it is too long, may hold a secret, or cannot be read.
+
+        Args:
+            span: the place.
+            key: of the setting there; the value of a secret may stand on a line of its own.
+        """
         if span.file not in self._lines:
             self._lines[span.file] = _read_lines(Path(span.file))
         lines = self._lines[span.file]
-        text = lines[span.line - 1] if span.line <= len(lines) else b""
-        if not text.strip() or len(text) > MAX_SOURCE_CHARACTERS or _SECRETS.search(text):
+        text = lines[span.line - 1].decode(errors="replace") if span.line <= len(lines) else ""
+        if not text.strip() or len(text) > MAX_SOURCE_CHARACTERS or _SECRETS.search(f"{key} {text}"):
             return None
-        return "".join(c if c.isprintable() else " " for c in text.decode(errors="replace"))
+        return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _read_lines(path: Path) -> list[bytes]:
@@ -53,7 +60,7 @@ def _block(problem: Problem, sources: Sources, label: str) -> Iterable[str]:
     keys = [problem.key] if problem.key else []
     yield ": ".join([*where, *keys, f"{label}{problem.message}"])
     if problem.span:
-        yield from _source(problem.span, sources)
+        yield from _source(problem, problem.span, sources)
     if problem.expected and not _is_answered(problem):
         yield f"  expected: {problem.expected}"
     if problem.hint:
@@ -65,8 +72,8 @@ def _is_answered(problem: Problem) -> bool:
     return (problem.hint or "").startswith("write `") and "unknown key `" in problem.message
 
 
-def _source(span: Span, sources: Sources) -> Iterable[str]:
-    text = sources.line(span)
+def _source(problem: Problem, span: Span, sources: Sources) -> Iterable[str]:
+    text = sources.line(span, problem.key)
     if text is not None:
         yield f"  {span.line:>5} | {text}"
         yield f"        | {' ' * (span.column - 1)}^"

@@ -132,7 +132,7 @@ class Hook(ProgramSettings):
     script: Annotated[tuple[Text, ...], Few] = Field(
         (), description="Program (a full path) and arguments; gets the event as JSON on its standard input."
     )
-    webhook: Webhook | None = Field(None, description="Gets the event as JSON by POST.")
+    webhook: Webhook | None = Field(None, repr=False, description="Gets the event as JSON by POST.")
     topics: Annotated[tuple[Text, ...], Few] = Field(
         (),
         description="Events such as `real_server.down`, or `real_server` for all of a kind; all by default.",

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from kernelbal.cli.problems import MAX_SOURCE_CHARACTERS, Sources, problems_text
-from kernelbal.errors import Problem, Span
+from kernelbal.config.load import load_node
+from kernelbal.errors import ConfigError, Problem, Span
 from kernelbal.model.status import problem_document
 
 
@@ -41,8 +44,26 @@ def test_long_line_is_left_out(tmp_path: Path) -> None:
 
 
 def test_line_with_a_secret_is_left_out(tmp_path: Path) -> None:
-    for line in ("radius: {secret: hunter2}", "password: hunter2", 'headers: {Authorization: "hunter2"}'):
+    for line in (
+        *("radius: {secret: hunter2}", "password: hunter2", 'headers: {Authorization: "hunter2"}'),
+        *("passwd: hunter2", "- webhook: https://hooks.example/hunter2", "headers: {X-Auth: hunter2}"),
+    ):
         assert shown(tmp_path, f"a: b\n{line}\n", 2, 3) == "site.yaml:2:3: a.b: wrong"
+
+
+def test_secret_on_a_line_of_its_own_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("secret:\n  hunter2\n")
+    problem = Problem("check.radius.secret", "wrong", span=Span(str(path), 2, 3))
+    assert "hunter2" not in problems_text([problem], Sources())
+
+
+def test_value_of_a_bad_webhook_is_not_repeated() -> None:
+    node = b"name: lb1\nnotify: [{webhook: 'ftp://hunter2'}, {webhook: 'http://[hunter2'}]\n"
+    with pytest.raises(ConfigError) as refused:
+        load_node(node, "node.yaml")
+    assert len(refused.value.problems) == 2
+    assert "hunter2" not in repr(refused.value.problems)
 
 
 def test_place_behind_the_end_and_lost_file_are_shown_without_a_line(tmp_path: Path) -> None:
