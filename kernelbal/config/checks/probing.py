@@ -173,8 +173,11 @@ def usable(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:
 def _unusable(subject: CheckedService, protocol: CheckProtocol, why: str) -> Violation:
     pattern = _PATTERNS.get(protocol.kind)
     steps = ("check", protocol.kind, *((pattern,) if pattern else ()))
-    expected = "a regular expression of Python's `re`" if pattern else "values that the protocol can carry"
-    return subject.violation(steps, one_line(why)[:_MAX_CHARACTERS], expected, "fix it, or remove the key")
+    expected, hint = "values that the protocol can carry", "fix it, or remove the key"
+    if pattern:
+        expected = "a regular expression of RE2 (https://github.com/google/re2/wiki/Syntax)"
+        hint = "RE2 has no backreferences, no look-around, `\\z` for `\\Z`; use `contains` or a `script`"
+    return subject.violation(steps, one_line(why)[:_MAX_CHARACTERS], expected, hint)
 
 
 def http_body(subject: CheckedService, _: SiteContext) -> Iterator[Violation]:

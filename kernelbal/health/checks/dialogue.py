@@ -6,8 +6,7 @@ feeds received bytes to `receive`, and calls `end` at the end of the stream. The
 
 from __future__ import annotations
 
-import re
-from typing import AnyStr, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from kernelbal.model.health import AgentReading
 
@@ -83,15 +82,3 @@ def shown(data: bytes, limit: int = 60) -> str:
     text = data[: limit + 1].decode("utf-8", "replace")
     cut = text if len(text) <= limit else text[:limit] + "..."
     return '"' + "".join(c if c.isprintable() else "." for c in cut.strip()) + '"'
-
-
-def compiled(pattern: AnyStr) -> re.Pattern[AnyStr]:
-    """Return a regular expression in which `.` matches line ends too.
-
-    Raises:
-        ValueError: it is invalid.
-    """
-    try:
-        return re.compile(pattern, re.DOTALL)
-    except re.error as error:
-        raise ValueError(f"invalid regular expression: {error}") from error

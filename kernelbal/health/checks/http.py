@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult, compiled
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult
 from kernelbal.health.checks.http_reply import HttpReply
+from kernelbal.health.checks.pattern import ReplyPattern
 from kernelbal.model.site.check import HttpCheck
 
 _AGENT: Final = "kernelbal"
@@ -57,7 +57,7 @@ class PreparedHttpCheck:
     good: frozenset[int]
     expected: str
     contains: bytes = b""
-    matches: re.Pattern[str] | None = None
+    matches: ReplyPattern | None = None
     head: bool = False
 
 
@@ -68,7 +68,7 @@ def prepare_check(check: HttpCheck, host: str) -> PreparedHttpCheck:
         status_set(check.expect),
         ", ".join(check.expect),
         (check.contains or "").encode(),
-        compiled(check.matches) if check.matches else None,
+        ReplyPattern(check.matches) if check.matches else None,
         head=check.method == "HEAD",
     )
 
@@ -126,6 +126,6 @@ class HttpDialogue:
         if not self._contained:
             return ProbeResult(False, f'body without "{self._question.contains.decode()}"')
         pattern = self._question.matches
-        if pattern is None or pattern.search(self._reply.body.decode("utf-8", "replace")):
+        if pattern is None or pattern.found_in(bytes(self._reply.body)):
             return GOOD
-        return ProbeResult(False, f'body does not match "{pattern.pattern}"')
+        return ProbeResult(False, f'body does not match "{pattern.text}"')

@@ -7,12 +7,13 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from kernelbal.health.checks.agents import HttpAgentDialogue, TextAgentDialogue
-from kernelbal.health.checks.dialogue import GOOD, Dialogue, DialogueStep, ProbeResult, compiled
+from kernelbal.health.checks.dialogue import GOOD, Dialogue, DialogueStep, ProbeResult
 from kernelbal.health.checks.dns import DnsDatagrams, DnsStream, question_bytes
 from kernelbal.health.checks.ftp import FtpDialogue
 from kernelbal.health.checks.http import HttpDialogue, default_host, prepare_check
 from kernelbal.health.checks.ldap import LdapDialogue
 from kernelbal.health.checks.mail import ImapDialogue, Pop3Dialogue, SmtpDialogue
+from kernelbal.health.checks.pattern import ReplyPattern
 from kernelbal.health.checks.radius import RadiusDialogue, request_bytes
 from kernelbal.health.checks.rdp import RdpDialogue
 from kernelbal.health.checks.ssh import SshDialogue
@@ -150,7 +151,7 @@ def _dns(check: DnsCheck, _target: Target) -> ProbeMethod:
 
 def _udp(check: UdpCheck, _target: Target) -> ProbeMethod:
     send = unescaped(check.send)
-    expect = None if check.expect is None else compiled(check.expect.encode())
+    expect = None if check.expect is None else ReplyPattern(check.expect, octets=True)
     return ProbeMethod(
         ProbeTransport.DATAGRAM, lambda _entropy: UdpDialogue(send, expect), silence_is_good=expect is None
     )

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from kernelbal.health.checks.dialogue import GOOD, DialogueStep, ProbeResult, shown
+from kernelbal.health.checks.pattern import ReplyPattern
 
 _ESCAPE: Final = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[0abfnrtv\\])")
 _BYTES: Final = {b"0": b"\0", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t",
@@ -22,7 +23,7 @@ class UdpDialogue:
 
     awaited = "reply"
 
-    def __init__(self, send: bytes, expect: re.Pattern[bytes] | None) -> None:
+    def __init__(self, send: bytes, expect: ReplyPattern | None) -> None:
         self._send = send
         self._expect = expect
 
@@ -32,10 +33,10 @@ class UdpDialogue:
 
     def receive(self, data: bytes) -> DialogueStep:
         """Evaluate the reply."""
-        if self._expect is None or self._expect.search(data):
+        if self._expect is None or self._expect.found_in(data):
             return DialogueStep(result=GOOD)
-        expected = self._expect.pattern.decode("utf-8", "replace")
-        return DialogueStep(result=ProbeResult(False, f'reply {shown(data)} does not match "{expected}"'))
+        reason = f'reply {shown(data)} does not match "{self._expect.text}"'
+        return DialogueStep(result=ProbeResult(False, reason))
 
     def end(self) -> ProbeResult:
         """Return the failure."""
