@@ -44,6 +44,7 @@ _HOPS: Final = 64
 _WINDOW_BYTES: Final = 65535
 _MSS_OPTION: Final = 2
 _ICMP_UNREACHABLE: Final = {4: 3, 16: 1}
+_SHORTEST_HEADER: Final = {4: _IPV4.size, 16: IPV6.size}
 _INNER_PROTOCOL: Final = {4: 4, 16: 41}
 _ETHER_TYPE: Final = {4: ETH_P_IP, 16: ETH_P_IPV6}
 
@@ -251,6 +252,8 @@ def _unreachable(message: bytes, sender: Address) -> UnreachableError | None:
         return None
     inner = message[8:]
     head = (inner[0] & 0x0F) * 4 if family == 4 else IPV6.size
+    if head < _SHORTEST_HEADER[family]:
+        return None
     destination = Address(inner[16:20] if family == 4 else inner[24:40])
     source_port, destination_port = struct.unpack_from("!HH", inner, head)
     return UnreachableError(message[1], sender, destination, source_port, destination_port)

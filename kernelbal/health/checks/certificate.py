@@ -20,7 +20,7 @@ def certificate_warning(der: bytes, now_wall_s: float, warn_days: int) -> str:
 
     try:
         end_at = x509.load_der_x509_certificate(der).not_valid_after_utc
-    except ValueError:
+    except Exception:  # noqa: BLE001 - the reader raises many kinds, on bytes that a stranger sent
         return "certificate cannot be read"
     days = (end_at.timestamp() - now_wall_s) / _DAY_S
     if days >= warn_days:

@@ -95,9 +95,11 @@ class DnsReplyMatcher:
         expected = self._check.answer or ""
         if len(message) > MAX_MESSAGE_BYTES:
             return ProbeResult(False, f"reply of {len(message)} bytes, expected at most {MAX_MESSAGE_BYTES}")
-        count = sum(_HEADER.unpack_from(message)[3:])
-        if count > MAX_RECORDS:
-            return ProbeResult(False, f"reply of {count} records, expected at most {MAX_RECORDS}")
+        _, _, questions, *counts = _HEADER.unpack_from(message)
+        if questions > 1:
+            return ProbeResult(False, f"reply to {questions} questions, expected one")
+        if sum(counts) > MAX_RECORDS:
+            return ProbeResult(False, f"reply of {sum(counts)} records, expected at most {MAX_RECORDS}")
         records = records_of(message)
         if records is not None and _canonical(expected) in map(_canonical, records):
             return GOOD

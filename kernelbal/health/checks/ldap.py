@@ -15,6 +15,7 @@ MAX_MESSAGE_BYTES: Final = 16384
 """Longest message that is read; results are far shorter."""
 UNBIND: Final = bytes.fromhex("30050201034200")
 """UnbindRequest with message id 3 (RFC 4511 4.3)."""
+_MAX_INTEGER_BYTES: Final = 4
 _STARTTLS_OID: Final = b"1.3.6.1.4.1.1466.20037"
 _SEQUENCE: Final = 0x30
 _INTEGER: Final = 0x02
@@ -119,8 +120,17 @@ def read_result(message: bytes) -> LdapResult:
     fields = list(_elements(parts[1].value))
     if len(fields) < 3 or fields[0].tag != _ENUMERATED:
         raise ValueError("no result")
-    message_id, code = (int.from_bytes(each.value, "big") for each in (parts[0], fields[0]))
-    return LdapResult(message_id, parts[1].tag, code, fields[2].value)
+    return LdapResult(_integer(parts[0]), parts[1].tag, _integer(fields[0]), fields[2].value)
+
+
+def _integer(element: BerElement) -> int:
+    """Return a number from 0 to 2147483647, as message ids and result codes are (RFC 4511 4.1.1, 4.1.9)."""
+    size = len(element.value)
+    if not 1 <= size <= _MAX_INTEGER_BYTES:
+        raise ValueError(f"number of {size} bytes")
+    if element.value[0] & 0x80:
+        raise ValueError("negative number")
+    return int.from_bytes(element.value, "big")
 
 
 def bind_request(message_id: int, dn: str, password: str) -> bytes:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_INSTRUCTIONS: Final = 500
-"""Largest compiled expression: time is at most proportional to its size times that of the reply."""
+MAX_INSTRUCTIONS: Final = 200
+"""Largest compiled expression."""
+MAX_SEARCHED_BYTES: Final = 64 * 1024
+"""Most of a reply that is looked at: time is at most proportional to both sizes multiplied."""
 
 
 class ReplyPattern:
-    """A regular expression in which `.` matches line ends, and `$` also before a last line end.
+    """A regular expression in which `.` matches line ends; of a text, a last line end does not count.
 
     Attributes:
         text: as the document has it.
@@ -52,10 +54,10 @@ class ReplyPattern:
 
     def found_in(self, reply: bytes) -> bool:
         """Return whether it matches somewhere; bytes that are no UTF-8 count as U+FFFD in text."""
-        data = reply if self._octets else reply.decode("utf-8", "replace").encode()
-        if self._compiled.search(data) is not None:
-            return True
-        return data.endswith(b"\n") and self._compiled.search(data[:-1]) is not None
+        data = reply[:MAX_SEARCHED_BYTES]
+        if not self._octets:
+            data = data.decode("utf-8", "replace").encode().removesuffix(b"\n")
+        return self._compiled.search(data) is not None
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,8 @@ _MAX_BYTES: Final = 4096
 _MAX_PASSWORD_BYTES: Final = 128
 _MAX_VALUE_BYTES: Final = 253
 _ZEROES: Final = bytes(16)
+_AUTHENTICATOR_BYTES: Final = 18
+"""Length of the attribute Message-Authenticator (RFC 2869 5.14)."""
 
 
 class RadiusCode(IntEnum):
@@ -127,7 +129,9 @@ def reply_error(reply: bytes, authenticator: bytes, secret: bytes) -> str:
         if length < 2 or at + length > len(reply):
             return "malformed attribute in the reply"
         if kind == RadiusAttribute.MESSAGE_AUTHENTICATOR:
-            blank = signed[: at + 2] + _ZEROES + signed[at + 18 :]
+            if length != _AUTHENTICATOR_BYTES:
+                return "malformed attribute in the reply"
+            blank = signed[: at + 2] + _ZEROES + signed[at + length :]
             if not hmac.compare_digest(hmac.new(secret, blank, "md5").digest(), reply[at + 2 : at + length]):
                 return "wrong Message-Authenticator in the reply"
         at += length

@@ -149,6 +149,12 @@ def test_message_that_something_is_unreachable(ends: FlowEnds, code: int) -> Non
     assert seen == UnreachableError(code, ends.destination, ends.destination, 20_000, 80)
 
 
+def test_quoted_packet_with_a_short_header_is_passed_over() -> None:
+    message = struct.pack("!BBHI", 3, 3, 0, 0) + b"\x40" + bytes(7)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(message), 0, 0, 64, 1, 0, B4, A4)
+    assert parse_frame(frame(MAC, PEER, head + message)) is None
+
+
 @given(st.binary(max_size=120), st.sampled_from([b"\x08\x00", b"\x86\xdd", b"\x08\x06", b""]))
 def test_anything_can_come(data: bytes, kind: bytes) -> None:
     parse_frame(MAC + PEER + kind + data)

@@ -40,5 +40,8 @@ def test_zero_days_never_warn(der: bytes) -> None:
     assert certificate_warning(der, END.timestamp() + 1, 0) == ""
 
 
-def test_what_is_no_certificate() -> None:
-    assert certificate_warning(b"garbage", 0, 14) == "certificate cannot be read"
+def test_what_is_no_certificate(der: bytes) -> None:
+    unknown_version = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
+    assert unknown_version != der
+    for odd in (b"garbage", unknown_version):
+        assert certificate_warning(odd, 0, 14) == "certificate cannot be read"

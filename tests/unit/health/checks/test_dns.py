@@ -69,6 +69,7 @@ CAA = bytes.fromhex("1234 8000 0000 0001 0000 000000 0101 0001 00000000 0004 000
 """A tag in no encoding: what the parser makes of it is no error of its own."""
 MANY = answer(A_RECORD)[:11] + b"\x63" + answer(A_RECORD)[12:]
 LONG = answer(A_RECORD).ljust(MAX_MESSAGE_BYTES + 1, b"\0")
+QUESTIONS = answer(A_RECORD)[:4] + (800).to_bytes(2) + answer(A_RECORD)[6:]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,7 @@ def test_what_is_good(settings: dict[str, str], came: bytes) -> None:
         (datagrams(answer="192.0.2.80"), BROKEN, "reply cannot be read"),
         (datagrams(answer="192.0.2.80"), CAA, "reply cannot be read"),
         (datagrams(answer="192.0.2.80"), MANY, "reply of 100 records, expected at most 64"),
+        (datagrams(answer="192.0.2.80"), QUESTIONS, "reply to 800 questions, expected one"),
         (stream(answer="192.0.2.80"), framed(LONG), "reply of 4097 bytes, expected at most 4096"),
         (stream(), b"\x00\x05hello", "received another message, expected the DNS reply to the query"),
         (stream(), b"HT", "connection closed after 2 bytes, expected a DNS reply"),

@@ -23,6 +23,11 @@ def result(code: int, text: bytes = b"", *, message_id: int = 1, operation: int 
     return ber(0x30, ber(0x02, bytes([message_id])) + ber(operation, value))
 
 
+def odd(code: bytes) -> bytes:
+    """A result whose code is a number of these octets."""
+    return ber(0x30, ber(0x02, b"\x01") + ber(0x61, ber(0x0A, code) + ber(0x04, b"") + ber(0x04, b"")))
+
+
 STARTTLS_OK = result(0, message_id=2, operation=0x78)
 
 
@@ -80,6 +85,9 @@ def anonymous(starttls: bool = False) -> LdapDialogue:
         (anonymous(), bytes.fromhex("3084ffffffff"), "message of 4294967295 bytes, expected answer to bind"),
         (anonymous(), bytes.fromhex("30800000"),
          "invalid length of an LDAP message, expected answer to bind"),
+        (anonymous(), odd(b"\x01" * 2001), "number of 2001 bytes, expected answer to bind"),
+        (anonymous(), odd(b""), "number of 0 bytes, expected answer to bind"),
+        (anonymous(), odd(b"\x80"), "negative number, expected answer to bind"),
         (anonymous(), bytes.fromhex("3003020101"), "no message id, expected answer to bind"),
         (anonymous(), bytes.fromhex("300c02010161ff0a010004000400"),
          "invalid length of an LDAP message, expected answer to bind"),

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from kernelbal.health.checks.dialogue import MAX_REPLY_BYTES
-from kernelbal.health.checks.pattern import MAX_INSTRUCTIONS, ReplyPattern
+from kernelbal.health.checks.pattern import MAX_INSTRUCTIONS, MAX_SEARCHED_BYTES, ReplyPattern
 
 
 @pytest.mark.parametrize(
@@ -17,6 +16,8 @@ from kernelbal.health.checks.pattern import MAX_INSTRUCTIONS, ReplyPattern
         ("^up$", b"up", True),
         ("^up$", b"up\n", True),
         ("^up$", b"up\n\n", False),
+        ("x", b"." * (MAX_SEARCHED_BYTES - 1) + b"x", True),
+        ("x", b"." * MAX_SEARCHED_BYTES + b"x", False),
         (r"^up\z", b"up", True),
         ("^.$", "é".encode(), True),
         ("^\ufffd$", b"\xff", True),
@@ -59,9 +60,9 @@ def test_what_does_not_run_in_linear_time_is_refused(text: str, reason: str) -> 
 @pytest.mark.parametrize(
     ("text", "reply"),
     [
-        ("status.*healthy", b"status" * (MAX_REPLY_BYTES // 6)),
-        ("^(a+)+$", b"a" * (MAX_REPLY_BYTES - 1) + b"b"),
-        ("(x+x+)+y", b"x" * MAX_REPLY_BYTES),
+        ("status.*healthy", b"status" * (MAX_SEARCHED_BYTES // 6)),
+        ("^(a+)+$", b"a" * (MAX_SEARCHED_BYTES - 1) + b"b"),
+        ("(x+x+)+y", b"x" * MAX_SEARCHED_BYTES),
     ],
 )
 def test_no_reply_takes_long(text: str, reply: bytes) -> None:

@@ -106,7 +106,8 @@ def test_what_is_good(asked: RadiusDialogue, came: bytes) -> None:
         (dialogue(), signed(2, b"\x06\x09"), "malformed attribute in the reply"),
         (dialogue(), signed(2, b"\x06"), "malformed attribute in the reply"),
         (dialogue(), authenticated(bytes(16)), "wrong Message-Authenticator in the reply"),
-        (dialogue(), signed(2, b"\x50\x02"), "wrong Message-Authenticator in the reply"),
+        (dialogue(), signed(2, b"\x50\x02"), "malformed attribute in the reply"),
+        (dialogue(), signed(2, b"\x50\x13" + bytes(17)), "malformed attribute in the reply"),
     ],
 )
 def test_what_is_bad(asked: RadiusDialogue, came: bytes, reason: str) -> None:
