@@ -97,8 +97,9 @@ class Links(KeySetKind[tuple[LinkState, ...], tuple[Link, ...], str]):
                 planning.put(self, RemoveLink(name))
 
     def claim(self, owned: frozenset[str], actions: Sequence[Action], planning: Planning) -> frozenset[str]:
-        """Claim what is created, and what comes with a module and was off."""
+        """Claim what is created, and what comes with a module and was off; what is off again is forgotten."""
         present = {link.name: link for link in planning.observed.of(self)}
+        kept = frozenset(n for n in owned & present.keys() if present[n].up or n not in FALLBACK_DEVICES)
         added = {
             action.key
             for action in actions
@@ -106,7 +107,7 @@ class Links(KeySetKind[tuple[LinkState, ...], tuple[Link, ...], str]):
             and action.link.kind
             and (action.key not in present or (action.key in FALLBACK_DEVICES and not present[action.key].up))
         }
-        return (owned & present.keys()) | added
+        return kept | added
 
     def keys(self, observed: tuple[Link, ...]) -> frozenset[str]:
         """Return the names of the devices."""

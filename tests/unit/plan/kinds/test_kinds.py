@@ -30,7 +30,7 @@ from kernelbal.plan.kind import (
 from kernelbal.plan.kinds import DIRECTOR, describe
 from kernelbal.plan.kinds.addresses import AddAddress, RemoveAddress, ReplaceAddress
 from kernelbal.plan.kinds.files import FILES, RemoveFile, WriteFile
-from kernelbal.plan.kinds.links import EnsureLink, RemoveLink
+from kernelbal.plan.kinds.links import LINKS, EnsureLink, RemoveLink
 from kernelbal.plan.kinds.listeners import CloseListener, OpenListener
 from kernelbal.plan.kinds.routing import ROUTING, AddRoute, AddRule, RemoveRoute, RemoveRule, ReplaceRoute
 from kernelbal.plan.kinds.service_actions import (
@@ -499,6 +499,13 @@ def test_only_our_links_are_removed() -> None:
     observed = observed_of(links=(link("tunl0"), link("eth0")))
     plan = _plan(NOTHING, observed, owned_of(links=frozenset({"tunl0", "long-gone"})))
     assert plan.actions == (RemoveLink("tunl0"),)
+
+
+def test_device_of_a_module_that_is_off_again_is_forgotten() -> None:
+    """Whoever switches it on after that is its owner, also when the run that switched it off was killed."""
+    observed = observed_of(links=(link("tunl0", up=False), link("kb0", up=False)))
+    owned = frozenset({"tunl0", "kb0"})
+    assert LINKS.claim(owned, (), Planning(NOTHING, observed, owned_of(links=owned))) == {"kb0"}
 
 
 FORWARDED, MASQUERADING = (
