@@ -1,0 +1,239 @@
+"""kill -9 before every change of the kernel or the disk: the next run converges, and others lose nothing."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from kernelbal.lab.factory import LabFactory
+from kernelbal.lab.process import Completed
+from tests.support.kill_points import kinds
+from tests.support.lab_commands import Operator, ServerOperator, run_here
+from tests.support.lab_kill import KilledMachine, Stage
+
+pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
+
+NETWORKS = """
+networks:
+  outside: {shared_addresses: [192.0.2.10/24, 203.0.113.10/24, "2001:db8:1::10/64"]}
+  inside: {shared_addresses: [10.0.0.1/24, "fd00::1/64"]}
+"""
+SITE = f"""
+{NETWORKS}
+kernel: {{timeouts: {{tcp: 20m, udp: 1m}}}}
+virtual_services:
+  - name: web
+    address: 192.0.2.10
+    ports: [80, 443]
+    port_following: true
+    persistence: {{source_ip: {{timeout: 5m}}}}
+    forwarding: nat
+    real_servers: [{{address: 10.0.0.11}}, {{address: 10.0.0.12}}, {{address: 10.0.0.13}}]
+  - name: web6
+    address: "2001:db8:1::10"
+    ports: [80]
+    forwarding: nat
+    scheduler: sh
+    real_servers: [{{address: "fd00::11"}}, {{address: "fd00::12"}}]
+  - {{name: dns, address: 192.0.2.10, protocol: udp, ports: [53], forwarding: nat, one_packet: true,
+     real_servers: [{{address: 10.0.0.11}}, {{address: 10.0.0.12}}]}}
+  - {{name: direct, address: 192.0.2.20, ports: [25], forwarding: dsr,
+     real_servers: [{{address: 10.0.0.11}}, {{address: 10.0.0.13}}]}}
+  - {{name: far, address: 192.0.2.21, ports: [21], forwarding: tunnel, tunnel: {{type: gre}},
+     real_servers: [{{address: 10.0.0.12}}]}}
+edge:
+  one_to_one: [{{name: geo, outside: 192.0.2.51, inside: 10.0.0.21}}]
+  forward: [{{name: jump, outside: 192.0.2.10, ports: [2222], inside: 10.0.0.12, inside_port: 22}}]
+  source_nat: [{{name: rest, inside: 10.0.0.0/24, masquerade: true}}]
+  routes:
+    - {{name: partner, source: 10.0.0.11, destination: 198.51.100.0/24, gateway: 192.0.2.100}}
+    - {{name: partner6, source: "fd00::11", destination: "2001:db8:9::/64", gateway: "2001:db8:1::100"}}
+"""
+CHANGED = """
+networks:
+  outside: {shared_addresses: [192.0.2.10/24, "2001:db8:1::10/64"]}
+  inside: {shared_addresses: [10.0.0.1/24, "fd00::1/64"]}
+edge:
+  forward: [{name: jump, outside: 192.0.2.10, ports: [2022], inside: 10.0.0.11, inside_port: 22}]
+  routes:
+    - {name: partner, source: 10.0.0.11, destination: 198.51.100.0/24, gateway: 192.0.2.101}
+virtual_services:
+  - name: web
+    address: 192.0.2.10
+    ports: [80, 443]
+    forwarding: nat
+    scheduler: wrr
+    real_servers: [{address: 10.0.0.11, weight: 7}, {address: 10.0.0.13}]
+  - name: web6
+    address: "2001:db8:1::10"
+    ports: [80]
+    forwarding: nat
+    scheduler: sh
+    real_servers: [{address: "fd00::12"}, {address: "fd00::13"}]
+  - {name: direct, address: 192.0.2.22, ports: [25], forwarding: dsr,
+     real_servers: [{address: 10.0.0.11}, {address: 10.0.0.13}]}
+"""
+ADOPTED = """
+  - {name: theirs, address: 192.0.2.1, ports: [9998], forwarding: nat, real_servers: [{address: 10.0.0.11}]}
+"""
+"""A service that is there already."""
+FOREIGN_OF_SERVER = """
+ip address add 10.0.0.77/24 dev eth0; ip address add 10.0.0.78/32 dev lo; ip address add fd00::77/128 dev lo
+ip link set tunl0 up; ip link set tunl0 down; ip rule add from 10.9.0.0/16 lookup 900 priority 900
+nft 'add table arp theirs; add chain arp theirs a { type filter hook input priority 5; policy accept; }'
+sysctl -q -w net.ipv4.conf.all.arp_announce=1 net.ipv4.conf.eth0.arp_ignore=8
+"""
+SITES = {"first": SITE, "changed": CHANGED, "adopting": CHANGED + ADOPTED}
+FOREIGN = """
+ipvsadm -A -t 192.0.2.1:9998 -s wlc; ipvsadm -a -t 192.0.2.1:9998 -r 10.0.0.97:9998 -m -w 3
+ipvsadm --set 700 70 200
+ipvsadm -A -t 192.0.2.1:9999 -s wrr -p 60; ipvsadm -a -t 192.0.2.1:9999 -r 10.0.0.99:99 -m -w 7
+ipvsadm -A -f 77 -s rr; ipvsadm -a -f 77 -r 10.0.0.98 -g
+ipvsadm -A -u '[2001:db8:1::1]:53' -s lc; ipvsadm -a -u '[2001:db8:1::1]:53' -r '[fd00::99]:53' -m
+ip address add 192.0.2.77/24 dev eth0; ip address add 203.0.113.77/32 dev eth0
+ip address add 2001:db8:1::77/64 dev eth0 nodad; ip link add theirs0 type dummy; ip link set theirs0 up
+ip rule add from 10.9.0.0/16 lookup 900 priority 900; ip route add 10.8.0.0/16 via 192.0.2.100 table 900
+nft 'add table inet theirs; add chain inet theirs a { type filter hook input priority 5; policy accept; }
+     add rule inet theirs a tcp dport 4 counter drop; add table ip nat2
+     add chain ip nat2 p { type nat hook postrouting priority 99; }; add rule ip nat2 p oifname x masquerade'
+sysctl -q -w net.ipv4.vs.drop_entry=1 net.ipv4.vs.expire_nodest_conn=0 net.ipv4.conf.eth1.rp_filter=2
+sysctl -q -w net.ipv4.conf.all.promote_secondaries=1
+"""
+"""What is there before, and belongs to somebody else."""
+
+
+class Director(Operator):
+    """An operator whose commands are killed; each site has a file of its own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, site in SITES.items():
+            (self.folder / f"{name}.yaml").write_text(site)
+
+    def line(self, command: str, site: str = "", *options: str) -> list[str]:
+        """Return a command line."""
+        documents = (str(self.folder / f"{site}.yaml"), "--node", str(self.folder / "node.yaml"))
+        return [command, *(documents if site else ()), "--state-dir", str(self.folder / "state"), *options]
+
+    def do(self, *line: str) -> Completed:
+        """Run a command."""
+        done = run_here(self.director, self.line(*line))
+        assert done.returncode == 0, done
+        return done
+
+    def holds(self, site: str) -> None:
+        """See that a site is in the kernel, and nothing is left to do."""
+        assert json.loads(self.do("plan", site, "--json").stdout)["actions"] == []
+
+    def nothing_ours(self) -> None:
+        assert not (self.folder / "state" / "owned.json").exists()
+
+    def release(self) -> None:
+        self.do("release", "", "--cut")
+        self.nothing_ours()
+
+    def roll_back(self) -> None:
+        """Do what the process would do that watches over the time."""
+        if (self.folder / "state" / "snapshot.json").exists():
+            self.do("rollback")
+
+    def stage(self, work: str, then: str, site: str) -> Stage:
+        """Return a command that is killed, and the one that comes next: `release`, or `apply` of a site."""
+        check = self.nothing_ours if then == "release" else partial(self.holds, site)
+        line, resume = (("release",) if each == "release" else (each, site) for each in (work, then))
+        return Stage(f"{work}, {then}", self.line(*line), partial(self.do, *resume), check)
+
+
+@pytest.fixture
+def at(lab: LabFactory, tmp_path: Path) -> Director:
+    return Director(lab("two-arm"), tmp_path)
+
+
+@pytest.fixture
+def machine(at: Director) -> Iterator[KilledMachine]:
+    """The director, with things of others."""
+    with KilledMachine(
+        at.director, at.folder / "state", FOREIGN, at.release, at.line("plan", "first")
+    ) as made:
+        yield made
+
+
+def test_apply_and_release(at: Director, machine: KilledMachine) -> None:
+    killed = machine.kill_everywhere(
+        (
+            at.stage("apply", "apply", "first"),
+            at.stage("apply", "apply", "changed"),
+            at.stage("release", "release", ""),
+        )
+    )
+    assert len(killed) > 100, kinds(killed)
+
+
+def test_the_other_way(at: Director, machine: KilledMachine) -> None:
+    killed = machine.kill_everywhere(
+        (
+            at.stage("apply", "release", "first"),
+            Stage("applied", at.line("apply", "first")),
+            at.stage("release", "apply", "first"),
+        )
+    )
+    assert len(killed) > 60, kinds(killed)
+
+
+def test_roll_back(at: Director, machine: KilledMachine) -> None:
+    before, confirm = partial(at.holds, "first"), at.line("apply", "adopting", "--confirm", "60s")
+    killed = machine.kill_everywhere(
+        (
+            Stage("applied", at.line("apply", "first"), None, before),
+            Stage("apply --confirm", confirm, at.roll_back, before, adopts=True),
+            Stage("not confirmed", confirm, adopts=True),
+            Stage("rollback", at.line("rollback"), at.roll_back, before, adopts=True),
+        )
+    )
+    assert len(killed) > 60, kinds(killed)
+
+
+class RealServer(ServerOperator):
+    """An operator at a real server whose commands are killed."""
+
+    def line(self, command: str, *options: str) -> list[str]:
+        """Return a command line."""
+        persist = () if command == "undo" else ("--persist", "none")
+        return ["realserver", command, "--state-dir", str(self.folder / "state"), *persist, *options]
+
+    def do(self, *line: str) -> Completed:
+        """Run a command."""
+        done = run_here(self.host, self.line(*line))
+        assert done.returncode == 0, done
+        return done
+
+    def holds(self, *options: str) -> None:
+        """See that the host is prepared, and nothing is left to do."""
+        assert json.loads(self.do("plan", "--json", *options).stdout)["steps"] == []
+
+    def release(self) -> None:
+        self.do("undo")
+        record = self.folder / "state/realserver/record.json"
+        assert not record.exists(), record.read_text()
+
+    def stage(self, *options: str) -> Stage:
+        """Return an apply that is killed, and another one."""
+        line = ("apply", *options)
+        return Stage(" ".join(line), self.line(*line), partial(self.do, *line), partial(self.holds, *options))
+
+
+def test_realserver(lab: LabFactory, tmp_path: Path) -> None:
+    at = RealServer(lab("one-arm").real_servers[0], tmp_path)
+    rehearsal = at.line("plan", "10.0.0.80")
+    with KilledMachine(at.host, tmp_path / "state", FOREIGN_OF_SERVER, at.release, rehearsal) as machine:
+        killed = machine.kill_everywhere(
+            (
+                at.stage("10.0.0.80", "fd00::80"),
+                at.stage("10.0.0.80", "10.0.0.81", "--method", "arp"),
+                at.stage("10.0.0.83", "--forwarding", "tunnel"),
+                Stage("undo", at.line("undo"), at.release),
+            )
+        )
+    assert len(killed) > 80, kinds(killed)
