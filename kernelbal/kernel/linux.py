@@ -11,6 +11,7 @@ from kernelbal.errors import KernelError, NotSupported
 from kernelbal.kernel import addresses, links, listeners, policy_routing, sysctl, tables
 from kernelbal.kernel.driver import Driver
 from kernelbal.kernel.interface import Glance, Progress
+from kernelbal.kernel.ipvs import sync_daemons
 from kernelbal.kernel.ipvs.connections import count_clients
 from kernelbal.kernel.ipvs.services import SERVICES_DRIVER, TIMEOUTS_DRIVER
 from kernelbal.kernel.refusals import all_failed
@@ -25,6 +26,7 @@ from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.kinds.listeners import LISTENERS
 from kernelbal.plan.kinds.routing import ROUTING
 from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sync_daemons import SYNC_DAEMONS
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.kinds.timeouts import TIMEOUTS
@@ -39,6 +41,7 @@ DRIVERS: Final[Drivers] = {
     LISTENERS.name: listeners.DRIVER,
     SYSCTLS.name: sysctl.DRIVER,
     ADDRESSES.name: addresses.DRIVER,
+    SYNC_DAEMONS.name: sync_daemons.DRIVER,
     TABLES.name: tables.DRIVER,
     ROUTING.name: policy_routing.DRIVER,
 }

@@ -26,6 +26,7 @@ NETLINK_EXT_ACK = 11
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 
+NLMSG_NOOP = 1
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLM_F_REQUEST = 0x1
@@ -205,6 +206,20 @@ class Netlink:
             OSError: the socket failed, or no answer came.
         """
         return self.ask_plain(family, _GENERIC.pack(command, 1) + body)
+
+    def order(self, family: int, command: int, body: bytes) -> Refusal | None:
+        """Send one request that nothing answers but an ack; return the kernel's refusal, if it was one.
+
+        The ack is that of an empty message behind it, since the kernel answers nothing to a request that ends
+        with EINTR (`netlink_rcv_skb`), as one does that stops an IPVS sync daemon before it has run.
+
+        Raises:
+            OSError: the socket failed.
+        """
+        first = self.reserve(2)
+        sent = [request(family, _GENERIC.pack(command, 1) + body, first), request(NLMSG_NOOP, b"", first + 1)]
+        verdicts = self.transmit(sent, first)
+        return Refusal(errno.ENOBUFS) if verdicts.unknown else verdicts.refused.get(0)
 
     def ask_plain(self, kind: int, payload: bytes, flags: int = 0) -> bytes | Refusal:
         """Do what `ask` does with a request of any netlink family.

@@ -185,8 +185,7 @@ class IpvsTable:
             KernelError: the socket itself failed.
         """
         with _worded(OPEN):
-            answer = self._netlink.ask(self._family, command, body)
-        return answer if isinstance(answer, Refusal) else None
+            return self._netlink.order(self._family, command, body)
 
     # -- reading -------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.kinds.listeners import LISTENERS
 from kernelbal.plan.kinds.routing import ROUTING
 from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sync_daemons import SYNC_DAEMONS
 from kernelbal.plan.kinds.sysctls import SYSCTLS
 from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.kinds.timeouts import TIMEOUTS
@@ -29,6 +30,7 @@ KINDS: Final[Slice] = (
     LISTENERS,
     SYSCTLS,
     ADDRESSES,
+    SYNC_DAEMONS,
     TABLES,
     ROUTING,
     FILES,

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable, Iterable
 
-from kernelbal.kernel.netlink import NLM_F_ACK, NLM_F_DUMP
+from kernelbal.kernel.netlink import NLM_F_ACK, NLM_F_DUMP, NLMSG_NOOP
 
 FAMILY = 31
 HEADER = struct.Struct("=IHHIIBBxx")
@@ -15,8 +15,9 @@ class Request:
     """One message as the kernel sees it."""
 
     def __init__(self, raw: bytes) -> None:
+        head = raw.ljust(HEADER.size, b"\0")  # an empty message has no command
         length, self.family, self.flags, self.sequence, _, self.command, self.version = HEADER.unpack_from(
-            raw
+            head
         )
         self.body = raw[HEADER.size : length]
 
@@ -81,7 +82,10 @@ class FakeSocket:
             raise self._send_error
         self.sent.append(bytes(data))
         for request in requests_in(bytes(data)):
-            self._queue += self._answering(request)
+            if request.family == NLMSG_NOOP:
+                self._queue.append(ack(request.sequence))
+            else:
+                self._queue += self._answering(request)
         return len(data)
 
     def recv_into(self, buffer: memoryview, nbytes: int = 0, flags: int = 0, /) -> int:
