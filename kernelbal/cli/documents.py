@@ -22,7 +22,7 @@ STATE_OPTION = typer.Option(
     "--state-dir",
     envvar="KERNELBAL_STATE_DIR",
     readable=False,
-    help="Directory of the ownership record.",
+    help="Where kernelbal keeps its records and operators' orders.",
 )
 
 

@@ -60,9 +60,9 @@ def explain(
     """Explain which real server a client gets, and why.
 
     Follows a new connection through address translation, mark, service and scheduler, and its replies back;
-    for what an inside machine sends, how it leaves.
-    Reads the live kernel, and names from the site document where there is one; while the daemon runs, it
-    answers. With --file, the documents alone.
+    for an inside machine as the client, how its packets leave. While the daemon runs, it answers; otherwise
+    the live kernel is read, with names from the site document where there is one. With --file only the
+    documents are read.
     """
     from msgspec import to_builtins
 

@@ -75,7 +75,7 @@ def shell(host: HostName = "director") -> int:
 )
 def run(
     host: HostName,
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="Program and arguments.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="Program and arguments.")],
 ) -> int:
     """Run a program on a host of the lab that is up.
 

@@ -73,7 +73,7 @@ kernelbal realserver undo"""
 app.command(epilog=realserver_verify.EPILOG)(realserver_verify.verify)
 app.command(epilog=realserver_script.EPILOG)(realserver_script.script)
 
-UNDONE_ARGUMENT = typer.Argument(None, metavar="[VIP]...", help="Which to undo; all by default.")
+UNDONE_ARGUMENT = typer.Argument(None, metavar="VIP", help="Which to undo; all by default.")
 JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document.")
 
 
@@ -97,9 +97,9 @@ def plan(
     ),
     as_json: bool = JSON_OPTION,
 ) -> int:
-    """Show what `apply` would change on this host, exactly.
+    """Show what `apply` would change on this host.
 
-    Without an address: whether the host still matches its preparation.
+    Without an address it shows how the host differs from what it was prepared for.
     """
     from kernelbal.cli.realserver_view import print_plan, put_plan
 
@@ -136,11 +136,11 @@ def apply(
     state_dir: Path = STATE_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
-    """Prepare this host to serve virtual addresses, now and after every reboot.
+    """Prepare this host for virtual addresses, also after reboots.
 
-    ARP falls silent before an address appears. Addresses that were prepared before stay; one that is named
+    ARP is silenced before an address appears. Addresses that were prepared before stay; one that is named
     again is prepared anew. When a step fails, those before it are undone. A second run does nothing.
-    Exit code 1 also when the next boot would not bring all of it back.
+    Exits with 1 also when the next boot would not bring all of it back.
     """
     from kernelbal.cli.realserver_view import print_plan
 

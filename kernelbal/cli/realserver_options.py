@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from kernelbal.realserver.resolve import PreparationRequest
 
 
-VIRTUAL_ARGUMENT = typer.Argument(
-    None, metavar="[VIP]...", help="Addresses of virtual services, IPv4 and IPv6."
-)
+VIRTUAL_ARGUMENT = typer.Argument(None, metavar="VIP", help="Addresses of virtual services, IPv4 and IPv6.")
 FORWARDING_OPTION = choice_option(
     "--forwarding",
     (ForwardingName.DSR, ForwardingName.TUNNEL),

@@ -41,7 +41,7 @@ kernelbal realserver verify 10.0.0.80 --port 80 --json | jq '.addresses[].result
 kernelbal realserver verify 10.0.0.80 --forwarding tunnel   (prepared by other means)"""
 
 VERIFIED_ARGUMENT = typer.Argument(
-    None, metavar="[VIP]...", help="Which to verify; all that were prepared by default."
+    None, metavar="VIP", help="Which to verify; all that were prepared by default."
 )
 CLIENT_OPTION = typer.Option(
     None,

@@ -80,7 +80,7 @@ def disable(
     socket: Path = SOCKET_OPTION,
     as_json: bool = JSON_OPTION,
 ) -> int:
-    """Take a real server out of service at once; its connections are cut."""
+    """Take a real server out at once, and cut its connections."""
     from kernelbal.cli.api_client import ApiClient
 
     answer = ApiClient(socket).order("disable", _request(server, service, reason))
@@ -105,7 +105,7 @@ def enable(
 def list_servers(
     service: str = SERVICE_OPTION, socket: Path = SOCKET_OPTION, as_json: bool = JSON_OPTION
 ) -> int:
-    """Show real servers with their states, one line per virtual service."""
+    """List real servers with their states, a line per service."""
     from msgspec import to_builtins
 
     from kernelbal.cli.api_client import ApiClient

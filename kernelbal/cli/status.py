@@ -42,12 +42,11 @@ def status(
 ) -> int:
     """Show services, real servers and their connections.
 
-    With a daemon it is what that knows: states with their reasons, weights, rates, and how old each figure
-    is. Without one, and with --kernel, states are those that the kernel's weights show, and the kernel's
-    tables are added, with the owner of each service: kernelbal or foreign. There, virtual services, and how
-    many changes are pending, come from the site file; on a machine without one it shows the kernel alone.
-    `active` and `inactive` are of this moment; `total` counts from the start, and the kernel updates it every
-    two seconds. --json has one shape: what was not asked is null.
+    The daemon answers with states and their reasons, weights, rates, and the age of each figure. Without a
+    daemon, and with --kernel, the IPVS table is shown as it is: each service with its owner (kernelbal or
+    foreign) and states by weight; the site file adds names and how many changes are pending. `active` and
+    `inactive` are connections now; `total` counts since the service was added, and the kernel updates it
+    every two seconds. --json has one shape: what does not apply is null.
     """
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.cli.output import say

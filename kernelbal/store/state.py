@@ -187,7 +187,7 @@ class StateDirectory:
         holder = os.pread(descriptor, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
         return StateError(
             f"another kernelbal is changing this kernel (pid {holder})",
-            "beside a daemon, name its control socket with `--socket`, or `systemctl stop kernelbal`;"
+            "if it is the daemon, stop it with `systemctl stop kernelbal`, or name its socket (`--socket`);"
             f" another command frees {self._path / LOCK_FILE} when it ends",
         )
 
