@@ -133,6 +133,10 @@ class ObjectKind(KernelReading[O], Generic[D, O, R]):
         """Return the part of the record after these actions were done."""
         return owned
 
+    def withdraw(self, owned: R, taken: Sequence[Action]) -> R:
+        """Return the part of the record after the kernel answered EEXIST to these actions."""
+        return owned
+
     def kept(self, observed: ObservedState, owned: R) -> D:
         """Return what is ours in the kernel now, as a state to come back to."""
         return self.undesired
@@ -226,6 +230,10 @@ class KeyedKind(KeySetKind[Mapping[K, V], Mapping[K, V], K], Generic[K, V]):
                 planning.note(Note.FOREIGN, self, key)
             elif key not in desired and not planning.draining:
                 planning.put(self, self.removing(key, observed[key]))
+
+    def withdraw(self, owned: frozenset[K], taken: Sequence[Action]) -> frozenset[K]:
+        """Forget them: somebody else made these objects after the observation."""
+        return owned - {cast("K", action.key) for action in taken}
 
     def keys(self, observed: Mapping[K, V]) -> frozenset[K]:
         """Return the keys of the objects that were observed."""

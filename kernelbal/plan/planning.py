@@ -129,6 +129,13 @@ def claim(
     return ownership
 
 
+def withdraw(ownership: Ownership, taken: Mapping[AnyKind, Sequence[Action]]) -> Ownership:
+    """Return the record without claims to objects that someone else made first: the kernel said EEXIST."""
+    for kind, actions in taken.items():
+        ownership = ownership.having(kind, kind.withdraw(ownership.of(kind), actions))
+    return ownership
+
+
 def settle(
     ownership: Ownership, done: Mapping[AnyKind, Sequence[Action]], desired: DesiredState
 ) -> Ownership:

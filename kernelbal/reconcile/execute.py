@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Execution:
         whole: stop at the first action that fails: the plan is done as a whole or not at all.
         outcomes: one per action so far, in order.
         done: the actions that were done, by kind.
+        taken: those that the kernel answered with EEXIST, by kind.
         failing: what fails after it.
     """
 
@@ -37,6 +39,7 @@ class Execution:
     progress: Progress | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     done: dict[AnyKind, list[Action]] = field(default_factory=dict)
+    taken: dict[AnyKind, list[Action]] = field(default_factory=dict)
     failing: dict[ObjectId, FailingObject] = field(default_factory=dict)
     _lost: dict[AnyKind, list[Action]] = field(default_factory=dict)
     _causes: dict[ObjectId, ObjectId] = field(default_factory=dict)
@@ -80,6 +83,8 @@ class Execution:
         seen = self._seen(kind, outcome.action)
         self.failing[found] = after_attempt(self.known.get(found), found, outcome, seen, self.now)
         self._lose(kind, outcome.action, found, found)
+        if outcome.errno == errno.EEXIST:
+            self.taken.setdefault(kind, []).append(outcome.action)
 
     def _lose(self, kind: AnyKind, action: Action, found: ObjectId, cause: ObjectId) -> None:
         self._lost.setdefault(kind, []).append(action)

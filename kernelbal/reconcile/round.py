@@ -25,7 +25,7 @@ from kernelbal.plan.kind import (
 from kernelbal.plan.kinds import DIRECTOR, object_of
 from kernelbal.plan.kinds.services import COUNTERS, disown
 from kernelbal.plan.kinds.tables import TABLES
-from kernelbal.plan.planning import NOTHING_DESIRED, Plan, claim, make_plan, scopes, settle
+from kernelbal.plan.planning import NOTHING_DESIRED, Plan, claim, make_plan, scopes, settle, withdraw
 from kernelbal.reconcile.execute import Execution
 from kernelbal.reconcile.retry import NOTHING_FAILS, Failing
 
@@ -205,11 +205,14 @@ class Reconciler:
             on_done()
         outcomes = tuple(execution.outcomes)
         waits = not execution.done and not any(o.result is Result.FAILED for o in outcomes)
-        if waits or (self.whole and execution.failing):
-            return RoundReport(plan, outcomes, plan, prepared.observed, execution.failing)
-        settled = settle(claimed, execution.done, desired)
+        stopped = waits or (self.whole and bool(execution.failing))
+        settled = withdraw(claimed, execution.taken)
+        if not stopped:
+            settled = settle(settled, execution.done, desired)
         if settled != claimed:
             self.store.save(settled)
+        if stopped:
+            return RoundReport(plan, outcomes, plan, prepared.observed, execution.failing)
         observed = self._observe_again(prepared, settled)
         remaining = make_plan(self.kinds, desired, observed, settled, prepared.at, options)
         return RoundReport(plan, outcomes, remaining, observed, execution.failing)

@@ -14,7 +14,7 @@ from kernelbal.plan.action import Result
 from kernelbal.plan.kind import DesiredState
 from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.kinds.sync_daemons import SYNC_DAEMONS, SyncDaemon, SyncRole
-from kernelbal.reconcile.round import Reconciler, RoundReport
+from kernelbal.reconcile.round import PreparedRound, Reconciler, RoundReport
 from tests.support import ipvsadm
 from tests.support.fake_store import MemoryStore
 
@@ -34,8 +34,13 @@ class Rounds:
         self._reconciler = Reconciler(kernel, self._store, lambda: 0.0, (LINKS, SYNC_DAEMONS))
 
     def __call__(self, **daemons: SyncDaemon) -> RoundReport:
+        return self.perform(self.prepare(**daemons))
+
+    def prepare(self, **daemons: SyncDaemon) -> PreparedRound:
         roles = {SyncRole(role): daemon for role, daemon in daemons.items()}
-        prepared = self._reconciler.prepare(DesiredState().having(SYNC_DAEMONS, roles))
+        return self._reconciler.prepare(DesiredState().having(SYNC_DAEMONS, roles))
+
+    def perform(self, prepared: PreparedRound) -> RoundReport:
         return self._reconciler.perform(prepared)
 
 
@@ -101,6 +106,16 @@ def test_foreign_daemons_are_left_alone_and_named(rounds: Rounds) -> None:
     assert running() == before
     ipvsadm_stops("master")
     assert rounds(master=DAEMON).converged
+
+
+def test_foreign_daemon_that_starts_after_the_observation_stays_foreign(rounds: Rounds) -> None:
+    prepared = rounds.prepare(master=DAEMON)
+    ipvsadm.run("--start-daemon", "master", "--mcast-interface", "kb0", "--syncid", "99")
+    before = running()
+    assert [outcome.errno for outcome in rounds.perform(prepared).failed] == [errno.EEXIST]
+    assert [outcome.errno for outcome in rounds(master=DAEMON).failed] == [errno.EEXIST]
+    assert rounds().converged
+    assert running() == before
 
 
 def test_external_change_is_reverted(rounds: Rounds) -> None:

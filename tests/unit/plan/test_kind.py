@@ -101,5 +101,10 @@ def test_foreign_object_is_noted_and_left_alone() -> None:
     assert planning.noted(Note.FOREIGN, DOORS) == ("a",)
 
 
+def test_what_someone_else_made_first_is_no_longer_claimed() -> None:
+    planning = planned({"a": 1, "b": 1}, {})
+    assert DOORS.withdraw(claimed(planning), [Open("a", 1)]) == {"b"}
+
+
 def test_what_vanished_is_no_longer_ours() -> None:
     assert claimed(planned({}, {}, "a")) == set()

@@ -1,6 +1,7 @@
 """Sync daemons: when they start, restart and stop, and whose they are left."""
 
 import errno
+from collections.abc import Hashable
 
 import pytest
 
@@ -120,6 +121,27 @@ def test_rounds_start_change_and_release() -> None:
         assert report.converged
         assert kernel.objects[SYNC_DAEMONS.name] == desired
         assert store.load().of(SYNC_DAEMONS) == desired.keys()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["each", "whole"])
+@pytest.mark.parametrize("first", [{}, {MASTER: ETH1}], ids=["start", "restart"])
+def test_foreign_daemon_that_starts_after_the_observation_stays_foreign(first: Daemons, whole: bool) -> None:
+    """The claim was written before the kernel was asked, and is withdrawn when it says whose the daemon is."""
+    kernel, store = FakeKernel(links={"eth1": link("eth1")}), MemoryStore()
+    reconciler = Reconciler(kernel, store, lambda: 0.0, whole=whole)
+    reconciler.perform(reconciler.prepare(desiring(first)))
+    theirs: dict[Hashable, SyncDaemon] = {MASTER: ETH1._replace(sync_id=99)}
+
+    def refuse(action: Action) -> int:
+        kernel.objects[SYNC_DAEMONS.name] = theirs
+        return errno.EEXIST
+
+    prepared = reconciler.prepare(desiring({MASTER: OTHER}))
+    kernel.refuse = refuse
+    assert len(reconciler.perform(prepared).failed) == 1
+    assert store.load().of(SYNC_DAEMONS) == frozenset()
+    assert reconciler.prepare(desiring({})).plan.empty
+    assert [type(each) for each in reconciler.prepare(prepared.desired).plan.actions] == [StartSyncDaemon]
 
 
 def test_record_names_roles_and_is_silent_where_there_are_none() -> None:
