@@ -232,6 +232,8 @@ def _print_kernel(kernel: KernelStatus) -> None:
     from kernelbal.cli.output import put
     from kernelbal.cli.table import print_table
 
+    for daemon in kernel.sync_daemons:
+        put(f"sync daemon {daemon.role} {daemon.attributes}, {daemon.owner.value}")
     if not kernel.services:
         put("no IPVS services")
         return

@@ -15,6 +15,7 @@ from kernelbal.model.answers import (
     Remark,
 )
 from kernelbal.model.units import counted
+from kernelbal.plan.kinds import DIRECTOR
 
 SHOWN_KEYS = 5
 """How many objects a note names."""
@@ -70,10 +71,10 @@ def _print_notes(plan: PlanDocument) -> None:
         lost = f"everything that comes to {_first(plan.captured_addresses)}, ssh to this director, too"
         say(f"  warning: edge.one_to_one takes {lost}")
         say("  hint: if that is the director's own address, take another `outside`, or forward single ports")
-    for key in plan.foreign.services:
-        say(f"  foreign service {key}: not kernelbal's, left alone")
-    if plan.foreign.nftables_tables:
-        say(f"  foreign nftables tables: {', '.join(plan.foreign.nftables_tables)}; left alone")
+    for kind in DIRECTOR:
+        if kind.prints_foreign:
+            for key in plan.foreign.get(kind.name, ()):
+                say(f"  foreign {kind.title} {key}: not kernelbal's, left alone")
 
 
 def _first(keys: Sequence[str]) -> str:

@@ -39,14 +39,6 @@ class PlannedDrain(Part, frozen=True, kw_only=True):
     left_s: Annotated[float, Meta(description="Seconds until it is removed anyway.")]
 
 
-class ForeignObjects(Part, frozen=True, kw_only=True):
-    """What is not kernelbal's: shown, never touched."""
-
-    services: list[str]
-    addresses: list[str]
-    nftables_tables: list[str]
-
-
 class PlanDocument(Part, frozen=True, kw_only=True):
     """What an apply would do, in the order in which it would do it."""
 
@@ -58,7 +50,10 @@ class PlanDocument(Part, frozen=True, kw_only=True):
         list[PlannedAction], Meta(description="May be fewer than `changes`, if fewer were asked for.")
     ]
     draining: list[PlannedDrain]
-    foreign: ForeignObjects
+    foreign: Annotated[
+        dict[str, list[str]],
+        Meta(description="What is not kernelbal's, such as `services`, by kind: shown, never touched."),
+    ]
     borrowed_addresses: Annotated[
         list[str], Meta(description="Configured by someone else, used and left alone.")
     ]

@@ -67,7 +67,8 @@ def _made_safe(hint: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - any 
     if get_origin(hint) is list:
         return None if _made_safe(get_args(hint)[0]) is None else _each_safe
     if get_origin(hint) is dict:
-        return lambda value: {one_line(key): one_line(each) for key, each in value.items()}
+        make_safe = _made_safe(get_args(hint)[1]) or one_line
+        return lambda value: {one_line(key): make_safe(each) for key, each in value.items()}
     return next(filter(None, map(_made_safe, get_args(hint))), None)
 
 
@@ -281,12 +282,21 @@ class KernelAddressStatus(Part, frozen=True, kw_only=True):
     owner: Owner
 
 
+class KernelSyncDaemonStatus(Part, frozen=True, kw_only=True):
+    """An IPVS sync daemon."""
+
+    role: Annotated[str, Meta(description="`master` or `backup`.")]
+    attributes: Annotated[str, Meta(description="Such as `224.0.0.81:8848 on eth1 sync_id 7 ...`.")]
+    owner: Owner
+
+
 class KernelStatus(Part, frozen=True, kw_only=True):
     """What a look at the kernel shows, with whatever others have in it."""
 
     ipvs_available: bool
     services: list[KernelServiceStatus]
     addresses: list[KernelAddressStatus]
+    sync_daemons: list[KernelSyncDaemonStatus]
     pending_changes: Annotated[
         int | None, Meta(description="How many actions `kernelbal plan` has; None without a site file.")
     ]

@@ -8,17 +8,13 @@ from collections.abc import Iterable, Sequence
 from kernelbal.model.answers import (
     ActionOutcome,
     ApplyDocument,
-    ForeignObjects,
     PlanDocument,
     PlannedAction,
     PlannedDrain,
 )
 from kernelbal.plan.action import DONE, Action, Names, Outcome, Result
 from kernelbal.plan.kind import Note, ObservedState, PendingDrain
-from kernelbal.plan.kinds import contents, describe, impact, sign_of
-from kernelbal.plan.kinds.addresses import ADDRESSES
-from kernelbal.plan.kinds.services import SERVICES
-from kernelbal.plan.kinds.tables import TABLES
+from kernelbal.plan.kinds import DIRECTOR, contents, describe, impact, sign_of
 from kernelbal.plan.planning import Plan
 
 
@@ -40,11 +36,7 @@ def plan_document(plan: Plan, names: Names, observed: ObservedState, most: int |
         removes=signs["-"],
         actions=[planned_action(action, names, observed) for action in plan.actions[:most]],
         draining=[planned_drain(pending, names) for pending in plan.pending],
-        foreign=ForeignObjects(
-            services=_texts(foreign.get(SERVICES.name, ())),
-            addresses=_texts(foreign.get(ADDRESSES.name, ())),
-            nftables_tables=_texts(foreign.get(TABLES.name, ())),
-        ),
+        foreign={kind.name: _texts(foreign.get(kind.name, ())) for kind in DIRECTOR if kind.notes_foreign},
         borrowed_addresses=_texts(plan.keys(Note.BORROWED)),
         captured_addresses=_texts(plan.keys(Note.CAPTURED)),
         adopted=_texts(plan.keys(Note.ADOPTED)),

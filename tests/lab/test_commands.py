@@ -75,7 +75,7 @@ def test_foreign_objects_are_shown_and_never_touched(operator: Callable[[str], O
     at.director.run(["nft", "add", "table", "ip", "theirs"])
     at.write(NAT)
     said = at.kernelbal("plan").stderr
-    assert "foreign service 192.0.2.1:999/tcp" in said
+    assert "foreign IPVS service 192.0.2.1:999/tcp" in said
     assert "ip theirs" in said
     at.kernelbal("apply")
     at.kernelbal("release")

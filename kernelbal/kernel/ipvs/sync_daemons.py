@@ -85,8 +85,6 @@ def _read(ipvs: IpvsTable) -> Mapping[SyncRole, SyncDaemon]:
 
 
 def _observe(sockets: Sockets, scope: Scope, found: ObservedState) -> ObservedState:
-    if scope is not None:
-        return found
     try:
         return found.having(SYNC_DAEMONS, _read(sockets.ipvs))
     except NotSupported:

@@ -2,8 +2,8 @@
 
 With them a director's connections survive its partner's taking over: the master sends what it balances, the
 backup takes it in. A network namespace has at most one of each, and both may run at the same time. Desired
-state of them comes from the high availability of a pair; where none is desired and none is ours, the kernel
-is not asked for them, and what others started goes on unseen.
+state of them comes from the high availability of a pair. They are read on every director, so that a plan
+names those that others started.
 
 A daemon outlives its interface and does not come back to one of the same name, so one that is seen without
 its interface is started anew. What `net/netfilter/ipvs/ip_vs_sync.c` and `ip_vs_ctl.c` make of error numbers
@@ -13,7 +13,6 @@ is in `_START_ERRORS`.
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
 from enum import StrEnum
 from typing import ClassVar, Final, NamedTuple
 
@@ -30,7 +29,7 @@ from kernelbal.plan.action import (
     Rows,
     failed,
 )
-from kernelbal.plan.kind import NOTHING, KeyedKind, ObservedState, Planning, Scope
+from kernelbal.plan.kind import KeyedKind, ObservedState, Planning
 from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.kinds.service_actions import IPVS_ERRORS
 
@@ -157,10 +156,6 @@ class SyncDaemons(KeyedKind[SyncRole, SyncDaemon]):
             Effect.REMOVE, Phase.SERVICES, "stop sync daemon", {**IPVS_ERRORS, errno.ESRCH: GONE}
         ),
     }
-
-    def scope(self, desired: Collection[SyncRole], owned: frozenset[SyncRole]) -> Scope:
-        """Only where there are some: most directors have no partner."""
-        return None if desired or owned else NOTHING
 
     def diff(self, planning: Planning) -> None:
         """Start, restart and stop; ours that lost its interface is restarted, once links were read."""

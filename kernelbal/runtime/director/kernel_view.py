@@ -22,6 +22,7 @@ from kernelbal.model.status import (
     KernelServerStatus,
     KernelServiceStatus,
     KernelStatus,
+    KernelSyncDaemonStatus,
     Owner,
     ServiceStatus,
     TableStatus,
@@ -31,6 +32,7 @@ from kernelbal.plan.kind import ObservedState, Ownership
 from kernelbal.plan.kinds.addresses import ADDRESSES
 from kernelbal.plan.kinds.service_actions import service_text
 from kernelbal.plan.kinds.services import COUNTERS, IPVS, SERVICES
+from kernelbal.plan.kinds.sync_daemons import SYNC_DAEMONS
 from kernelbal.runtime.director.status_view import (
     NO_COUNTERS,
     Counted,
@@ -73,7 +75,6 @@ class KernelInputs:
 def kernel_view(seen: KernelInputs) -> DirectorStatus:
     """Return the status as the kernel has it."""
     observed = seen.observed
-    services = observed.of(SERVICES)
     counted = Counted(seen.now, observed.of(COUNTERS))
     connections = connections_in(counted)
     site = seen.site
@@ -95,23 +96,37 @@ def kernel_view(seen: KernelInputs) -> DirectorStatus:
             hidden_clients=seen.hidden_clients,
         ),
         counters_s=0.0,
-        kernel=KernelStatus(
-            ipvs_available=observed.of(IPVS).available,
-            services=[_kernel_service(seen, key, names.get(key)) for key in sorted(services)],
-            addresses=[
-                KernelAddressStatus(
-                    address=str(each.key),
-                    owner=_owner(each.ours or each.key in seen.ownership.of(ADDRESSES)),
-                )
-                for each in observed.of(ADDRESSES)
-                if each.key.device != "lo"
-            ],
-            pending_changes=seen.pending_changes,
-            draining=len(seen.ownership.of(SERVICES).drains),
-        ),
+        kernel=_kernel(seen, names),
         virtual_services=[]
         if seen.site is None
         else list(_virtual_services(seen, seen.site, names, counted)),
+    )
+
+
+def _kernel(seen: KernelInputs, names: dict[ServiceKey, str]) -> KernelStatus:
+    observed = seen.observed
+    services = observed.of(SERVICES)
+    return KernelStatus(
+        ipvs_available=observed.of(IPVS).available,
+        services=[_kernel_service(seen, key, names.get(key)) for key in sorted(services)],
+        addresses=[
+            KernelAddressStatus(
+                address=str(each.key),
+                owner=_owner(each.ours or each.key in seen.ownership.of(ADDRESSES)),
+            )
+            for each in observed.of(ADDRESSES)
+            if each.key.device != "lo"
+        ],
+        sync_daemons=[
+            KernelSyncDaemonStatus(
+                role=role.value,
+                attributes=str(daemon),
+                owner=_owner(role in seen.ownership.of(SYNC_DAEMONS)),
+            )
+            for role, daemon in sorted(observed.of(SYNC_DAEMONS).items())
+        ],
+        pending_changes=seen.pending_changes,
+        draining=len(seen.ownership.of(SERVICES).drains),
     )
 
 

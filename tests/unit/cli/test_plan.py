@@ -4,6 +4,7 @@ import pytest
 
 from kernelbal.cli import plan_view
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.plan.kinds.sync_daemons import SYNC_DAEMONS, SyncDaemon, SyncRole
 from kernelbal.plan.kinds.tables import ReplaceTable
 from tests.support.builders import connected, service, virtual
 from tests.support.cli_harness import SITE, WEB, WITHOUT_SECOND, B, DirectorCli, without_ipvs
@@ -71,10 +72,13 @@ def test_foreign_and_adopted_objects_are_named(cli: DirectorCli) -> None:
     other = service("2001:db8::9", 443)
     cli.kernel.services = {WEB: virtual(), other: virtual(prefix=128)}
     cli.kernel.foreign_tables = ("ip filter", "inet firewalld")
+    cli.kernel.objects[SYNC_DAEMONS.name] = {SyncRole.MASTER: SyncDaemon("eth1", 7)}
     assert cli.run("plan").err == NOTE + (
         "  note: 1 IPVS service was there already and becomes kernelbal's: 192.0.2.10:80/tcp\n"
-        "  foreign service [2001:db8::9]:443/tcp: not kernelbal's, left alone\n"
-        "  foreign nftables tables: ip filter, inet firewalld; left alone\n"
+        "  foreign IPVS service [2001:db8::9]:443/tcp: not kernelbal's, left alone\n"
+        "  foreign sync daemon master: not kernelbal's, left alone\n"
+        "  foreign nftables table ip filter: not kernelbal's, left alone\n"
+        "  foreign nftables table inet firewalld: not kernelbal's, left alone\n"
     )
 
 
@@ -121,6 +125,7 @@ def test_json_holds_every_action(cli: DirectorCli, monkeypatch: pytest.MonkeyPat
 def test_json_holds_drains_and_foreign_objects(cli: DirectorCli) -> None:
     cli.kernel.services[service("192.0.2.9", 1)] = virtual()
     cli.kernel.foreign_tables = ("ip filter",)
+    cli.kernel.objects[SYNC_DAEMONS.name] = {SyncRole.MASTER: SyncDaemon("eth1", 7)}
     cli.apply(SITE)
     cli.kernel.load(WEB, active=3)
     cli.apply(WITHOUT_SECOND)
@@ -137,6 +142,7 @@ def test_json_holds_drains_and_foreign_objects(cli: DirectorCli) -> None:
     assert document["foreign"] == {
         "services": ["192.0.2.9:1/tcp"],
         "addresses": [],
+        "sync_daemons": ["master"],
         "nftables_tables": ["ip filter"],
     }
 

@@ -14,6 +14,7 @@ from kernelbal.model.health import Health
 from kernelbal.model.ipvs import DestinationCounters, DestinationKey, Forwarding
 from kernelbal.model.overlay import Mode, ServerState
 from kernelbal.model.status import DirectorStatus, KernelServerStatus, Owner, TableStatus
+from kernelbal.plan.kinds.sync_daemons import SYNC_DAEMONS, SyncDaemon, SyncRole
 from kernelbal.store import boot
 from kernelbal.store.codec import decode_document
 from tests.support.builders import connected, held, place, real, service, virtual, weighing
@@ -82,6 +83,14 @@ def test_foreign_service_is_called_so_and_ipv6_stands_in_brackets(cli: DirectorC
     lines = cli.run("status").out.splitlines()[-2:]
     assert lines[0].split() == ["[2001:db8::9]:443/tcp", "wlc", "foreign"]
     assert lines[1].split() == ["->", "[2001:db8::2]:*", "tunnel", "1", "1", "0", "0"]
+
+
+def test_sync_daemon_is_shown_with_its_owner(cli: DirectorCli) -> None:
+    cli.kernel.objects[SYNC_DAEMONS.name] = {SyncRole.MASTER: SyncDaemon("eth1", 7)}
+    line = "sync daemon master 224.0.0.81:8848 on eth1 sync_id 7 ttl 1 max_length 1452, foreign"
+    assert line in cli.run("status").out.splitlines()
+    (daemon,) = cli.run("status", "--json").document["kernel"]["sync_daemons"]
+    assert (daemon["role"], daemon["owner"]) == ("master", "foreign")
 
 
 def test_draining_real_server_says_for_how_long(cli: DirectorCli) -> None:

@@ -5,9 +5,11 @@ from msgspec import to_builtins
 from kernelbal.model.ipvs import ServiceAttributes
 from kernelbal.plan.action import Outcome, Result
 from kernelbal.plan.document import apply_document, outcome_document, plan_document
-from kernelbal.plan.kind import ObservedState
+from kernelbal.plan.kind import Note, ObservedState
+from kernelbal.plan.kinds import DIRECTOR
 from kernelbal.plan.kinds.links import RemoveLink
 from kernelbal.plan.kinds.service_actions import AddDestination, AddService, RemoveService
+from kernelbal.plan.kinds.tables import TABLES
 from kernelbal.plan.planning import Plan
 from tests.support.builders import real, service, weighing
 from tests.support.states import plan_of
@@ -27,6 +29,13 @@ def test_a_plan_is_counted_whole_and_named_as_far_as_asked() -> None:
     assert (document.changes, document.adds, document.edits, document.removes) == (3, 2, 0, 1)
     assert [each.text for each in document.actions] == ["service `web` 192.0.2.10:80/tcp wlc"]
     assert len(plan_document(plan, NAMES, ObservedState()).actions) == 3
+
+
+def test_names_of_foreign_objects_are_printable() -> None:
+    plan = Plan(notes={Note.FOREIGN: {TABLES.name: ("ip \x1b[2J",)}})
+    foreign = plan_document(plan, NAMES, ObservedState()).foreign
+    assert foreign["nftables_tables"] == [r"ip \x1b[2J"]
+    assert list(foreign) == [kind.name for kind in DIRECTOR if kind.notes_foreign]
 
 
 def test_an_apply_is_counted_whole_and_names_failures_first() -> None:

@@ -14,7 +14,7 @@ from kernelbal.kernel.ipvs.table import IpvsTable
 from kernelbal.kernel.netlink import Netlink, attribute, nested
 from kernelbal.model.address import parse_address
 from kernelbal.plan.action import Action, Result
-from kernelbal.plan.kind import NOTHING, ObservedState, Scope
+from kernelbal.plan.kind import ObservedState
 from kernelbal.plan.kinds.sync_daemons import (
     SYNC_DAEMONS,
     RestartSyncDaemon,
@@ -64,8 +64,8 @@ def performed(kernel: Kernel, *actions: Action) -> list[tuple[Result, int]]:
     return [(outcome.result, outcome.errno) for outcome in outcomes]
 
 
-def observed(kernel: Kernel, scope: Scope = None) -> Any:  # noqa: ANN401 - what a driver found
-    return DRIVER.observe(sockets(kernel), scope, ObservedState()).of(SYNC_DAEMONS)
+def observed(kernel: Kernel) -> Any:  # noqa: ANN401 - what a driver found
+    return DRIVER.observe(sockets(kernel), None, ObservedState()).of(SYNC_DAEMONS)
 
 
 def sockets(kernel: Kernel) -> Any:  # noqa: ANN401 - one socket of them
@@ -120,11 +120,6 @@ def test_daemon_of_an_old_kernel_has_the_fixed_group() -> None:
     kernel = Kernel(old=True)
     sockets(kernel).ipvs.order(wire.CMD_NEW_DAEMON, daemon_request(MASTER, DAEMON))
     assert observed(kernel) == {MASTER: SyncDaemon("eth1", 255, max_length_bytes=0)}
-
-
-def test_kernel_is_not_asked_where_none_are_desired() -> None:
-    kernel = Kernel()
-    assert (observed(kernel, NOTHING), kernel.commands) == ({}, [])
 
 
 def test_kernel_without_ipvs_has_none() -> None:

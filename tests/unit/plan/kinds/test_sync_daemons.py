@@ -8,7 +8,8 @@ import pytest
 from kernelbal.kernel.refusals import refused
 from kernelbal.model.address import parse_address
 from kernelbal.plan.action import Action
-from kernelbal.plan.kind import NOTHING, DesiredState, Note, ObservedState, Ownership
+from kernelbal.plan.document import plan_document
+from kernelbal.plan.kind import DesiredState, Note, ObservedState, Ownership
 from kernelbal.plan.kinds import DIRECTOR, describe, impact
 from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress
 from kernelbal.plan.kinds.links import LINKS
@@ -82,10 +83,15 @@ def test_daemon_that_lost_its_interface_is_restarted() -> None:
     assert planned({MASTER: ETH1}, observing({MASTER: ETH1}, "lo")).empty
 
 
-def test_kernel_is_asked_only_where_daemons_are_desired_or_ours() -> None:
-    assert scopes(DIRECTOR)[SYNC_DAEMONS] == NOTHING
-    assert scopes(DIRECTOR, desiring({BACKUP: ETH1}))[SYNC_DAEMONS] is None
-    assert scopes(DIRECTOR, DesiredState(), owning(BACKUP))[SYNC_DAEMONS] is None
+def test_foreign_daemon_is_named_where_none_is_desired() -> None:
+    assert scopes(DIRECTOR)[SYNC_DAEMONS] is None
+    document = plan_document(planned({}, observing({MASTER: OTHER})), {}, ObservedState())
+    assert document.foreign == {
+        "services": [],
+        "addresses": [],
+        "sync_daemons": ["master"],
+        "nftables_tables": [],
+    }
 
 
 def test_daemon_starts_after_the_addresses_of_its_interface() -> None:
@@ -126,7 +132,7 @@ def test_rounds_start_change_and_release() -> None:
 @pytest.mark.parametrize("whole", [False, True], ids=["each", "whole"])
 @pytest.mark.parametrize("first", [{}, {MASTER: ETH1}], ids=["start", "restart"])
 def test_foreign_daemon_that_starts_after_the_observation_stays_foreign(first: Daemons, whole: bool) -> None:
-    """The claim was written before the kernel was asked, and is withdrawn when it says whose the daemon is."""
+    """The claim was written before the kernel was asked, and is withdrawn by its EEXIST."""
     kernel, store = FakeKernel(links={"eth1": link("eth1")}), MemoryStore()
     reconciler = Reconciler(kernel, store, lambda: 0.0, whole=whole)
     reconciler.perform(reconciler.prepare(desiring(first)))
