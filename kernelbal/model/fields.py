@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     PlainSerializer,
     Strict,
     ValidationInfo,
@@ -120,13 +121,14 @@ Switch = Annotated[bool, Strict()]
 """`true` or `false`; nothing else is taken for one."""
 
 IpAddress = Annotated[
-    bytes,
+    Address,
+    InstanceOf(),
     BeforeValidator(_address),
-    PlainSerializer(lambda value: format_address(Address(value)), return_type=str),
+    PlainSerializer(format_address, return_type=str),
     Wording('an IPv4 or IPv6 address, such as `192.0.2.10` or `"2001:db8::10"`'),
     WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
 ]
-"""A numeric IPv4 or IPv6 address; packed bytes after validation."""
+"""A numeric IPv4 or IPv6 address; an `Address` after validation."""
 
 Duration = Annotated[
     float,
@@ -189,9 +191,9 @@ class InterfaceAddress(Model):
     address: IpAddress
     prefix: int
 
-    def contains(self, address: bytes) -> bool:
+    def contains(self, address: Address) -> bool:
         """Return whether `address` lies in this subnet."""
-        return in_network(Address(address), Address(self.address), self.prefix)
+        return in_network(address, self.address, self.prefix)
 
 
 def _interface_address(value: object) -> object:
@@ -210,7 +212,7 @@ def _interface_address(value: object) -> object:
 SharedAddress = Annotated[
     InterfaceAddress,
     BeforeValidator(_interface_address),
-    PlainSerializer(lambda value: f"{format_address(Address(value.address))}/{value.prefix}"),
+    PlainSerializer(lambda value: f"{format_address(value.address)}/{value.prefix}"),
     Wording("an address with the prefix length of its subnet, such as `192.0.2.10/24`"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$"}),
 ]

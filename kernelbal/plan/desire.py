@@ -108,7 +108,7 @@ def service_names(site: Site) -> dict[ServiceKey, str]:
 
 def _keys(service: VirtualService, marks: dict[str, int]) -> tuple[ServiceKey, ...]:
     """Return the IPVS services of a virtual service: one by mark, or one per port."""
-    address = Address(service.address)
+    address = service.address
     if by_mark(service):
         return (ServiceKey(family_of(address), 0, Address(b""), 0, marks[service.name]),)
     protocol = service.protocol.number.value
@@ -122,7 +122,7 @@ def _attributes(service: VirtualService) -> ServiceAttributes:
     if service.one_packet:
         flags |= ServiceFlag.ONE_PACKET
     timeout_s = 0
-    prefix = host_prefix(Address(service.address))
+    prefix = host_prefix(service.address)
     if service.persistence is not None:
         flags |= ServiceFlag.PERSISTENT
         timeout_s = int(service.persistence.source_ip.timeout)
@@ -139,7 +139,7 @@ def _destinations(
     method = int(forwarding)
     destinations: Destinations = {}
     for server, decided in servers:
-        key = DestinationKey(Address(server.address), server.port or port)
+        key = DestinationKey(server.address, server.port or port)
         upper, lower = server.upper_threshold, server.lower_threshold
         if decided is None:
             destinations[key] = DestinationAttributes(method, server.weight, upper, lower, *tunnel)
@@ -160,7 +160,7 @@ def _sorry(
 ) -> tuple[DestinationKey, DestinationAttributes]:
     forwarding = (sorry.forwarding or service.forwarding).number
     tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
-    key = DestinationKey(Address(sorry.address), sorry.port or port)
+    key = DestinationKey(sorry.address, sorry.port or port)
     return key, DestinationAttributes(int(forwarding), SORRY_WEIGHT, 0, 0, *tunnel)
 
 
@@ -171,20 +171,20 @@ def _tunnel(service: VirtualService) -> tuple[int, int, int]:
     return (int(tunnel.type.number), tunnel.port or 0, int(tunnel.checksum.flag))
 
 
-def _addresses(site: Site, node: Node, withdrawn: set[bytes]) -> dict[AddressKey, AddressAttributes]:
+def _addresses(site: Site, node: Node, withdrawn: set[Address]) -> dict[AddressKey, AddressAttributes]:
     addresses: dict[AddressKey, AddressAttributes] = {}
-    present: set[bytes] = set()
+    present: set[Address] = set()
     for name, network in site.networks.items():
         for shared in network.shared_addresses:
-            device = device_of(node, name, f"shared address {format_address(Address(shared.address))}")
-            key = AddressKey(device, Address(shared.address), shared.prefix)
+            device = device_of(node, name, f"shared address {format_address(shared.address)}")
+            key = AddressKey(device, shared.address, shared.prefix)
             addresses[key] = _address_attributes(key.address)
             present.add(shared.address)
     for service in site.virtual_services:
         if service.address in present or service.address in withdrawn:
             continue
         present.add(service.address)
-        address = Address(service.address)
+        address = service.address
         device = device_of(node, network_of(site, service), f"virtual service `{service.name}`")
         key = AddressKey(device, address, host_prefix(address))
         addresses[key] = _address_attributes(address)
@@ -204,7 +204,7 @@ def _sysctls(site: Site, node: Node, paths: tuple[PathCheck, ...]) -> tuple[Sysc
     if not services:
         return edge
     wanted = {sysctl.path: sysctl for sysctl in (*edge, *ipvs_sysctls(site.kernel.sysctls))}
-    translated = {family_of(Address(service.address)) for service in services if _translates(service)}
+    translated = {family_of(service.address) for service in services if _translates(service)}
     wanted.update({FORWARDING[family].path: FORWARDING[family] for family in sorted(translated)})
     if AF_INET in translated:
         devices = frozenset(node.interfaces.values())
@@ -237,7 +237,7 @@ def _classifier(site: Site, marks: dict[str, int]) -> NftTable:
             continue
         mark = marks[service.name]
         for ports in service.ports:
-            where = (Address(service.address), service.protocol.number.value, ports.low, ports.high)
+            where = (service.address, service.protocol.number.value, ports.low, ports.high)
             marked[where] = mark
         if service.one_armed:
             masquerade.add(mark)

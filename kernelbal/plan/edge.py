@@ -84,7 +84,7 @@ def merged(first: NftTable, second: NftTable) -> NftTable:
     return NftTable(tuple(by_name), tuple(chains[name] for name in sorted(chains)))
 
 
-def leaving(site: Site) -> Iterator[tuple[bytes | None, str, str]]:
+def leaving(site: Site) -> Iterator[tuple[Address | None, str, str]]:
     """Yield the outside address of each entry, the network that leads there, and what wants it."""
     edge = site.edge or EMPTY_EDGE
     entries: tuple[OneToOne | Forward | SourceNat, ...] = (*edge.one_to_one, *edge.forward, *edge.source_nat)
@@ -93,7 +93,7 @@ def leaving(site: Site) -> Iterator[tuple[bytes | None, str, str]]:
         yield entry.outside, network, f"edge entry `{entry.name}`"
 
 
-def edge_addresses(site: Site, node: Node, present: set[bytes]) -> Iterator[AddressKey]:
+def edge_addresses(site: Site, node: Node, present: set[Address]) -> Iterator[AddressKey]:
     """Yield the outside addresses that this director has to hold and that are not `present` otherwise.
 
     Raises:
@@ -103,16 +103,15 @@ def edge_addresses(site: Site, node: Node, present: set[bytes]) -> Iterator[Addr
     for outside, network, wanted_by in leaving(site):
         if outside is not None and outside not in seen:
             seen.add(outside)
-            address = Address(outside)
-            yield AddressKey(device_of(node, network, wanted_by), address, host_prefix(address))
+            yield AddressKey(device_of(node, network, wanted_by), outside, host_prefix(outside))
 
 
 def edge_families(edge: Edge) -> frozenset[int]:
     """Return the address families that the director translates, and so has to route."""
-    packed: list[bytes] = [each.outside for each in edge.one_to_one]
-    packed += [each.outside for each in edge.forward]
-    packed += [each.inside.address for each in edge.source_nat]
-    return frozenset(family_of(Address(each)) for each in packed)
+    found = [each.outside for each in edge.one_to_one]
+    found += [each.outside for each in edge.forward]
+    found += [each.inside.address for each in edge.source_nat]
+    return frozenset(map(family_of, found))
 
 
 def edge_sysctls(site: Site, node: Node) -> tuple[Sysctl, ...]:
@@ -129,16 +128,19 @@ def _contents(site: Site, node: Node, edge: Edge, family: Family) -> dict[str, s
     one_to_one = [each for each in edge.one_to_one if len(each.outside) == family.bytes]
     sources = [each for each in edge.source_nat if len(each.inside.address) == family.bytes]
     found = _forwards([each for each in edge.forward if len(each.outside) == family.bytes])
-    found[ONE_TO_ONE_IN] = {(_text(each.outside), _text(each.inside)) for each in one_to_one}
+    found[ONE_TO_ONE_IN] = {
+        (format_address(each.outside), format_address(each.inside)) for each in one_to_one
+    }
     if edge.hairpin and any(found.values()):
         found[HAIRPIN] = _hairpins(site, edge, family)
     found[ONE_TO_ONE_OUT] = {
-        (_device(site, node, each), _text(each.inside), _text(each.outside)) for each in one_to_one
+        (_device(site, node, each), format_address(each.inside), format_address(each.outside))
+        for each in one_to_one
     }
     found.update(_sources([(_device(site, node, each), each) for each in sources]))
     if one_to_one or sources:
         addresses = {service.address for service in site.virtual_services}
-        found[VIRTUAL] = {(_text(each),) for each in addresses if len(each) == family.bytes}
+        found[VIRTUAL] = {(format_address(each),) for each in addresses if len(each) == family.bytes}
     return found
 
 
@@ -146,8 +148,8 @@ def _forwards(entries: Iterable[Forward]) -> dict[str, set[Element]]:
     found: dict[str, set[Element]] = {FORWARD_PORT: set(), FORWARD: set()}
     for entry in entries:
         for ports in entry.ports:
-            where = (_text(entry.outside), protocol_text(entry.number), port_text(*ports))
-            found[FORWARD].add((*where, _text(entry.inside)))
+            where = (format_address(entry.outside), protocol_text(entry.number), port_text(*ports))
+            found[FORWARD].add((*where, format_address(entry.inside)))
             if entry.inside_port is not None:
                 found[FORWARD_PORT].add((*where, str(entry.inside_port)))
     return found
@@ -178,7 +180,7 @@ def _sources(entries: Iterable[tuple[str, SourceNat]]) -> dict[str, set[Element]
             if entry.outside is None:
                 found[MASQUERADE].add(key)
             else:
-                found[SOURCE_NAT].add((*key, _text(entry.outside)))
+                found[SOURCE_NAT].add((*key, format_address(entry.outside)))
     return found
 
 
@@ -215,10 +217,6 @@ def _device(site: Site, node: Node, entry: OneToOne | SourceNat) -> str:
     """Return the device by which an entry's packets leave as it stands in elements: with quotes."""
     carrier = carrier_of(site, entry.outside, entry.network)
     return json.dumps(device_of(node, carrier, f"edge entry `{entry.name}`"))
-
-
-def _text(address: bytes) -> str:
-    return format_address(Address(address))
 
 
 def _block_text(block: IpNetwork) -> str:

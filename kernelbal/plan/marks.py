@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 
-from kernelbal.model.address import Address, format_address
+from kernelbal.model.address import format_address
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
 
@@ -48,5 +48,5 @@ def assign_marks(site: Site) -> dict[str, int]:
 
 def _offset(service: VirtualService) -> int:
     use = "service" if by_mark(service) else "masquerade"
-    text = f"{service.name} {format_address(Address(service.address))} {use}"
+    text = f"{service.name} {format_address(service.address)} {use}"
     return zlib.crc32(text.encode()) & _MARK_MASK

@@ -16,7 +16,7 @@ def network_of(site: Site, service: VirtualService) -> str:
     return carrier_of(site, service.address, service.network)
 
 
-def carrier_of(site: Site, address: bytes | None, named: str | None) -> str:
+def carrier_of(site: Site, address: Address | None, named: str | None) -> str:
     """Return the name of the network that carries an address: the one that is named, else by its subnet."""
     if named is not None:
         return named
@@ -47,7 +47,7 @@ def devices_towards(site: Site, node: Node, address: Address) -> frozenset[str]:
         node.interfaces.get(name)
         for name, network in site.networks.items()
         for shared in network.shared_addresses
-        if in_network(address, Address(shared.address), shared.prefix)
+        if in_network(address, shared.address, shared.prefix)
     )
     named = frozenset(device for device in found if device is not None)
     return named or frozenset(node.interfaces.values())

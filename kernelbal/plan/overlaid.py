@@ -23,7 +23,7 @@ def wants_sorry(service: VirtualService, mode: Mode | None) -> bool:
     return mode is Mode.SORRY
 
 
-def withdrawn_addresses(site: Site, modes: Mapping[str, Mode]) -> set[bytes]:
+def withdrawn_addresses(site: Site, modes: Mapping[str, Mode]) -> set[Address]:
     """Return the virtual addresses that only withdrawn virtual services have."""
     given_up = {name for name, mode in modes.items() if mode is Mode.WITHDRAWN}
     if not given_up:
@@ -63,7 +63,7 @@ def leaving(
     found = [(server, s.cut_at) for server, s in servers if s and not s.present and s.cut_at is not None]
     return tuple(
         {
-            DestinationKey(Address(server.address), server.port or service.port): cut_at
+            DestinationKey(server.address, server.port or service.port): cut_at
             for service in (services if found else ())
             for server, cut_at in found
         }.items()

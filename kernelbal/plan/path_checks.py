@@ -50,7 +50,7 @@ def sysctls_of_paths(site: Site, node: Node, paths: Iterable[PathCheck]) -> tupl
     devices: set[str] = set()
     apart: set[str] = set()
     for service in site.virtual_services:
-        if service.forwarding is ForwardingName.NAT or family_of(Address(service.address)) != AF_INET:
+        if service.forwarding is ForwardingName.NAT or family_of(service.address) != AF_INET:
             continue
         towards = _devices_of_servers(site, node, service, servers)
         devices |= towards
@@ -65,5 +65,5 @@ def _devices_of_servers(
     devices: set[str] = set()
     for server in service.real_servers:
         if server.address in servers and not devices >= every:
-            devices |= devices_towards(site, node, Address(server.address))
+            devices |= devices_towards(site, node, server.address)
     return devices

@@ -36,7 +36,7 @@ def policy_routes(site: Site, node: Node) -> Routing:
     routes: TableRoutes = {}
     for index, entry in enumerate(edge.routes):
         device = device_of(node, entry.network, f"edge route `{entry.name}`")
-        gateway = None if entry.gateway is None else Address(entry.gateway)
+        gateway = None if entry.gateway is None else entry.gateway
         table = tables[entry.name]
         for family in families_of(entry):
             source, source_prefix = _block(entry.source, family)
@@ -75,9 +75,9 @@ def families_of(route: EdgeRoute) -> tuple[int, ...]:
     """Return the family that a route's addresses have; both, where it names none."""
     for prefix in (route.source, route.destination):
         if prefix is not None:
-            return (family_of(Address(prefix.address)),)
+            return (family_of(prefix.address),)
     if route.gateway is not None:
-        return (family_of(Address(route.gateway)),)
+        return (family_of(route.gateway),)
     return (AF_INET, AF_INET6)
 
 
@@ -100,4 +100,4 @@ def assign_tables(edge: Edge) -> dict[str, int]:
 def _block(prefix: Prefix | None, family: int) -> tuple[Address, int]:
     if prefix is None or prefix.length == 0:
         return ANYWHERE[family], 0
-    return Address(prefix.address), prefix.length
+    return prefix.address, prefix.length

@@ -102,7 +102,7 @@ def reachability_problems(site: Site, node: Node, observed: ObservedState) -> tu
 def _routes_to_come(site: Site, node: Node) -> tuple[Route, ...]:
     """The on-link routes that shared addresses bring along, which a first plan does not see yet."""
     return tuple(
-        Route(Address(shared.address), shared.prefix, None, device, 0)
+        Route(shared.address, shared.prefix, None, device, 0)
         for name, network in site.networks.items()
         if (device := node.interfaces.get(name)) is not None
         for shared in network.shared_addresses
@@ -123,7 +123,7 @@ def _nat(service: VirtualService, device: str, topology: _Topology) -> Iterator[
     remote: list[Address] = []
     same_side: list[Address] = []
     for server in service.real_servers:
-        address = Address(server.address)
+        address = server.address
         route = topology.routes.lookup(address)
         if address in topology.local or route is None:
             continue
@@ -149,10 +149,10 @@ def _nat(service: VirtualService, device: str, topology: _Topology) -> Iterator[
 
 def _dsr(service: VirtualService, topology: _Topology) -> Iterator[ReachabilityProblem]:
     off_link = [
-        Address(server.address)
+        server.address
         for server in service.real_servers
-        if Address(server.address) not in topology.local
-        and (route := topology.routes.lookup(Address(server.address))) is not None
+        if server.address not in topology.local
+        and (route := topology.routes.lookup(server.address)) is not None
         and route.gateway is not None
     ]
     if off_link:
@@ -177,9 +177,9 @@ def unroutable_servers(site: Site, observed: ObservedState) -> tuple[Reachabilit
     found: list[ReachabilityProblem] = []
     for service in site.virtual_services:
         lost = [
-            Address(server.address)
+            server.address
             for server in service.real_servers
-            if routes.lookup(Address(server.address)) is None and not _in_shared_subnet(site, server.address)
+            if routes.lookup(server.address) is None and not _in_shared_subnet(site, server.address)
         ]
         if lost:
             found.append(
@@ -190,7 +190,7 @@ def unroutable_servers(site: Site, observed: ObservedState) -> tuple[Reachabilit
     return tuple(found)
 
 
-def _in_shared_subnet(site: Site, address: bytes) -> bool:
+def _in_shared_subnet(site: Site, address: Address) -> bool:
     return any(
         shared.contains(address) for network in site.networks.values() for shared in network.shared_addresses
     )

@@ -273,10 +273,10 @@ def hidden_clients(context: SiteContext) -> Iterator[Violation]:
         towards = carrier_of(context.site, source.entry.outside, source.entry.network)
         for target in placed:
             inside = target.entry.inside
-            if isinstance(inside, bytes) and _hides(source.entry, inside, towards, context):
+            if isinstance(inside, Address) and _hides(source.entry, inside, towards, context):
                 yield Violation(
                     source.path,
-                    f"hides the clients of {target.title} from {format_address(Address(inside))}:"
+                    f"hides the clients of {target.title} from {format_address(inside)}:"
                     " it sees the director instead",
                     "no source NAT towards inside machines",
                     "persistence by source address and GEO there take all clients for one; leave it out,"
@@ -285,7 +285,7 @@ def hidden_clients(context: SiteContext) -> Iterator[Violation]:
                 break
 
 
-def _hides(source: SourceNat, inside: bytes, towards: str, context: SiteContext) -> bool:
+def _hides(source: SourceNat, inside: Address, towards: str, context: SiteContext) -> bool:
     """Machines of the same subnet are hidden from each other in any case (hairpin)."""
     network = context.site.networks.get(towards)
     for shared in network.shared_addresses if network is not None else ():

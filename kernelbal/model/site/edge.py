@@ -24,16 +24,16 @@ class Prefix(Model):
     address: IpAddress
     length: int
 
-    def contains(self, address: bytes) -> bool:
+    def contains(self, address: Address) -> bool:
         """Return whether `address` lies in this block; False when the families differ."""
-        return in_network(Address(address), Address(self.address), self.length)
+        return in_network(address, self.address, self.length)
 
     def covers(self, other: Prefix) -> bool:
         """Return whether every address of another block is in this one."""
         return self.length <= other.length and self.contains(other.address)
 
     def __str__(self) -> str:
-        return f"{format_address(Address(self.address))}/{self.length}"
+        return f"{format_address(self.address)}/{self.length}"
 
 
 def _prefix(value: object) -> object:

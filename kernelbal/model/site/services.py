@@ -159,4 +159,4 @@ class VirtualService(Model):
 
     def server_key(self, server: RealServer) -> ServerKey:
         """Return the identity of one of its real servers."""
-        return ServerKey(self.name, Address(server.address), server.port or 0)
+        return ServerKey(self.name, server.address, server.port or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kernelbal.model.address import Address, host_prefix
+from kernelbal.model.address import host_prefix
 from kernelbal.model.ipvs import Connection, DestinationKey, ServiceKey, VirtualServer
 from kernelbal.model.network import AddressKey, Route
 from kernelbal.model.nft import EMPTY_TABLE
@@ -109,10 +109,8 @@ def _server_names(site: Site, desired: DesiredState) -> ServerNames:
         service = by_name[policy.name]
         for server in service.real_servers:
             if server.name is not None:
-                names[key, DestinationKey(Address(server.address), server.port or key.port)] = server.name
+                names[key, DestinationKey(server.address, server.port or key.port)] = server.name
         sorry = service.sorry_server
         if sorry is not None:
-            names.setdefault(
-                (key, DestinationKey(Address(sorry.address), sorry.port or key.port)), SORRY_NAME
-            )
+            names.setdefault((key, DestinationKey(sorry.address, sorry.port or key.port)), SORRY_NAME)
     return names
