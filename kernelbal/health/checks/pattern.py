@@ -15,7 +15,7 @@ MAX_SEARCHED_BYTES: Final = 64 * 1024
 
 
 class ReplyPattern:
-    """A regular expression in which `.` matches line ends; of a text, a last line end does not count.
+    """A regular expression in which `.` matches line ends, and `$` also matches before a last line end.
 
     Attributes:
         text: as the document has it.
@@ -56,8 +56,10 @@ class ReplyPattern:
         """Return whether it matches somewhere; bytes that are no UTF-8 count as U+FFFD in text."""
         data = reply[:MAX_SEARCHED_BYTES]
         if not self._octets:
-            data = data.decode("utf-8", "replace").encode().removesuffix(b"\n")
-        return self._compiled.search(data) is not None
+            data = data.decode("utf-8", "replace").encode()
+        if self._compiled.search(data) is not None:
+            return True
+        return data.endswith(b"\n") and self._compiled.search(data[:-1]) is not None
 
 
 def _reason(error: Exception) -> str:

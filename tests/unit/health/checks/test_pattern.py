@@ -16,6 +16,8 @@ from kernelbal.health.checks.pattern import MAX_INSTRUCTIONS, MAX_SEARCHED_BYTES
         ("^up$", b"up", True),
         ("^up$", b"up\n", True),
         ("^up$", b"up\n\n", False),
+        (r"up\n", b"up\n", True),
+        (r"up\n$", b"up\n", True),
         ("x", b"." * (MAX_SEARCHED_BYTES - 1) + b"x", True),
         ("x", b"." * MAX_SEARCHED_BYTES + b"x", False),
         (r"^up\z", b"up", True),
@@ -36,6 +38,7 @@ def test_text_is_matched(text: str, reply: bytes, found: bool) -> None:
         ("^..$", "é".encode(), True),
         ("é", "é".encode(), True),
         (r"\xfe", b"\xff", False),
+        ("^pong$", b"pong\n", True),
     ],
 )
 def test_bytes_are_matched(text: str, reply: bytes, found: bool) -> None:
