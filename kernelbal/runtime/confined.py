@@ -122,12 +122,20 @@ def end(account: Account, group: int) -> None:
         account: as whom it runs.
         group: its process group; that of a program that was reaped must not be given, as another may have it.
     """
-    if account.run and account.uid is not None and os.geteuid() == 0:
-        with acting_as(account.uid), contextlib.suppress(OSError):
-            os.kill(-1, signal.SIGKILL)  # nobody else has this id, and nobody forks with a signal pending
-        return
     with acting_as(account.uid), contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+        if account.run and os.geteuid() == account.uid and _is_powerless():
+            os.kill(-1, signal.SIGKILL)  # nobody else has this id, and nobody forks with a signal pending
+        else:
+            os.killpg(group, signal.SIGKILL)
+
+
+def _is_powerless() -> bool:
+    """Return whether this thread can send no signal to process 1: securebits may leave CAP_KILL to a user."""
+    try:
+        os.kill(1, 0)
+    except PermissionError:
+        return True
+    return False
 
 
 @contextlib.contextmanager

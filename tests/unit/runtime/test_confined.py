@@ -82,6 +82,26 @@ def test_a_hostile_run_hits_nobody_else_and_ends_with_all_it_started() -> None:
 
 
 @needs_root
+def test_who_may_signal_everybody_after_all_ends_the_group_alone() -> None:
+    """In a pid namespace of its own: `kill(-1)` ends all that is in there."""
+    scene = """
+        import ctypes, subprocess
+        from kernelbal.runtime.confined import Accounts, end
+        from tests.unit.runtime.test_confined import start
+
+        account = Accounts().take(None, "a")
+        bystander, program = subprocess.Popen(["sleep", "60"]), start(account, "/bin/sleep", "60")
+        assert ctypes.CDLL(None).prctl(28, 4, 0, 0, 0) == 0, "capabilities survive a change of the id"
+        end(account, program.pid)
+        assert program.wait(5) == -9
+        assert bystander.poll() is None
+        bystander.kill()
+    """
+    inside = ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", textwrap.dedent(scene)]
+    subprocess.run(["unshare", "--pid", "--fork", "--kill-child", *inside], check=True, timeout=60)
+
+
+@needs_root
 def test_what_programs_of_a_named_user_leave_is_ended_when_none_runs() -> None:
     """In a process of its own, as its orphans would be those of the tests."""
     scene = """
