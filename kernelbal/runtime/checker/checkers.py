@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from kernelbal.health.checks.table import ProbeTransport, method_of
 from kernelbal.model.health import Probe, ProbeStates
+from kernelbal.model.site.check import ScriptCheck
 from kernelbal.runtime.checker.supervisor import CHECKER, CheckerSupervisor
 from kernelbal.runtime.checker.wire import CheckerReport
 
@@ -72,7 +72,7 @@ class Checkers:
             probes: by key.
             states: to start from; of a probe that runs already the checker knows better and keeps its own.
         """
-        scripts = {key: probe for key, probe in probes.items() if _is_script(probe)}
+        scripts = {key: probe for key, probe in probes.items() if isinstance(probe.protocol, ScriptCheck)}
         if scripts:
             self._needs_scripts.set()
         self._scripts.set_probes(scripts, states)
@@ -84,10 +84,3 @@ class Checkers:
         late_p99_s = max(each.late_p99_s for each in known)
         count = sum(each.probes for each in known) if self.alive else 0
         self._on_report(replace(report, late_p99_s=late_p99_s, probes=count))
-
-
-def _is_script(probe: Probe) -> bool:
-    try:
-        return method_of(probe).transport is ProbeTransport.SCRIPT
-    except ValueError:  # the checker says so
-        return False
