@@ -35,8 +35,10 @@ DEFAULT_DIRECTORY: Final = Path("/var/lib/kernelbal")
 DIRECTORY_VARIABLE: Final = "KERNELBAL_STATE_DIR"
 
 HEALTH_FILE: Final = "standings.json"
-"""Keeps the name of layout 1, so that an upgrade replaces the old file and a release removes it."""
-"""What the daemon remembers of real servers; it belongs to what is in the kernel."""
+"""What the daemon remembers of real servers; it belongs to what is in the kernel.
+
+Keeps the name of layout 1, so that an upgrade replaces the old file and a release removes it.
+"""
 UNCONFIRMED_FILE: Final = "unconfirmed.json"
 """What the daemon goes back to when an apply is not confirmed."""
 LOCK_FILE: Final = "lock"

@@ -15,7 +15,7 @@ import pytest
 from kernelbal.model.health import Health
 from tests.support.director_harness import DirectorHarness, play
 
-HOURS = int(os.environ.get("KERNELBAL_ENDURANCE_HOURS", "3"))
+HOURS = max(3, int(os.environ.get("KERNELBAL_ENDURANCE_HOURS", "3")))
 SERVICES, SERVERS = (20, 50) if HOURS > 3 else (4, 25)
 FLAP_EVERY_S, RECOVERS_AFTER_S = 6.0, 30.0
 MOST_GROWTH_BYTES = 5 * 1024 * 1024
