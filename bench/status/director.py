@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.status.site import NODE
+from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import DestinationCounters
@@ -80,9 +81,13 @@ class MemoryChecker:
         self.alive = True
         self.restarts = 0
         self.unstable = False
+        self.quarantined: list[tuple[Probe, Quarantined]] = []
         self.last_report_at: float | None = None
         self.probes: Mapping[str, Probe] = {}
         self.begun = asyncio.Event()
+
+    def end_quarantine(self) -> None:
+        """There is none."""
 
     def set_probes(self, probes: Mapping[str, Probe], _: ProbeStates) -> None:
         """Replace what is probed."""

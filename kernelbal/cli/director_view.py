@@ -126,6 +126,10 @@ def warnings(status: DirectorStatus) -> list[str]:
     if checker is not None and (checker.unstable or not checker.alive):
         what = "ends again and again" if checker.unstable else "does not run"
         found.append(f"the health checker {what}; states are {age(checker.last_s)} old")
+    found += [
+        f"{each.check} is not run, next attempt in {age(each.next_s)}: {each.reason}"
+        for each in (checker.quarantined if checker is not None else ())
+    ]
     if status.kernel is not None and not status.kernel.ipvs_available:
         found.append("this kernel has no IPVS, or did not load its module; modprobe ip_vs")
     if status.counters_s is None or status.counters_s > STALE_S:

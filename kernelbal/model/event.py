@@ -34,6 +34,7 @@ class Topic(Enum):
     CHECKER_STARVED = "checker.starved"
     CHECKER_UNABLE = "checker.unable"
     CHECKER_ERROR = "checker.error"
+    CHECKER_QUARANTINED = "checker.quarantined"
     STATE_UNSAVED = "state.unsaved"
     STATE_SAVED = "state.saved"
     STATE_DAMAGED = "state.damaged"
@@ -70,6 +71,7 @@ MEANINGS: Final[dict[Topic, str]] = {
     Topic.CHECKER_STARVED: "Out of file descriptors or ports: probes are not run, states are kept.",
     Topic.CHECKER_UNABLE: "Probes cannot be run: a capability, a file or an address is missing.",
     Topic.CHECKER_ERROR: "An error in the check itself: this probe failed by it, no other did.",
+    Topic.CHECKER_QUARANTINED: "A probe held the checker up, or ended it: it is not run for a while.",
     Topic.STATE_UNSAVED: "The state directory cannot be written: a restart would lose newer state.",
     Topic.STATE_SAVED: "The state directory can be written again.",
     Topic.STATE_DAMAGED: "A record in the state directory cannot be read: it is kept as `.bad`.",

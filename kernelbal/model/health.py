@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from kernelbal.model.address import Address, AddressOrEmpty
+from kernelbal.model.address import Address, AddressOrEmpty, format_address
 from kernelbal.model.bounds import Count, Mark, Port, Seconds, ShortText
 from kernelbal.model.ipvs import DestinationAttributes, DestinationKey
 from kernelbal.model.site.check import ProbeProtocol
@@ -80,6 +80,12 @@ class Probe:
     target: Target
     timing: Timing
     agent: str = ""
+
+    @property
+    def described(self) -> str:
+        """What it is and what it probes, for messages."""
+        port = f" port {self.target.port}" if self.target.port else ""
+        return f"check {self.protocol.kind} of {format_address(self.target.server)}{port}"
 
 
 class AgentRequest(Enum):

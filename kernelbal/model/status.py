@@ -211,6 +211,14 @@ class RoundStatus(Part, frozen=True, kw_only=True):
     ] = []
 
 
+class QuarantineStatus(Part, frozen=True, kw_only=True):
+    """A probe that is not run for a while, as it held the checker up or ended it."""
+
+    check: Annotated[str, Meta(description="What it probes.")]
+    reason: str
+    next_s: Annotated[float, Meta(description="Time until it is run again; `reload` runs it at once.")]
+
+
 class CheckerStatus(Part, frozen=True, kw_only=True):
     """The health checker."""
 
@@ -220,6 +228,7 @@ class CheckerStatus(Part, frozen=True, kw_only=True):
     late_ms: Annotated[float | None, Meta(description="99th percentile of how late probes start.")]
     restarts: int
     unstable: Annotated[bool, Meta(description="Whether it was lost three times within 60 s.")] = False
+    quarantined: list[QuarantineStatus] = []
     last_s: Annotated[float | None, Meta(description="Age of its last report.")]
 
 

@@ -2,21 +2,24 @@
 
 A child hangs on a socket pair. When this end closes, also because this process was killed, the child ends
 (`kernelbal.runtime.parent` is its side). A child that sends what cannot be read, sends nothing for too long,
-or ends, is lost with a reason; the next one starts after a back-off.
+or ends, is lost with a reason; the next one starts after a back-off, or at once when what it was lost by is
+out of the way. Memory that both share says what a lost child was working for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from kernelbal.runtime.parent import READ_BYTES, Frames
+from kernelbal.runtime.parent import MARK_BYTES, READ_BYTES, Frames
 from kernelbal.store.codec import Codec, Malformed
 
 UNSTABLE_LOSSES: Final = 3
@@ -35,7 +38,7 @@ class ChildProgram(Generic[Sent, Received]):
 
     Attributes:
         name: for messages, such as `checker`.
-        command: program and arguments; `--fd=N` is added.
+        command: program and arguments; `--fd=N` and `--mark=N` are added.
         sent: what the child is sent.
         received: what the child sends.
     """
@@ -68,10 +71,12 @@ class Loss(NamedTuple):
 
     Attributes:
         recent: losses within the last `UNSTABLE_WITHIN_S`, with this one.
+        mark: what the child was working for, by a number of its own; 0: nothing.
     """
 
     reason: str
     recent: int
+    mark: int = 0
 
     @property
     def unstable(self) -> bool:
@@ -98,8 +103,12 @@ class Guest(Protocol[SentCo, ReceivedContra]):
         """
         ...
 
-    def lost(self, loss: Loss) -> None:
-        """Take note that a child ended, or could not be started; the next one starts after the back-off."""
+    def lost(self, loss: Loss) -> bool:
+        """Take note that a child ended, or could not be started.
+
+        Returns:
+            Whether the next one may start at once, as it will not be sent what this one was lost by.
+        """
         ...
 
 
@@ -122,6 +131,7 @@ class ChildHost(Generic[Sent, Received]):
         self._limits = limits
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._mark = 0
         self._losses: deque[float] = deque(maxlen=UNSTABLE_LOSSES)
         self.alive = False
         self.restarts = 0
@@ -149,7 +159,8 @@ class ChildHost(Generic[Sent, Received]):
             reason = await self.run_once()
             ended_at = time.monotonic()
             self.restarts += 1
-            self._guest.lost(Loss(reason, self._count_loss(ended_at)))
+            if self._guest.lost(Loss(reason, self._count_loss(ended_at), self._mark)):
+                continue
             if ended_at - began_at > limits.last_backoff_s:
                 backoff_s = limits.first_backoff_s
             await asyncio.sleep(backoff_s)
@@ -165,11 +176,12 @@ class ChildHost(Generic[Sent, Received]):
     async def run_once(self) -> str:
         """Run a child to its end and return why it ended; when cancelled, end it."""
         ours, theirs = socket.socketpair()
-        with ours:
+        with ours, _shared_mark() as mark:
             ours.setblocking(False)
+            self._mark = 0
             try:
                 with theirs:
-                    process = self._process = await self._start(theirs)
+                    process = self._process = await self._start(theirs.fileno(), mark)
             except OSError as error:
                 return f"the {self._program.name} cannot be started: {error}"
             try:
@@ -179,13 +191,15 @@ class ChildHost(Generic[Sent, Received]):
                 ours.close()
                 status = await _end(process, self._limits.end_s)
                 self._process = None
+                self._mark = int.from_bytes(os.pread(mark, MARK_BYTES, 0), sys.byteorder)
         return f"{reason} (exit status {status})"
 
-    async def _start(self, theirs: socket.socket) -> asyncio.subprocess.Process:
+    async def _start(self, theirs: int, mark: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self._program.command,
-            f"--fd={theirs.fileno()}",
-            pass_fds=(theirs.fileno(),),
+            f"--fd={theirs}",
+            f"--mark={mark}",
+            pass_fds=(theirs, mark),
             stdin=asyncio.subprocess.DEVNULL,
         )
 
@@ -228,6 +242,17 @@ class ChildHost(Generic[Sent, Received]):
             return f"the {name} ended"
         except Malformed as error:
             return f"the {name} sent what cannot be read: {error.message}"
+
+
+@contextlib.contextmanager
+def _shared_mark() -> Iterator[int]:
+    """Yield the descriptor of memory for a mark; read as a file, it is safe whatever a child does to it."""
+    descriptor = os.memfd_create("mark")
+    try:
+        os.ftruncate(descriptor, MARK_BYTES)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 async def _end(process: asyncio.subprocess.Process, limit_s: float) -> int:

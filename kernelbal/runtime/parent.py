@@ -1,13 +1,16 @@
 """A child's side of its parent: frames over a connected socket, and ending when the parent is gone.
 
-The parent starts a child with `--fd=N`, the number of a connected socket. What both send are frames: lines of
-JSON of bounded length. A child imports this module and not the parent's, which needs asyncio.
+The parent starts a child with `--fd=N`, the number of a connected socket, and `--mark=N`, that of memory
+which both share. What both send are frames: lines of JSON of bounded length. The mark, one number in that
+memory, is what the parent can still read when the child has hung or ended: what it was working for. A child
+imports this module and not the parent's, which needs asyncio.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import mmap
 import signal
 import socket
 import sys
@@ -18,6 +21,8 @@ from kernelbal.store.codec import Malformed
 
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 """Longest frame."""
+MARK_BYTES: Final = 8
+"""Size of a mark; its bytes are in the order of this machine."""
 READ_BYTES: Final = 256 * 1024
 """Most that is read at once."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -109,24 +114,28 @@ class ParentLink:
         self._watch_writable(had_to_wait)
 
 
-def serve_parent(name: str, arguments: Sequence[str], work: Callable[[socket.socket], None]) -> int:
+def serve_parent(
+    name: str, arguments: Sequence[str], work: Callable[[socket.socket, memoryview], None]
+) -> int:
     """Do a child's work until its parent is gone, and return the exit status.
 
     Args:
         name: of the program, for its messages.
         arguments: of the command line.
-        work: takes the non-blocking connection to the parent.
+        work: takes the non-blocking connection to the parent, and the mark, a sequence of one number.
     """
     parser = argparse.ArgumentParser(prog=name)
     parser.add_argument("--fd", type=int, required=True, help="connected socket to the parent")
-    descriptor = parser.parse_args(arguments).fd
+    parser.add_argument("--mark", type=int, default=-1, help="memory shared with the parent")
+    parsed = parser.parse_args(arguments)
+    mark = memoryview(mmap.mmap(parsed.mark, MARK_BYTES)).cast("Q")
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent decides
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    with socket.socket(fileno=descriptor) as connection:
+    with socket.socket(fileno=parsed.fd) as connection:
         connection.setblocking(False)
         try:
-            work(connection)
+            work(connection, mark)
         except Malformed as error:
             sys.stderr.write(f"{name}: its parent sent what cannot be read: {error.message}\n")
             return 1

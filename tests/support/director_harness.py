@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import convert
 
+from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.address import parse_address
 from kernelbal.model.health import Health, Probe, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationKey, ServiceKey
@@ -110,7 +111,11 @@ class FakeChecker:
 
     def __init__(self) -> None:
         self.probes: dict[str, Probe] = {}
+        self.quarantined: list[tuple[Probe, Quarantined]] = []
         self.sets = 0
+
+    def end_quarantine(self) -> None:
+        self.quarantined = []
 
     def set_probes(self, probes: Mapping[str, Probe], states: ProbeStates) -> None:
         self.probes, self.states = dict(probes), dict(states)

@@ -182,6 +182,12 @@ METRICS: Final = (
         _value(lambda s: s.checker.unable),
     ),
     Metric(
+        "kernelbal_checker_quarantined_probes",
+        "Probes that are not run for a while, as they held the checker up or ended it.",
+        Scope.DIRECTOR,
+        _value(lambda s: len(s.checker.quarantined)),
+    ),
+    Metric(
         "kernelbal_checker_late_seconds",
         "99th percentile of how late probes start.",
         Scope.DIRECTOR,

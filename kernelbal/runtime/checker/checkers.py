@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.health import Probe, ProbeStates
 from kernelbal.model.site.check import ScriptCheck
 from kernelbal.runtime.checker.supervisor import CHECKER, CheckerSupervisor
@@ -54,6 +55,11 @@ class Checkers:
         return self._network.unstable or self._scripts.unstable
 
     @property
+    def quarantined(self) -> list[tuple[Probe, Quarantined]]:
+        """Probes that are not run for a while."""
+        return self._network.quarantined + self._scripts.quarantined
+
+    @property
     def last_report_at(self) -> float | None:
         """When the last report came (boot clock), or None."""
         return max((report.at for report in self._last.values()), default=None)
@@ -77,6 +83,11 @@ class Checkers:
             self._needs_scripts.set()
         self._scripts.set_probes(scripts, states)
         self._network.set_probes({key: probe for key, probe in probes.items() if key not in scripts}, states)
+
+    def end_quarantine(self) -> None:
+        """Run all probes again."""
+        self._network.end_quarantine()
+        self._scripts.end_quarantine()
 
     def _merge(self, part: str, report: CheckerReport) -> None:
         self._last[part] = replace(report, states={}, notices=())

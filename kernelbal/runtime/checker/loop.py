@@ -55,12 +55,12 @@ class Lateness:
 class ProbeLoop:
     """Runs probes until the director closes the connection."""
 
-    def __init__(self, connection: socket.socket, random: Random) -> None:
+    def __init__(self, connection: socket.socket, random: Random, mark: memoryview) -> None:
         self._connection = connection
         self._poller = select.epoll()
         self._link = ParentLink(connection, self._watch_writable)
         self._outbox = Outbox(self._link)
-        self.reactor = Reactor(self._outbox, self._poller, random)
+        self.reactor = Reactor(self._outbox, self._poller, random, mark)
         self.drivers = Drivers(self.reactor)
         self._tasks: dict[str, ProbeTask] = {}
         self._sets = ProbeSetReader()

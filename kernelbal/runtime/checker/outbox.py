@@ -27,6 +27,7 @@ class Outbox:
         self._link = link
         self._notices: list[Notice] = []
         self._sent_at: dict[tuple[Topic, str], float] = {}
+        self._cut_off: list[str] = []
         self.usual: dict[str, ProbeState] = {}
         self.urgent: dict[str, ProbeState] = {}
         self.next_at = 0.0
@@ -49,6 +50,11 @@ class Outbox:
             self._sent_at[about] = now
             self._notices.append(notice)
 
+    def cut_off(self, key: str, state: ProbeState) -> None:
+        """Send that a run was cut off, at the end of this tick."""
+        self._cut_off.append(key)
+        self.urgent[key] = state
+
     def flush(self, now: float, late_p99_s: Callable[[], float], probes: int) -> None:
         """Send what is urgent, and all else when its second is over."""
         everything = now >= self.next_at
@@ -62,6 +68,7 @@ class Outbox:
             for key in states:
                 self.usual.pop(key, None)
         notices, self._notices = tuple(self._notices), []
-        for page in report_pages(CheckerReport(now, states, notices, late_p99_s(), probes)):
+        cut_off, self._cut_off = tuple(self._cut_off), []
+        for page in report_pages(CheckerReport(now, states, notices, late_p99_s(), probes, cut_off)):
             self._link.send(REPORT_PAGES.encode(page))
         self._link.write()

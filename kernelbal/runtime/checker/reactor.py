@@ -15,10 +15,10 @@ from kernelbal.health.checks.dialogue import ProbeResult
 from kernelbal.health.checks.table import ProbeMethod
 from kernelbal.health.hysteresis import next_state, not_probed
 from kernelbal.health.schedule import PAUSE_S, Schedule, ScheduleEntry, TimingWheel
-from kernelbal.model.address import format_address
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Probe, ProbeState
 from kernelbal.runtime.checker import reasons
+from kernelbal.runtime.checker.budget import CallOverrun, mark_of
 from kernelbal.runtime.checker.outbox import Outbox
 from kernelbal.runtime.checker.sockets import SocketAddress, prepare, socket_address
 from kernelbal.runtime.checker.wire import Notice
@@ -36,25 +36,20 @@ class ProbeTask(ScheduleEntry):
     """A probe with its state and its place in the schedule.
 
     Attributes:
+        mark: of the probe, for the parent.
         run: the run under way, or None.
     """
 
-    __slots__ = ("_socket_address", "method", "probe", "run", "state")
+    __slots__ = ("_socket_address", "mark", "method", "probe", "run", "state")
 
     def __init__(self, probe: Probe, method: ProbeMethod, state: ProbeState) -> None:
         super().__init__(probe.key, probe.timing)
         self.probe = probe
         self.method = method
         self.state = state
+        self.mark = mark_of(probe.key)
         self.run: ProbeRun | None = None
         self._socket_address: SocketAddress | None = None
-
-    @property
-    def described(self) -> str:
-        """What it probes, for messages."""
-        target = self.probe.target
-        port = f" port {target.port}" if target.port else ""
-        return f"check {self.probe.protocol.kind} of {format_address(target.server)}{port}"
 
     def connect(self, sock: socket.SocketType) -> int:
         """Begin to connect a new socket to the target, and return the error number, 0 once connected.
@@ -103,12 +98,13 @@ class Reactor:
         running: number of runs under way.
     """
 
-    def __init__(self, outbox: Outbox, poller: select.epoll, random: Random) -> None:
+    def __init__(self, outbox: Outbox, poller: select.epoll, random: Random, mark: memoryview) -> None:
         self.outbox = outbox
         self.schedule: Schedule[ProbeTask] = Schedule()
         self.now = 0.0
         self.running = 0
         self._random = random.random
+        self._mark = mark
         self._poller = poller
         self._watched: dict[int, tuple[EventHandler, ProbeRun | None]] = {}
         self._deadlines: TimingWheel[ProbeRun] = TimingWheel()
@@ -146,29 +142,48 @@ class Reactor:
     def guard(self, task: ProbeTask | None, call: Callable[[T], None], argument: T) -> None:
         """Call what works for one probe: an error in it is a failure of this probe, and of no other.
 
+        One that takes too much processor time is cut off, and the probe is not run again until the director
+        says so.
+
         Args:
             task: the probe; None while it is not known which one it is for.
             call: what to call.
             argument: its argument.
         """
+        mark = self._mark
+        if task is not None:
+            mark[0] = task.mark
         try:
             call(argument)
+            mark[0] = 0
         except Exception as error:  # noqa: BLE001 - whatever a reply leads to, all other probes go on
+            mark[0] = 0
             self._take_error(task, error)
+        except CallOverrun:
+            mark[0] = 0
+            self._cut_off(task)
 
     def _take_error(self, task: ProbeTask | None, error: Exception) -> None:
         """Close the run and count it as failed, unless its result was taken already."""
         reason = f"error in the check: {type(error).__name__}: {error}"
-        what, key = ("a reply", "") if task is None else (task.described, task.key)
+        what, key = ("a reply", "") if task is None else (task.probe.described, task.key)
         self.outbox.notify(Notice(Topic.CHECKER_ERROR, f"{what}: {reason}", _BUG), self.now, key)
         if task is None:
             return
-        run = task.run
-        if run is not None:
-            self._end(run)
-            self._close(run)
+        if task.run is not None:
+            self.cancel(task.run)
         if not task.planned:
             self._take_result(task, ProbeResult(False, reason), None)
+
+    def _cut_off(self, task: ProbeTask | None) -> None:
+        """Close the run of a probe that took too long, and leave the rest to the director."""
+        if task is None:
+            return
+        if task.run is not None:
+            self.cancel(task.run)
+        if not task.gone:
+            task.state = task.state._replace(unable=reasons.OVERRUN)
+            self.outbox.cut_off(task.key, task.state)
 
     def _close(self, run: ProbeRun) -> None:
         """Close a run; what it fails to close ends with its last reference, which is dropped here."""

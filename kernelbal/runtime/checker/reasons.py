@@ -8,6 +8,7 @@ import ssl
 from typing import Final
 
 from kernelbal.model.event import Topic
+from kernelbal.runtime.checker.budget import CALL_S
 from kernelbal.runtime.checker.wire import Notice
 
 RESOURCE_ERRORS: Final = frozenset(
@@ -15,6 +16,8 @@ RESOURCE_ERRORS: Final = frozenset(
 )
 """This machine is out of a resource: the probe says nothing about the real server."""
 
+OVERRUN: Final = f"one run of it took over {2 * CALL_S:g} s of processor time"
+"""Why a run was cut off."""
 _REASONS: Final = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",

@@ -67,6 +67,7 @@ class CheckerReport:
         notices: what operators should know of the checker itself.
         late_p99_s: by how much 99 of 100 probes at most began too late, over the last few seconds.
         probes: how many probes the checker has.
+        cut_off: keys of probes whose run took too much processor time; they are not run any more.
     """
 
     at: float
@@ -74,6 +75,7 @@ class CheckerReport:
     notices: tuple[Notice, ...] = ()
     late_p99_s: float = 0.0
     probes: int = 0
+    cut_off: tuple[str, ...] = ()
 
 
 class ProbeRow(NamedTuple):
@@ -110,6 +112,7 @@ class Summary(NamedTuple):
     notices: Annotated[tuple[Notice, ...], Meta(max_length=MAX_NOTICES)]
     late_p99_s: Seconds
     probes: Count
+    cut_off: Annotated[tuple[ShortText, ...], Meta(max_length=MAX_PROBES)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ def report_pages(report: CheckerReport) -> Iterator[ReportPage]:
     notices = tuple(
         Notice(topic, _cut(message), _cut(hint)) for topic, message, hint in report.notices[:MAX_NOTICES]
     )
-    summary = Summary(report.at, notices, report.late_p99_s, report.probes)
+    summary = Summary(report.at, notices, report.late_p99_s, report.probes, report.cut_off)
     yield ReportPage({key: _short(state) for key, state in left}, summary)
 
 
@@ -238,8 +241,7 @@ class ReportReader:
         if page.summary is None:
             return None
         states, self._states = self._states, {}
-        at, notices, late_p99_s, probes = page.summary
-        return CheckerReport(at, states, notices, late_p99_s, probes)
+        return CheckerReport(states=states, **page.summary._asdict())
 
 
 def _check_count(probes: int) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kernelbal.errors import awaits_confirmation
 from kernelbal.health.decision import Decision, Memory
+from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.health import Probe, ProbeState, ProbeStates
 from kernelbal.model.overlay import OperatorKey, Order, Orders
 from kernelbal.reconcile.retry import NOTHING_FAILS, Failing
@@ -45,6 +46,15 @@ class Checker(Protocol):
     @property
     def unstable(self) -> bool:
         """Whether it is lost again and again."""
+        ...
+
+    @property
+    def quarantined(self) -> list[tuple[Probe, Quarantined]]:
+        """Probes that are not run for a while, as they held it up or ended it."""
+        ...
+
+    def end_quarantine(self) -> None:
+        """Run all probes again."""
         ...
 
     def set_probes(self, probes: Mapping[str, Probe], states: ProbeStates) -> None:

@@ -24,6 +24,7 @@ from kernelbal.model.status import (
     DirectorStatus,
     FailingStatus,
     OrderAnswer,
+    QuarantineStatus,
     RoundStatus,
     ServiceStatus,
     StateStatus,
@@ -206,6 +207,12 @@ def _checker_status(state: DirectorState, context: DirectorContext, now: float) 
         late_ms=None if late_s is None else round(late_s * 1000, 3),
         restarts=checker.restarts,
         unstable=checker.unstable,
+        quarantined=[
+            QuarantineStatus(
+                check=probe.described, reason=each.cause, next_s=round(max(0.0, each.until_at - now), 3)
+            )
+            for probe, each in checker.quarantined
+        ],
         last_s=None if last_at is None else round(max(0.0, now - last_at), 3),
     )
 

@@ -70,7 +70,8 @@ class Reloads:
         self._changed.set()
 
     def hang_up(self) -> None:
-        """Note SIGHUP: the documents are to be read again."""
+        """Note SIGHUP: the documents are to be read again, and every probe is to be run."""
+        self._context.checker.end_quarantine()
         self._hung_up = True
         self._changed.set()
 
@@ -85,7 +86,8 @@ class Reloads:
                 await self._load("SIGHUP" if hung_up else "a changed file", again=hung_up)
 
     async def reload(self, by: str) -> ReloadAnswer:
-        """Read the documents again; see `Control.reload`."""
+        """Read the documents again, and have every probe run; see `Control.reload`."""
+        self._context.checker.end_quarantine()
         async with self.lock:
             return await self._load(by, again=True)
 

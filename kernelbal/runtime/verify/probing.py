@@ -102,8 +102,9 @@ class _Results:
         if not self.open:
             self.done.set()
 
-    def lost(self, loss: Loss) -> None:
+    def lost(self, loss: Loss) -> bool:
         """Not called: the checker is not started anew."""
+        return False
 
     def _take(self, key: str, state: ProbeState) -> None:
         if key not in self.open:

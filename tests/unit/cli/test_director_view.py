@@ -14,7 +14,7 @@ from kernelbal.cli.director_view import (
 )
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.model.overlay import Admin, Mode
-from kernelbal.model.status import AdminStatus, DirectorStatus, FailingStatus
+from kernelbal.model.status import AdminStatus, DirectorStatus, FailingStatus, QuarantineStatus
 from kernelbal.plan.hidden_clients import HINT
 from tests.support.cli_harness import DaemonCli
 from tests.support.fake_control import (
@@ -109,6 +109,10 @@ def test_what_is_stale_or_refused_is_warned_of() -> None:
     assert warnings(structs.replace(status, checker=unstable)) == [
         "the health checker ends again and again; states are 2s old"
     ]
+    held = QuarantineStatus(check="check http of 10.0.0.11 port 80", reason="it hangs", next_s=58.4)
+    assert warnings(
+        structs.replace(status, checker=structs.replace(checker, alive=True, quarantined=[held]))
+    ) == ["check http of 10.0.0.11 port 80 is not run, next attempt in 58s: it hangs"]
 
 
 def test_status_of_one_service(daemon: DaemonCli) -> None:

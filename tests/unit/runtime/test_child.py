@@ -36,7 +36,7 @@ class Answer(msgspec.Struct):
 CHILD = """
 import os, sys, time
 from kernelbal.runtime.parent import serve_parent
-def work(connection):
+def work(connection, mark):
     connection.setblocking(True)
     with connection.makefile("r") as orders, connection.makefile("w") as stream:
         BODY
@@ -63,6 +63,7 @@ class Desk:
         self.answers: list[Answer] = []
         self.losses: list[Loss] = []
         self.starts = 0
+        self.settles = False
         self._news = asyncio.Event()
 
     def messages(self) -> Iterable[Order]:
@@ -77,9 +78,10 @@ class Desk:
         self.answers.append(message)
         self._news.set()
 
-    def lost(self, loss: Loss) -> None:
+    def lost(self, loss: Loss) -> bool:
         self.losses.append(loss)
         self._news.set()
+        return self.settles
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -140,6 +142,31 @@ def test_a_child_that_is_killed_is_started_anew_and_gets_the_messages_again() ->
     assert desk.starts == 2
     assert desk.losses == [Loss("the toy ended (exit status -9)", 1)]
     assert desk.answers[0].pid != desk.answers[1].pid
+
+
+def test_what_a_lost_child_was_working_for_is_known() -> None:
+    async def scene(_: ChildHost[Order, Answer], desk: Desk) -> None:
+        await desk.until(lambda: bool(desk.losses))
+
+    toy = program("mark[0] = 2**63 + 7; os.abort()")
+    assert play(toy, scene).losses == [Loss("the toy ended (exit status -6)", 1, 2**63 + 7)]
+
+
+def test_memory_that_a_child_takes_away_is_no_mark() -> None:
+    async def scene(_: ChildHost[Order, Answer], desk: Desk) -> None:
+        await desk.until(lambda: bool(desk.losses))
+
+    toy = program("os.ftruncate(int(sys.argv[-1].partition('=')[2]), 0); sys.exit(0)")
+    assert play(toy, scene).losses == [Loss("the toy ended (exit status 0)", 1, 0)]
+
+
+def test_the_next_child_starts_at_once_when_it_is_spared_what_the_last_one_was_lost_by() -> None:
+    async def scene(_: ChildHost[Order, Answer], desk: Desk) -> None:
+        desk.settles = True
+        await desk.until(lambda: len(desk.losses) == 3)
+
+    patient = ChildLimits(first_backoff_s=LIMIT_S, silence_s=LIMIT_S, end_s=LIMIT_S)
+    play(program("sys.exit(0)"), scene, patient)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from kernelbal.runtime.parent import ParentLink
 def reactor() -> Iterator[Reactor]:
     ours, theirs = socket.socketpair()
     poller = select.epoll()
-    reactor = Reactor(Outbox(ParentLink(theirs, lambda _: None)), poller, random.Random(1))
+    mark = memoryview(bytearray(8)).cast("Q")
+    reactor = Reactor(Outbox(ParentLink(theirs, lambda _: None)), poller, random.Random(1), mark)
     reactor.now = 100.0
     yield reactor
     poller.close()

@@ -46,7 +46,7 @@ class Desk:
     def __init__(self) -> None:
         self.ours, self._theirs = socket.socketpair()
         self._theirs.setblocking(False)
-        self.checker = ProbeLoop(self._theirs, random.Random(1))
+        self.checker = ProbeLoop(self._theirs, random.Random(1), memoryview(bytearray(8)).cast("Q"))
         self._thread = threading.Thread(target=self.checker.run)
         self._link = CheckerLink(self.ours)
         self.reports: list[CheckerReport] = []

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
+from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.health import Health
 from kernelbal.model.overlay import Admin, ServerState
+from kernelbal.model.status import QuarantineStatus
 from kernelbal.runtime.director import overview
 from tests.support.director_harness import SITE, DirectorHarness, in_virtual_time, play
 
@@ -34,6 +36,16 @@ async def test_every_part_has_its_age(harness: DirectorHarness) -> None:
     document = to_builtins(status)
     assert document["schema"] == 1
     assert overview.summary_of(harness.known).endswith("usable real servers 2")
+
+
+@in_virtual_time
+async def test_probes_that_are_not_run_are_named(harness: DirectorHarness) -> None:
+    await harness.begin()
+    probe = next(iter(harness.checker.probes.values()))
+    harness.checker.quarantined = [(probe, Quarantined("it hangs", harness.loop.now + 42.0))]
+    assert harness.director.status().summary().checker.quarantined == [
+        QuarantineStatus(check="check tcp of 10.0.0.11 port 80", reason="it hangs", next_s=42.0)
+    ]
 
 
 def test_an_order_is_answered_with_the_real_servers_it_is_about(folder: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.director import first_results, reload
@@ -49,6 +50,18 @@ async def test_files_beside_the_documents_are_read_each_time(harness: DirectorHa
     harness.write("nonsense")
     await harness.director.reload("root")
     assert loads == [harness.known.force.documents.node.api] * 3
+
+
+@in_virtual_time
+async def test_only_a_reload_that_somebody_asks_for_ends_quarantines(harness: DirectorHarness) -> None:
+    await harness.begin()
+    held = [(probe, Quarantined("it hangs", 5e3)) for probe in list(harness.checker.probes.values())[:1]]
+    harness.checker.quarantined = held
+    harness.director.reloads.file_changed()
+    await asyncio.sleep(5)
+    assert harness.checker.quarantined == held
+    await harness.director.reload("root")
+    assert harness.checker.quarantined == []
 
 
 @in_virtual_time

@@ -11,7 +11,7 @@ from kernelbal.runtime.verify.probing import probe_once
 from tests.unit.runtime.checker.desk import free_port, serving
 from tests.unit.runtime.checker.desk import probe as probe_of
 
-CHILD = "import socket, sys; s = socket.socket(fileno=int(sys.argv[-1].partition('=')[2]))\n"
+CHILD = "import socket, sys; s = socket.socket(fileno=int(sys.argv[-2].partition('=')[2]))\n"
 """How a program that stands for the checker begins."""
 
 
