@@ -26,6 +26,9 @@ UNSTABLE_LOSSES: Final = 3
 UNSTABLE_WITHIN_S: Final = 60.0
 """A child that is lost so often within so many seconds is unstable."""
 
+WORTH: Final = 10
+"""A child that ran so many times as long as it was waited for was worth it."""
+
 Sent = TypeVar("Sent")
 Received = TypeVar("Received")
 SentCo = TypeVar("SentCo", covariant=True)
@@ -55,15 +58,26 @@ class ChildLimits:
 
     Attributes:
         first_backoff_s: wait before the first start anew; doubled with each loss.
-        last_backoff_s: longest wait; a child that ran longer starts the back-off anew.
+        last_backoff_s: longest wait.
         silence_s: a child that sends nothing for so long is lost.
         end_s: how long a child may take to end by itself before it is made to.
     """
 
-    first_backoff_s: float = 0.5
+    first_backoff_s: float = 0.1
     last_backoff_s: float = 30.0
     silence_s: float = 30.0
     end_s: float = 3.0
+
+    def backoff_s(self, last_s: float, ran_s: float) -> float:
+        """Return how long to wait before the next start.
+
+        Args:
+            last_s: the wait before the child that was lost, 0 for the first one.
+            ran_s: how long it ran; after ten times its wait, or the longest one, the back-off starts anew.
+        """
+        if ran_s > min(WORTH * last_s, self.last_backoff_s):
+            return self.first_backoff_s
+        return min(max(2 * last_s, self.first_backoff_s), self.last_backoff_s)
 
 
 class Loss(NamedTuple):
@@ -152,8 +166,7 @@ class ChildHost(Generic[Sent, Received]):
 
     async def run(self) -> None:
         """Keep a child running until cancelled; then end it."""
-        limits = self._limits
-        backoff_s = limits.first_backoff_s
+        waited_s = 0.0
         while True:
             began_at = time.monotonic()
             reason = await self.run_once()
@@ -161,10 +174,8 @@ class ChildHost(Generic[Sent, Received]):
             self.restarts += 1
             if self._guest.lost(Loss(reason, self._count_loss(ended_at), self._mark)):
                 continue
-            if ended_at - began_at > limits.last_backoff_s:
-                backoff_s = limits.first_backoff_s
-            await asyncio.sleep(backoff_s)
-            backoff_s = min(2 * backoff_s, limits.last_backoff_s)
+            waited_s = self._limits.backoff_s(waited_s, ended_at - began_at)
+            await asyncio.sleep(waited_s)
 
     def _count_loss(self, now: float) -> int:
         self._losses.append(now)

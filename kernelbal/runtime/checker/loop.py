@@ -85,11 +85,15 @@ class ProbeLoop:
         except ConnectionError:
             return
         finally:
-            for task in self._tasks.values():
-                if task.run is not None:
-                    self.reactor.cancel(task.run)
-            self.drivers.close()
-            self._poller.close()
+            self.close()
+
+    def close(self) -> None:
+        """End all runs, and close everything but the connection."""
+        for task in self._tasks.values():
+            if task.run is not None:
+                self.reactor.cancel(task.run)
+        self.drivers.close()
+        self._poller.close()
 
     def _wait_s(self) -> float:
         reactor = self.reactor

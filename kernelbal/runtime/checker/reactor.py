@@ -217,7 +217,8 @@ class Reactor:
             return
         old = task.state
         new = task.state = next_state(old, result, self.now, took_s, task.timing)
-        if new.health is not old.health or old.unable or new.reading != old.reading:
+        # What counts towards another health is sent at once: should this process end, the next one counts on.
+        if new.health is not old.health or new.streak or old.unable or new.reading != old.reading:
             self.outbox.urgent[task.key] = new
         else:
             self.outbox.usual[task.key] = new

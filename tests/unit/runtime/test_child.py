@@ -202,6 +202,23 @@ def test_a_silent_child_is_lost_and_made_to_end(stubborn: str, status: int) -> N
     assert losses[-1].reason == f"the toy sent nothing for 2 s (exit status {status})"
 
 
+def test_the_back_off_doubles_until_a_child_ran_ten_times_as_long_as_it_was_waited_for() -> None:
+    limits = ChildLimits(first_backoff_s=0.1, last_backoff_s=30.0)
+
+    def waits(*ran_s: float) -> list[float]:
+        waited_s, found = 0.0, []
+        for each in ran_s:
+            waited_s = limits.backoff_s(waited_s, each)
+            found.append(waited_s)
+        return found
+
+    assert waits(0.0, 0.0, 0.0, 0.0) == [0.1, 0.2, 0.4, 0.8]
+    assert waits(0.5, 1.1, 1.1, 1.1) == [0.1] * 4, "it is of use between its losses"
+    assert waits(*[0.4] * 12)[-3:] == [30.0] * 3
+    assert limits.backoff_s(30.0, 29.0) == 30.0
+    assert limits.backoff_s(30.0, 31.0) == 0.1
+
+
 def test_a_child_that_is_lost_again_and_again_is_called_unstable() -> None:
     async def scene(host: ChildHost[Order, Answer], desk: Desk) -> None:
         await desk.until(lambda: len(desk.losses) == 1)

@@ -55,9 +55,16 @@ def test_a_result_is_reported_and_the_next_run_is_scheduled(reactor: Reactor) ->
 
 def test_what_does_not_change_is_not_urgent(reactor: Reactor) -> None:
     run = begun(reactor, task(ProbeState(Health.UP, 1.0)))
-    reactor.fail(run, "connection refused")
+    reactor.finish(run, GOOD, 0.5)
     assert reactor.outbox.urgent == {}
-    assert reactor.outbox.usual["probe"].streak == 1
+    assert reactor.outbox.usual["probe"].last_at == reactor.now
+
+
+def test_what_counts_towards_a_change_is_urgent(reactor: Reactor) -> None:
+    """The next checker counts on, should this one end."""
+    run = begun(reactor, task(ProbeState(Health.UP, 1.0)))
+    reactor.fail(run, "connection refused")
+    assert reactor.outbox.urgent["probe"] == ProbeState(Health.UP, 1.0, "connection refused", 100.0, streak=1)
 
 
 def test_a_run_that_does_not_count_leaves_the_state(reactor: Reactor) -> None:
