@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from kernelbal.model.address import Address, parse_address
+from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Probe, ProbeState, Target, Timing
 from kernelbal.model.site.check import ProbeProtocol
 from kernelbal.runtime.checker.loop import ProbeLoop
@@ -22,6 +23,8 @@ HERE = parse_address("127.0.0.1")
 NOWHERE = Address(b"")
 FAST = Timing(0.2, 0.3, rise=1, fall=1)
 LIMIT_S = 30.0
+BUSY = (Topic.CHECKER_LATE,)
+"""Notices of a machine that is busy."""
 Handler = Callable[[socket.socket], None]
 
 
@@ -64,8 +67,8 @@ class Desk:
 
     @property
     def notices(self) -> list[Notice]:
-        """Everything that operators were told."""
-        return [notice for report in self.reports for notice in report.notices]
+        """What operators should know, but for the time that a busy machine takes."""
+        return [each for report in self.reports for each in report.notices if each.topic not in BUSY]
 
     def send(self, *probes: Probe, states: dict[str, ProbeState] | None = None) -> None:
         """Have these probed."""
