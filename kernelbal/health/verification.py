@@ -120,7 +120,14 @@ class ServerEvidence:
     def unprobed(self) -> str:
         """Why something could not be probed; empty when all was."""
         states = (state for each in self.probes for state in (each.own, each.virtual) if state is not None)
-        return next((state.reason or "no result" for state in states if state.health is Health.UNKNOWN), "")
+        return next(
+            (
+                state.unable or state.reason or "no result"
+                for state in states
+                if state.health is Health.UNKNOWN
+            ),
+            "",
+        )
 
     @property
     def too_large(self) -> int:

@@ -114,6 +114,7 @@ def test_one_fault(evidence: ServerEvidence, requirement: str, message: str, fix
     [
         (replace(DSR, probes=(ProbePair(80, UP, UNPROBED),)), "not probed: out of memory"),
         (replace(DSR, probes=(ProbePair(80, UP, ProbeState()),)), "no result"),
+        (replace(DSR, probes=(ProbePair(80, UP, ProbeState(unable="no CA file")),)), "no CA file"),
         (replace(DSR, probes=(ProbePair(0, UP),)), "no check of the service can"),
         (replace(DSR, probes=(ProbePair(53, UP, UP, conclusive=False),)), "no check of the service can"),
         (replace(NAT, probes=()), "no check of the service can"),
