@@ -73,6 +73,8 @@ def _rank(candidate: ExplainedCandidate) -> tuple[bool, bool, bytes]:
 
 def _row(candidate: ExplainedCandidate, *, live: bool) -> tuple[str, ...]:
     path = candidate.forwarding
+    problems = "; ".join((*path.problems, *candidate.return_.problems))
+    state = candidate.why_out or problems or candidate.state
     return (
         "=>" if candidate.chosen else "",
         candidate.real_server,
@@ -82,5 +84,5 @@ def _row(candidate: ExplainedCandidate, *, live: bool) -> tuple[str, ...]:
         str(candidate.inactive) if live else "",
         path.method,
         path.device or "",
-        candidate.why_out or "; ".join((*path.problems, *candidate.return_.problems)) or candidate.state,
+        f"{state}; {candidate.reason}" if candidate.reason else state,
     )

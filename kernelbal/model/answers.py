@@ -237,6 +237,7 @@ class ExplainedCandidate(Part, frozen=True, kw_only=True):
     lower_threshold: int
     state: str
     why_out: str | None
+    reason: Annotated[str, Meta(description="Why the daemon has it so; empty where there is no reason.")] = ""
     forwarding: ExplainedPath
     return_: ExplainedReply = field(name="return")
 

@@ -115,7 +115,7 @@ class Changes:
         rounds, site = self._context.rounds, self._state.force.documents.site
         document = explanation_document(await self._context.kernel.call(rounds.explain, query, site))
         failing = overview.failing_for(self._state, self._context, query.virtual)
-        return structs.replace(document, failing_objects=failing)
+        return structs.replace(overview.with_reasons(document, self._state), failing_objects=failing)
 
     async def apply(self, request: ApplyRequest, by: str) -> ApplyAnswer:
         """Bring the documents on disk into force; see `Control.apply`.

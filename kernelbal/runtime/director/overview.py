@@ -15,7 +15,9 @@ from msgspec import structs
 
 from kernelbal.kernel.modules import table_too_small
 from kernelbal.model.address import Address
+from kernelbal.model.answers import ExplanationDocument
 from kernelbal.model.event import Event, Severity, Topic
+from kernelbal.model.ipvs import DestinationKey
 from kernelbal.model.network import AddressKey
 from kernelbal.model.site.services import ServerKey, VirtualService
 from kernelbal.model.status import (
@@ -231,6 +233,21 @@ def failing_for(state: DirectorState, context: DirectorContext, virtual: Address
     here = {each.name for each in known.site.virtual_services if Address(each.address) == virtual}
     concerns = (each for each in state.failing.values() if _concerns(each.action, names, here, virtual))
     return [failing_status(each, names, known) for each in concerns][:SHOWN_FAILING]
+
+
+def with_reasons(document: ExplanationDocument, state: DirectorState) -> ExplanationDocument:
+    """Return an explanation whose real servers have the reason of their state, such as why they are down."""
+    servers = state.decision.servers if state.decision else {}
+    reasons = {
+        str(DestinationKey(key.address, port)): view.reason
+        for key, view in servers.items()
+        if key.service == document.service_name
+        for port in (key.port, key.port or document.port)
+    }
+    candidates = [
+        structs.replace(each, reason=reasons.get(each.real_server, "")) for each in document.candidates
+    ]
+    return structs.replace(document, candidates=candidates)
 
 
 def _concerns(action: Action, names: Names, here: Collection[str], virtual: Address) -> bool:

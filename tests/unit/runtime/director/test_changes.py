@@ -8,7 +8,7 @@ from msgspec import convert
 
 from kernelbal.errors import ConfigError, InvalidRequest, PlanRefused, StateError
 from kernelbal.model.answers import ApplyAnswer, ApplyRequest, ExplainRequest, PlanRequest
-from kernelbal.model.health import Health
+from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.overlay import Admin
 from kernelbal.runtime.director.changes import RECENT_S
 from kernelbal.store.daemon import DaemonState
@@ -277,6 +277,21 @@ async def test_the_kernel_is_explained_with_the_names_of_the_documents(harness: 
     asked = ExplainRequest(client="198.51.100.7", virtual_address="192.0.2.10")
     found = await harness.director.explain(asked)
     assert (found.service_name, found.port, found.source) == ("web", 80, "kernel")
+
+
+@in_virtual_time
+async def test_the_explanation_has_the_reason_of_each_real_server(harness: DirectorHarness) -> None:
+    await harness.begin()
+    harness.context.rounds.connections = lambda _: ()
+    harness.report({"10.0.0.12": ProbeState(Health.UP, unable="no such CA file")})
+    await asyncio.sleep(1)
+    found = await harness.director.explain(
+        ExplainRequest(client="198.51.100.7", virtual_address="192.0.2.10")
+    )
+    assert {each.real_server: each.reason for each in found.candidates} == {
+        "10.0.0.11:80": "",
+        "10.0.0.12:80": "cannot be checked: no such CA file; it was up before",
+    }
 
 
 @pytest.mark.parametrize(("client", "virtual"), [("nonsense", "192.0.2.10"), ("fd00::1", "192.0.2.10")])

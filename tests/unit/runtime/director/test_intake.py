@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from kernelbal.kernel.watch import KernelChange
+from kernelbal.model.address import format_address
+from kernelbal.model.health import Health, ProbeState
 from kernelbal.runtime.director.pacer import Cause
 from tests.support.director_harness import WEB, DirectorHarness, VirtualLoop, in_virtual_time, new_kernel
 
@@ -27,6 +29,18 @@ async def test_a_lost_checker_changes_nothing(harness: DirectorHarness) -> None:
         "checker.lost",
         "checker.started",
     ]
+
+
+@in_virtual_time
+async def test_a_reason_is_that_of_the_last_probe(harness: DirectorHarness) -> None:
+    await harness.begin()
+    for reason in ("connection refused", "timeout after 2 s: no answer"):
+        harness.report({A: ProbeState(Health.DOWN, harness.loop.now, reason)})
+        await asyncio.sleep(0.5)
+        assert harness.known.decision is not None
+        found = {format_address(key.address): view for key, view in harness.known.decision.servers.items()}
+        assert found[A].reason == reason
+    assert len(harness.events("real_server.down")) == 1, "that it is down is no news"
 
 
 @in_virtual_time
