@@ -7,6 +7,7 @@ everything else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import yaml
@@ -55,19 +56,22 @@ def mark_of(event: Event | None) -> Mark:
 def find_places(text: bytes, paths: Iterable[Path]) -> dict[Path, TextPlace]:
     """Return the places of those `paths` that exist in a document.
 
-    The document is one that `kernelbal.config.document.compose` accepts, or the part of one before an error.
-    Of a key that is given twice the first one counts.
+    Of a document that is no YAML throughout, those before its first error. Of a key that is given twice the
+    first one counts.
     """
     wanted: _Wanted = {}
     for path in paths:
         branch = wanted
         for step in path:
             branch = branch.setdefault(step, {})
-    parser = Loader(text)
+    parser, places = Loader(text), dict[Path, TextPlace]()
     try:
-        return dict(_PlaceFinder(iter(parser.get_event, None)).document(wanted))
+        with suppress(yaml.YAMLError):
+            for path, place in _PlaceFinder(iter(parser.get_event, None)).document(wanted):
+                places[path] = place
     finally:
         parser.dispose()
+    return places
 
 
 def nearest_place(places: dict[Path, TextPlace], path: Path) -> TextPlace:

@@ -64,6 +64,7 @@ REFUSED = {
         "a", 1, 4, "tag `!!python/object:os.system`", "remove the tag; quote what must be text",
     ),
     "- !x [1]\n": ("[0]", 1, 3, "tag `!x`", "remove the tag; quote what must be text"),
+    "a: 1\na: 2\nb: [\n": ("a", 2, 1, "`a` is given twice", "the first is on line 1"),
     "a: {b: 1}\nc:\n  <<: {b: 2}\n": (
         "c", 3, 3, "merge key `<<`", "write the values out; nothing is merged",
     ),
