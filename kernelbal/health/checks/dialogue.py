@@ -6,12 +6,16 @@ feeds received bytes to `receive`, and calls `end` at the end of the stream. The
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
 from kernelbal.model.health import AgentReading
+from kernelbal.model.text import one_line
 
 MAX_REPLY_BYTES = 256 * 1024
 """Most of a reply that a dialogue looks at; a longer one is judged by what came so far, or fails."""
+_HIDDEN: Final = b"(hidden)"
+_LEAST_SECRET_BYTES: Final = 4
 
 
 class ProbeResult(NamedTuple):
@@ -77,8 +81,26 @@ class Dialogue(Protocol):
         ...
 
 
-def shown(data: bytes, limit: int = 60) -> str:
-    """Return received bytes in quotes, shortened and printable."""
-    text = data[: limit + 1].decode("utf-8", "replace")
-    cut = text if len(text) <= limit else text[:limit] + "..."
-    return '"' + "".join(c if c.isprintable() else "." for c in cut.strip()) + '"'
+def shown(data: bytes, limit: int = 60, secrets: Sequence[bytes] = ()) -> str:
+    """Return received bytes in quotes, shortened and printable.
+
+    Args:
+        data: from the start of what is shown.
+        limit: characters.
+        secrets: that were sent; a server may send them back.
+    """
+    data = data[: 4 * limit + 1]
+    for secret in secrets:
+        data = _without(data, secret)
+    return f'"{one_line(data.decode("utf-8", "surrogateescape").strip(), limit)}"'
+
+
+def _without(data: bytes, secret: bytes) -> bytes:
+    """Hide a secret, at the end also a part of it; one of few bytes is in every text, and none."""
+    if len(secret) < _LEAST_SECRET_BYTES:
+        return data
+    data = data.replace(secret, _HIDDEN)
+    for size in range(min(len(secret) - 1, len(data)), _LEAST_SECRET_BYTES - 1, -1):
+        if data.endswith(secret[:size]):
+            return data[:-size] + _HIDDEN
+    return data

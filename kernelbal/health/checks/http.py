@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +51,7 @@ class PreparedHttpCheck:
         expected: the same as text.
         contains: what the body must contain, or empty.
         matches: what the body must match somewhere.
+        secrets: of the request, which no reason repeats.
     """
 
     request: bytes
@@ -59,6 +60,7 @@ class PreparedHttpCheck:
     contains: bytes = b""
     matches: ReplyPattern | None = None
     head: bool = False
+    secrets: tuple[bytes, ...] = ()
 
 
 def prepare_check(check: HttpCheck, host: str) -> PreparedHttpCheck:
@@ -70,7 +72,16 @@ def prepare_check(check: HttpCheck, host: str) -> PreparedHttpCheck:
         (check.contains or "").encode(),
         ReplyPattern(check.matches) if check.matches else None,
         head=check.method == "HEAD",
+        secrets=tuple(_secrets(check)),
     )
+
+
+def _secrets(check: HttpCheck) -> Iterator[bytes]:
+    """Yield what a request has of secrets: of a header also its last word, as in `Bearer TOKEN`."""
+    for value in check.headers.values():
+        yield value.encode()
+        yield value.rpartition(" ")[2].encode()
+    yield check.body.encode()
 
 
 class HttpDialogue:
@@ -78,7 +89,7 @@ class HttpDialogue:
 
     def __init__(self, question: PreparedHttpCheck) -> None:
         self._question = question
-        self._reply = HttpReply(question.head)
+        self._reply = HttpReply(question.head, question.secrets)
         self._searched = 0
         self._contained = not question.contains
 

@@ -7,6 +7,7 @@ Left out: trailers, content codings (none is accepted), pipelining.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -52,17 +53,19 @@ class HttpReply:
         error: why the rest cannot be read; what came before it counts.
     """
 
-    def __init__(self, head: bool = False) -> None:
+    def __init__(self, head: bool = False, secrets: Sequence[bytes] = ()) -> None:
         """Begin.
 
         Args:
             head: whether the request was HEAD, whose replies have no body.
+            secrets: of the request; `error` does not repeat them.
         """
         self.status: int | None = None
         self.body = bytearray()
         self.complete = False
         self.error = ""
         self._head = head
+        self._secrets = secrets
         self._buffer = bytearray()
         self._scanned = 0
         self._interim_count = 0
@@ -87,7 +90,11 @@ class HttpReply:
         if self._part is _Part.BODY and self._left is None:
             self.complete = True
         elif not self.error and not self.complete:
-            came = f" after {shown(bytes(self._buffer))}" if self.status is None and self._buffer else ""
+            came = (
+                f" after {shown(bytes(self._buffer), secrets=self._secrets)}"
+                if self.status is None and self._buffer
+                else ""
+            )
             self.error = f"connection closed{came}, expected {self.awaited}"
 
     def _step(self) -> bool:
@@ -124,7 +131,7 @@ class HttpReply:
         if not b"HTTP/1.".startswith(start[:7]):
             if end >= 0 or len(start) == _SHOWN_BYTES:
                 line = start.partition(b"\n")[0]
-                self.error = f"received {shown(line)}, expected HTTP/1.1"
+                self.error = f"received {shown(line, secrets=self._secrets)}, expected HTTP/1.1"
             return False
         if end < 0:
             if self._scanned >= MAX_HEADER_BYTES:
@@ -133,7 +140,7 @@ class HttpReply:
         line = bytes(self._buffer[:end])
         found = _STATUS_LINE.match(line)
         if found is None:
-            self.error = f"received {shown(line)}, expected an HTTP status"
+            self.error = f"received {shown(line, secrets=self._secrets)}, expected an HTTP status"
             return False
         status = int(found[1])
         self._interim = 100 <= status < 200 and status != 101
@@ -194,12 +201,12 @@ class HttpReply:
         line = self._take(end + 1)[:-1]
         if self._part is _Part.CHUNK_END:
             if line.strip():
-                self.error = f"received {shown(line)}, expected the end of a chunk"
+                self.error = f"received {shown(line, secrets=self._secrets)}, expected the end of a chunk"
             self._part = _Part.CHUNK_SIZE
             return True
         size = _CHUNK_SIZE.fullmatch(line)
         if size is None:
-            self.error = f"received {shown(line)}, expected a chunk size"
+            self.error = f"received {shown(line, secrets=self._secrets)}, expected a chunk size"
             return False
         self._left = int(size[1], 16)
         self._part = _Part.CHUNK

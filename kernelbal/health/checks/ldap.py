@@ -151,6 +151,7 @@ class LdapDialogue:
         self.awaited = "answer to StartTLS" if starttls else "answer to bind"
         self._bind = bind_request(_BIND_ID, dn, password)
         self._anonymous = not dn
+        self._secrets = (password.encode(),)
         self._starttls = starttls
         self._buffer = bytearray()
 
@@ -184,7 +185,7 @@ class LdapDialogue:
     def _answered(self, result: LdapResult) -> DialogueStep:
         expected = (_STARTTLS_ID, _EXTENDED_RESPONSE) if self._starttls else (_BIND_ID, _BIND_RESPONSE)
         name = _RESULTS.get(result.code, f"code {result.code}")
-        text = f" {shown(result.text)}" if result.text else ""
+        text = f" {shown(result.text, secrets=self._secrets)}" if result.text else ""
         if result.message_id == 0:
             return failed(f"server disconnects: {name}{text}")
         if (result.message_id, result.operation) != expected:

@@ -31,7 +31,9 @@ from tests.unit.health.checks.talk import failure, reply, result
 )
 def test_words_of_the_text_agent(line: bytes, reading: AgentReading) -> None:
     found = read_text(line)
-    assert found == ProbeResult(True, reading=reading._replace(text=line.decode().replace("\t", ".").strip()))
+    assert found == ProbeResult(
+        True, reading=reading._replace(text=line.decode().strip().replace("\t", r"\t"))
+    )
 
 
 def test_unknown_words_are_ignored_with_a_warning() -> None:

@@ -134,7 +134,8 @@ def test_what_is_awaited() -> None:
         (RdpDialogue(), [bytes.fromhex("0300ffff")], "TPKT of 65535 bytes, expected 11-1024"),
         (RdpDialogue(), [b"SSH-2.0"], "received byte 0x53, expected TPKT version 3"),
         (RdpDialogue(), [], "connection closed, expected X.224 connection confirm"),
-        (RdpDialogue(), [CONFIRM[:5]], 'connection closed after ".....", expected X.224 connection confirm'),
+        (RdpDialogue(), [CONFIRM[:5]],
+         r'connection closed after "\x03\x00\x00\x13\x0e", expected X.224 connection confirm'),
         (UdpDialogue(b"", PONG), [b"nope"], r'reply "nope" does not match "^po\x6eg"'),
         (UdpDialogue(b"", PONG), [], "no reply"),
     ],
@@ -190,11 +191,26 @@ def test_escapes_of_a_datagram(text: str, data: bytes) -> None:
     [
         (b"", '""'),
         (b"220 hello\r\n", '"220 hello"'),
-        (b"a\x00\x1b[31mb", '"a..[31mb"'),
+        (b"a\x00\x1b[31mb\tc", r'"a\x00\x1b[31mb\tc"'),
         ("é".encode(), '"é"'),
-        (b"\xff", '"\ufffd"'),
-        (b"x" * 61, '"' + "x" * 60 + '..."'),
+        (b"\xff", r'"\xff"'),
+        (b"x" * 61, '"' + "x" * 57 + '..."'),
+        ("\U0001f600".encode() * 61, '"' + "\U0001f600" * 57 + '..."'),
     ],
 )
 def test_what_came_in_is_shown_short_and_printable(data: bytes, text: str) -> None:
     assert shown(data) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"denied: hunter2!", '"denied: (hidden)!"'),
+        (b"hunter2hunter2", '"(hidden)(hidden)"'),
+        (b"as far as it came: hunt", '"as far as it came: (hidden)"'),
+        (b"Hunter", '"Hunter"'),
+        (b"x" * 58 + b"hunter2", '"' + "x" * 57 + '..."'),
+    ],
+)
+def test_secret_that_a_server_sends_back_is_hidden(data: bytes, text: str) -> None:
+    assert shown(data, secrets=(b"hunter2", b"", b"n")) == text

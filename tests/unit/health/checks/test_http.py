@@ -102,3 +102,21 @@ def test_what_is_bad(settings: dict[str, object], portions: list[bytes], reason:
 def test_a_bad_expression_is_refused() -> None:
     with pytest.raises(ValueError, match="invalid regular expression: missing"):
         asking(matches="(")
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        b"GET / Authorization: Bearer hunter2-token\r\n",
+        b"you sent hunter2-token, and hunter2-body\r\n",
+        b"HTTP/1.1 hunter2-token\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhunter2-token\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxhunter2-body\r\n",
+        b"HTTP hunter2-to",
+    ],
+)
+def test_secret_of_the_request_is_not_repeated(came: bytes) -> None:
+    dialogue = asking(
+        method="POST", headers={"Authorization": "Bearer hunter2-token"}, body="hunter2-body", contains="y"
+    )
+    assert "hunter2" not in failure(dialogue, came)

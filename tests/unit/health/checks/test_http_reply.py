@@ -105,7 +105,7 @@ def test_a_status_line_without_end() -> None:
     [
         (b"SSH-2.0-OpenSSH\r\n", 'received "SSH-2.0-OpenSSH", expected HTTP/1.1'),
         (b"\n", 'received "", expected HTTP/1.1'),
-        (b"z" * 100, f'received "{"z" * 60}...", expected HTTP/1.1'),
+        (b"z" * 100, f'received "{"z" * 57}...", expected HTTP/1.1'),
         (b"HTTP/2 200\r\n", 'received "HTTP/2 200", expected HTTP/1.1'),
         (b"HTTP/1.1 OK\r\n", 'received "HTTP/1.1 OK", expected an HTTP status'),
         (b"HTTP/1.1 2000 OK\r\n", 'received "HTTP/1.1 2000 OK", expected an HTTP status'),

@@ -73,6 +73,8 @@ def anonymous(starttls: bool = False) -> LdapDialogue:
     [
         (LdapDialogue("cn=x", "bad", starttls=False), result(49, b"nope"),
          'answer to bind invalidCredentials "nope", expected success'),
+        (LdapDialogue("cn=x", "hunter2", starttls=False), result(49, b"not hunter2"),
+         'answer to bind invalidCredentials "not (hidden)", expected success'),
         (anonymous(), result(48),
          "answer to bind inappropriateAuthentication, expected success (are anonymous binds allowed?)"),
         (anonymous(True), result(2, message_id=2, operation=0x78),
