@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 from kernelbal.model.event import Event, Severity, Topic
@@ -207,6 +208,7 @@ async def deliver_to(hook: Hook, document: bytes, accounts: Accounts) -> str:
 
 
 async def _post(url: str, document: bytes) -> str:
+    """Post to a webhook; quote neither errors of aiohttp, which name its address, nor what it answers."""
     import aiohttp
 
     headers = {"Content-Type": "application/json"}
@@ -215,9 +217,30 @@ async def _post(url: str, document: bytes) -> str:
             aiohttp.ClientSession() as session,
             session.post(url, data=document, headers=headers, allow_redirects=False) as answer,
         ):
-            return "" if answer.status < 300 else f"it answered {answer.status} {answer.reason}"
+            return "" if answer.status < 300 else f"it answered {_status_text(answer.status)}"
+    except aiohttp.ClientConnectorCertificateError as error:
+        cause = error.certificate_error
+        return f"its certificate is not valid: {getattr(cause, 'verify_message', type(cause).__name__)}"
+    except aiohttp.ClientResponseError:
+        return "what it answered is no HTTP"
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
+        return f"it cannot be reached: {_cause(error)}"
+    except Exception as error:  # noqa: BLE001 - a defect, reported with its traceback, without its text
+        raise RuntimeError(type(error).__name__).with_traceback(error.__traceback__) from None
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, OSError):
+        number = error.errno or 0
+        return os.strerror(number) if number > 0 else error.strerror or type(error).__name__
+    return type(error).__name__
+
+
+def _status_text(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
 async def _run(hook: Hook, document: bytes, accounts: Accounts) -> str:

@@ -7,8 +7,10 @@ import select
 import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from kernelbal.model.event import Event, Severity
@@ -174,26 +176,72 @@ def test_a_script_that_cannot_be_started_is_told(settings: dict[str, object], sa
     assert says in deliver(hook(**settings))
 
 
-def test_a_webhook_gets_a_post_and_a_bad_answer_is_told() -> None:
+def posted(*replies: bytes, address: str = "http://127.0.0.1:{port}/in") -> tuple[list[str], list[bytes]]:
+    """Why each of some posts failed, with these replies to them, and what the webhook got."""
     got: list[bytes] = []
 
-    async def scene() -> list[str]:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
             head = await reader.readuntil(b"\r\n\r\n")
             got.append(head.splitlines()[0] + b" " + await reader.readexactly(11))
-            writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if len(got) == 1 else 503))
-            writer.close()
+            writer.write(replies[len(got) - 1])
+        writer.close()
 
+    async def scene() -> list[str]:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
-            port = server.sockets[0].getsockname()[1]
-            which = hook(script=[], webhook=f"http://127.0.0.1:{port}/in")
-            return [await deliver_to(which, b'{"seq": 1}\n', Accounts()) for _ in range(2)]
+            which = hook(script=[], webhook=address.format(port=server.sockets[0].getsockname()[1]))
+            return [await deliver_to(which, b'{"seq": 1}\n', Accounts()) for _ in replies]
 
-    assert asyncio.run(scene()) == ["", "it answered 503 X"]
+    return asyncio.run(scene()), got
+
+
+def test_a_webhook_gets_a_post_and_a_bad_answer_is_told() -> None:
+    end = b"Content-Length: 0\r\n\r\n"
+    told, got = posted(b"HTTP/1.1 200 X\r\n" + end, b"HTTP/1.1 503 X\r\n" + end, b"HTTP/1.1 799 X\r\n" + end)
+    assert told == ["", "it answered 503 Service Unavailable", "it answered 799"]
     assert got[0] == b'POST /in HTTP/1.1 {"seq": 1}\n'
 
 
 def test_a_webhook_that_nobody_serves_is_told() -> None:
     found = deliver(hook(script=[], webhook="http://127.0.0.1:1/"))
-    assert "Cannot connect" in found
+    assert found == "it cannot be reached: Connection refused"
+
+
+def test_the_address_of_a_webhook_is_not_told_whatever_it_answers() -> None:
+    echo = b"/hunter2 hunter2"
+    told, _ = posted(
+        b"HTTP/1.1 404 " + echo + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://x/hunter2\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + echo + b"\r\n\r\n",
+        echo + b"\r\n\r\n",
+        b"",
+        address="http://me:hunter2@127.0.0.1:{port}/hunter2?hunter2",
+    )
+    assert told == [
+        "it answered 404 Not Found",
+        "it answered 302 Found",
+        "what it answered is no HTTP",
+        "what it answered is no HTTP",
+        "it cannot be reached: ServerDisconnectedError",
+    ]
+
+
+def test_an_internal_error_does_not_tell_the_address_of_a_webhook(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: aiohttp.ClientSession, url: str, **__: object) -> None:
+        raise AssertionError(url) from LookupError(url)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "post", fail)
+
+    async def scene(hooks: Hooks) -> None:
+        hooks.offer(recorded())
+
+    which = hook(script=[], webhook="https://me:hunter2@hooks.example.net/hunter2")
+    (event,) = play(scene, partial(deliver_to, accounts=Accounts()), which)
+    assert event.message == (
+        "webhook hooks.example.net failed for real_server.down: internal error: RuntimeError: AssertionError"
+    )
+    assert "in fail" in caplog.text
+    assert "hunter2" not in caplog.text
