@@ -104,11 +104,11 @@ class _DocumentReport:
     def print_text(self, site: Path, node: Path | None) -> None:
         """Print blocks to standard error, and one line to standard output when all is right."""
         from kernelbal.cli.output import print_error, put, say
-        from kernelbal.cli.problems import Sources, problems_text
+        from kernelbal.cli.problems import problems_text
         from kernelbal.errors import ConfigError
 
         if self.warnings:
-            say(problems_text(self.warnings, Sources(), "warning: ") + "\n")
+            say(problems_text(self.warnings, "warning: ") + "\n")
         if self.problems:
             print_error(ConfigError(self.problems))
             return

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, TextIO
 
-from kernelbal.cli.problems import Sources, problems_text
+from kernelbal.cli.problems import problems_text
 from kernelbal.errors import ConfigError, KernelbalError
 from kernelbal.model.text import lines
 
@@ -95,7 +95,7 @@ def warn(message: str, hint: str | None = None) -> None:
 def print_error(error: KernelbalError) -> None:
     """Print an error with its hint; a configuration error with all its problems."""
     if isinstance(error, ConfigError):
-        say(problems_text(error.problems, Sources()))
+        say(problems_text(error.problems))
         say(f"\n{error.message}")
         return
     say_labelled("error", error.message, error.hint)

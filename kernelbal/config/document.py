@@ -31,8 +31,9 @@ from yaml.events import (
 
 from kernelbal.config.places import Loader, find_places, mark_of, nearest_place
 from kernelbal.config.scalars import PlainScalars, Scalar
+from kernelbal.config.secrets import key_path, named
 from kernelbal.config.syntax import syntax_problem
-from kernelbal.config.violation import Path, key_path, shown
+from kernelbal.config.violation import Path
 from kernelbal.errors import ConfigError, Problem, Span
 
 Data = Scalar | list["Data"] | dict[str, "Data"]
@@ -54,7 +55,10 @@ _OLD_LINE_BREAKS = tuple(character.encode() for character in "\x85\u2028\u2029")
 
 
 class _Refused(Exception):
-    """A construct that a configuration must not hold; `path` grows on the way up."""
+    """A construct that a configuration must not hold; `path` grows on the way up.
+
+    Its message repeats nothing of the document, as that may be a secret.
+    """
 
     def __init__(self, event: Event, message: str, expected: str, hint: str) -> None:
         super().__init__(message)
@@ -135,6 +139,7 @@ def _problem(refused: _Refused, text: bytes, file: str) -> Problem:
     path: Path = tuple(reversed(refused.path))
     message, expected, hint = refused.problem
     if refused.duplicate:
+        message = f"`{named(path)}` is given twice"
         hint = hint.format(line=nearest_place(find_places(text, [path]), path).key.line)
     span = Span(file, refused.mark.line, refused.mark.column)
     return Problem(key_path(path), message, expected, hint, span)
@@ -184,8 +189,8 @@ class _Composer:
                 return self._mapping(event, depth + 1)
             return self._sequence(event, depth + 1)
         if isinstance(event, AliasEvent):
-            hint = "write the value out; there are no aliases"
-            raise _Refused(event, f"alias `*{shown(event.anchor)}`", "a value", hint)
+            hint = "write the value out; quote text that begins with `*`"
+            raise _Refused(event, "an alias (`*...`)", "a value", hint)
         raise _too_long(event)
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
@@ -240,21 +245,18 @@ class _Composer:
 
 def _require_bare(event: NodeEvent) -> None:
     if event.anchor is not None:
-        hint = f"remove `&{shown(event.anchor)}` and write the value out where it is needed"
-        raise _Refused(event, f"anchor `&{shown(event.anchor)}`", "a value", hint)
-    tag = getattr(event, "tag", None)
-    if tag is not None:
-        tag = tag.replace("tag:yaml.org,2002:", "!!")
-        raise _Refused(event, f"tag `{shown(tag)}`", "a value", "remove the tag; quote what must be text")
+        hint = "write the value out where it is needed; quote text that begins with `&`"
+        raise _Refused(event, "an anchor (`&...`)", "a value", hint)
+    if getattr(event, "tag", None) is not None:
+        hint = "remove the tag; quote what must be text, and text that begins with `!`"
+        raise _Refused(event, "a tag (`!...`)", "a value", hint)
 
 
 def _bad_key(event: Event) -> _Refused:
-    if isinstance(event, ScalarEvent):
-        hint = f'quote it: `"{shown(event.value)}":`'
-        return _Refused(event, f"key `{shown(event.value)}` is not text", "a key that is text", hint)
-    if isinstance(event, NodeEvent):
-        return _Refused(event, "a key that is not text", "a key that is text", "write `key: value`")
-    return _too_long(event)
+    if not isinstance(event, NodeEvent):
+        return _too_long(event)
+    hint = "put it in quotes" if isinstance(event, ScalarEvent) else "write `key: value`"
+    return _Refused(event, "a key that is not text", "a key that is text", hint)
 
 
 def _refused_key(event: Event, key: str, data: dict[str, Data]) -> _Refused:
@@ -264,9 +266,7 @@ def _refused_key(event: Event, key: str, data: dict[str, Data]) -> _Refused:
         )
     if key == "<<":
         return _Refused(event, "merge key `<<`", "keys and values", "write the values out; nothing is merged")
-    refused = _Refused(
-        event, f"`{shown(key)}` is given twice", "each key once", "the first is on line {line}"
-    )
+    refused = _Refused(event, "given twice", "each key once", "the first is on line {line}")
     refused.path.append(key)
     refused.duplicate = True
     return refused

@@ -14,7 +14,8 @@ from kernelbal.config.checks.table import find_advice, find_conflicts
 from kernelbal.config.document import Data, compose, paused_gc
 from kernelbal.config.places import TextPlace, find_places, nearest_place
 from kernelbal.config.salvage import ValidPart, salvage
-from kernelbal.config.violation import Path, Violation, key_path, shown, value_at
+from kernelbal.config.secrets import key_path
+from kernelbal.config.violation import Path, Violation, shown, value_at
 from kernelbal.config.wording import called, setting_at
 from kernelbal.errors import ConfigError, Problem, Span
 from kernelbal.model.fields import DOCUMENT, Model
@@ -69,7 +70,7 @@ def load_document(
         data = compose(text, file)
         try:
             document = model.model_validate(data, context=DOCUMENT)
-        except ValidationError as error:
+        except ValidationError:
             from kernelbal.config.model_errors import (
                 find_model_errors,  # with all the words of other load balancers
             )
@@ -78,7 +79,8 @@ def load_document(
             if len(violations) <= MAX_PROBLEMS:
                 part = salvage(model, data, [violation.path for violation in violations], by_field)
                 violations += islice(_in_text(part, conflicts), MAX_PROBLEMS + 1 - len(violations))
-            raise _refusal(_named(violations, model, data), text, file) from error
+            # Not `from` the model's error, which names values.
+            raise _refusal(_named(violations, model, data), text, file) from None
         violations = list(islice(conflicts(ValidPart(document)), MAX_PROBLEMS + 1))
         if violations:
             raise _refusal(_named(violations, model, data), text, file)

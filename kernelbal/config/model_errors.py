@@ -15,6 +15,7 @@ from pydantic import BaseModel, FailFast, ValidationError
 from pydantic_core import ErrorDetails
 
 from kernelbal.config.document import Data
+from kernelbal.config.secrets import CUT, HIDDEN, holds_secrets, is_secret, named
 from kernelbal.config.violation import Path, Violation, shown, value_at
 from kernelbal.config.vocabulary import flow, key_hint, means, value_hint
 from kernelbal.config.wording import Setting, describe, key_of, setting_at, step_into
@@ -89,16 +90,17 @@ class _ModelError(NamedTuple):
     @property
     def shown(self) -> str:
         """The value in one line; not that of a secret."""
-        return "(hidden)" if self.is_secret else shown(self.value)
+        return HIDDEN if self.is_secret else shown(self.value)
 
     @property
     def is_secret(self) -> bool:
-        """Whether the value does not belong in messages."""
-        return self.setting.field is not None and not self.setting.field.repr
+        """Whether the value does not belong in messages; nor does one alone where a mapping has a secret."""
+        field = self.setting.field
+        return (field is not None and is_secret(field)) or holds_secrets(self.setting.annotation)
 
     @property
     def last(self) -> str:
-        return shown(self.path[-1]) if self.path else "the document"
+        return named(self.path) if self.path else "the document"
 
     def violation(self, message: str, hint: str | None = None, *, at_key: bool = False) -> Violation:
         return Violation(self.path, message, describe(self.setting), hint or self.about, at_key)
@@ -170,18 +172,18 @@ def _type_hint(error: _ModelError) -> str | None:
     if kind is str and isinstance(value, int | float):
         return "put it in quotes" if error.is_secret else f'quote it: `"{shown(value)}"`'
     if isinstance(value, str | int | float) and error.setting.model is not None:
-        return _as_mapping(error.setting.key, error.setting.model, value)
+        return _as_mapping(error, error.setting.model, value)
     if get_origin(kind) is tuple:
         return "begin each item with `- `, or write `[...]`"
     return None
 
 
-def _as_mapping(key: str, model: type[BaseModel], value: str | float) -> str | None:
+def _as_mapping(error: _ModelError, model: type[BaseModel], value: str | float) -> str | None:
     """Return how a value that is written alone goes into its mapping: `{address: 10.0.0.11}`."""
     for field in model.model_fields:
         if not any(_errors(model, {field: value}, ())):
-            return f"write `{flow({field: value}, outermost=False)}`"
-    return value_hint(key, str(value), ())
+            return f"write `{flow({field: CUT if error.is_secret else value}, outermost=False)}`"
+    return None if error.is_secret else value_hint(error.setting.key, str(value), ())
 
 
 def _kind(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from kernelbal.model.text import one_line
@@ -32,13 +33,15 @@ class Violation(NamedTuple):
 
 MAX_SHOWN_CHARACTERS = 60
 """Longest value that a message repeats."""
+_ADDRESS = re.compile(r"(?<=://)\S+")
+"""What follows `https://`: that of a webhook is a secret, wherever its author puts it."""
 
 
 def shown(value: object) -> str:
     """Return a value as YAML writes it, shortened and on one line."""
     words = {True: "true", False: "false", None: "null"}
     text = words[value] if value is None or isinstance(value, bool) else str(value)
-    return one_line(text, MAX_SHOWN_CHARACTERS)
+    return one_line(_ADDRESS.sub("...", text[: 4 * MAX_SHOWN_CHARACTERS]), MAX_SHOWN_CHARACTERS)
 
 
 def value_at(document: Any, path: Path) -> object:  # noqa: ANN401 - data or a model
@@ -51,9 +54,3 @@ def value_at(document: Any, path: Path) -> object:  # noqa: ANN401 - data or a m
         else:
             document = getattr(document, str(step), None)
     return document
-
-
-def key_path(path: Path) -> str:
-    """Return `virtual_services[0].ports[1]` for `("virtual_services", 0, "ports", 1)`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in path)
-    return text.removeprefix(".")

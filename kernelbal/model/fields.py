@@ -25,9 +25,14 @@ from kernelbal.model.units import ALL_PORTS, PortRange, format_duration, parse_d
 
 
 class Model(BaseModel):
-    """A mapping in a document: unknown keys are refused, values never change."""
+    """A mapping in a document: unknown keys are refused, values never change.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    A secret is a field with `repr=False`; no output has its value, be it valid or not.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 def _address(value: object) -> Address:

@@ -36,6 +36,10 @@ class WebAddress(NamedTuple):
     url: str
     host: str
 
+    def __repr__(self) -> str:
+        """Show the host alone: all else may be a secret."""
+        return f"WebAddress(host={self.host!r})"
+
 
 _LABEL: Final = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
@@ -86,7 +90,7 @@ class Token(Model):
     name: Name = Field(description="Who it is, for the log.")
     sha256: Annotated[
         str, Field(pattern=r"^[0-9a-f]{64}$"), Wording("64 hexadecimal digits: `printf %s TOKEN | sha256sum`")
-    ] = Field(description="SHA-256 of the token; the token itself is nowhere on the director.")
+    ] = Field(repr=False, description="SHA-256 of the token; the token itself is nowhere on the director.")
     right: Right = Field(Right.READ, description="`read` or `change`.")
 
 

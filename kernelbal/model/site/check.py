@@ -137,7 +137,7 @@ class HttpCheck(CheckProtocol):
         default_factory=dict, repr=False, description="Further headers, or others than usual."
     )
     body: Annotated[str, Field(max_length=65536), Wording("text of at most 65536 characters")] = Field(
-        "", description="Request body (POST)."
+        "", repr=False, description="Request body (POST)."
     )
     expect: StatusCodes = Field(
         ("200-299", "301", "302", "401"), description="Statuses that count as success."

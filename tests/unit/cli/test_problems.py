@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.cli.problems import MAX_SOURCE_CHARACTERS, Sources, problems_text
+from kernelbal.cli.problems import MAX_SOURCE_CHARACTERS, problems_text
 from kernelbal.config.load import load_node
 from kernelbal.errors import ConfigError, Problem, Span
 from kernelbal.model.status import problem_document
@@ -15,7 +15,7 @@ def shown(tmp_path: Path, text: str, line: int, column: int) -> str:
     path = tmp_path / "site.yaml"
     path.write_text(text, encoding="utf-8")
     problem = Problem("a.b", "wrong", span=Span(str(path), line, column))
-    return problems_text([problem], Sources()).replace(str(path), "site.yaml")
+    return problems_text([problem]).replace(str(path), "site.yaml")
 
 
 def test_block_names_place_key_and_message_and_points_at_it(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_block_names_place_key_and_message_and_points_at_it(tmp_path: Path) -> N
 def test_list_of_all_keys_is_left_out_where_the_hint_says_what_to_write() -> None:
     known = "one of the keys `a`, `b`"
     for hint, told in (("write `a: 1`", False), ("did you mean `a`?", True), ("remove it", True)):
-        text = problems_text([Problem("c", "unknown key `c`", known, hint)], Sources())
+        text = problems_text([Problem("c", "unknown key `c`", known, hint)])
         assert (known in text) == told
         assert hint in text
-    assert known in problems_text([Problem("c", "found the text `x`", known, "write `a`")], Sources())
+    assert known in problems_text([Problem("c", "found the text `x`", known, "write `a`")])
 
 
 def test_control_characters_of_the_document_do_not_reach_the_terminal(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_secret_on_a_line_of_its_own_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("secret:\n  hunter2\n")
     problem = Problem("check.radius.secret", "wrong", span=Span(str(path), 2, 3))
-    assert "hunter2" not in problems_text([problem], Sources())
+    assert "hunter2" not in problems_text([problem])
 
 
 def test_value_of_a_bad_webhook_is_not_repeated() -> None:
@@ -69,16 +69,15 @@ def test_value_of_a_bad_webhook_is_not_repeated() -> None:
 def test_place_behind_the_end_and_lost_file_are_shown_without_a_line(tmp_path: Path) -> None:
     assert shown(tmp_path, "a\n", 9, 1) == "site.yaml:9:1: a.b: wrong"
     lost = Problem("", "wrong", "right", "fix it", Span("/nonexistent", 1, 1))
-    assert problems_text([lost], Sources()) == "/nonexistent:1:1: wrong\n  expected: right\n  hint: fix it"
+    assert problems_text([lost]) == "/nonexistent:1:1: wrong\n  expected: right\n  hint: fix it"
 
 
 def test_problem_without_a_place() -> None:
     problem = Problem("a", "wrong")
-    assert (
-        problems_text([problem, problem], Sources(), "warning: ") == "a: warning: wrong\n\na: warning: wrong"
-    )
+    assert problems_text([problem, problem], "warning: ") == "a: warning: wrong\n\na: warning: wrong"
     assert problem_document(problem).line is None
 
 
 def test_endless_file_is_not_read() -> None:
-    assert Sources().line(Span("/dev/zero", 1, 1)) is None
+    endless = Problem("a", "wrong", span=Span("/dev/zero", 1, 1))
+    assert problems_text([endless]) == "/dev/zero:1:1: a: wrong"

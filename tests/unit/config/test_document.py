@@ -52,18 +52,18 @@ def test_plain_data(text: str, data: Data) -> None:
     assert compose(text.encode(), "site.yaml") == data
 
 
+ANCHOR = "an anchor (`&...`)", "write the value out where it is needed; quote text that begins with `&`"
+TAG = "a tag (`!...`)", "remove the tag; quote what must be text, and text that begins with `!`"
 REFUSED = {
     "a: 1\nb: 2\na: 3\n": ("a", 3, 1, "`a` is given twice", "the first is on line 1"),
     "x:\n  - {b: 1, b: 2}\n": ("x[0].b", 2, 12, "`b` is given twice", "the first is on line 2"),
-    "a: &x 1\nb: *x\n": ("a", 1, 4, "anchor `&x`", "remove `&x` and write the value out where it is needed"),
-    "a: [&x {}]\n": ("a[0]", 1, 5, "anchor `&x`", "remove `&x` and write the value out where it is needed"),
-    "&x a: b\n": ("", 1, 1, "anchor `&x`", "remove `&x` and write the value out where it is needed"),
-    "a: *x\n": ("a", 1, 4, "alias `*x`", "write the value out; there are no aliases"),
-    "a: !!str 80\n": ("a", 1, 4, "tag `!!str`", "remove the tag; quote what must be text"),
-    "a: !!python/object:os.system {}\n": (
-        "a", 1, 4, "tag `!!python/object:os.system`", "remove the tag; quote what must be text",
-    ),
-    "- !x [1]\n": ("[0]", 1, 3, "tag `!x`", "remove the tag; quote what must be text"),
+    "a: &x 1\nb: *x\n": ("a", 1, 4, *ANCHOR),
+    "a: [&x {}]\n": ("a[0]", 1, 5, *ANCHOR),
+    "&x a: b\n": ("", 1, 1, *ANCHOR),
+    "a: *x\n": ("a", 1, 4, "an alias (`*...`)", "write the value out; quote text that begins with `*`"),
+    "a: !!str 80\n": ("a", 1, 4, *TAG),
+    "a: !!python/object:os.system {}\n": ("a", 1, 4, *TAG),
+    "- !x [1]\n": ("[0]", 1, 3, *TAG),
     "a: 1\na: 2\nb: [\n": ("a", 2, 1, "`a` is given twice", "the first is on line 1"),
     "a: {b: 1}\nc:\n  <<: {b: 2}\n": (
         "c", 3, 3, "merge key `<<`", "write the values out; nothing is merged",
@@ -71,8 +71,8 @@ REFUSED = {
     "a: 1\n---\nb: 2\n": (
         "", 2, 1, "a second document", "remove the `---` and what follows, or put it in a file of its own",
     ),
-    "a:\n  80: http\n": ("a", 2, 3, "key `80` is not text", 'quote it: `"80":`'),
-    "true: 1\n": ("", 1, 1, "key `true` is not text", 'quote it: `"true":`'),
+    "a:\n  80: http\n": ("a", 2, 3, "a key that is not text", "put it in quotes"),
+    "true: 1\n": ("", 1, 1, "a key that is not text", "put it in quotes"),
     "{[a]: b}\n": ("", 1, 2, "a key that is not text", "write `key: value`"),
     "": ("", 1, 1, "the document is empty", "write at least one key"),
     "\n# nothing\n": ("", 3, 1, "the document is empty", "write at least one key"),

@@ -2,7 +2,7 @@
 
 from kernelbal.config.document import Data
 from kernelbal.config.model_errors import find_model_errors
-from kernelbal.config.violation import key_path
+from kernelbal.config.secrets import key_path
 from kernelbal.model.fields import DOCUMENT
 from kernelbal.model.node import Node
 from kernelbal.model.site import Site
@@ -104,7 +104,7 @@ def test_neither_statuses_nor_headers_are_what_cannot_be_sent() -> None:
     assert check_faults({"http": {"expect": "204-200"}})[0][1] == ("`204-200` is reversed; write `200-204`")
     assert check_faults({"http": {"expect": []}})[0][1] == "`expect` is empty"
     assert check_faults({"http": {"headers": {"X A": "b"}}}) == [
-        ("check.http.headers.X A", "invalid name `X A`", None)
+        ("check.http.headers.X...", "invalid name `X...`", None)
     ]
     assert check_faults({"http": {"host": "x" * 2000}})[0][1] == (
         "`host` has 2000 characters; the limit is 1024"
@@ -133,6 +133,6 @@ def test_key_that_looks_like_the_models_own_sign_is_only_a_key() -> None:
     assert paths({"[key]": None}) == ["[key]"]
     assert paths({"networks": {"[key]": {}}}) == ["networks.[key]"]
     assert check_faults({"http": {"headers": {"[key]": 5}}}) == [
-        ("check.http.headers.[key]", "invalid name `[key]`", None),
-        ("check.http.headers.[key]", "found a number", "put it in quotes"),
+        ("check.http.headers....", "invalid name `...`", None),
+        ("check.http.headers....", "found a number", "put it in quotes"),
     ]

@@ -34,7 +34,7 @@ from kernelbal.config.checks.table import (
 )
 from kernelbal.config.document import compose
 from kernelbal.config.load import load_site, site_warnings
-from kernelbal.config.violation import key_path
+from kernelbal.config.secrets import key_path
 from kernelbal.model.fields import DOCUMENT
 from kernelbal.model.site import Site
 from kernelbal.model.site.services import VirtualService
