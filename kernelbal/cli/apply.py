@@ -113,14 +113,14 @@ def _apply_here(
     from kernelbal.cli.session import open_session
     from kernelbal.model.answers import ApplyAnswer
     from kernelbal.plan.document import apply_document, left_actions, plan_document
-    from kernelbal.plan.judge import judge
+    from kernelbal.plan.feasibility import remarks_on
     from kernelbal.plan.kind import Options
 
     options = Options(cut=request.cut)
     with open_session(state_dir) as session, session.store.lock():
         _refuse_unconfirmed(session)
         prepared = session.reconciler.prepare(documents.desired, options)
-        remarks = judge(documents.site, documents.node, prepared.observed, force=request.force)
+        remarks = remarks_on(documents.site, documents.node, prepared.observed, force=request.force)
         print_remarks(remarks)
         if request.confirm_s is not None and not prepared.plan.empty:
             from kernelbal.cli.confirm import arm

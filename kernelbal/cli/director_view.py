@@ -124,7 +124,7 @@ def warnings(status: DirectorStatus) -> list[str]:
         found += [f"  {problem}" for problem in config.problems]
     found += _state_problems(status.state)
     if checker is not None and (checker.unstable or not checker.alive):
-        what = "ends again and again" if checker.unstable else "does not run"
+        what = "keeps ending" if checker.unstable else "does not run"
         found.append(f"the health checker {what}; states are {age(checker.last_s)} old")
     found += [
         f"{each.check} is not run, next attempt in {age(each.next_s)}: {each.reason}"

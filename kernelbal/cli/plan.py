@@ -77,14 +77,14 @@ def _plan_here(request: PlanRequest, site: Path, node: Path, state_dir: Path) ->
     from kernelbal.cli.session import open_session, read_documents
     from kernelbal.model.answers import PlanAnswer
     from kernelbal.plan.document import plan_document
-    from kernelbal.plan.judge import judge
+    from kernelbal.plan.feasibility import remarks_on
     from kernelbal.plan.kind import Options
 
     documents = read_documents(site, node)
     with open_session(state_dir) as session:
         prepared = session.reconciler.prepare(documents.desired, Options(cut=request.cut))
         observed = prepared.observed
-        remarks = judge(documents.site, documents.node, observed, force=request.force)
+        remarks = remarks_on(documents.site, documents.node, observed, force=request.force)
         session.reconciler.check_tables(prepared)
     plan = plan_document(prepared.plan, documents.names, observed, request.most)
     return PlanAnswer(plan=plan, warnings=remarks)

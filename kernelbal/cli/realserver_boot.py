@@ -23,18 +23,18 @@ def choose_manager(persist: Manager | None, preparations: tuple[Preparation, ...
         PlanRefused: nobody is known who could, or the one that is named would not read our files.
     """
     from kernelbal.realserver.persist.detect import check, detect
-    from kernelbal.realserver.persist.facts import read_facts
+    from kernelbal.realserver.persist.observe import read_network_configuration
 
     kept = [each for each in preparations if each.at_boot]
     if not kept:
         return ""
     if persist is not None and persist is not Manager.NONE:
-        check(read_facts(), persist)
+        check(read_network_configuration(), persist)
         return str(persist.value)
     if record.persist:
         return record.persist
     interfaces = tuple(sorted({name for each in kept for name in each.interfaces}))
-    found = detect(read_facts(), interfaces)
+    found = detect(read_network_configuration(), interfaces)
     say(f"  note: brought back at boot by {found.manager.value}: {found.reason}")
     return found.manager.value
 
@@ -46,10 +46,10 @@ def check_boot(files: Mapping[str, str]) -> None:
         PlanRefused: a program that they call is missing.
     """
     from kernelbal.realserver.persist.detect import check_programs
-    from kernelbal.realserver.persist.facts import read_facts
+    from kernelbal.realserver.persist.observe import read_network_configuration
 
     if files:
-        check_programs(read_facts(), files)
+        check_programs(read_network_configuration(), files)
 
 
 def files_at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None]) -> Mapping[str, str]:
@@ -60,8 +60,10 @@ def files_at_boot(setup: Setup, manager: str, sysctls: Mapping[str, str | None])
         manager: name of who reads them.
         sysctls: as they are.
     """
-    from kernelbal.realserver.persist.facts import read_facts
     from kernelbal.realserver.persist.files import files_for
+    from kernelbal.realserver.persist.observe import read_network_configuration
     from kernelbal.render import render
 
-    return files_for(setup, Manager(manager), render, lo_network=read_facts().lo_network, values=sysctls)
+    return files_for(
+        setup, Manager(manager), render, lo_network=read_network_configuration().lo_network, values=sysctls
+    )

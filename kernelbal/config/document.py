@@ -70,7 +70,7 @@ class _Refused(Exception):
 
 @contextmanager
 def paused_gc() -> Iterator[None]:
-    """Keep the cyclic garbage collector from walking a growing document again and again."""
+    """Keep the cyclic garbage collector from walking a growing document repeatedly."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernelbal.health.judge import NEWCOMER, Judged
+from kernelbal.health.evaluation import NEWCOMER, ServerEvaluation
 from kernelbal.model.address import Address, format_address, format_endpoint
 from kernelbal.model.event import Event, Severity, Topic
 from kernelbal.model.overlay import IN_SERVICE, SENT_AWAY, Mode, ServerState
@@ -25,43 +25,45 @@ _MODES = {
 }
 
 
-def server_events(service: VirtualService, judged: Judged, state: ServerState, starting: bool) -> list[Event]:
+def server_events(
+    service: VirtualService, evaluation: ServerEvaluation, state: ServerState, starting: bool
+) -> list[Event]:
     """Return the events of a real server whose state or warning changed."""
     events: list[Event] = []
-    before = judged.before
-    if state != before.state and not _expected(judged, state, starting):
-        events += _state_events(service, judged, state)
-    if judged.warning and judged.warning != before.warning:
-        text = f"{_who(service, judged)}: {judged.warning}"
-        events.append(_event(Topic.SERVER_WARNING, Severity.WARNING, text, service, judged))
+    before = evaluation.before
+    if state != before.state and not _expected(evaluation, state, starting):
+        events += _state_events(service, evaluation, state)
+    if evaluation.warning and evaluation.warning != before.warning:
+        text = f"{_who(service, evaluation)}: {evaluation.warning}"
+        events.append(_event(Topic.SERVER_WARNING, Severity.WARNING, text, service, evaluation))
     return events
 
 
-def _expected(judged: Judged, state: ServerState, starting: bool) -> bool:
+def _expected(evaluation: ServerEvaluation, state: ServerState, starting: bool) -> bool:
     """Whether it is no news: weight 0 of the site file, and real servers found up when the daemon starts."""
-    is_new = judged.before is NEWCOMER
+    is_new = evaluation.before is NEWCOMER
     if state is ServerState.QUIESCED:
-        return judged.server.weight == 0
+        return evaluation.server.weight == 0
     return is_new and starting and state in IN_SERVICE
 
 
-def _state_events(service: VirtualService, judged: Judged, state: ServerState) -> list[Event]:
-    who, old = _who(service, judged), judged.before.state
+def _state_events(service: VirtualService, evaluation: ServerEvaluation, state: ServerState) -> list[Event]:
+    who, old = _who(service, evaluation), evaluation.before.state
     if state in _AWAY:
         topic, severity, what = _AWAY[state]
-        why = f": {judged.reason}" if judged.reason else ""
-        return [_event(topic, severity, f"{who} {what}{why}", service, judged)]
+        why = f": {evaluation.reason}" if evaluation.reason else ""
+        return [_event(topic, severity, f"{who} {what}{why}", service, evaluation)]
     if state is ServerState.UNKNOWN:
         return []
     events = []
     if old in (ServerState.DOWN, ServerState.UNKNOWN):
-        events.append(_event(Topic.SERVER_UP, Severity.NOTICE, f"{who} is up", service, judged))
+        events.append(_event(Topic.SERVER_UP, Severity.NOTICE, f"{who} is up", service, evaluation))
     elif old in SENT_AWAY:
         text = f"{who} takes new connections again"
-        events.append(_event(Topic.SERVER_ENABLED, Severity.NOTICE, text, service, judged))
+        events.append(_event(Topic.SERVER_ENABLED, Severity.NOTICE, text, service, evaluation))
     if state is ServerState.RAMPING:
         text = f"{who} is in slow start: full weight within {format_duration(service.slow_start)}"
-        events.append(_event(Topic.SERVER_RAMPING, Severity.INFO, text, service, judged))
+        events.append(_event(Topic.SERVER_RAMPING, Severity.INFO, text, service, evaluation))
     return events
 
 
@@ -76,20 +78,22 @@ def mode_event(service: VirtualService, mode: Mode, usable: int) -> Event:
     return Event(Topic.SERVICE_QUORUM_LOST, Severity.ERROR, text, service.name, fields=fields)
 
 
-def _event(topic: Topic, severity: Severity, text: str, service: VirtualService, judged: Judged) -> Event:
+def _event(
+    topic: Topic, severity: Severity, text: str, service: VirtualService, evaluation: ServerEvaluation
+) -> Event:
     fields = []
-    if judged.key.port:
-        fields.append(("port", str(judged.key.port)))
-    if judged.server.name is not None:
-        fields.append(("name", judged.server.name))
-    if judged.reason:
-        fields.append(("reason", judged.reason))
-    address = format_address(judged.key.address)
+    if evaluation.key.port:
+        fields.append(("port", str(evaluation.key.port)))
+    if evaluation.server.name is not None:
+        fields.append(("name", evaluation.server.name))
+    if evaluation.reason:
+        fields.append(("reason", evaluation.reason))
+    address = format_address(evaluation.key.address)
     return Event(topic, severity, text, service.name, address, tuple(fields))
 
 
-def _who(service: VirtualService, judged: Judged) -> str:
-    address, port = Address(judged.server.address), judged.key.port
+def _who(service: VirtualService, evaluation: ServerEvaluation) -> str:
+    address, port = Address(evaluation.server.address), evaluation.key.port
     where = format_endpoint(address, port) if port else format_address(address)
-    name = f"{judged.server.name} ({where})" if judged.server.name else where
+    name = f"{evaluation.server.name} ({where})" if evaluation.server.name else where
     return f"real server {name} of `{service.name}`"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from kernelbal.health.changes import mode_event, server_events
 from kernelbal.health.decision import Decision, Inputs, Memory, ServerView, ServiceMemory, ServiceView
-from kernelbal.health.judge import Judge
+from kernelbal.health.evaluation import ServerEvaluator
 from kernelbal.health.orders import OrderIndex
 from kernelbal.health.pool import Pool, ServerDecision
 from kernelbal.health.quorum import has_quorum, mode_of
@@ -23,7 +23,7 @@ from kernelbal.model.site.services import ServerKey, VirtualService
 
 def decide(inputs: Inputs) -> Decision:
     """Return what holds now."""
-    maker = _Maker(Judge(inputs, OrderIndex(inputs.orders)))
+    maker = _Maker(ServerEvaluator(inputs, OrderIndex(inputs.orders)))
     for service in inputs.site.virtual_services:
         maker.add(service)
     overlay = Overlay(maker.standings, maker.modes, inputs.probes.paths)
@@ -40,8 +40,8 @@ def decide(inputs: Inputs) -> Decision:
 class _Maker:
     """Collects a decision, service by service."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
+    def __init__(self, evaluator: ServerEvaluator) -> None:
+        self.evaluator = evaluator
         self.standings: dict[ServerKey, DesiredServer] = {}
         self.modes: dict[str, Mode] = {}
         self.memory = Memory()
@@ -51,31 +51,33 @@ class _Maker:
         self.due: list[float] = []
 
     def add(self, service: VirtualService) -> None:
-        name, judge = service.name, self.judge
-        judged = [judge.judge(service, server, service.server_key(server)) for server in service.real_servers]
-        usable = sum(1 for each in judged if each.usable)
-        before = judge.inputs.memory.services.get(name)
+        name, evaluator = service.name, self.evaluator
+        evaluations = [
+            evaluator.evaluate(service, server, service.server_key(server)) for server in service.real_servers
+        ]
+        usable = sum(1 for each in evaluations if each.usable)
+        before = evaluator.inputs.memory.services.get(name)
         quorum = has_quorum(service, usable, None if before is None else before.quorum)
-        mode = mode_of(service, quorum, any(each.candidate for each in judged))
+        mode = mode_of(service, quorum, any(each.candidate for each in evaluations))
         self.modes[name] = mode
         began_at = None if before is None else before.began_at
-        pool = Pool(service, mode, judge.inputs, began_at)
-        self._decide(service, pool.decisions(judged), mode)
+        pool = Pool(service, mode, evaluator.inputs, began_at)
+        self._decide(service, pool.decisions(evaluations), mode)
         self.due += pool.due
-        after = ServiceMemory(mode, judge.inputs.now, quorum, pool.began_at)
-        if before is None and not quorum and any(each.state is ServerState.UNKNOWN for each in judged):
+        after = ServiceMemory(mode, evaluator.inputs.now, quorum, pool.began_at)
+        if before is None and not quorum and any(each.state is ServerState.UNKNOWN for each in evaluations):
             self.services[name] = ServiceView(
-                mode, judge.inputs.now, usable
+                mode, evaluator.inputs.now, usable
             )  # no news before the first probes
         else:
             self._remember(service, before, after, usable)
 
     def _decide(self, service: VirtualService, decisions: Iterable[ServerDecision], mode: Mode) -> None:
-        now, starting = self.judge.inputs.now, self.judge.inputs.starting
+        now, starting = self.evaluator.inputs.now, self.evaluator.inputs.starting
         for decided in decisions:
-            key, state = decided.judged.key, decided.state
-            if state != decided.judged.before.state or decided.judged.warning:
-                self.events += server_events(service, decided.judged, state, starting)
+            key, state = decided.evaluation.key, decided.state
+            if state != decided.evaluation.before.state or decided.evaluation.warning:
+                self.events += server_events(service, decided.evaluation, state, starting)
             memory = memory_of(decided, now)
             self.memory.servers[key] = memory
             self.standings[key] = desired_server(service, decided)

@@ -19,19 +19,19 @@ _KEPT = "kept in service: too few real servers are usable"
 
 def desired_server(service: VirtualService, decided: ServerDecision) -> DesiredServer:
     """Return its desired state in the kernel."""
-    reading = decided.judged.reading
+    reading = decided.evaluation.reading
     limit = None if reading is None else reading.max_connections
     if decided.weight:
         return DesiredServer(decided.weight, upper_threshold=limit)
-    state, judged = decided.state, decided.judged
+    state, evaluation = decided.state, decided.evaluation
     if state is ServerState.DISABLED:
         return DesiredServer(0, False, 0.0)
     if state in (ServerState.DRAINING, ServerState.DRAINED):
-        if judged.health is Health.DOWN and removed_on_down(service):
+        if evaluation.health is Health.DOWN and removed_on_down(service):
             return DesiredServer(0, False, 0.0)
-        if judged.order is not None and judged.order.hold:
+        if evaluation.order is not None and evaluation.order.hold:
             return DesiredServer(0, upper_threshold=limit)
-        return DesiredServer(0, False, judged.cut_at)
+        return DesiredServer(0, False, evaluation.cut_at)
     if state is ServerState.UNKNOWN or (state is ServerState.STANDBY and removed_on_down(service)):
         return DesiredServer(0, False)
     if state is ServerState.DOWN and removed_on_down(service):
@@ -41,8 +41,8 @@ def desired_server(service: VirtualService, decided: ServerDecision) -> DesiredS
 
 def memory_of(decided: ServerDecision, now: float) -> ServerMemory:
     """Return what the next decision needs to know."""
-    judged, ramp, share = decided.judged, decided.ramp, decided.share
-    before = judged.before
+    evaluation, ramp, share = decided.evaluation, decided.ramp, decided.share
+    before = evaluation.before
     return ServerMemory(
         decided.state,
         before.since_at if before.state == decided.state and before.since_at else now,
@@ -53,9 +53,9 @@ def memory_of(decided: ServerDecision, now: float) -> ServerMemory:
         0.0 if share.average is None else now,
         decided.weight,
         None if share.average is None else share.applied,
-        0.0 if judged.order is None else judged.order.deadline,
-        judged.cut_at,
-        judged.warning,
+        0.0 if evaluation.order is None else evaluation.order.deadline,
+        evaluation.cut_at,
+        evaluation.warning,
     )
 
 
@@ -63,26 +63,26 @@ def view_of(
     service: VirtualService, decided: ServerDecision, since_at: float, mode: Mode, now: float
 ) -> ServerView:
     """Return what the status shows."""
-    judged, weight = decided.judged, decided.weight
-    reason, weight_reason, left_s = judged.reason, "", None
+    evaluation, weight = decided.evaluation, decided.weight
+    reason, weight_reason, left_s = evaluation.reason, "", None
     if decided.state is ServerState.STANDBY:
         reason = _MODE_REASONS[mode]
     elif weight and not decided.in_service and decided.state is not ServerState.QUIESCED:
         weight_reason = _KEPT
-    elif decided.in_service and weight != judged.server.weight:
+    elif decided.in_service and weight != evaluation.server.weight:
         weight_reason = _why_weight(service, decided)
     if decided.in_service and decided.progress < 1.0:
         left_s = (1.0 - decided.progress) * service.slow_start
     return ServerView(
         decided.state,
-        judged.health,
+        evaluation.health,
         since_at,
         reason,
         weight,
         weight_reason,
         left_s,
-        judged.order,
-        judged.everywhere,
+        evaluation.order,
+        evaluation.everywhere,
     )
 
 
@@ -95,7 +95,7 @@ def _why_weight(service: VirtualService, decided: ServerDecision) -> str:
         by = "by its agent"
         if adaptive is not None and adaptive.response_time is not None:
             by = "by response time"
-        elif decided.judged.reading is None:
+        elif decided.evaluation.reading is None:
             by = "while its agent is silent"
         reasons.append(f"{decided.share.applied:.0%} {by}")
     return ", ".join(reasons)

@@ -68,7 +68,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One thing that is asked again and again.
+    """One thing that is checked periodically.
 
     Attributes:
         key: digest of all the rest, so that a probe keeps its state over restarts and changes of the site.

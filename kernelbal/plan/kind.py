@@ -254,11 +254,11 @@ Slice = Sequence[AnyKind]
 
 # -- states: a part per kind, which is asked for with its kind --------------------------------------------
 
-Parts = Mapping[str, object]
+ByKind = Mapping[str, object]
 """Part by the name of its kind or reading."""
 
 
-def _with(parts: Parts, name: str, part: object, default: object) -> Parts:
+def _with(parts: ByKind, name: str, part: object, default: object) -> ByKind:
     """What says nothing is left out, so that equal states are equal."""
     others = {key: each for key, each in parts.items() if key != name}
     return others if part == default else {**others, name: part}
@@ -268,7 +268,7 @@ def _with(parts: Parts, name: str, part: object, default: object) -> Parts:
 class DesiredState:
     """The kernel as it should be."""
 
-    parts: Parts = field(default_factory=dict)
+    parts: ByKind = field(default_factory=dict)
 
     def of(self, kind: ObjectKind[T, Any, Any]) -> T:
         """Return the part of a kind."""
@@ -283,7 +283,7 @@ class DesiredState:
 class ObservedState:
     """The kernel as it was read."""
 
-    parts: Parts = field(default_factory=dict)
+    parts: ByKind = field(default_factory=dict)
 
     def of(self, reading: KernelReading[T]) -> T:
         """Return what was read of a kind, or of something else that is only read."""
@@ -308,7 +308,7 @@ class Ownership:
     """
 
     boot_id: str = ""
-    parts: Parts = field(default_factory=dict)
+    parts: ByKind = field(default_factory=dict)
     lost: bool = False
 
     def of(self, kind: ObjectKind[Any, Any, T]) -> T:

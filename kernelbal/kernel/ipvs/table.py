@@ -385,7 +385,7 @@ def _worded(operation: str, target: str = "") -> Iterator[None]:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking 100,000 young tuples again and again; none is in a cycle."""
+    """Keep the garbage collector from walking 100,000 young tuples repeatedly; none is in a cycle."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -35,7 +35,7 @@ class Profile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class NetworkConfiguration:
     """What a host's network is configured by.
 
     Attributes:
@@ -77,58 +77,58 @@ class Detected(NamedTuple):
     reason: str
 
 
-def detect(facts: Facts, interfaces: tuple[str, ...]) -> Detected:
+def detect(host: NetworkConfiguration, interfaces: tuple[str, ...]) -> Detected:
     """Return who brings a preparation back at boot.
 
     Args:
-        facts: of the host.
+        host: of the host.
         interfaces: devices by which the director's packets come in; who configures them is to configure `lo`.
 
     Raises:
         PlanRefused: nobody is known who could.
     """
-    if not facts.systemd:
+    if not host.systemd:
         raise PlanRefused("systemd does not run here, and kernelbal writes no files for others", WAY_OUT)
     names = ", ".join(interfaces)
-    if taken := _taken(facts):
+    if taken := _taken(host):
         raise PlanRefused(
             taken,
-            f"nmcli connection modify {facts.profiles[LOOPBACK].name} +ipv4.addresses VIP/32; {WAY_OUT}",
+            f"nmcli connection modify {host.profiles[LOOPBACK].name} +ipv4.addresses VIP/32; {WAY_OUT}",
         )
-    if facts.networkd and any(name in facts.networkd_devices for name in interfaces):
+    if host.networkd and any(name in host.networkd_devices for name in interfaces):
         return Detected(Manager.NETWORKD, f"systemd-networkd configures {names}")
-    if facts.networkmanager is not None and any(_managed(facts, name) for name in interfaces):
-        return _networkmanager(facts, names)
-    if facts.ifup and facts.stanzas.intersection(interfaces):
-        return _ifupdown(facts, names)
+    if host.networkmanager is not None and any(_managed(host, name) for name in interfaces):
+        return _networkmanager(host, names)
+    if host.ifup and host.stanzas.intersection(interfaces):
+        return _ifupdown(host, names)
     return Detected(Manager.UNIT, f"none of the known network managers configures {names}")
 
 
-def check(facts: Facts, manager: Manager) -> None:
+def check(host: NetworkConfiguration, manager: Manager) -> None:
     """Refuse a manager that would not read the files.
 
     Raises:
         PlanRefused: it is too old or not there; the hint says what to take instead.
     """
-    obstacle = _OBSTACLES[manager](facts)
+    obstacle = _OBSTACLES[manager](host)
     if obstacle:
         raise PlanRefused(
             f"--persist {manager.value} has no effect here: {obstacle}", f"leave --persist out; {WAY_OUT}"
         )
 
 
-def check_programs(facts: Facts, files: Mapping[str, str]) -> None:
+def check_programs(host: NetworkConfiguration, files: Mapping[str, str]) -> None:
     """Refuse a unit that calls what is not there: after a boot it would fail before it adds an address.
 
     Args:
-        facts: of the host.
+        host: of the host.
         files: text by path of what brings a preparation back.
 
     Raises:
         PlanRefused: a program is missing; the hint names its package.
     """
     called = set(_CALLED.findall(files.get(UNIT_FILE, "")))
-    missing = [name for name in PACKAGES if name in called - facts.programs]
+    missing = [name for name in PACKAGES if name in called - host.programs]
     if missing:
         raise PlanRefused(
             f"not installed: `{'` and `'.join(missing)}`, which {UNIT} calls at boot",
@@ -136,14 +136,14 @@ def check_programs(facts: Facts, files: Mapping[str, str]) -> None:
         )
 
 
-def _managed(facts: Facts, name: str) -> bool:
-    profile = facts.profiles.get(name)
+def _managed(host: NetworkConfiguration, name: str) -> bool:
+    profile = host.profiles.get(name)
     return profile is not None and profile.state not in (UNMANAGED, EXTERNAL)
 
 
-def _networkmanager(facts: Facts, names: str) -> Detected:
+def _networkmanager(host: NetworkConfiguration, names: str) -> Detected:
     said = f"NetworkManager configures {names}"
-    obstacle = _networkmanager_obstacle(facts)
+    obstacle = _networkmanager_obstacle(host)
     return (
         Detected(Manager.UNIT, f"{said}, but {obstacle}")
         if obstacle
@@ -151,47 +151,47 @@ def _networkmanager(facts: Facts, names: str) -> Detected:
     )
 
 
-def _ifupdown(facts: Facts, names: str) -> Detected:
+def _ifupdown(host: NetworkConfiguration, names: str) -> Detected:
     said = f"ifupdown configures {names}"
-    obstacle = _ifupdown_obstacle(facts)
+    obstacle = _ifupdown_obstacle(host)
     return Detected(Manager.UNIT, f"{said}, but {obstacle}") if obstacle else Detected(Manager.IFUPDOWN, said)
 
 
-def _networkd_obstacle(facts: Facts) -> str:
-    return "" if facts.networkd else "systemd-networkd does not run"
+def _networkd_obstacle(host: NetworkConfiguration) -> str:
+    return "" if host.networkd else "systemd-networkd does not run"
 
 
-def _networkmanager_obstacle(facts: Facts) -> str:
-    if facts.networkmanager is None:
+def _networkmanager_obstacle(host: NetworkConfiguration) -> str:
+    if host.networkmanager is None:
         return "NetworkManager does not run"
-    if facts.networkmanager < LOOPBACK_PROFILES_SINCE:
-        return f"version {'.'.join(map(str, facts.networkmanager))} does not configure lo (1.42 does)"
-    lo = facts.profiles.get(LOOPBACK)
+    if host.networkmanager < LOOPBACK_PROFILES_SINCE:
+        return f"version {'.'.join(map(str, host.networkmanager))} does not configure lo (1.42 does)"
+    lo = host.profiles.get(LOOPBACK)
     if lo is None or lo.state == UNMANAGED:
         return "its configuration leaves lo alone"
-    return _taken(facts)
+    return _taken(host)
 
 
-def _taken(facts: Facts) -> str:
+def _taken(host: NetworkConfiguration) -> str:
     """A profile of `lo` takes away what others have added when it is activated, at boot after our unit."""
-    lo = facts.profiles.get(LOOPBACK)
-    if lo is None or not _managed(facts, LOOPBACK) or lo.name == PROFILE:
+    lo = host.profiles.get(LOOPBACK)
+    if lo is None or not _managed(host, LOOPBACK) or lo.name == PROFILE:
         return ""
     return f"NetworkManager has the profile `{lo.name}` for lo, and would remove addresses that are not in it"
 
 
-def _ifupdown_obstacle(facts: Facts) -> str:
-    if not facts.ifup:
+def _ifupdown_obstacle(host: NetworkConfiguration) -> str:
+    if not host.ifup:
         return "ifup is not installed"
-    return "" if facts.sources_ours else "/etc/network/interfaces does not source /etc/network/interfaces.d/*"
+    return "" if host.sources_ours else "/etc/network/interfaces does not source /etc/network/interfaces.d/*"
 
 
-def _no_obstacle(_: Facts) -> str:
+def _no_obstacle(_: NetworkConfiguration) -> str:
     return ""
 
 
-def _unit_obstacle(facts: Facts) -> str:
-    return _taken(facts) if facts.systemd else "systemd does not run"
+def _unit_obstacle(host: NetworkConfiguration) -> str:
+    return _taken(host) if host.systemd else "systemd does not run"
 
 
 _OBSTACLES: Final = {

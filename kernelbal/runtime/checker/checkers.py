@@ -51,7 +51,7 @@ class Checkers:
 
     @property
     def unstable(self) -> bool:
-        """Whether one is lost again and again."""
+        """Whether one keeps ending."""
         return self._network.unstable or self._scripts.unstable
 
     @property

@@ -39,7 +39,7 @@ from kernelbal.plan.desire import service_names
 from kernelbal.plan.document import apply_document, left_actions, plan_document
 from kernelbal.plan.explain.document import explanation_document
 from kernelbal.plan.explain.query import ExplainQuery
-from kernelbal.plan.judge import judge
+from kernelbal.plan.feasibility import remarks_on
 from kernelbal.plan.kind import Options
 from kernelbal.plan.reachability import reachability_problems
 from kernelbal.runtime.director import overview
@@ -90,7 +90,7 @@ class Changes:
             prepared = context.rounds.preview(inputs, options)
             observed = prepared.observed
             known = reachability_problems(force.site, force.node, observed)
-            remarks = judge(documents.site, documents.node, observed, force=request.force, known=known)
+            remarks = remarks_on(documents.site, documents.node, observed, force=request.force, known=known)
             service_of = service_names(documents.site)
             document = plan_document(prepared.plan, service_of, observed, request.most)
             return PlanAnswer(plan=document, warnings=remarks)
@@ -133,7 +133,7 @@ class Changes:
             await self._reloads.refresh_api()
             text = await context.files.call(read_texts, context.paths)
             documents = await self._documents(text, context.paths)
-            remarks = await self._judged(documents, force=request.force)
+            remarks = await self._remarks(documents, force=request.force)
             if request.confirm_s is not None:
                 await self._try_out(documents, now + request.confirm_s)
             options = Options(cut=request.cut)
@@ -205,11 +205,11 @@ class Changes:
                     f" (`cp {asked} {where}`), and apply that",
                 )
 
-    async def _judged(self, documents: Documents, *, force: bool) -> list[Remark]:
+    async def _remarks(self, documents: Documents, *, force: bool) -> list[Remark]:
         now = self._state.force.documents
         observed = await self._context.kernel.call(self._context.rounds.observe)
         known = reachability_problems(now.site, now.node, observed)
-        return judge(documents.site, documents.node, observed, force=force, known=known)
+        return remarks_on(documents.site, documents.node, observed, force=force, known=known)
 
     def _pending(self) -> Unconfirmed:
         """Return what awaits confirmation.

@@ -45,7 +45,7 @@ class Checker(Protocol):
 
     @property
     def unstable(self) -> bool:
-        """Whether it is lost again and again."""
+        """Whether it keeps ending."""
         ...
 
     @property

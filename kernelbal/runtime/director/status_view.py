@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from kernelbal.health.decision import Decision, ServerView, ServiceView
-from kernelbal.health.judge import cannot_be_checked
+from kernelbal.health.evaluation import cannot_be_checked
 from kernelbal.model.address import Address, format_address, with_port
 from kernelbal.model.health import Health, Probe, ProbePlan, ProbeState, ProbeStates
 from kernelbal.model.ipvs import CounterTable, DestinationCounters, DestinationKey, ServiceKey, ServiceTable

@@ -107,7 +107,7 @@ def test_what_is_stale_or_refused_is_warned_of() -> None:
     ]
     unstable = structs.replace(status.checker, unstable=True, last_s=2.0)
     assert warnings(structs.replace(status, checker=unstable)) == [
-        "the health checker ends again and again; states are 2s old"
+        "the health checker keeps ending; states are 2s old"
     ]
     held = QuarantineStatus(check="check http of 10.0.0.11 port 80", reason="it hangs", next_s=58.4)
     assert warnings(

@@ -9,8 +9,8 @@ from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.cli.realserver_boot import choose_manager, files_at_boot
 from kernelbal.errors import PlanRefused
 from kernelbal.realserver.desired import setup_for
-from kernelbal.realserver.persist import facts
-from kernelbal.realserver.persist.detect import Facts
+from kernelbal.realserver.persist import observe
+from kernelbal.realserver.persist.detect import NetworkConfiguration
 from kernelbal.realserver.persist.manager import (
     NETWORKD_FILE,
     SYSCTL_FILE,
@@ -23,7 +23,7 @@ from kernelbal.realserver.setup import Record
 from tests.support.cli_harness import RealServerCli
 from tests.support.realserver_host import host, prepared
 
-NETWORKD = Facts(
+NETWORKD = NetworkConfiguration(
     systemd=True,
     networkd=True,
     networkd_devices={"eth0": "/etc/systemd/network/a.network"},
@@ -34,8 +34,8 @@ ONE, ONCE = prepared(), replace(prepared(), at_boot=False)
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a function that sets what is found
-    def finds(what: Facts) -> None:
-        monkeypatch.setattr(facts, "read_facts", lambda: what)
+    def finds(what: NetworkConfiguration) -> None:
+        monkeypatch.setattr(observe, "read_network_configuration", lambda: what)
 
     finds(NETWORKD)
     return finds
@@ -43,9 +43,9 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a function 
 
 def test_who_configures_the_interface_does_it(found: Any) -> None:  # noqa: ANN401 (as the fixture)
     assert choose_manager(None, (ONE,), Record()) == "networkd"
-    found(Facts(systemd=True))
+    found(NetworkConfiguration(systemd=True))
     assert choose_manager(None, (ONE,), Record()) == "unit"
-    found(Facts())
+    found(NetworkConfiguration())
     with pytest.raises(PlanRefused, match="systemd does not run here"):
         choose_manager(None, (ONE,), Record())
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelbal.health.decision import ServerMemory
-from kernelbal.health.judge import Judged
+from kernelbal.health.evaluation import ServerEvaluation
 from kernelbal.health.pool import ServerDecision
 from kernelbal.health.ramp import Ramp
 from kernelbal.health.server_decision import desired_server, memory_of, view_of
@@ -17,7 +17,9 @@ SERVER = site_of().virtual_services[0].real_servers[0]
 
 def decided(word: str, weight: int = 0, server: RealServer = SERVER, **more: object) -> ServerDecision:
     before = ServerMemory(ServerState.SERVING, 7.0, up=True)
-    said = Judged(key(A), server, before, Health.UP, word, "because", reading=AgentReading(max_connections=5))
+    said = ServerEvaluation(
+        key(A), server, before, Health.UP, word, "because", reading=AgentReading(max_connections=5)
+    )
     return ServerDecision(said, word, weight)._replace(**more)
 
 

@@ -12,8 +12,14 @@ from kernelbal.errors import PlanRefused
 from kernelbal.model.address import format_address
 from kernelbal.realserver.desired import setup_for
 from kernelbal.realserver.persist import programs
-from kernelbal.realserver.persist.detect import Detected, Facts, Profile, check, check_programs, detect
-from kernelbal.realserver.persist.facts import read_facts
+from kernelbal.realserver.persist.detect import (
+    Detected,
+    NetworkConfiguration,
+    Profile,
+    check,
+    check_programs,
+    detect,
+)
 from kernelbal.realserver.persist.files import UNDO, files_for, native_addresses, networkd_path, unit_template
 from kernelbal.realserver.persist.manager import (
     INTERFACES_FILE,
@@ -34,6 +40,7 @@ from kernelbal.realserver.persist.manager import (
     file_mode,
     notifications,
 )
+from kernelbal.realserver.persist.observe import read_network_configuration
 from kernelbal.realserver.persist.programs import answer, failure
 from kernelbal.realserver.preparation import Encapsulation, Method, Preparation
 from kernelbal.realserver.setup import Setup
@@ -44,21 +51,23 @@ from tests.support.systemd import analyze
 # --- who brings a preparation back: a table over what was found on the host ---
 
 
-BARE = Facts(systemd=True)
-NETWORKD = Facts(systemd=True, networkd=True, networkd_devices={"eth0": "/etc/systemd/network/eth0.network"})
+BARE = NetworkConfiguration(systemd=True)
+NETWORKD = NetworkConfiguration(
+    systemd=True, networkd=True, networkd_devices={"eth0": "/etc/systemd/network/eth0.network"}
+)
 EXTERNAL = Profile("connected (externally)", "lo")
-NM = Facts(
+NM = NetworkConfiguration(
     systemd=True, networkmanager=(1, 42), profiles={"eth0": Profile("connected", "Wired"), "lo": EXTERNAL}
 )
-IFUPDOWN = Facts(systemd=True, ifup=True, stanzas=frozenset({"lo", "eth0"}), sources_ours=True)
+IFUPDOWN = NetworkConfiguration(systemd=True, ifup=True, stanzas=frozenset({"lo", "eth0"}), sources_ours=True)
 
 
-def with_lo(profile: Profile) -> Facts:
+def with_lo(profile: Profile) -> NetworkConfiguration:
     return replace(NM, profiles={**NM.profiles, "lo": profile})
 
 
 @pytest.mark.parametrize(
-    ("facts", "detected"),
+    ("found", "detected"),
     [
         (NETWORKD, Detected(Manager.NETWORKD, "systemd-networkd configures eth0")),
         (NM, Detected(Manager.NETWORKMANAGER, "NetworkManager configures eth0")),
@@ -101,8 +110,8 @@ def with_lo(profile: Profile) -> Facts:
         ),
     ],
 )
-def test_who_configures_the_interface_is_asked(facts: Facts, detected: Detected) -> None:
-    assert detect(facts, ("eth0",)) == detected
+def test_who_configures_the_interface_is_asked(found: NetworkConfiguration, detected: Detected) -> None:
+    assert detect(found, ("eth0",)) == detected
 
 
 def test_without_systemd_a_way_out_is_named() -> None:
@@ -114,33 +123,35 @@ def test_without_systemd_a_way_out_is_named() -> None:
 
 
 def test_a_profile_of_lo_that_is_somebody_elses_is_not_fought_with() -> None:
-    facts = with_lo(Profile("connected", "mine"))
+    found = with_lo(Profile("connected", "mine"))
     with pytest.raises(PlanRefused, match="has the profile `mine` for lo") as caught:
-        detect(facts, ("eth0",))
+        detect(found, ("eth0",))
     assert "nmcli connection modify mine +ipv4.addresses" in str(caught.value.hint)
     for manager in (Manager.UNIT, Manager.NETWORKMANAGER):
         with pytest.raises(PlanRefused, match="`mine`"):
-            check(facts, manager)
+            check(found, manager)
 
 
 @pytest.mark.parametrize(
-    ("facts", "good"),
+    ("found", "good"),
     [
         (NETWORKD, {Manager.NETWORKD, Manager.UNIT}),
         (NM, {Manager.NETWORKMANAGER, Manager.UNIT}),
         (replace(NM, networkmanager=(1, 41)), {Manager.UNIT}),
         (IFUPDOWN, {Manager.IFUPDOWN, Manager.UNIT}),
         (replace(IFUPDOWN, ifup=False), {Manager.UNIT}),
-        (Facts(), set()),
+        (NetworkConfiguration(), set()),
     ],
 )
-def test_a_manager_that_would_not_read_the_files_is_refused(facts: Facts, good: set[Manager]) -> None:
+def test_a_manager_that_would_not_read_the_files_is_refused(
+    found: NetworkConfiguration, good: set[Manager]
+) -> None:
     for manager in Manager:
         if manager in {*good, Manager.NONE}:
-            check(facts, manager)
+            check(found, manager)
             continue
         with pytest.raises(PlanRefused, match=f"--persist {manager.value} has no effect here: "):
-            check(facts, manager)
+            check(found, manager)
 
 
 UNIT_TEXT = "[Service]\nExecStart=-ip link add x type gre\nExecStart=nft -f /etc/x.nft\nExecStart=/bin/true\n"
@@ -182,8 +193,8 @@ def saying(answers: Mapping[str, str]) -> object:
     return ask
 
 
-def facts(root: Path, answers: Mapping[str, str] | None = None) -> Facts:
-    return read_facts(root, saying(answers or {}))  # type: ignore[arg-type] # a function of that shape
+def configuration(root: Path, answers: Mapping[str, str] | None = None) -> NetworkConfiguration:
+    return read_network_configuration(root, saying(answers or {}))  # type: ignore[arg-type] # a function of that shape
 
 
 def configured(file: str) -> str:
@@ -194,7 +205,7 @@ SYSTEMD = {"run/systemd/system/.keep": ""}
 
 
 def test_an_empty_host_has_nothing(tmp_path: Path) -> None:
-    assert facts(tmp_path) == Facts()
+    assert configuration(tmp_path) == NetworkConfiguration()
 
 
 def test_networkd_tells_by_index_which_file_a_device_has(tmp_path: Path) -> None:
@@ -210,14 +221,14 @@ def test_networkd_tells_by_index_which_file_a_device_has(tmp_path: Path) -> None
             "run/systemd/netif/links/8": "ADMIN_STATE=unmanaged\n",
         },
     )
-    found = facts(root, {"systemctl is-active systemd-networkd.service": "active\n"})
+    found = configuration(root, {"systemctl is-active systemd-networkd.service": "active\n"})
     assert found.networkd
     assert found.networkd_devices == {
         "eth0": "/run/systemd/network/a.network",
         "lo": "/etc/systemd/network/lo.network",
     }
     assert found.lo_network == "/etc/systemd/network/lo.network"
-    assert not facts(root, {"systemctl is-active systemd-networkd.service": "inactive\n"}).networkd
+    assert not configuration(root, {"systemctl is-active systemd-networkd.service": "inactive\n"}).networkd
 
 
 def test_networkmanager_is_asked_for_its_version_and_its_devices(tmp_path: Path) -> None:
@@ -228,7 +239,7 @@ def test_networkmanager_is_asked_for_its_version_and_its_devices(tmp_path: Path)
             "eth0:connected:Wired\\: one\nlo:connected (externally):lo\nbr\\:0:unmanaged:\n"
         ),
     }
-    found = facts(made(tmp_path, SYSTEMD), answers)
+    found = configuration(made(tmp_path, SYSTEMD), answers)
     assert found.networkmanager == (1, 42)
     assert found.profiles == {
         "eth0": Profile("connected", "Wired: one"),
@@ -252,7 +263,7 @@ def test_networkmanager_is_asked_for_its_version_and_its_devices(tmp_path: Path)
 )
 def test_ifupdown_reads_our_file_where_it_is_sourced(tmp_path: Path, interfaces: str, sources: bool) -> None:
     root = made(tmp_path, {"usr/sbin/ifup": "", "etc/network/interfaces": interfaces})
-    found = facts(root)
+    found = configuration(root)
     assert found.ifup
     assert found.sources_ours is sources
 
@@ -269,17 +280,17 @@ def test_stanzas_are_found_in_sourced_files_too(tmp_path: Path) -> None:
         },
     )
     (root / "etc/network/interfaces.d/two").write_text("iface eth1:0 inet static\nsource-directory more.d\n")
-    assert facts(root).stanzas == {"lo", "eth0", "eth1", "eth2"}
+    assert configuration(root).stanzas == {"lo", "eth0", "eth1", "eth2"}
 
 
 def test_files_that_source_each_other_end(tmp_path: Path) -> None:
     root = made(tmp_path, {"etc/network/interfaces": "source interfaces\niface lo inet loopback\n"})
-    assert facts(root).stanzas == {"lo"}
+    assert configuration(root).stanzas == {"lo"}
 
 
 def test_programs_are_found_where_systemd_looks(tmp_path: Path) -> None:
     root = made(tmp_path, {"usr/local/sbin/nft": "", "opt/bin/ip": ""})
-    assert facts(root).programs == {"nft"}
+    assert configuration(root).programs == {"nft"}
 
 
 # --- every file for every manager, method and family; the lab boots with them ---

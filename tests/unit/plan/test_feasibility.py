@@ -4,7 +4,7 @@ import pytest
 
 from kernelbal.errors import PlanRefused
 from kernelbal.model.answers import Remark
-from kernelbal.plan.judge import judge
+from kernelbal.plan.feasibility import remarks_on
 from kernelbal.plan.kinds.services import IPVS, IpvsInfo
 from kernelbal.plan.kinds.sysctls import ROUTES
 from kernelbal.plan.reachability import reachability_problems
@@ -28,7 +28,7 @@ virtual_services:
 
 def test_every_service_that_would_not_work_is_named() -> None:
     with pytest.raises(PlanRefused) as caught:
-        judge(TWO_BAD, node(), OBSERVED, force=False)
+        remarks_on(TWO_BAD, node(), OBSERVED, force=False)
     for name in ("web", "mail"):
         assert f"\n  virtual service `{name}`: " in caught.value.message
     assert caught.value.hint is not None
@@ -37,24 +37,24 @@ def test_every_service_that_would_not_work_is_named() -> None:
 
 
 def test_force_remarks_on_each() -> None:
-    remarks = judge(TWO_BAD, node(), OBSERVED, force=True)
+    remarks = remarks_on(TWO_BAD, node(), OBSERVED, force=True)
     assert [each.message[:23] for each in remarks] == ["virtual service `web`: ", "virtual service `mail`:"]
 
 
 def test_what_holds_of_the_documents_in_force_is_a_remark() -> None:
     first, *others = reachability_problems(TWO_BAD, node(), OBSERVED)
-    assert judge(TWO_BAD, node(), OBSERVED, force=False, known=(first, *others))
+    assert remarks_on(TWO_BAD, node(), OBSERVED, force=False, known=(first, *others))
     with pytest.raises(PlanRefused, match="mail"):
-        judge(TWO_BAD, node(), OBSERVED, force=False, known=(first,))
+        remarks_on(TWO_BAD, node(), OBSERVED, force=False, known=(first,))
 
 
 def test_a_site_that_works_gets_no_remark() -> None:
-    assert judge(GOOD, node(), OBSERVED, force=False) == []
+    assert remarks_on(GOOD, node(), OBSERVED, force=False) == []
 
 
 def test_a_kernel_without_ipvs_and_a_missing_route_are_remarks() -> None:
     bare = OBSERVED.having(IPVS, IpvsInfo(available=False)).having(ROUTES, OBSERVED.of(ROUTES)[:1])
-    remarks = judge(GOOD, node(), bare, force=False)
+    remarks = remarks_on(GOOD, node(), bare, force=False)
     assert remarks[0] == Remark(
         message="this kernel has no IPVS, or did not load its module", hint="modprobe ip_vs"
     )

@@ -19,7 +19,7 @@ NEWCOMER: Final = ServerMemory()
 """What is remembered of a real server that is new."""
 
 
-class Judged(NamedTuple):
+class ServerEvaluation(NamedTuple):
     """What is said of a real server.
 
     Attributes:
@@ -91,13 +91,13 @@ _WAS_UP: Final = IN_SERVICE | {ServerState.QUIESCED}
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class ServerEvaluator:
     """Looks at real servers one by one."""
 
     inputs: Inputs
     orders: OrderIndex
 
-    def judge(self, service: VirtualService, server: RealServer, key: ServerKey) -> Judged:
+    def evaluate(self, service: VirtualService, server: RealServer, key: ServerKey) -> ServerEvaluation:
         """Return what is said of a real server."""
         before = self.inputs.memory.servers.get(key, NEWCOMER)
         checked = self._check(self.inputs.probes.checks.get(key, ()))
@@ -107,9 +107,11 @@ class Judge:
         found = self.orders.find(key)
         if found is not None:
             state, reason, cut_at = self._obey(key, found.order, before)
-            return Judged(key, server, before, health, state, reason, *found, cut_at, reading, warning)
+            return ServerEvaluation(
+                key, server, before, health, state, reason, *found, cut_at, reading, warning
+            )
         state, reason = self._state(service, server, checked, reading, before)
-        return Judged(key, server, before, health, state, reason, reading=reading, warning=warning)
+        return ServerEvaluation(key, server, before, health, state, reason, reading=reading, warning=warning)
 
     def _check(self, keys: tuple[str, ...]) -> _Checked:
         """Any that fails makes it down; else one that cannot be run counts, else one that is unknown."""

@@ -13,7 +13,7 @@ from kernelbal.plan.kinds.services import IPVS
 from kernelbal.plan.reachability import ReachabilityProblem, reachability_problems, unroutable_servers
 
 
-def judge(
+def remarks_on(
     site: Site,
     node: Node,
     observed: ObservedState,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from kernelbal.realserver.persist.detect import PACKAGES, Facts, Profile, Version
+from kernelbal.realserver.persist.detect import PACKAGES, NetworkConfiguration, Profile, Version
 from kernelbal.realserver.persist.manager import INTERFACES_FILE
 from kernelbal.realserver.persist.programs import answer
 
@@ -27,7 +27,7 @@ _PLAIN_NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _NESTING_LIMIT: Final = 8
 
 
-def read_facts(root: Path = Path("/"), ask: Ask = answer) -> Facts:
+def read_network_configuration(root: Path = Path("/"), ask: Ask = answer) -> NetworkConfiguration:
     """Return what configures this host's network; what cannot be read counts as not there.
 
     Args:
@@ -37,7 +37,7 @@ def read_facts(root: Path = Path("/"), ask: Ask = answer) -> Facts:
     systemd = (root / "run/systemd/system").is_dir()
     networkmanager = _active(ask, "NetworkManager.service") if systemd else False
     lines = tuple(_interfaces_lines(root, root / "etc/network/interfaces"))
-    return Facts(
+    return NetworkConfiguration(
         systemd=systemd,
         networkd=systemd and _active(ask, "systemd-networkd.service"),
         networkd_devices=dict(_networkd_devices(root)),
