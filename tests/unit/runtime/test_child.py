@@ -15,6 +15,7 @@ import pytest
 
 from kernelbal.runtime.child import UNSTABLE_LOSSES, ChildHost, ChildLimits, ChildProgram, Loss
 from kernelbal.store.codec import Codec, Malformed
+from tests.support.news import News
 
 LIMIT_S = 10.0
 QUICK = ChildLimits(first_backoff_s=0.02, last_backoff_s=0.1, silence_s=LIMIT_S, end_s=LIMIT_S)
@@ -36,6 +37,7 @@ class Answer(msgspec.Struct):
 CHILD = """
 import os, sys, time
 from kernelbal.runtime.parent import serve_parent
+from tests.support.news import News
 def work(connection, mark):
     connection.setblocking(True)
     with connection.makefile("r") as orders, connection.makefile("w") as stream:
@@ -55,16 +57,16 @@ def program(body: str) -> ChildProgram[Order, Answer]:
     return ChildProgram("toy", (sys.executable, "-c", source), Codec(Order), Codec(Answer))
 
 
-class Desk:
+class Desk(News):
     """A guest that keeps what it gets, and can be waited for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.orders = [Order(1)]
         self.answers: list[Answer] = []
         self.losses: list[Loss] = []
         self.starts = 0
         self.settles = False
-        self._news = asyncio.Event()
 
     def messages(self) -> Iterable[Order]:
         return list(self.orders)
@@ -76,18 +78,12 @@ class Desk:
         if message.number < 0:
             raise Malformed("a negative number")
         self.answers.append(message)
-        self._news.set()
+        self.note()
 
     def lost(self, loss: Loss) -> bool:
         self.losses.append(loss)
-        self._news.set()
+        self.note()
         return self.settles
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(LIMIT_S):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
 
 
 Scene = Callable[[ChildHost[Order, Answer], Desk], Coroutine[None, None, None]]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from kernelbal.model.site.check import NoCheck, ScriptCheck
 from kernelbal.runtime.checker.checkers import Checkers
 from kernelbal.runtime.checker.wire import CheckerReport
 from kernelbal.runtime.privileges import NETWORK, SCRIPTS
-from tests.unit.runtime.checker.desk import LIMIT_S, probe
+from tests.support.news import News
+from tests.unit.runtime.checker.desk import probe
 
 TIMING = Timing(0.2, 2.0, 1, 1)
 NONE = probe(NoCheck(), key="none", timing=TIMING)
@@ -24,30 +24,24 @@ SCRIPT = probe(
 )
 
 
-class Both:
+class Both(News):
     """Checkers, with what they have reported."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.states: dict[str, ProbeState] = {}
         self.last = CheckerReport(0.0)
         self.lost: list[str] = []
-        self._news = asyncio.Event()
         self.checkers = Checkers(self._take, self._lose)
 
     def _take(self, report: CheckerReport) -> None:
         self.states |= report.states
         self.last = report
-        self._news.set()
+        self.note()
 
     def _lose(self, reason: str) -> None:
         self.lost.append(reason)
-        self._news.set()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(LIMIT_S):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
+        self.note()
 
     async def until_known(self, *keys: str) -> None:
         await self.until(lambda: self.states.keys() == {*keys} and self.last.probes == len(keys))

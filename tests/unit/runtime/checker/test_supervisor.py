@@ -17,18 +17,19 @@ from kernelbal.runtime.checker.budget import mark_of
 from kernelbal.runtime.checker.supervisor import CheckerSupervisor
 from kernelbal.runtime.checker.wire import CheckerReport, report_pages
 from kernelbal.runtime.child import UNSTABLE_LOSSES, ChildLimits, Loss
-from tests.unit.runtime.checker.desk import LIMIT_S, probe
+from tests.support.news import News
+from tests.unit.runtime.checker.desk import probe
 
 NONE = probe(NoCheck(), timing=Timing(0.2, 0.2))
 
 
-class Watch:
+class Watch(News):
     """A supervisor whose reports and losses can be waited for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.reports: list[CheckerReport] = []
         self.lost: list[str] = []
-        self._news = asyncio.Event()
         self.supervisor = CheckerSupervisor(
             self._take(self.reports), self._take(self.lost), limits=ChildLimits(first_backoff_s=0.02)
         )
@@ -36,15 +37,9 @@ class Watch:
     def _take(self, into: list[object]) -> Callable[[object], None]:
         def take(item: object) -> None:
             into.append(item)
-            self._news.set()
+            self.note()
 
         return take
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(LIMIT_S):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
 
     def is_up(self) -> bool:
         return any(NONE.key in report.states for report in self.reports)
