@@ -9,15 +9,20 @@ import struct
 from typing import Final
 
 import dnslib
-from dnslib.label import DNSLabelError
+from dnslib.label import DNSBuffer, DNSLabel, DNSLabelError
 
-from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult
+from kernelbal.health.checks.dialogue import GOOD, WAIT, DialogueStep, ProbeResult, shown
 from kernelbal.model.site.check import DnsCheck
 
 MAX_MESSAGE_BYTES: Final = 4096
 """Longest message that is parsed: more would let one server keep the checker busy with compressed names."""
 MAX_RECORDS: Final = 64
 """Most records of a message that is parsed."""
+MAX_LABELS: Final = 4096
+"""Most labels and pointers of a message that is parsed, each counted as often as it is followed."""
+_MAX_NAME_BYTES: Final = 255
+_MAX_LABEL_BYTES: Final = 63
+_POINTER: Final = 0xC0
 
 _HEADER: Final = struct.Struct(">6H")
 _QR: Final = 0x8000
@@ -50,12 +55,55 @@ def rcode_name(rcode: int) -> str:
     return _RCODES[rcode] if rcode < len(_RCODES) else f"RCODE {rcode}"
 
 
+class _BoundedBuffer(DNSBuffer):  # type: ignore[misc] # the package has no types
+    """Reads names within the limits of RFC 1035 2.3.4; pointers lead back only, so that none loops."""
+
+    offset: int
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__(message)
+        self._labels = 0
+
+    def decode_name(self, last: int = -1) -> DNSLabel:
+        """Return the name at the offset, and move behind it; `last` is of the parser's own recursion."""
+        labels: list[bytes] = []
+        size, behind = 1, None
+        while length := self._counted_octet():
+            if length >= _POINTER:
+                target = (length & ~_POINTER) << 8 | self.get(1)[0]
+                behind = behind or self.offset
+                if target >= self.offset - 2:
+                    raise ValueError("pointer that does not lead back")
+                self.offset = target
+                continue
+            size += 1 + length
+            if length > _MAX_LABEL_BYTES or size > _MAX_NAME_BYTES:
+                raise ValueError("too long a name")
+            labels.append(bytes(self.get(length)))
+        self.offset = behind or self.offset
+        return DNSLabel(labels)
+
+    def _counted_octet(self) -> int:
+        """Return the octet that begins a label or pointer."""
+        self._labels += 1
+        if self._labels > MAX_LABELS:
+            raise ValueError("too many labels")
+        return int(self.get(1)[0])
+
+
 def records_of(message: bytes) -> tuple[str, ...] | None:
     """Return the record data of the answers as text; None when they cannot be read."""
+    buffer = _BoundedBuffer(message)
     try:
-        return tuple(str(each.rdata) for each in dnslib.DNSRecord.parse(message).rr)
+        header = dnslib.DNSHeader.parse(buffer)
+        for _ in range(header.q):
+            dnslib.DNSQuestion.parse(buffer)
+        answers = tuple(str(dnslib.RR.parse(buffer).rdata) for _ in range(header.a))
+        for _ in range(header.auth + header.ar):
+            dnslib.RR.parse(buffer)
     except Exception:  # noqa: BLE001 - the parser raises many kinds, on bytes that a stranger sent
         return None
+    return answers
 
 
 def _canonical(text: str) -> str:
@@ -107,7 +155,13 @@ class DnsReplyMatcher:
             return ProbeResult(False, f'truncated reply without "{expected}"; use `transport: tcp`')
         if records is None:
             return ProbeResult(False, "reply cannot be read")
-        came = f"{len(records)} others" if len(records) > 1 else f'"{records[0]}"' if records else "none"
+        came = (
+            f"{len(records)} others"
+            if len(records) > 1
+            else shown(records[0].encode())
+            if records
+            else "none"
+        )
         return ProbeResult(False, f'no answer "{expected}", but {came}')
 
 

@@ -16,6 +16,8 @@ MAX_MESSAGE_BYTES: Final = 16384
 UNBIND: Final = bytes.fromhex("30050201034200")
 """UnbindRequest with message id 3 (RFC 4511 4.3)."""
 _MAX_INTEGER_BYTES: Final = 4
+_MAX_ELEMENTS: Final = 16
+"""Most elements in another one; a message or result has at most seven (RFC 4511 4.1.1, 4.2.2, 4.12)."""
 _STARTTLS_OID: Final = b"1.3.6.1.4.1.1466.20037"
 _SEQUENCE: Final = 0x30
 _INTEGER: Final = 0x02
@@ -99,11 +101,14 @@ def read_element(data: bytes | bytearray, start: int = 0) -> BerElement | None:
 
 
 def _elements(data: bytes) -> Iterator[BerElement]:
-    at = 0
+    at = count = 0
     while at < len(data):
         element = read_element(data, at)
         if element is None:
             raise ValueError("truncated message")
+        count += 1
+        if count > _MAX_ELEMENTS:
+            raise ValueError(f"over {_MAX_ELEMENTS} elements in a message")
         yield element
         at = element.end
 

@@ -1,5 +1,7 @@
 """DNS checks."""
 
+import struct
+
 import dnslib
 import pytest
 
@@ -69,6 +71,25 @@ CAA = bytes.fromhex("1234 8000 0000 0001 0000 000000 0101 0001 00000000 0004 000
 """A tag in no encoding: what the parser makes of it is no error of its own."""
 MANY = answer(A_RECORD)[:11] + b"\x63" + answer(A_RECORD)[12:]
 LONG = answer(A_RECORD).ljust(MAX_MESSAGE_BYTES + 1, b"\0")
+
+
+def named(name: bytes, *rest: bytes, target: int = 12) -> bytes:
+    """A reply with a name after its header, and a record of each of `rest` that points to `target` twice."""
+    pointer = (0xC000 | target).to_bytes(2, "big")
+    counts = (0, 1 + len(rest), 0, 0)
+    first = name + struct.pack(">HHIH", 1, 1, 60, 4) + bytes((192, 0, 2, 80))
+    others = b"".join(pointer + struct.pack(">HHIH", 2, 1, 60, len(each)) + each for each in rest)
+    return struct.pack(">6H", ID, 0x8180, *counts) + first + others
+
+
+LABELS_126 = b"\1a" * 126 + b"\0"
+UNREADABLE = {
+    "pointer to itself": named(b"\xc0\x0c"),
+    "pointer ahead": named(b"\xc0\x10"),
+    "label of 64 bytes": named(b"\x40" + b"a" * 64 + b"\0"),
+    "name of 257 bytes": named(b"\1a" * 128 + b"\0"),
+    "5,000 labels by pointers": named(LABELS_126, *[b"\xc0\x0c"] * 20),
+}
 QUESTIONS = answer(A_RECORD)[:4] + (800).to_bytes(2) + answer(A_RECORD)[6:]
 
 
@@ -115,6 +136,20 @@ def test_what_is_good(settings: dict[str, str], came: bytes) -> None:
 )  # fmt: skip
 def test_what_is_bad(dialogue: DnsDatagrams | DnsStream, came: bytes, reason: str) -> None:
     assert failure(dialogue, came) == reason
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_names_are_bounded(name: str) -> None:
+    assert failure(datagrams(answer="192.0.2.80"), UNREADABLE[name]) == "reply cannot be read"
+
+
+def test_longest_name_is_read() -> None:
+    assert result(datagrams(answer="192.0.2.80"), named(b"\1a" * 127 + b"\0")) == GOOD
+
+
+def test_record_of_a_stranger_is_shortened() -> None:
+    reason = failure(datagrams(answer="x"), answer(f'www.example. 60 IN TXT "{"y" * 200}"'))
+    assert reason == f'no answer "x", but ""{"y" * 56}..."'
 
 
 @pytest.mark.parametrize(

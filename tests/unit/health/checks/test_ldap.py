@@ -95,6 +95,8 @@ def anonymous(starttls: bool = False) -> LdapDialogue:
          "invalid length of an LDAP message, expected answer to bind"),
         (anonymous(), bytes.fromhex("300c020101611f0a010004000400"),
          "truncated message, expected answer to bind"),
+        (anonymous(), ber(0x30, ber(0x02, b"\1") + b"\xa0\0" * 8000),
+         "over 16 elements in a message, expected answer to bind"),
         # RFC 4511 6: what an attacker adds in clear must not count as said under TLS.
         (anonymous(True), STARTTLS_OK + BOUND, "data after the answer to StartTLS before TLS started"),
         (anonymous(), BOUND[:4], "connection closed, expected answer to bind"),
