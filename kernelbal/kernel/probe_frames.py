@@ -43,6 +43,7 @@ _UDP: Final = struct.Struct("!HHHH")
 _HOPS: Final = 64
 _WINDOW_BYTES: Final = 65535
 _MSS_OPTION: Final = 2
+_FRAGMENT_OFFSET: Final = 0x1FFF
 _ICMP_UNREACHABLE: Final = {4: 3, 16: 1}
 _SHORTEST_HEADER: Final = {4: _IPV4.size, 16: IPV6.size}
 _INNER_PROTOCOL: Final = {4: 4, 16: 41}
@@ -208,15 +209,21 @@ def _arp(data: bytes) -> ArpPacket | None:
 
 
 def _ipv4(data: bytes) -> ProbeAnswer | None:
-    protocol, source, destination = data[9], Address(data[12:16]), Address(data[16:20])
-    payload = data[(data[0] & 0x0F) * 4 :]
+    first, _, _, _, fragment, _, protocol, _, source, destination = _IPV4.unpack_from(data)
+    head = (first & 0x0F) * 4
+    if first >> 4 != 4 or head < _IPV4.size or fragment & _FRAGMENT_OFFSET:
+        return None
     if protocol == IPPROTO_ICMP:
-        return _unreachable(payload, source)
-    return _segment(payload, source, destination) if protocol == IPPROTO_TCP else None
+        return _unreachable(data[head:], Address(source))
+    if protocol != IPPROTO_TCP:
+        return None
+    return _segment(data[head:], Address(source), Address(destination))
 
 
 def _ipv6(data: bytes) -> ProbeAnswer | None:
-    _, _, protocol, hops, source, destination = IPV6.unpack_from(data)
+    first, _, protocol, hops, source, destination = IPV6.unpack_from(data)
+    if first >> 28 != 6:
+        return None
     payload = data[IPV6.size :]
     if protocol == IPPROTO_ICMPV6:
         claim = read_advertisement(payload, hops)

@@ -155,6 +155,29 @@ def test_quoted_packet_with_a_short_header_is_passed_over() -> None:
     assert parse_frame(frame(MAC, PEER, head + message)) is None
 
 
+@pytest.mark.parametrize(
+    ("at", "octet"),
+    [(14, 0x55), (14, 0x44), (14, 0x40), (21, 1)],
+    ids=["version", "short", "none", "fragment"],
+)
+def test_headers_of_ipv4_that_are_no_answer(at: int, octet: int) -> None:
+    whole = bytearray(frame(PEER, MAC, tcp_syn(ENDS4, 7, 1460)))
+    assert parse_frame(bytes(whole)) is not None
+    whole[at] = octet
+    assert parse_frame(bytes(whole)) is None
+
+
+def test_other_versions_in_a_frame_of_ipv6_are_no_answer() -> None:
+    whole = bytearray(frame(PEER, MAC, tcp_syn(ENDS6, 7, 1440)))
+    whole[14] = 0x40
+    assert parse_frame(bytes(whole)) is None
+
+
+def test_cut_header_of_ipv4_without_a_length_is_passed_over() -> None:
+    """Its source address would have fewer than four bytes."""
+    assert parse_frame(PEER + MAC + b"\x08\x00" + bytes(9) + b"\1" + bytes(4)) is None
+
+
 @given(st.binary(max_size=120), st.sampled_from([b"\x08\x00", b"\x86\xdd", b"\x08\x06", b""]))
 def test_anything_can_come(data: bytes, kind: bytes) -> None:
     parse_frame(MAC + PEER + kind + data)
