@@ -28,6 +28,8 @@ EventHandler = Callable[[int], None]
 """Handles the events of a descriptor."""
 
 _BUG: Final = "other checks go on; please report this"
+LATE_SHARE: Final = 0.25
+"""Lateness from which it was a pause for a run, as a share of its timeout; `PAUSE_S` is one for any."""
 READ_BYTES: Final = 64 * 1024
 """Most that is read from one socket before others are served."""
 
@@ -278,7 +280,8 @@ class Reactor:
             for run in runs:
                 if run.done:
                     continue
-                if self.now - tick * tick_s > PAUSE_S and not run.extended:
+                pause_s = min(PAUSE_S, LATE_SHARE * run.task.timing.timeout_s)
+                if self.now - tick * tick_s > pause_s and not run.extended:
                     late.append(run)
                 else:
                     self.guard(run.task, run.expire, self.now)

@@ -107,6 +107,23 @@ def test_after_a_pause_a_run_gets_its_time_once_more(reactor: Reactor) -> None:
     assert run.expired_at == reactor.now
 
 
+def test_a_short_timeout_is_lost_in_a_short_pause(reactor: Reactor) -> None:
+    run = begun(reactor, task(timing=Timing(0.5, 0.4, 1, 2)))
+    reactor.now = 100.4 + 0.3
+    reactor.expire()
+    assert run.expired_at is None
+    reactor.now += 0.45
+    reactor.expire()
+    assert run.expired_at == reactor.now
+
+
+def test_lateness_of_a_small_share_of_the_timeout_is_no_pause(reactor: Reactor) -> None:
+    run = begun(reactor, task())
+    reactor.now = 102.0 + 0.3
+    reactor.expire()
+    assert run.expired_at == reactor.now
+
+
 def test_a_loop_that_is_always_late_still_ends_runs(reactor: Reactor) -> None:
     run = begun(reactor, task())
     for _ in range(2):
