@@ -15,7 +15,22 @@ def test_a_cheap_reading_comes_often_and_a_dear_one_rarely() -> None:
     dear.spent(0.2, 100.0)
     assert dear.next_at == 120.0
     dear.spent(60.0, 120.0)
-    assert dear.next_at == 150.0
+    dear.spent(60.0, 140.0)
+    assert dear.next_at == 170.0
+
+
+def test_one_reading_that_was_interrupted_makes_no_other_rarer() -> None:
+    pace = Pace(0.005, 0.25, 5.0)
+    for at, cost_s in ((10.0, 0.001), (10.25, 0.8), (10.5, 0.001)):
+        pace.spent(cost_s, at)
+        assert pace.next_at == at + 0.25
+
+
+def test_a_site_that_grew_is_read_more_rarely_from_its_second_reading_on() -> None:
+    pace = Pace(0.01, 0.25, 30.0)
+    for at, cost_s in ((10.0, 0.001), (10.25, 0.1), (10.5, 0.1)):
+        pace.spent(cost_s, at)
+    assert pace.next_at == 20.5
 
 
 @given(st.floats(0.0001, 0.3))
