@@ -18,6 +18,8 @@ SHORTEST_S: Final = 1.0
 """Health is written at most this often, in seconds."""
 SHARE: Final = 0.02
 """Writing takes at most this share of the time: a large site writes more rarely."""
+LONGEST_S: Final = 10.0
+"""Longest wait after a write, however long that took, in seconds: a crash loses no more."""
 
 Health = Callable[[], tuple[Mapping[str, ProbeState], Memory]]
 """Returns the states of probes, and what decisions remember."""
@@ -66,7 +68,7 @@ class Saver:
             started_at = self._now()
             await self.save_health()
             took_s = self._now() - started_at
-            await asyncio.sleep(max(SHORTEST_S, took_s / SHARE))
+            await asyncio.sleep(min(max(SHORTEST_S, took_s / SHARE), LONGEST_S))
 
     async def save_health(self) -> None:
         """Write the health of real servers now, and the orders that could not be written before."""

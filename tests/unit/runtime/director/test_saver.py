@@ -1,7 +1,9 @@
 """Writing to the state directory."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kernelbal.errors import StateError
 from kernelbal.health.decision import Memory
@@ -9,7 +11,7 @@ from kernelbal.model.address import parse_address
 from kernelbal.model.event import Event, Topic
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.overlay import Admin, OperatorKey, Order, Orders
-from kernelbal.runtime.director.saver import SHORTEST_S, Saver
+from kernelbal.runtime.director.saver import LONGEST_S, SHORTEST_S, Saver
 from kernelbal.store.daemon import DaemonState, HealthRecord
 from tests.support.director_harness import BOOT, Inline, VirtualLoop
 
@@ -50,6 +52,34 @@ def test_health_is_written_at_most_once_a_second_and_the_last_one_wins(tmp_path:
         runner.run(scene())
     assert disk.writes <= 7
     assert disk.load_health().states["a"].since_at == 99.0
+
+
+def test_a_disk_that_hesitated_once_is_written_to_again_soon(tmp_path: Path) -> None:
+    loop, states = VirtualLoop(), {"a": ProbeState(Health.UP, 1.0)}
+    disk = Disk(tmp_path, lambda: BOOT)
+
+    class Hesitant(Inline):
+        """A thread whose first call takes two seconds."""
+
+        async def call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - any function
+            if not disk.writes:
+                await asyncio.sleep(2.0)
+            return await super().call(function, *args, **kwargs)
+
+    async def scene() -> None:
+        saver = Saver(disk, Hesitant(), lambda _: None, lambda: (states, Memory()), loop.time)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(saver.run())
+            saver.health_changed()
+            await asyncio.sleep(3.0)
+            states["a"] = ProbeState(Health.DOWN, 2.0)
+            saver.health_changed()
+            await asyncio.sleep(LONGEST_S)
+            task.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scene())
+    assert disk.load_health().states["a"].health is Health.DOWN
 
 
 def test_a_full_disk_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
