@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from kernelbal.errors import KernelError
-from kernelbal.kernel import sysctl
 from kernelbal.kernel.announce import announce
 from kernelbal.kernel.driver import Driver, Sockets
 from kernelbal.kernel.links import LinkDetail, read_link_details
@@ -27,7 +25,8 @@ from kernelbal.kernel.rtnetlink import (
     Request,
     RtNetlink,
 )
-from kernelbal.model.address import AF_INET, Address, family_of, host_prefix
+from kernelbal.kernel.sysctl import read_sysctls
+from kernelbal.model.address import AF_INET, Address, family_of
 from kernelbal.model.network import (
     IFA_PROTO_KERNELBAL,
     AddressAttributes,
@@ -37,7 +36,16 @@ from kernelbal.model.network import (
 )
 from kernelbal.plan.action import Outcome, Result
 from kernelbal.plan.kind import ObservedState, Scope
-from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.addresses import (
+    ADDRESSES,
+    ALL,
+    PROMOTIONS,
+    AddAddress,
+    RemoveAddress,
+    ReplaceAddress,
+    holds_network,
+    promotion,
+)
 from kernelbal.plan.kinds.links import LINKS
 
 AddressAction = AddAddress | ReplaceAddress | RemoveAddress
@@ -125,14 +133,7 @@ def perform_addresses(
         devices = {detail.link.name: detail for detail in read_link_details(socket)}
     except KernelError as error:
         return all_failed(actions, error)
-    with ExitStack() as stack:
-        unsafe: dict[str, Refusal] = {}
-        for device in sorted({action.key.device for action in actions if _takes_a_network(action)}):
-            try:
-                stack.enter_context(keeping_secondaries(device))
-            except (OSError, KernelError) as fault:
-                unsafe[device] = Refusal(fault.errno or errno.EIO, "promote_secondaries cannot be set")
-        refusals = _transmit(socket, actions, devices, unsafe)
+    refusals = _transmit(socket, actions, devices)
     outcomes = [
         Outcome(action, Result.DONE) if refusal is None else refused(action, *refusal)
         for action, refusal in zip(actions, refusals, strict=True)
@@ -141,12 +142,8 @@ def perform_addresses(
 
 
 def _transmit(
-    socket: RtNetlink,
-    actions: Sequence[AddressAction],
-    devices: Mapping[str, LinkDetail],
-    unsafe: Mapping[str, Refusal],
+    socket: RtNetlink, actions: Sequence[AddressAction], devices: Mapping[str, LinkDetail]
 ) -> list[Refusal | None]:
-    """Send what can be sent; a removal on an `unsafe` device is refused instead."""
     requests: list[Request] = []
     owners: list[int] = []
     refusals: list[Refusal | None] = [None] * len(actions)
@@ -154,9 +151,6 @@ def _transmit(
         detail = devices.get(action.key.device)
         if detail is None:
             refusals[index] = Refusal(errno.ENODEV)
-            continue
-        if action.key.device in unsafe and _takes_a_network(action):
-            refusals[index] = unsafe[action.key.device]
             continue
         for each in _requests(action, detail.link.ifindex):
             requests.append(each)
@@ -180,35 +174,6 @@ def _requests(action: AddressAction, ifindex: int) -> Iterator[Request]:
                 # The kernel changes lifetimes of an IPv4 address in place, but ignores this flag.
                 yield Request(RTM_DELADDR, 0, _identity(key, ifindex))
             yield Request(RTM_NEWADDR, NLM_F_REPLACE | NLM_F_CREATE, pack_address(key, ifindex, wanted))
-
-
-def _takes_a_network(action: AddressAction) -> bool:
-    """Return whether an action removes an IPv4 address whose network other addresses may depend on."""
-    if isinstance(action, AddAddress) or family_of(action.key.address) != AF_INET:
-        return False
-    return action.key.prefix < host_prefix(action.key.address)
-
-
-@contextmanager
-def keeping_secondaries(device: str) -> Iterator[None]:
-    """Let other IPv4 addresses of a network stay while its first address is removed.
-
-    The kernel removes all of them with the first one unless `promote_secondaries` is set.
-
-    Raises:
-        OSError: it cannot be set, such as where /proc/sys is read-only.
-    """
-    path = f"net/ipv4/conf/{device}/promote_secondaries"
-    before = sysctl.read_sysctl(path)
-    everywhere = sysctl.read_sysctl("net/ipv4/conf/all/promote_secondaries")
-    if before is None or "1" in (before, everywhere):
-        yield
-        return
-    sysctl.write_sysctl(path, "1")
-    try:
-        yield
-    finally:
-        sysctl.write_sysctl(path, before)
 
 
 def _excuse_equal(
@@ -279,7 +244,10 @@ def _unannounced(outcome: Outcome, silent: Mapping[AddressKey, str]) -> Outcome:
 
 def _observe(sockets: Sockets, scope: Scope, found: ObservedState) -> ObservedState:
     links = found.of(LINKS)
-    return found.having(ADDRESSES, observe_addresses(sockets.rtnetlink, links))
+    addresses = observe_addresses(sockets.rtnetlink, links)
+    paths = {promotion(address.key.device) for address in addresses if holds_network(address.key)}
+    promoted = {path: value for path, value in read_sysctls(paths | {promotion(ALL)}).items() if value}
+    return found.having(ADDRESSES, addresses).having(PROMOTIONS, promoted)
 
 
 def _perform(sockets: Sockets, actions: Sequence[AddressAction]) -> list[Outcome]:

@@ -290,11 +290,6 @@ def test_address_of_another_prefix_stays_when_its_twin_is_removed(kernel: Kernel
     assert list(_addresses(kernel)) == [VIP_SUBNET]
 
 
-def test_first_address_of_a_subnet_does_not_take_the_others_along(kernel: Kernel) -> None:
-    kernel.perform([AddAddress(NEIGHBOUR, FLAGS), RemoveAddress(place(DEVICE, "10.0.0.1", 24))])
-    assert list(_addresses(kernel)) == [NEIGHBOUR]
-
-
 def test_link_is_up_and_of_the_wanted_size(kernel: Kernel) -> None:
     kernel.perform([EnsureLink(LinkState("kb1", "dummy", 1400))])
     found = {link.name: (link.up, link.kind, link.mtu_bytes) for link in look(kernel).of(LINKS)}

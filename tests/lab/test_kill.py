@@ -99,7 +99,6 @@ nft 'add table inet theirs; add chain inet theirs a { type filter hook input pri
      add rule inet theirs a tcp dport 4 counter drop; add table ip nat2
      add chain ip nat2 p { type nat hook postrouting priority 99; }; add rule ip nat2 p oifname x masquerade'
 sysctl -q -w net.ipv4.vs.drop_entry=1 net.ipv4.vs.expire_nodest_conn=0 net.ipv4.conf.eth1.rp_filter=2
-sysctl -q -w net.ipv4.conf.all.promote_secondaries=1
 """
 """What is there before, and belongs to somebody else."""
 

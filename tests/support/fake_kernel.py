@@ -28,7 +28,13 @@ from kernelbal.model.policy_route import Rule, TableRoutes
 from kernelbal.plan.action import Action, Effect, Outcome, Result
 from kernelbal.plan.kind import AnyKind, KeyedKind, ObservedState, Scope
 from kernelbal.plan.kinds import BY_ACTION
-from kernelbal.plan.kinds.addresses import ADDRESSES, AddAddress, RemoveAddress, ReplaceAddress
+from kernelbal.plan.kinds.addresses import (
+    ADDRESSES,
+    PROMOTIONS,
+    AddAddress,
+    RemoveAddress,
+    ReplaceAddress,
+)
 from kernelbal.plan.kinds.files import FILES, RemoveFile, WriteFile
 from kernelbal.plan.kinds.links import LINKS, EnsureLink, RemoveLink
 from kernelbal.plan.kinds.routing import (
@@ -112,7 +118,8 @@ class FakeKernel:
         if name == TIMEOUTS.name:
             return state.having(TIMEOUTS, self.timeouts)
         if name == ADDRESSES.name:
-            return state.having(ADDRESSES, tuple(self.addresses.values()))
+            promotions = {path: value for path, value in self.sysctls.items() if "promote" in path}
+            return state.having(ADDRESSES, tuple(self.addresses.values())).having(PROMOTIONS, promotions)
         if name == LINKS.name:
             return state.having(LINKS, tuple(self.links.values()))
         if name == SYSCTLS.name:

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
-from kernelbal.model.address import AF_INET6, family_of
+from kernelbal.model.address import AF_INET, AF_INET6, family_of, host_prefix
 from kernelbal.model.network import (
     IFA_PROTO_KERNELBAL,
     AddressAttributes,
@@ -14,11 +14,22 @@ from kernelbal.model.network import (
     ObservedAddress,
 )
 from kernelbal.plan.action import AGAIN, GONE, Action, ActionRow, Effect, Names, ObjectId, Phase, Rows, failed
-from kernelbal.plan.kind import KeySetKind, Note, ObservedState, Planning
+from kernelbal.plan.kind import KernelReading, KeySetKind, Note, ObservedState, Planning
 from kernelbal.plan.kinds.links import LINKS
 from kernelbal.plan.kinds.services import SERVICES
+from kernelbal.plan.kinds.sysctls import RESTORED, SYSCTLS, WriteSysctl
 
 UNMARKED: Final = 0
+ALL: Final = "all"
+"""Stands for every device in the path of a sysctl."""
+NO_PROMOTIONS: Mapping[str, str] = {}
+PROMOTIONS: Final = KernelReading("promotions", NO_PROMOTIONS)
+"""`promote_secondaries` by path, of every device with an IPv4 network and of all devices.
+
+Where both are 0, the kernel removes every IPv4 address of a network together with its first one
+(`__inet_del_ifa`).
+"""
+_KEEPS_OTHERS: Final = "Other addresses of a network stay when one of it is removed."
 
 
 class AddAddress(NamedTuple):
@@ -69,10 +80,6 @@ def _flags(attributes: AddressAttributes) -> str:
 
 
 _NO_DEVICE = failed("there is no such device", "name an existing device in node.yaml: `ip link` lists them")
-_KEEPS_OTHERS = failed(
-    "other addresses of its network could be lost with it, and /proc/sys is read-only here",
-    "set net.ipv4.conf.all.promote_secondaries to 1, then apply again",
-)
 
 Desired = Mapping[AddressKey, AddressAttributes]
 
@@ -119,7 +126,6 @@ class Addresses(KeySetKind[Desired, tuple[ObservedAddress, ...], AddressKey]):
             "change address",
             {
                 errno.ENODEV: _NO_DEVICE,
-                errno.EROFS: _KEEPS_OTHERS,
                 errno.ENOENT: failed("the address vanished meanwhile", AGAIN),
             },
         ),
@@ -127,7 +133,7 @@ class Addresses(KeySetKind[Desired, tuple[ObservedAddress, ...], AddressKey]):
             Effect.REMOVE,
             Phase.REMOVE_ADDRESSES,
             "remove address",
-            {errno.EROFS: _KEEPS_OTHERS, errno.EADDRNOTAVAIL: GONE, errno.ENODEV: GONE},
+            {errno.EADDRNOTAVAIL: GONE, errno.ENODEV: GONE},
         ),
     }
 
@@ -154,6 +160,7 @@ class Addresses(KeySetKind[Desired, tuple[ObservedAddress, ...], AddressKey]):
         self._remove(planning, leaving, added)
         adding = [AddAddress(key, desired[key], self._mark) for key in added]
         planning.put_all(self, adding, Phase.ADD_ADDRESSES)
+        self._keep_others(planning)
 
     def _is_ours(self, have: ObservedAddress, owned: Collection[AddressKey]) -> bool:
         return have.key in owned or (have.ours and self._mark != UNMARKED)
@@ -181,9 +188,24 @@ class Addresses(KeySetKind[Desired, tuple[ObservedAddress, ...], AddressKey]):
             elif not _serves_drain(key, planning):
                 planning.put(self, RemoveAddress(key))
 
+    def _keep_others(self, planning: Planning) -> None:
+        """Have the kernel promote secondary addresses for as long as addresses leave, and no longer."""
+        values = planning.observed.of(PROMOTIONS)
+        if values.get(promotion(ALL)) != "0":
+            return
+        desired = {sysctl.path: sysctl.value for sysctl in planning.desired.of(SYSCTLS)}
+        for path in sorted({_needed_promotion(action) for action in planning.put_so_far(self)}):
+            if values.get(path) == "0":
+                planning.put(SYSCTLS, WriteSysctl(path, "0", "1", _KEEPS_OTHERS), Phase.KEEP_ADDRESSES)
+                after = WriteSysctl(path, "1", desired.get(path, "0"), RESTORED)
+                planning.put(SYSCTLS, after, Phase.RELEASE_SYSCTLS)
+
     def needs(self, action: Action) -> tuple[ObjectId, ...]:
-        """An address needs its device."""
-        return (ObjectId(LINKS.name, action.key.device),) if isinstance(action, AddAddress) else ()
+        """An address needs its device; one that leaves must not take others with it."""
+        if isinstance(action, AddAddress):
+            return (ObjectId(LINKS.name, action.key.device),)
+        path = _needed_promotion(action)
+        return (ObjectId(SYSCTLS.name, path),) if path else ()
 
     def holds_back(self, failures: Collection[Action], action: Action) -> str:
         """An address that cannot come to its new place stays at the old one."""
@@ -216,6 +238,29 @@ class Addresses(KeySetKind[Desired, tuple[ObservedAddress, ...], AddressKey]):
     def impact(self, action: Action, observed: ObservedState) -> str:
         """Without its address, a service has no clients."""
         return "clients can no longer reach this address" if isinstance(action, RemoveAddress) else ""
+
+
+def promotion(device: str) -> str:
+    """Return the path of the sysctl by which secondary addresses of a device take the place of the first."""
+    return f"net/ipv4/conf/{device}/promote_secondaries"
+
+
+def holds_network(key: AddressKey) -> bool:
+    """Return whether other addresses may depend on one: as secondary addresses of its IPv4 network."""
+    return family_of(key.address) == AF_INET and key.prefix < host_prefix(key.address)
+
+
+def _needed_promotion(action: Action) -> str:
+    """Return the sysctl without which an action takes other addresses with it; empty when none needs one."""
+    match action:
+        case RemoveAddress(key) if holds_network(key):
+            return promotion(key.device)
+        case ReplaceAddress(key, old, new) if (
+            holds_network(key) and old.no_prefix_route != new.no_prefix_route
+        ):
+            return promotion(key.device)  # the kernel changes this flag for no address that is there
+        case _:
+            return ""
 
 
 def _serves_drain(key: AddressKey, planning: Planning) -> bool:

@@ -128,15 +128,20 @@ class Sysctls(ObjectKind[tuple[Sysctl, ...], Mapping[str, str | None], Mapping[s
             if path in wanted or observed.get(path) not in (None, first)
         }
         writes = [action for action in actions if isinstance(action, WriteSysctl)]
-        before = {write.path: _first_value(write.path, observed) for write in writes}
+        before = {write.path: _first_value(write, observed) for write in reversed(writes)}
         return {path: value for path, value in before.items() if value is not None} | known
 
     def settle(
         self, owned: Mapping[str, str], done: Sequence[Action], desired: tuple[Sysctl, ...]
     ) -> Mapping[str, str]:
         """Forget what has its first value again."""
-        restored = {action.key for action in done} - {each.path for each in desired}
-        return {path: first for path, first in owned.items() if path not in restored}
+        restored = {each.path: each.value for each in done if isinstance(each, WriteSysctl)}
+        kept = {each.path for each in desired}
+        return {
+            path: first
+            for path, first in owned.items()
+            if path in kept or restored.get(path, "").split() != first.split()
+        }
 
     def kept(self, observed: ObservedState, owned: Mapping[str, str]) -> tuple[Sysctl, ...]:
         """Return the sysctls that are ours with the values that they have now."""
@@ -161,9 +166,8 @@ def _applies(sysctl: Sysctl, routes: tuple[Route, ...], owned: Mapping[str, str]
     )
 
 
-def _first_value(path: str, observed: Mapping[str, str | None]) -> str | None:
-    value = observed.get(path)
-    return observed.get(inherited(path)) if value is None else value
+def _first_value(write: WriteSysctl, observed: Mapping[str, str | None]) -> str | None:
+    return write.old or observed.get(inherited(write.path))
 
 
 NO_VALUES: Mapping[str, str | None] = {}
