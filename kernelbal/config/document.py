@@ -160,7 +160,7 @@ class _Composer:
     def __init__(self, parser: yaml.CSafeLoader | yaml.SafeLoader) -> None:
         self._events: Iterator[Event] = islice(iter(parser.get_event, None), MAX_EVENTS)
         self._plain = PlainScalars()
-        self._keys: set[str] = set()
+        self._keys: dict[str, str] = {}
 
     def document(self) -> Data:
         """Return the data of the only document."""
@@ -206,9 +206,9 @@ class _Composer:
                 if type(key_event) is MappingEndEvent:
                     return data
                 raise _bad_key(key_event)
-            key = key_event.value
-            if key not in keys or not key_event.implicit[0] or key_event.anchor is not None:
-                self._require_key(key_event)
+            key = keys.get(key_event.value)
+            if key is None or not key_event.implicit[0] or key_event.anchor is not None:
+                key = self._key(key_event)
             if key in data or len(data) == MAX_KEYS:
                 raise _refused_key(key_event, key, data)
             event = next(events, start)
@@ -218,14 +218,14 @@ class _Composer:
                 data[key] = self._child(key, event, depth)
         raise _too_long(start)
 
-    def _require_key(self, event: ScalarEvent) -> None:
-        """Refuse a key that is not text; remember others, since keys repeat."""
-        if type(self._scalar(event)) is not str:
+    def _key(self, event: ScalarEvent) -> str:
+        """Refuse a key that is not text; others are remembered, so that those that repeat are one object."""
+        key = self._scalar(event)
+        if type(key) is not str:
             raise _bad_key(event)
-        if event.value == "<<":
-            raise _refused_key(event, event.value, {})
-        if event.implicit[0]:
-            self._keys.add(event.value)
+        if key == "<<":
+            raise _refused_key(event, key, {})
+        return self._keys.setdefault(key, key) if event.implicit[0] else key
 
     def _sequence(self, start: Event, depth: int) -> list[Data]:
         data: list[Data] = []

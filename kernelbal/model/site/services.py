@@ -133,7 +133,7 @@ class VirtualService(Model):
         None, description="Serves clients while no real server is usable."
     )
     check: CheckSetting = Field(
-        default_factory=Check, description="How real servers are checked; the port decides by default."
+        Check(), description="How real servers are checked; the port decides by default."
     )
     quorum: Whole = Field(1, ge=1, le=65535, description="Usable real servers below which it counts as down.")
     hysteresis: Whole = Field(

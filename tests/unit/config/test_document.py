@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from typing import cast
 
 import pytest
 import yaml
@@ -122,6 +123,13 @@ def test_keys_of_a_mapping_are_limited() -> None:
     assert compose(text.rpartition("\n")[0].encode(), "x")
     problem = problem_of(text)
     assert (problem.message, problem.span and problem.span.line) == ("too many keys in one mapping", 1001)
+
+
+@pytest.mark.parametrize("key", ["port", "upper_threshold"])
+def test_key_that_repeats_is_one_object(key: str) -> None:
+    """Each of 100,000 real servers has the same keys."""
+    first, second = cast("list[dict[str, Data]]", compose(f"- {key}: 1\n- {key}: 2\n".encode(), "x"))
+    assert next(iter(first)) is next(iter(second))
 
 
 def test_size_is_limited() -> None:

@@ -17,12 +17,12 @@ from kernelbal.model.site.edge import Forward, IpPrefix, Prefix
 from kernelbal.model.site.services import VirtualService
 
 REQUIRED: dict[str, dict[str, object]] = {"radius": {"secret": "s"}, "script": {"argv": ["/bin/true"]}}
+BASE = {"name": "web", "address": "192.0.2.10", "ports": 80, "forwarding": "nat"}
 
 
 def check(value: object) -> Check:
     """The check of a virtual service."""
-    base = {"name": "web", "address": "192.0.2.10", "ports": 80, "forwarding": "nat"}
-    return VirtualService.model_validate({**base, "check": value}).check
+    return VirtualService.model_validate({**BASE, "check": value}).check
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -40,6 +40,11 @@ def test_name_alone_stands_for_its_defaults(kind: str) -> None:
 def test_without_a_protocol_there_is_only_timing() -> None:
     assert check({"interval": "5s"}).protocols == ()
     assert (Check().interval, Check().timeout, Check().rise, Check().fall) == (9.0, 4.0, 1, 3)
+
+
+def test_services_without_a_check_share_one() -> None:
+    first, second = (VirtualService.model_validate(BASE) for _ in range(2))
+    assert first.check is second.check
 
 
 def test_order_of_protocols_is_that_of_the_vocabulary() -> None:
