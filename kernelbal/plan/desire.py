@@ -68,6 +68,7 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
     services: dict[ServiceKey, VirtualServer] = {}
     policies: dict[ServiceKey, ServicePolicy] = {}
     marks = assign_marks(site)
+    known: dict[DestinationAttributes, DestinationAttributes] = {}
     for service in site.virtual_services:
         keys = _keys(service, marks)
         servers = with_overlay(service, overlay)
@@ -75,7 +76,9 @@ def desired_state(site: Site, node: Node, overlay: Overlay = AS_CONFIGURED) -> D
         if quiesces(servers):
             attributes = with_fallback(attributes)
         for key in keys:
-            services[key] = VirtualServer(attributes, _destinations(service, servers, key.port, overlay))
+            services[key] = VirtualServer(
+                attributes, _destinations(service, servers, key.port, overlay, known)
+            )
         policies |= dict.fromkeys(keys, ServicePolicy(service.name, service.drain, leaving(servers, keys)))
     paths = dict(path_services(overlay.paths))
     policies |= dict.fromkeys(paths, PATH_POLICY)
@@ -132,22 +135,29 @@ def _attributes(service: VirtualService) -> ServiceAttributes:
 
 
 def _destinations(
-    service: VirtualService, servers: Sequence[Overlaid], port: int, overlay: Overlay
+    service: VirtualService,
+    servers: Sequence[Overlaid],
+    port: int,
+    overlay: Overlay,
+    known: dict[DestinationAttributes, DestinationAttributes],
 ) -> Destinations:
+    """Return real servers with their attributes, of which those that are equal are one object: few differ."""
     forwarding = service.forwarding.number
     tunnel = _tunnel(service) if forwarding is Forwarding.TUNNEL else (0, 0, 0)
     method = int(forwarding)
     destinations: Destinations = {}
     for server, decided in servers:
         key = DestinationKey(server.address, server.port or port)
-        upper, lower = server.upper_threshold, server.lower_threshold
-        if decided is None:
-            destinations[key] = DestinationAttributes(method, server.weight, upper, lower, *tunnel)
-        elif decided.present:
+        weight, upper, lower = server.weight, server.upper_threshold, server.lower_threshold
+        if decided is not None:
+            if not decided.present:
+                continue
+            weight = decided.weight
             if decided.upper_threshold is not None:
                 upper = decided.upper_threshold
                 lower = lower if lower < upper else 0
-            destinations[key] = DestinationAttributes(method, decided.weight, upper, lower, *tunnel)
+        attributes = DestinationAttributes(method, weight, upper, lower, *tunnel)
+        destinations[key] = known.setdefault(attributes, attributes)
     sorry = service.sorry_server
     if sorry is not None and wants_sorry(service, overlay.services.get(service.name)):
         key, attributes = _sorry(service, sorry, port)

@@ -183,6 +183,15 @@ def test_sorry_server_serves_while_no_real_server_can(weights: tuple[int, ...], 
     assert len(virtual.destinations) == len(weights) + sorry_serves
 
 
+def test_equal_real_servers_of_all_services_share_their_attributes() -> None:
+    services = (
+        desired(_web("ports: [80, 443]", "{address: 10.0.0.11}, {address: 10.0.0.12}")).of(SERVICES).table
+    )
+    attributes = [each for server in services.values() for each in server.destinations.values()]
+    assert len(attributes) == 4
+    assert len(set(map(id, attributes))) == 1
+
+
 def test_sorry_server_may_have_a_forwarding_method_of_its_own() -> None:
     text = _web("ports: 80, sorry_server: {address: 10.0.0.99, forwarding: nat}", "", forwarding="dsr")
     (virtual,) = desired(text).of(SERVICES).table.values()
