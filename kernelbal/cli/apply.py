@@ -14,8 +14,9 @@ from kernelbal.model.units import counted, format_duration, parse_duration
 
 if TYPE_CHECKING:
     from kernelbal.cli.api_client import ApiClient
-    from kernelbal.cli.session import DocumentPair, Session
+    from kernelbal.cli.session import Session
     from kernelbal.model.answers import ApplyAnswer, ApplyRequest
+    from kernelbal.plan.action import Names
     from kernelbal.plan.kind import Options
     from kernelbal.reconcile.round import PreparedRound, RoundReport
 
@@ -52,7 +53,6 @@ def apply(
     """
     from kernelbal.cli.api_client import daemon_of
     from kernelbal.cli.plan_view import SHOWN_ACTIONS
-    from kernelbal.cli.session import read_documents
     from kernelbal.errors import NoDaemon
     from kernelbal.model.answers import ApplyRequest
 
@@ -69,7 +69,7 @@ def apply(
     try:
         answer = _by_daemon(daemon, request, wait=wait, quiet=as_json)
     except NoDaemon:
-        answer = _apply_here(request, read_documents(site, node), state_dir, wait=wait, quiet=as_json)
+        answer = _apply_here(request, state_dir, wait=wait, quiet=as_json)
     return _conclude(answer, as_json=as_json)
 
 
@@ -105,33 +105,32 @@ def _by_daemon(daemon: ApiClient, request: ApplyRequest, *, wait: bool, quiet: b
     return replace(answer, report=replace(answer.report, draining=0))
 
 
-def _apply_here(
-    request: ApplyRequest, documents: DocumentPair, state_dir: Path, *, wait: bool, quiet: bool
-) -> ApplyAnswer:
+def _apply_here(request: ApplyRequest, state_dir: Path, *, wait: bool, quiet: bool) -> ApplyAnswer:
     """Apply without a daemon: every real server is as the site file has it."""
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_remarks
-    from kernelbal.cli.session import open_session
+    from kernelbal.cli.session import open_session, read_documents
     from kernelbal.model.answers import ApplyAnswer
     from kernelbal.plan.document import apply_document, left_actions, plan_document
     from kernelbal.plan.feasibility import remarks_on
     from kernelbal.plan.kind import Options
 
-    options = Options(cut=request.cut)
+    documents = read_documents(Path(request.site), Path(request.node))
+    names, options = documents.names, Options(cut=request.cut)
     with open_session(state_dir) as session, session.store.lock():
         _refuse_unconfirmed(session)
         prepared = session.reconciler.prepare(documents.desired, options)
         remarks = remarks_on(documents.site, documents.node, prepared.observed, force=request.force)
+        del documents  # the largest part of the memory, which what is read of the kernel can use
         print_remarks(remarks)
         if request.confirm_s is not None and not prepared.plan.empty:
             from kernelbal.cli.confirm import arm
 
             arm(session, prepared, request.confirm_s, state_dir)
-        report = _perform(session, prepared, options, documents, quiet=quiet)
+        report = _perform(session, prepared, options, names, quiet=quiet)
         if wait and report.converged and prepared.plan.drains:
-            report = _finish(session, documents, options, report)
-    names, counters = documents.names, prepared.observed
+            report = _finish(session, prepared, options, names, report)
     return ApplyAnswer(
-        plan=plan_document(prepared.plan, names, counters, 0),
+        plan=plan_document(prepared.plan, names, prepared.observed, 0),
         warnings=remarks,
         report=apply_document(
             report.outcomes, report.remaining, names, converged=report.converged, most=request.most
@@ -151,26 +150,27 @@ def _refuse_unconfirmed(session: Session) -> None:
 
 
 def _perform(
-    session: Session, prepared: PreparedRound, options: Options, documents: DocumentPair, *, quiet: bool
+    session: Session, prepared: PreparedRound, options: Options, names: Names, *, quiet: bool
 ) -> RoundReport:
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_plan
     from kernelbal.cli.progress import progress_bar
     from kernelbal.plan.document import plan_document
 
     if not quiet:
-        counters = prepared.observed
-        print_plan(plan_document(prepared.plan, documents.names, counters, SHOWN_ACTIONS))
+        print_plan(plan_document(prepared.plan, names, prepared.observed, SHOWN_ACTIONS))
     with progress_bar("applying", len(prepared.plan.actions)) as update:
         return session.reconciler.perform(prepared, options, update)
 
 
-def _finish(session: Session, documents: DocumentPair, options: Options, first: RoundReport) -> RoundReport:
+def _finish(
+    session: Session, prepared: PreparedRound, options: Options, names: Names, first: RoundReport
+) -> RoundReport:
     """Wait for drains; the outcomes of the first round stay in the report."""
     from dataclasses import replace
 
     from kernelbal.cli.draining import wait_for_drains
 
-    last = wait_for_drains(session.reconciler, documents.desired, options, documents.names)
+    last = wait_for_drains(session.reconciler, prepared.desired, options, names)
     return replace(last, plan=first.plan, outcomes=first.outcomes + last.outcomes)
 
 

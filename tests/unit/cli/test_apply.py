@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 
-from kernelbal.cli import progress
+from kernelbal.cli import progress, session
 from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.cli.session import DocumentPair
 from kernelbal.kernel.interface import Progress
+from kernelbal.model.site import Site
 from kernelbal.plan.action import Action, Outcome
 from kernelbal.plan.kinds.addresses import AddAddress
 from kernelbal.plan.kinds.service_actions import (
@@ -133,6 +136,29 @@ def test_progress_is_passed_on(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert cli.run("apply").code == ExitCode.OK
     assert len(seen) == 5
+
+
+def test_documents_are_let_go_before_the_kernel_is_changed(
+    cli: DirectorCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the memory that a large site takes; what is read again takes as much."""
+    read = session.read_documents
+    sites: list[ref[Site]] = []
+    left: list[Site | None] = []
+
+    def noted(site: Path, node: Path) -> DocumentPair:
+        documents = read(site, node)
+        sites.append(ref(documents.site))
+        return documents
+
+    def perform(action: Action) -> int:
+        left.append(sites[0]())
+        return 0
+
+    monkeypatch.setattr(session, "read_documents", noted)
+    cli.kernel.refuse = perform
+    assert cli.run("apply").code == ExitCode.OK
+    assert left == [None] * 5
 
 
 # --- what goes wrong ---
