@@ -93,7 +93,7 @@ TARGETS: Final = ApplyFigures(
     netlink_vs_ipvsadm=0.05,
     apply_vs_ipvsadm=0.6,
     change_one_vs_ipvsadm=0.3,
-    peak_rss_mb=600,
+    peak_rss_mb=187,
     help_ms=150,
 )
 """The most that each figure may be, at 100,000 real servers."""

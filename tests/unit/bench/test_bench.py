@@ -200,7 +200,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     def start(*options: str, fault: str = "", help_s: float = 0.1) -> int:
         def measure(backend: object, services: Sequence[int], repeats: int) -> tuple[Sample, ...]:
             return tuple(
-                Sample(kind, size, repeat, wall_s * size / 10000, wall_s, 200.0, fault)
+                Sample(kind, size, repeat, wall_s * size / 10000, wall_s, 150.0, fault)
                 for size in services
                 for repeat in range(1, repeats + 1)
                 for kind, wall_s in WALL_S.items()
@@ -228,7 +228,7 @@ def test_the_last_line_is_one_json_object(bench: Bench, capsys: pytest.CaptureFi
         "netlink_vs_ipvsadm": 0.03,
         "apply_vs_ipvsadm": 0.4,
         "change_one_vs_ipvsadm": 0.2,
-        "peak_rss_mb": 200.0,
+        "peak_rss_mb": 150.0,
         "help_ms": 100.0,
     }
     assert len(lines) == 1 + 1 + 7 + 7 + 1
@@ -238,7 +238,7 @@ def test_the_table_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixture[str]) -
     assert bench("--services", "1000", "--repeat", "1") == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
     assert rows[1] == ["-", "help", *["0.100"] * 3, "1.00", "-", "-"]
-    assert rows[4] == ["10,000", "ipvsadm", "restore", *["1.000"] * 3, "1.00", "10.00", "200"]
+    assert rows[4] == ["10,000", "ipvsadm", "restore", *["1.000"] * 3, "1.00", "10.00", "150"]
 
 
 def test_check_fails_when_a_target_is_missed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ WALL_S = {
 
 def samples(services: int, scale: float = 1.0, without: Measure | None = None) -> list[Sample]:
     return [
-        Sample(measure, services, 1, wall_s * scale, wall_s, 300.0)
+        Sample(measure, services, 1, wall_s * scale, wall_s, 150.0)
         for measure, wall_s in WALL_S.items()
         if measure is not without
     ]
@@ -90,7 +90,7 @@ def test_peak_memory_is_the_largest_and_processor_time_the_median() -> None:
 
 def test_the_verdict_is_about_the_largest_workload() -> None:
     verdict = judge(rows_of([*samples(1000, scale=7.0), *samples(10000), help_sample()]))
-    assert verdict == pytest.approx((0.1, 0.03, 0.4, 0.2, 300.0, 120.0))
+    assert verdict == pytest.approx((0.1, 0.03, 0.4, 0.2, 150.0, 120.0))
     assert missed(verdict, TARGETS) == ()
 
 
