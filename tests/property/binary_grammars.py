@@ -185,7 +185,7 @@ def dns_message(choices: Choices) -> bytes:
     message = _DnsMessage(choices)
     questions = choices.times(1, 1, 600)
     message.data += QUESTION * questions
-    answers = choices.pick((0, 1, 2, 64, 65)) if choices.odd() else 1 + choices.up_to(4)
+    answers = choices.pick((0, 2, 64, 65)) if choices.odd() else choices.pick((*(1,) * 8, 2, 60))
     for _ in range(answers):
         message.record()
     flags = choices.number(0x8180, 16)
