@@ -33,6 +33,8 @@ LIMIT_S: Final = 30.0
 POLL_S: Final = 0.05
 LOG_LIMIT_S: Final = 2.0
 """A line is written once the round that it reports is over."""
+LAST_LINES: Final = 10
+"""Lines of the daemon's log that a failure quotes."""
 SOME_PROBES_S: Final = 2.0
 """Four intervals of the example's check."""
 REQUESTS: Final = 60
@@ -127,16 +129,13 @@ class Watch:
         """Wait until something is so and return how long that took.
 
         Raises:
-            LabError: it is not so within `LIMIT_S`; the message ends with what the daemon logged last.
+            LabError: it is not so within `LIMIT_S`.
         """
         began_at = time.monotonic()
         while not reached():
             if time.monotonic() - began_at > LIMIT_S:
                 weights = ", ".join(f"{name} {weight}" for name, weight in sorted(self.weights().items()))
-                lines = " / ".join(self.said()[-5:])
-                raise LabError(
-                    f"{what}: not within {LIMIT_S:g} s; weights: {weights}; the daemon logged: {lines}"
-                )
+                raise LabError(f"{what}: not within {LIMIT_S:g} s; weights: {weights or 'none'}")
             time.sleep(POLL_S)
         return time.monotonic() - began_at
 
@@ -171,18 +170,18 @@ def play_watched(stage: Stage) -> None:
     """Play everything that the daemon does.
 
     Raises:
-        LabError: the lab failed, or the daemon did not come up.
+        LabError: the lab failed, or the daemon; the message ends with what the daemon logged last.
     """
     with contextlib.ExitStack() as stack:
         watch = _build(stage, stack)
         watch.start()
         stack.callback(watch.stop)
-        _comes_up(watch)
-        _real_server_fails_and_returns(watch)
-        _real_server_is_drained(watch)
-        _hands_change_the_kernel(watch)
-        _config_is_broken(watch)
-        _daemon_is_killed(watch)
+        try:
+            for scene in _SCENES:
+                scene(watch)
+        except (LabError, OSError) as error:
+            lines = " / ".join(watch.said()[-LAST_LINES:])
+            raise LabError(f"{error}; the daemon logged: {lines}") from error
         stage.emit(claims.stopped(watch.stop(), watch.weights()))
 
 
@@ -307,3 +306,13 @@ def _daemon_is_killed(watch: Watch) -> None:
         time.sleep(SOME_PROBES_S)
         watch.stage.emit(claims.crash_survived(_alive(every), len(every), answers, REQUESTS))
         watch.stage.emit(claims.nothing_flapped(before, watch.weights(), watch.said()[lines:]))
+
+
+_SCENES: Final = (
+    _comes_up,
+    _real_server_fails_and_returns,
+    _real_server_is_drained,
+    _hands_change_the_kernel,
+    _config_is_broken,
+    _daemon_is_killed,
+)
