@@ -71,10 +71,17 @@ class PlanRefused(KernelbalError):
     """The plan would not work or would cut traffic, and nothing was changed."""
 
 
-def awaits_confirmation(left_s: float) -> PlanRefused:
-    """Return the error of whoever would change what awaits confirmation, for `left_s` seconds more."""
+def awaits_confirmation(left_s: float, *, watched: bool = True) -> PlanRefused:
+    """Return the error of whoever would change what awaits confirmation.
+
+    Args:
+        left_s: time left to confirm, in seconds.
+        watched: whether a process lives that rolls back when the time is over.
+    """
+    left = f"still awaits confirmation, {max(0.0, left_s):.0f} s left"
+    ended = "was neither confirmed nor rolled back, and the process that would roll it back has ended"
     return PlanRefused(
-        f"the last apply still awaits confirmation, {max(0.0, left_s):.0f} s left",
+        f"the last apply {left if watched else ended}",
         "keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`",
     )
 

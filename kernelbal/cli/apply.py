@@ -107,6 +107,7 @@ def _by_daemon(daemon: ApiClient, request: ApplyRequest, *, wait: bool, quiet: b
 
 def _apply_here(request: ApplyRequest, state_dir: Path, *, wait: bool, quiet: bool) -> ApplyAnswer:
     """Apply without a daemon: every real server is as the site file has it."""
+    from kernelbal.cli.confirm import arm, unconfirmed
     from kernelbal.cli.plan_view import SHOWN_ACTIONS, print_remarks
     from kernelbal.cli.session import open_session, read_documents
     from kernelbal.model.answers import ApplyAnswer
@@ -117,14 +118,14 @@ def _apply_here(request: ApplyRequest, state_dir: Path, *, wait: bool, quiet: bo
     documents = read_documents(Path(request.site), Path(request.node))
     names, options = documents.names, Options(cut=request.cut)
     with open_session(state_dir) as session, session.store.lock():
-        _refuse_unconfirmed(session)
+        refusal = unconfirmed(session.store)
+        if refusal is not None:
+            raise refusal
         prepared = session.reconciler.prepare(documents.desired, options)
         remarks = remarks_on(documents.site, documents.node, prepared.observed, force=request.force)
         del documents  # the largest part of the memory, which what is read of the kernel can use
         print_remarks(remarks)
         if request.confirm_s is not None and not prepared.plan.empty:
-            from kernelbal.cli.confirm import arm
-
             arm(session, prepared, request.confirm_s, state_dir)
         report = _perform(session, prepared, options, names, quiet=quiet)
         if wait and report.converged and prepared.plan.drains:
@@ -138,15 +139,6 @@ def _apply_here(request: ApplyRequest, state_dir: Path, *, wait: bool, quiet: bo
         left=left_actions(report.remaining, names, SHOWN_ACTIONS),
         confirm_left_s=request.confirm_s,
     )
-
-
-def _refuse_unconfirmed(session: Session) -> None:
-    from kernelbal.errors import awaits_confirmation
-    from kernelbal.store.boot import boot_clock_s
-
-    snapshot = session.store.load_snapshot()
-    if snapshot is not None:
-        raise awaits_confirmation(snapshot.deadline_at - boot_clock_s())
 
 
 def _perform(

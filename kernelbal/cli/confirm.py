@@ -16,8 +16,10 @@ from kernelbal.model.units import counted, format_duration
 
 if TYPE_CHECKING:
     from kernelbal.cli.session import Session
+    from kernelbal.errors import PlanRefused
     from kernelbal.model.answers import ApplyDocument, PlannedAction
     from kernelbal.reconcile.round import PreparedRound
+    from kernelbal.store.state import StateDirectory
 
 EPILOG = """Example:
 
@@ -28,6 +30,8 @@ kernelbal rollback   (at once, instead of when the time to confirm is over)"""
 
 PATIENCE_S = 30.0
 """How long to wait for an apply that is still at work, in seconds."""
+START_POLL_S = 0.02
+"""How often to look whether the process that would roll back has started, in seconds."""
 POLL_S = 0.5
 """How often the waiting roll-back looks whether it was called off, in seconds."""
 
@@ -63,9 +67,12 @@ def rollback(
     """Undo what an unconfirmed `apply --confirm` did."""
     from kernelbal.cli.api_client import ApiClient
     from kernelbal.errors import NoDaemon
+    from kernelbal.store.state import StateDirectory
 
     if wait:
-        return _rollback_here(state_dir, wait=True) if _wait_for_deadline(state_dir) else ExitCode.OK
+        store = StateDirectory(state_dir)
+        with store.watching():
+            return _rollback_here(state_dir, wait=True) if _wait_for_deadline(store) else ExitCode.OK
     try:
         answer = ApiClient(socket).rollback()
     except NoDaemon:
@@ -108,14 +115,12 @@ def _conclude(report: ApplyDocument, left: Sequence[PlannedAction]) -> int:
     return ExitCode.OK
 
 
-def _wait_for_deadline(state_dir: Path) -> bool:
+def _wait_for_deadline(store: StateDirectory) -> bool:
     """Wait for the deadline; False when the roll-back was called off meanwhile."""
     import time
 
     from kernelbal.store.boot import boot_clock_s
-    from kernelbal.store.state import StateDirectory
 
-    store = StateDirectory(state_dir)
     while True:
         snapshot = store.load_snapshot()
         if snapshot is None:
@@ -126,17 +131,30 @@ def _wait_for_deadline(state_dir: Path) -> bool:
         time.sleep(min(POLL_S, left_s))
 
 
+def unconfirmed(store: StateDirectory) -> PlanRefused | None:
+    """Return why nothing may be applied now, with the remedy; None when nothing awaits confirmation.
+
+    Raises:
+        StateError: the snapshot cannot be read.
+    """
+    from kernelbal.errors import awaits_confirmation
+    from kernelbal.store.boot import boot_clock_s
+
+    snapshot = store.load_snapshot()
+    if snapshot is None:
+        return None
+    return awaits_confirmation(snapshot.deadline_at - boot_clock_s(), watched=store.watched)
+
+
 def arm(session: Session, prepared: PreparedRound, confirm_s: float, state_dir: Path) -> None:
     """Record what to come back to and start the process that does so; called before the first change.
 
-    The process is detached: it outlives this command and the login that ran it.
+    On return the process watches: from here on whatever ends this command, it goes back.
 
     Raises:
-        StateError: the record cannot be written, or the process cannot be started.
+        StateError: the record cannot be written, or the process does not start; then nothing awaits
+            confirmation.
     """
-    import subprocess
-    import sys
-
     from kernelbal.cli.output import say
     from kernelbal.errors import StateError
     from kernelbal.plan.kinds import DIRECTOR
@@ -147,14 +165,37 @@ def arm(session: Session, prepared: PreparedRound, confirm_s: float, state_dir: 
     adopted = adopted_services(prepared.plan)
     state = kept_state(DIRECTOR, prepared.observed, adopt(prepared.ownership, adopted))
     session.store.save_snapshot(state, boot_clock_s() + confirm_s, adopted)
-    command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
     try:
-        with (state_dir / "rollback.log").open("ab") as log:
-            subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
+        _start_watching(session.store, state_dir)
+    except StateError:
+        session.store.discard_snapshot()
+        raise
+    say(f"rolled back in {format_duration(confirm_s)} unless `kernelbal confirm` is run")
+
+
+def _start_watching(store: StateDirectory, state_dir: Path) -> None:
+    """Start the process that rolls back, and wait until it watches; it outlives the login that ran this."""
+    import subprocess
+    import sys
+    import time
+
+    from kernelbal.errors import StateError
+
+    command = [sys.executable, "-m", "kernelbal", "rollback", "--wait", "--state-dir", str(state_dir)]
+    log_file = state_dir / "rollback.log"
+    try:
+        with log_file.open("ab") as log:
+            watcher = subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
     except OSError as error:
-        session.store.discard_snapshot()
         message = f"cannot start the process that would roll back, and nothing was changed: {error.strerror}"
         raise StateError(message, f"free memory or disk space, or check {state_dir}") from error
-    say(f"rolled back in {format_duration(confirm_s)} unless `kernelbal confirm` is run")
+    give_up_at = time.monotonic() + PATIENCE_S
+    while watcher.poll() is None and time.monotonic() < give_up_at:
+        if store.watched:
+            return
+        time.sleep(START_POLL_S)
+    watcher.kill()
+    message = "the process that would roll back did not start, and nothing was changed"
+    raise StateError(message, f"{log_file} says why")

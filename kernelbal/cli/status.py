@@ -14,6 +14,7 @@ from kernelbal.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from kernelbal.cli.session import DocumentPair, Session
+    from kernelbal.errors import PlanRefused
     from kernelbal.model.status import DirectorStatus
 
 EPILOG = """Examples:
@@ -68,10 +69,25 @@ def status(
         else:
             source = client.status
     if source is look:
+        _warn_of_unconfirmed(state_dir)
         _show(only(look(), service), as_json=as_json)
     if watch:
         _watch(source, service, interval, as_json=as_json)
     return ExitCode.OK
+
+
+def _warn_of_unconfirmed(state_dir: Path) -> None:
+    from kernelbal.cli.confirm import unconfirmed
+    from kernelbal.cli.output import warn
+    from kernelbal.errors import StateError
+    from kernelbal.store.state import StateDirectory
+
+    try:
+        found: PlanRefused | StateError | None = unconfirmed(StateDirectory(state_dir))
+    except StateError as error:
+        found = error
+    if found is not None:
+        warn(found.message, found.hint)
 
 
 def only(status: DirectorStatus, service: str) -> DirectorStatus:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +43,8 @@ Keeps the name of layout 1, so that an upgrade replaces the old file and a relea
 UNCONFIRMED_FILE: Final = "unconfirmed.json"
 """What the daemon goes back to when an apply is not confirmed."""
 LOCK_FILE: Final = "lock"
+WATCH_FILE: Final = "rollback.lock"
+"""Locked by the process that rolls back what is not confirmed, for as long as it lives."""
 
 LOCK_POLL_S: Final = 0.1
 """How often a process that waits for the lock tries again, in seconds."""
@@ -169,8 +172,42 @@ class StateDirectory:
         Raises:
             StateError: another process holds the lock; the message names its pid.
         """
+        with self._locked(LOCK_FILE, patience_s):
+            with contextlib.suppress(OSError):  # they are in nobody's way
+                remove_unfinished(self._path)
+            yield
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Be the process that rolls back what is not confirmed, until the block ends or the process does.
+
+        Waits until one of an earlier apply has ended.
+
+        Raises:
+            StateError: the file to lock cannot be opened.
+        """
+        with self._locked(WATCH_FILE, math.inf):
+            yield
+
+    @property
+    def watched(self) -> bool:
+        """Whether a process lives that rolls back what is not confirmed.
+
+        Raises:
+            StateError: the file that it locks cannot be opened.
+        """
+        path = self._path / WATCH_FILE
+        with _worded(f"cannot read {path}"), contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, patience_s: float) -> Iterator[None]:
         self._make_directory()
-        path = self._path / LOCK_FILE
+        path = self._path / name
         with _worded(f"cannot lock {path}"):
             descriptor = _open_lock(path)
         try:
@@ -179,8 +216,6 @@ class StateDirectory:
                 if time.monotonic() >= give_up_at:
                     raise self._held(descriptor)
                 time.sleep(LOCK_POLL_S)
-            with contextlib.suppress(OSError):  # they are in nobody's way
-                remove_unfinished(self._path)
             yield
         finally:
             os.close(descriptor)

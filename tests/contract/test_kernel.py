@@ -118,7 +118,6 @@ class Case(NamedTuple):
 ADD_WEB, ADD_A = AddService(WEB, PLAIN), AddDestination(WEB, A, weighing(5))
 VIP, VIP6 = place(DEVICE, "192.0.2.10"), place(DEVICE, "2001:db8::10")
 VIP_SUBNET, VIP6_SUBNET = place(DEVICE, "192.0.2.10", 24), place(DEVICE, "2001:db8::10", 64)
-NEIGHBOUR = place(DEVICE, "10.0.0.2", 24)
 TABLE = build_table({(VIP.address, 6, 80, 90): 7, (VIP6.address, 17, 53, 53): 8}, frozenset({8}))
 GATEWAY, GATEWAY6 = parse_address("10.0.0.254"), parse_address("fd00::254")
 TABLE_ROUTE, TABLE_ROUTE6 = TableRouteKey(19300, ANYWHERE[2], 0), TableRouteKey(100, ANYWHERE[10], 0)
@@ -277,7 +276,7 @@ def test_refused_action_does_not_stop_the_others(kernel: Kernel) -> None:
 
 def _addresses(kernel: Kernel) -> dict[AddressKey, tuple[AddressAttributes, bool]]:
     observed = look(kernel).of(ADDRESSES)
-    return {a.key: (a.attributes, a.ours) for a in observed if a.key in (VIP, VIP6, VIP_SUBNET, NEIGHBOUR)}
+    return {a.key: (a.attributes, a.ours) for a in observed if a.key in (VIP, VIP6, VIP_SUBNET)}
 
 
 def test_addresses_read_back_as_they_were_added_and_bear_our_mark(kernel: Kernel) -> None:

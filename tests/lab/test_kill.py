@@ -1,6 +1,10 @@
 """kill -9 before every change of the kernel or the disk: the next run converges, and others lose nothing."""
 
 import json
+import os
+import signal
+import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +13,7 @@ import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.process import Completed
+from kernelbal.store.state import WATCH_FILE, StateDirectory
 from tests.support.kill_points import kinds
 from tests.support.lab_commands import Operator, ServerOperator, run_here
 from tests.support.lab_kill import KilledMachine, Stage
@@ -192,6 +197,25 @@ def test_roll_back(at: Director, machine: KilledMachine) -> None:
         )
     )
     assert len(killed) > 60, kinds(killed)
+
+
+def test_watcher(at: Director) -> None:
+    """What would roll back is killed: the next command says so, and the operator can go back."""
+    at.do("apply", "changed")
+    state = StateDirectory(at.folder / "state")
+    confirm = at.line("apply", "first", "--confirm", "60s")
+    at.director.run([sys.executable, "-m", "kernelbal", *confirm])
+    assert state.watched
+    os.kill(int((state.path / WATCH_FILE).read_text()), signal.SIGKILL)
+    while state.watched:
+        time.sleep(0.01)
+    for command in ("status", "apply"):
+        assert (
+            "the process that would roll it back has ended"
+            in run_here(at.director, at.line(command, "first")).stderr
+        )
+    at.do("rollback")
+    at.holds("changed")
 
 
 class RealServer(ServerOperator):

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +74,21 @@ def run_cli(capsys: pytest.CaptureFixture[str], *command: str) -> CommandResult:
     return CommandResult(code, *capsys.readouterr())
 
 
+class Watcher:
+    """Stands in for the process that rolls back: it does no more than watch, until it is killed."""
+
+    def __init__(self, store: StateDirectory) -> None:
+        self._watching = ExitStack()
+        self._watching.enter_context(store.watching())
+
+    def poll(self) -> None:
+        """It never ends by itself."""
+
+    def kill(self) -> None:
+        """It watches no longer."""
+        self._watching.close()
+
+
 @dataclass
 class DirectorCli:
     """Documents, a state directory, a kernel and a clock; sleeping moves the clock."""
@@ -82,6 +97,14 @@ class DirectorCli:
     capsys: pytest.CaptureFixture[str]
     kernel: FakeKernel
     now: float = 1000.0
+    watcher: Watcher | None = None
+
+    def start_watcher(self, *_: object, **__: object) -> Watcher:
+        """Stand in for `subprocess.Popen`; an earlier watcher has nothing left to do."""
+        if self.watcher is not None:
+            self.watcher.kill()
+        self.watcher = Watcher(self.store)
+        return self.watcher
 
     def write(self, site: str) -> None:
         """Replace the site document."""

@@ -27,6 +27,7 @@ from kernelbal.kernel import netlink, sysctl
 from kernelbal.kernel.netlink import GENL_ID_CTRL, NETLINK_ROUTE, NLM_F_DUMP, Netlink, RawSocket
 from kernelbal.kernel.nftables import Nftables
 from kernelbal.lab.namespaces import Host
+from kernelbal.store.state import StateDirectory
 
 MESSAGES_PER_SEND = 2
 """So few that a batch of a test is many sends, as that of a large site is."""
@@ -235,8 +236,8 @@ def _be_victim(steps: Steps, argv: Sequence[str]) -> NoReturn:
     try:
         out = io.StringIO()
         patch = pytest.MonkeyPatch()
-        if "--confirm" in argv:  # who would roll back does not start: the test does that
-            patch.setattr(subprocess, "Popen", lambda *_, **__: None)
+        if "--confirm" in argv:
+            patch.setattr(subprocess, "Popen", lambda *_, **__: _Watcher(steps.below))
         steps.hook(patch)
         with redirect_stdout(out), redirect_stderr(out):
             status = app.run(list(argv))
@@ -245,6 +246,17 @@ def _be_victim(steps: Steps, argv: Sequence[str]) -> NoReturn:
         os.write(steps.pipe, traceback.format_exc().encode())
     finally:
         os._exit(status)
+
+
+class _Watcher:
+    """Stands in for the process that rolls back, which the test does: it watches until this process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._watching = StateDirectory(folder).watching()
+        self._watching.__enter__()
+
+    def poll(self) -> None:
+        """It never ends by itself."""
 
 
 def temporary_files(folder: Path) -> list[str]:

@@ -165,7 +165,7 @@ def begin(paths: Paths, directory: DaemonState, now: float) -> DirectorState:
     damages = directory.recover()
     snapshot = directory.load_snapshot()
     if snapshot is not None:
-        raise awaits_confirmation(snapshot.deadline_at - now)
+        raise awaits_confirmation(snapshot.deadline_at - now, watched=directory.watched)
     found = start(paths, directory, now)
     health, probes = directory.load_health(), found.documents.probes.probes
     return DirectorState(

@@ -1,5 +1,6 @@
 """What commands are run on: a director, a real server, a daemon."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,3 +46,10 @@ def realserver_cli(
     monkeypatch.setattr(programs, "first_failure", made.programs)
     monkeypatch.setenv("NO_COLOR", "1")
     return made
+
+
+@pytest.fixture
+def watched(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> DirectorCli:
+    """A director on which the process that would roll back does no more than watch."""
+    monkeypatch.setattr(subprocess, "Popen", cli.start_watcher)
+    return cli

@@ -3,7 +3,9 @@
 import errno
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from weakref import ref
 
@@ -43,8 +45,9 @@ class Processes:
         self.performed_before: list[int] = []
         self.snapshot_before: list[bool] = []
         self.error: OSError | None = None
+        self.started: Callable[[], Any] = cli.start_watcher
 
-    def start(self, command: list[str], **options: Any) -> None:  # noqa: ANN401 (as Popen takes them)
+    def start(self, command: list[str], **options: Any) -> Any:  # noqa: ANN401 (as Popen takes them)
         """Stand in for `subprocess.Popen`."""
         if self.error is not None:
             raise self.error
@@ -52,6 +55,7 @@ class Processes:
         self.options.append(options)
         self.performed_before.append(len(self.cli.kernel.performed))
         self.snapshot_before.append(self.cli.store.load_snapshot() is not None)
+        return self.started()
 
 
 @pytest.fixture
@@ -332,6 +336,21 @@ def test_process_that_cannot_start_stops_the_apply(cli: DirectorCli, processes: 
     done = cli.run("apply", "--confirm", "90s")
     assert (done.code, cli.kernel.performed) == (ExitCode.STATE, [])
     assert "cannot start the process that would roll back, and nothing was changed" in done.err
+    assert cli.store.load_snapshot() is None, "nothing is left to confirm"
+
+
+@pytest.mark.parametrize("status", [1, None], ids=["ends", "never watches"])
+def test_process_that_does_not_watch_stops_the_apply(
+    cli: DirectorCli, processes: Processes, monkeypatch: pytest.MonkeyPatch, status: int | None
+) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: cli.now)
+    killed: list[bool] = []
+    processes.started = lambda: SimpleNamespace(poll=lambda: status, kill=lambda: killed.append(True))
+    done = cli.run("apply", "--confirm", "90s")
+    assert (done.code, cli.kernel.performed) == (ExitCode.STATE, [])
+    assert "the process that would roll back did not start, and nothing was changed" in done.err
+    assert f"hint: {cli.state_dir / 'rollback.log'} says why" in done.err
+    assert killed
     assert cli.store.load_snapshot() is None, "nothing is left to confirm"
 
 

@@ -1,7 +1,6 @@
 """`kernelbal confirm` and `kernelbal rollback`: keep or undo an `apply --confirm`."""
 
 import errno
-import subprocess
 
 import pytest
 
@@ -13,17 +12,20 @@ from kernelbal.reconcile.round import Reconciler
 from tests.support.cli_harness import SITE, WEB, DirectorCli
 
 LATER = SITE.replace("wlc", "rr")
+NOBODY_WATCHES = """\
+LABEL: the last apply was neither confirmed nor rolled back, and the process that would roll it back has ended
+  hint: keep it with `kernelbal confirm`, or undo it with `kernelbal rollback`
+"""
 
 
 @pytest.fixture
-def unconfirmed(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> DirectorCli:
+def unconfirmed(watched: DirectorCli) -> DirectorCli:
     """An apply of another scheduler, to be confirmed within 90 s."""
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
-    cli.apply(SITE)
-    cli.write(LATER)
-    assert cli.run("apply", "--confirm", "90s").code == ExitCode.OK
-    cli.kernel.performed.clear()
-    return cli
+    watched.apply(SITE)
+    watched.write(LATER)
+    assert watched.run("apply", "--confirm", "90s").code == ExitCode.OK
+    watched.kernel.performed.clear()
+    return watched
 
 
 def scheduler(cli: DirectorCli) -> str:
@@ -65,13 +67,12 @@ def test_rollback_of_nothing_is_refused(cli: DirectorCli) -> None:
     )
 
 
-def test_rollback_of_a_first_apply_leaves_nothing(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
-    cli.run("apply", "--confirm", "90s")
-    assert cli.run("rollback").code == ExitCode.OK
-    assert cli.kernel.services == {}
-    assert cli.kernel.addresses == {}
-    assert cli.kernel.sysctls["net/ipv4/ip_forward"] == "0"
+def test_rollback_of_a_first_apply_leaves_nothing(watched: DirectorCli) -> None:
+    watched.run("apply", "--confirm", "90s")
+    assert watched.run("rollback").code == ExitCode.OK
+    assert watched.kernel.services == {}
+    assert watched.kernel.addresses == {}
+    assert watched.kernel.sysctls["net/ipv4/ip_forward"] == "0"
 
 
 def test_rollback_that_fails_can_be_tried_again(unconfirmed: DirectorCli) -> None:
@@ -86,46 +87,90 @@ def test_rollback_that_fails_can_be_tried_again(unconfirmed: DirectorCli) -> Non
 
 
 def test_rollback_that_is_killed_gives_adopted_services_back_at_the_next(
-    cli: DirectorCli, monkeypatch: pytest.MonkeyPatch
+    watched: DirectorCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The snapshot goes last: without it nobody would know that the service is another's."""
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
     theirs = VirtualServer(ServiceAttributes("rr", 0, 0, 32, ""))
-    cli.kernel.services[WEB] = theirs
-    assert cli.run("apply", "--confirm", "90s").code == ExitCode.OK
+    watched.kernel.services[WEB] = theirs
+    assert watched.run("apply", "--confirm", "90s").code == ExitCode.OK
     with monkeypatch.context() as patch:
         patch.setattr(Reconciler, "disown", killed)
-        cli.run("rollback")
-    assert cli.run("rollback").code == ExitCode.OK
-    assert cli.run("release").code == ExitCode.OK
-    assert cli.kernel.services == {WEB: theirs}
+        watched.run("rollback")
+    assert watched.run("rollback").code == ExitCode.OK
+    assert watched.run("release").code == ExitCode.OK
+    assert watched.kernel.services == {WEB: theirs}
+
+
+# --- when the process ended that `apply --confirm` leaves behind ---
+
+
+def test_next_apply_says_that_nobody_is_left_to_roll_back(unconfirmed: DirectorCli) -> None:
+    assert unconfirmed.watcher is not None
+    unconfirmed.watcher.kill()
+    done = unconfirmed.run("apply")
+    assert (done.code, unconfirmed.kernel.performed) == (ExitCode.FAILED, [])
+    assert done.err == NOBODY_WATCHES.replace("LABEL", "error")
+    assert unconfirmed.run("rollback").code == ExitCode.OK
+    assert scheduler(unconfirmed) == "wlc"
+
+
+def test_status_says_so_as_well(unconfirmed: DirectorCli) -> None:
+    assert unconfirmed.watcher is not None
+    waits = unconfirmed.run("status", "--kernel").err
+    assert "warning: the last apply still awaits confirmation, 90 s left\n" in waits
+    unconfirmed.watcher.kill()
+    assert NOBODY_WATCHES.replace("LABEL", "warning") in unconfirmed.run("status", "--kernel").err
+    unconfirmed.run("confirm")
+    assert "last apply" not in unconfirmed.run("status", "--kernel").err
 
 
 # --- what the process does that `apply --confirm` leaves behind ---
 
 
-def test_waiting_rollback_comes_when_the_time_is_over(unconfirmed: DirectorCli) -> None:
-    done = unconfirmed.run("rollback", "--wait")
-    assert (done.code, unconfirmed.now, scheduler(unconfirmed)) == (ExitCode.OK, 1090, "wlc")
+@pytest.fixture
+def waiting(unconfirmed: DirectorCli) -> DirectorCli:
+    """A director on which the next command is that process."""
+    assert unconfirmed.watcher is not None
+    unconfirmed.watcher.kill()
+    return unconfirmed
+
+
+def test_waiting_rollback_watches_until_its_end(
+    waiting: DirectorCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(seconds: float) -> None:
+        seen.append(waiting.store.watched)
+        waiting.sleep(seconds)
+
+    monkeypatch.setattr("time.sleep", look)
+    waiting.run("rollback", "--wait")
+    assert (set(seen), waiting.store.watched) == ({True}, False)
+
+
+def test_waiting_rollback_comes_when_the_time_is_over(waiting: DirectorCli) -> None:
+    done = waiting.run("rollback", "--wait")
+    assert (done.code, waiting.now, scheduler(waiting)) == (ExitCode.OK, 1090, "wlc")
 
 
 def test_waiting_rollback_ends_when_it_is_called_off(
-    unconfirmed: DirectorCli, monkeypatch: pytest.MonkeyPatch
+    waiting: DirectorCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def confirm_meanwhile(seconds: float) -> None:
-        unconfirmed.sleep(seconds)
-        unconfirmed.store.discard_snapshot()
+        waiting.sleep(seconds)
+        waiting.store.discard_snapshot()
 
     monkeypatch.setattr("time.sleep", confirm_meanwhile)
-    assert unconfirmed.run("rollback", "--wait") == (ExitCode.OK, "", "")
-    assert (unconfirmed.now, scheduler(unconfirmed)) == (1000 + POLL_S, "rr")
+    assert waiting.run("rollback", "--wait") == (ExitCode.OK, "", "")
+    assert (waiting.now, scheduler(waiting)) == (1000 + POLL_S, "rr")
 
 
-def test_confirm_in_the_last_moment_wins(unconfirmed: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confirm_in_the_last_moment_wins(waiting: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The snapshot is read again under the lock, so what was confirmed is never rolled back."""
     opened = DirectorCli.open
 
@@ -134,7 +179,7 @@ def test_confirm_in_the_last_moment_wins(unconfirmed: DirectorCli, monkeypatch: 
         return opened(cli)
 
     monkeypatch.setattr(DirectorCli, "open", confirm_and_open)
-    monkeypatch.setattr("kernelbal.kernel.linux.LinuxKernel", unconfirmed.open)
-    unconfirmed.sleep(90)
-    assert unconfirmed.run("rollback", "--wait").code == ExitCode.FAILED
-    assert scheduler(unconfirmed) == "rr"
+    monkeypatch.setattr("kernelbal.kernel.linux.LinuxKernel", waiting.open)
+    waiting.sleep(90)
+    assert waiting.run("rollback", "--wait").code == ExitCode.FAILED
+    assert scheduler(waiting) == "rr"

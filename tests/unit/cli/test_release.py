@@ -1,7 +1,6 @@
 """`kernelbal release`: take everything of ours out of the kernel again."""
 
 import errno
-import subprocess
 
 import pytest
 
@@ -51,13 +50,12 @@ def test_dry_run_changes_nothing(applied: DirectorCli) -> None:
     assert {path.name: path.read_bytes() for path in applied.state_dir.iterdir()} == files
 
 
-def test_dry_run_keeps_what_awaits_confirmation(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
-    cli.run("apply", "--confirm", "90s")
-    cli.run("release", "--dry-run")
-    assert cli.store.load_snapshot() is not None
-    cli.run("release")
-    assert cli.store.load_snapshot() is None, "nothing is left to come back to"
+def test_dry_run_keeps_what_awaits_confirmation(watched: DirectorCli) -> None:
+    watched.run("apply", "--confirm", "90s")
+    watched.run("release", "--dry-run")
+    assert watched.store.load_snapshot() is not None
+    watched.run("release")
+    assert watched.store.load_snapshot() is None, "nothing is left to come back to"
 
 
 def test_second_release_finds_nothing(applied: DirectorCli) -> None:
@@ -70,13 +68,12 @@ def test_second_release_finds_nothing(applied: DirectorCli) -> None:
     )
 
 
-def test_release_is_never_rolled_back(cli: DirectorCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_release_is_never_rolled_back(watched: DirectorCli) -> None:
     """Not even one that is through with half of it when the time to confirm is over."""
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
-    cli.run("apply", "--confirm", "90s")
-    cli.refuse(RemoveService)
-    assert cli.run("release", "--cut").code == ExitCode.FAILED
-    assert cli.store.load_snapshot() is None
+    watched.run("apply", "--confirm", "90s")
+    watched.refuse(RemoveService)
+    assert watched.run("release", "--cut").code == ExitCode.FAILED
+    assert watched.store.load_snapshot() is None
 
 
 def test_connections_are_drained(applied: DirectorCli) -> None:

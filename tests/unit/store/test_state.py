@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import os
 import stat
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -212,6 +213,18 @@ class TestLock:
         monkeypatch.setattr(os, "open", read_only)
         with store.lock(), pytest.raises(StateError, match="another kernelbal"), store.lock():
             pytest.fail("taken twice")
+
+    def test_one_process_at_a_time_watches_and_whoever_looks_sees_it(
+        self, store: StateDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not store.watched
+        assert not store.path.exists(), "who only looks makes nothing"
+        with ExitStack() as first:
+            first.enter_context(store.watching())
+            monkeypatch.setattr("time.sleep", lambda _: first.close())  # while the second one waits
+            with store.watching():
+                assert store.watched
+        assert not store.watched
 
     def test_lock_is_free_after_an_error(self, store: StateDirectory) -> None:
         with pytest.raises(ZeroDivisionError), store.lock():

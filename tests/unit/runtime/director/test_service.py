@@ -28,8 +28,11 @@ def test_only_one_daemon_runs_and_the_second_says_what_to_do(folder: Path) -> No
 
 
 def test_an_apply_that_awaits_confirmation_is_not_run_over(folder: Path) -> None:
-    DaemonState(folder / "state").save_snapshot(DesiredState(), boot_clock_s() + 60)
-    with pytest.raises(PlanRefused, match="awaits confirmation"):
+    state = DaemonState(folder / "state")
+    state.save_snapshot(DesiredState(), boot_clock_s() + 60)
+    with state.watching(), pytest.raises(PlanRefused, match="awaits confirmation"):
+        service.run(settings(folder))
+    with pytest.raises(PlanRefused, match="neither confirmed nor rolled back"):
         service.run(settings(folder))
 
 
