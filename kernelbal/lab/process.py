@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 Completed = subprocess.CompletedProcess[str]
-STOP_GRACE_S = 3.0
+STOP_GRACE_S = 10.0
 """How long a program may take to end after SIGTERM before it gets SIGKILL."""
 
 
