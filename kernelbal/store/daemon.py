@@ -15,9 +15,6 @@ from kernelbal.model.overlay import OperatorKey, Order, Orders
 from kernelbal.store.records import OWNERSHIP, SNAPSHOT, RecordFile
 from kernelbal.store.state import HEALTH_FILE, UNCONFIRMED_FILE, Damage, StateDirectory
 
-GOOD_SITE_FILE: Final = "site.good.yaml"
-GOOD_NODE_FILE: Final = "node.good.yaml"
-
 
 @dataclass(frozen=True, slots=True)
 class HealthRecord:
@@ -76,7 +73,22 @@ UNCONFIRMED: Final = RecordFile(
 )
 
 
-DAEMON_RECORDS: Final = (OWNERSHIP, SNAPSHOT, ORDERS, ORDERS_COPY, HEALTH, UNCONFIRMED)
+@dataclass(frozen=True, slots=True)
+class _GoodRecord:
+    site: str
+    node: str
+
+
+GOOD: Final = RecordFile(
+    "good.json",
+    _GoodRecord,
+    "the documents that were in force last",
+    "then the daemon starts only with valid documents on disk",
+)
+"""One file for both: a crash never leaves documents together that were not in force together."""
+
+
+DAEMON_RECORDS: Final = (OWNERSHIP, SNAPSHOT, ORDERS, ORDERS_COPY, HEALTH, UNCONFIRMED, GOOD)
 """Every record that the daemon reads when it starts."""
 
 
@@ -136,10 +148,10 @@ class DaemonState(StateDirectory):
         """Return the last documents that were in force; None when there are none.
 
         Raises:
-            StateError: they cannot be read.
+            StateError: they cannot be read, or are damaged.
         """
-        site, node = self._read_bytes(GOOD_SITE_FILE), self._read_bytes(GOOD_NODE_FILE)
-        return None if site is None or node is None else GoodDocuments(site, node)
+        found = self._read(GOOD)
+        return None if found is None else GoodDocuments(found.site.encode(), found.node.encode())
 
     def save_good(self, documents: GoodDocuments) -> None:
         """Keep the documents that are in force; on return they have reached the disk.
@@ -147,8 +159,7 @@ class DaemonState(StateDirectory):
         Raises:
             StateError: they cannot be written; then the old ones stay.
         """
-        self._write_bytes(GOOD_SITE_FILE, documents.site)
-        self._write_bytes(GOOD_NODE_FILE, documents.node)
+        self._write(GOOD, _GoodRecord(documents.site.decode(), documents.node.decode()))
 
     def load_unconfirmed(self) -> Unconfirmed | None:
         """Return what to go back to when an apply is not confirmed; its time is over after a reboot.

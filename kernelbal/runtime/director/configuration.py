@@ -13,7 +13,7 @@ from kernelbal.errors import ConfigError, KernelbalError, StateError
 from kernelbal.model.overlay import OperatorKey, Order
 from kernelbal.model.status import ConfigStatus, ReloadAnswer
 from kernelbal.runtime.director.documents import Documents, Paths, parse, problem_lines, read_texts
-from kernelbal.store.daemon import GOOD_NODE_FILE, GOOD_SITE_FILE, DaemonState, GoodDocuments, Unconfirmed
+from kernelbal.store.daemon import GOOD, DaemonState, GoodDocuments, Unconfirmed
 
 PROBLEMS_NAMED: Final = 5
 """How many problems an event names; the status has them all."""
@@ -162,7 +162,7 @@ def _files_or_copy(paths: Paths, state: DaemonState) -> Start:
         if good is None:
             raise
         try:
-            documents = parse(good, Paths(state.path / GOOD_SITE_FILE, state.path / GOOD_NODE_FILE))
+            documents = parse(good, Paths(state.path / GOOD.name, state.path / GOOD.name))
         except ConfigError:
             raise error from None  # a copy of another release: the files' own error is the one to report
         return Start(documents, Origin.COPY, refused(error, text))

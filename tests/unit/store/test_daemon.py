@@ -1,6 +1,11 @@
 """What the daemon keeps in the state directory."""
 
+import contextlib
+import math
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +25,10 @@ KEPT = HealthRecord(
     {"k": ProbeState(Health.UP, 1.5)},
     Memory({ServerKey("web", A): ServerMemory(ServerState.SERVING, up=True)}),
 )
+
+
+class Crash(BaseException):
+    """The process ends here."""
 
 
 @pytest.fixture
@@ -56,6 +65,37 @@ def test_documents_come_back_as_they_were(store: DaemonState) -> None:
     documents = GoodDocuments("# größer\na: 1\n".encode(), b"b: 2\n")
     store.save_good(documents)
     assert store.load_good() == documents
+
+
+def test_documents_that_were_in_force_together_stay_together_wherever_a_crash_comes(
+    store: DaemonState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = (GoodDocuments(f"site {n}".encode(), f"node {n}".encode()) for n in range(2))
+    steps_left = math.inf
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (passed on)
+            nonlocal steps_left
+            steps_left -= 1
+            if steps_left < 0:
+                raise Crash
+            return call(*arguments, **named)
+
+        return step
+
+    for name in ("open", "fchmod", "fsync", "replace"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    found = []
+    for steps in range(20):
+        steps_left = math.inf
+        store.save_good(before)
+        steps_left = steps
+        with contextlib.suppress(Crash):
+            store.save_good(after)
+        steps_left = math.inf
+        found.append(store.load_good())
+    assert set(found) == {before, after}
+    assert found[-1] == after
 
 
 @pytest.mark.parametrize("name", [ORDERS.name, HEALTH_FILE])

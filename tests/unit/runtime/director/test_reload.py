@@ -9,7 +9,6 @@ from kernelbal.health.quarantine import Quarantined
 from kernelbal.model.health import Health, ProbeState
 from kernelbal.model.node import ApiSettings
 from kernelbal.runtime.director import first_results, reload
-from kernelbal.store.daemon import GOOD_SITE_FILE
 from tests.support.director_harness import SITE, WEB, DirectorHarness, in_virtual_time
 
 A, B = "10.0.0.11", "10.0.0.12"
@@ -31,7 +30,9 @@ async def test_a_new_document_comes_into_force_and_probes_follow(harness: Direct
     (event,) = harness.events("config")
     assert event.topic == "config.loaded"
     assert event.fields["by"] == "root"
-    assert (harness.state.path / GOOD_SITE_FILE).read_text() == SITE.replace("rr\n", "wlc\n")
+    good = harness.state.load_good()
+    assert good is not None
+    assert good.site.decode() == SITE.replace("rr\n", "wlc\n")
 
 
 @in_virtual_time
