@@ -32,6 +32,10 @@ from kernelbal.runtime.checker.wire import Notice
 MAX_MESSAGES: Final = 256
 """Most messages that one round of events takes from a socket."""
 _TOKEN_BYTES: Final = 16
+_LEAST_QUOTED_BYTES: Final = 8
+"""Bytes of the token that an error must quote: a real server sees the sequence numbers of its own requests,
+and could report errors for those of others. What routers of old (RFC 792) quote less of ends as a timeout.
+"""
 _MESSAGE_BYTES: Final = 2048
 _RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
 _PROTOCOLS: Final = {AF_INET: socket.IPPROTO_ICMP, AF_INET6: socket.IPPROTO_ICMPV6}
@@ -158,7 +162,8 @@ class EchoSocket:
         run, echo, sender = matched
         meant = run.task.probe.target.address
         if echo.error:
-            if run.token.startswith(echo.payload[:_TOKEN_BYTES]):
+            quoted = echo.payload[:_TOKEN_BYTES]
+            if len(quoted) >= _LEAST_QUOTED_BYTES and run.token.startswith(quoted):
                 run.close()
                 self.reactor.finish(
                     run, ProbeResult(False, f"{echo.error}, reported by {sender.partition('%')[0]}"), None

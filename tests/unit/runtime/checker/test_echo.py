@@ -80,6 +80,25 @@ def test_a_reply_counts_with_the_bytes_of_its_request_only(genuine: bool) -> Non
     assert desk.states["probe"].health is (Health.UP if genuine else Health.DOWN)
 
 
+@pytest.mark.usefixtures("deaf")
+@pytest.mark.parametrize("quoted", [0, 7, 8, 16])
+def test_an_error_counts_with_bytes_of_its_request_only(quoted: int) -> None:
+    """A real server knows the sequence numbers of requests to others, but not their random bytes."""
+    with Desk() as desk:
+        desk.send(probe(IcmpCheck(), timing=Timing(5.0, 0.3, 1, 1)))
+        echoes = desk.checker.drivers.echo
+        wait_for(lambda: bool(echoes.sockets) and bool(next(iter(echoes.sockets.values())).waiting))
+        (port,) = echoes.sockets.values()
+        (run,) = port.waiting.values()
+        request = echo_request(AF_INET, port.identifier, run.sequence, run.token)
+        header = b"\x45" + bytes(8) + b"\x01" + bytes(10)
+        error = b"\x03\x01" + bytes(6) + header + request[: 8 + quoted]
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as forger:
+            forger.sendto(error[:2] + internet_checksum(error).to_bytes(2) + error[4:], ("127.0.0.1", 0))
+        desk.until(lambda: bool(desk.states))
+    assert desk.states["probe"].reason.startswith("destination unreachable" if quoted >= 8 else "timeout")
+
+
 def test_an_icmp_error_is_the_reason() -> None:
     """A route that prohibits it: the kernel tells so at once."""
     process.run(["ip", "route", "add", "unreachable", "203.0.113.9/32"])
