@@ -11,6 +11,7 @@ from kernelbal.model.choices import Encryption
 from kernelbal.model.event import Topic
 from kernelbal.model.health import Health, Timing
 from kernelbal.model.site.check import HttpsCheck, SmtpCheck, TlsCheck, TlsSettings
+from kernelbal.runtime.checker.tls import TlsContexts
 from tests.unit.runtime.checker.certificates import server_context, write_certificate
 from tests.unit.runtime.checker.desk import Desk, Handler, found, probe, serving
 
@@ -74,6 +75,13 @@ def test_an_alert_is_named(certificate: Path) -> None:
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384")  # of no use with this certificate
     assert found(TlsCheck(), speaking_tls(context), SLOW).reason == "TLS alert: handshake failure"
+
+
+def test_a_server_can_neither_choose_a_prime_nor_renegotiate() -> None:
+    """A handshake with a prime of 10,000 bits takes half a second of processor time."""
+    context = TlsContexts().get(TlsSettings(), named=False)
+    assert "kx-dhe" not in {each["kea"] for each in context.get_ciphers()}
+    assert ssl.OP_NO_RENEGOTIATION in context.options
 
 
 def speaking_clear_text(connection: socket.socket) -> None:
