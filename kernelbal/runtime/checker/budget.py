@@ -7,13 +7,20 @@ no call is taken for one that hangs. A call that waits for the kernel uses none;
 
 from __future__ import annotations
 
+import math
 import signal
+import time
+from collections import deque
 from hashlib import blake2b
 from types import FrameType
 from typing import Final
 
 CALL_S: Final = 0.4
 """Processor time after which a call may be cut off, in seconds; at twice as much it is."""
+SHARE_LOOKS: Final = 6
+SHARE_WITHIN_S: Final = 10.0
+"""A probe found running at so many looks, one per `CALL_S`, within so many seconds has used a quarter of a
+processor: its calls are cut off as well, however short each one is."""
 STUCK_S: Final = 5.0
 """Processor time after which the kernel ends a checker whose interpreter has not had its turn, in seconds.
 
@@ -42,6 +49,7 @@ def limit_calls(mark: memoryview) -> None:
 
     One that does not return to the interpreter cannot be, and ends this process by SIGVTALRM.
     """
+    found: deque[tuple[float, int]] = deque(maxlen=math.ceil(SHARE_WITHIN_S / CALL_S))
 
     def look(_number: int, _frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, STUCK_S)
@@ -50,6 +58,10 @@ def limit_calls(mark: memoryview) -> None:
             raise CallOverrun
         if running:
             mark[0] = running | _LATE
+            now = time.monotonic()
+            found.append((now, running))
+            if sum(each == running and now - at < SHARE_WITHIN_S for at, each in found) >= SHARE_LOOKS:
+                raise CallOverrun
 
     signal.signal(signal.SIGPROF, look)
     signal.setitimer(signal.ITIMER_VIRTUAL, STUCK_S)

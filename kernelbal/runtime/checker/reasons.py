@@ -16,7 +16,9 @@ RESOURCE_ERRORS: Final = frozenset(
 )
 """This machine is out of a resource: the probe says nothing about the real server."""
 
-OVERRUN: Final = f"one run of it took over {2 * CALL_S:g} s of processor time"
+OVERRUN: Final = (
+    f"one run of it took over {2 * CALL_S:g} s of processor time, or its runs a quarter of a processor"
+)
 """Why a run was cut off."""
 _REASONS: Final = {
     errno.ECONNREFUSED: "connection refused",

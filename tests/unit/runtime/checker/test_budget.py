@@ -85,10 +85,11 @@ def test_a_mark_is_that_of_one_probe() -> None:
     [
         ("while True: pass", ""),
         (STUBBORN, ""),
+        ("sum(range(1_000_000))", ""),
         ("sum(itertools.repeat(0))", "the checker ended (exit status -26)"),
         ("os.abort()", "the checker ended (exit status -6)"),
     ],
-    ids=["loop", "loop that outlives errors", "outside the interpreter", "death"],
+    ids=["loop", "loop that outlives errors", "many calls", "outside the interpreter", "death"],
 )
 def test_a_call_that_does_not_end_costs_its_own_probe_alone(call: str, lost: str) -> None:
     async def play(odd_port: int, other: socket.socket) -> None:
