@@ -6,16 +6,20 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from socket import socket
 
 import pytest
 
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.process import Completed
+from kernelbal.lab.traffic import ask_connection, connect
 from kernelbal.store.state import WATCH_FILE, StateDirectory
 from tests.support.kill_points import kinds
 from tests.support.lab_commands import Operator, ServerOperator, run_here
+from tests.support.lab_daemon import Servers
 from tests.support.lab_kill import KilledMachine, Stage
 
 pytestmark = [pytest.mark.needs_ipvs, pytest.mark.slow]
@@ -90,7 +94,36 @@ ip link set tunl0 up; ip link set tunl0 down; ip rule add from 10.9.0.0/16 looku
 nft 'add table arp theirs; add chain arp theirs a { type filter hook input priority 5; policy accept; }'
 sysctl -q -w net.ipv4.conf.all.arp_announce=1 net.ipv4.conf.eth0.arp_ignore=8
 """
-SITES = {"first": SITE, "changed": CHANGED, "adopting": CHANGED + ADOPTED}
+RUN_SITE = """
+networks:
+  outside: {shared_addresses: [192.0.2.10/24, 203.0.113.10/24]}
+edge:
+  forward: [{name: jump, outside: 192.0.2.10, ports: [2222], inside: 10.0.0.12, inside_port: 22}]
+virtual_services:
+  - {name: web, address: 192.0.2.10, ports: [80], forwarding: nat, scheduler: rr, drain: 3s, check: none,
+     real_servers: [{address: 10.0.0.11}, {address: 10.0.0.12}]}
+  - {name: direct, address: 192.0.2.20, ports: [25], forwarding: dsr, check: none,
+     real_servers: [{address: 10.0.0.11}]}
+"""
+RUN_CHANGED = """
+networks:
+  outside: {shared_addresses: [192.0.2.10/24]}
+edge:
+  forward: [{name: jump, outside: 192.0.2.10, ports: [2022], inside: 10.0.0.11, inside_port: 22}]
+virtual_services:
+  - {name: web, address: 192.0.2.10, ports: [80], forwarding: nat, scheduler: wrr, drain: 3s, check: none,
+     real_servers: [{address: 10.0.0.11, weight: 7}, {address: 10.0.0.13}]}
+  - {name: mail, address: 192.0.2.22, ports: [25], forwarding: nat, check: none,
+     real_servers: [{address: 10.0.0.13}]}
+"""
+SITES = {
+    "first": SITE,
+    "changed": CHANGED,
+    "adopting": CHANGED + ADOPTED,
+    "live": RUN_SITE,
+    "run": RUN_SITE,
+    "run-changed": RUN_CHANGED,
+}
 FOREIGN = """
 ipvsadm -A -t 192.0.2.1:9998 -s wlc; ipvsadm -a -t 192.0.2.1:9998 -r 10.0.0.97:9998 -m -w 3
 ipvsadm --set 700 70 200
@@ -181,9 +214,10 @@ def test_the_other_way(at: Director, machine: KilledMachine) -> None:
             at.stage("apply", "release", "first"),
             Stage("applied", at.line("apply", "first")),
             at.stage("release", "apply", "first"),
-        )
+        ),
+        renames=True,
     )
-    assert len(killed) > 60, kinds(killed)
+    assert len(killed) > 40, kinds(killed)
 
 
 def test_roll_back(at: Director, machine: KilledMachine) -> None:
@@ -194,9 +228,45 @@ def test_roll_back(at: Director, machine: KilledMachine) -> None:
             Stage("apply --confirm", confirm, at.roll_back, before, adopts=True),
             Stage("not confirmed", confirm, adopts=True),
             Stage("rollback", at.line("rollback"), at.roll_back, before, adopts=True),
-        )
+        ),
+        renames=True,
     )
-    assert len(killed) > 60, kinds(killed)
+    assert len(killed) > 30, kinds(killed)
+
+
+def test_daemon(at: Director, machine: KilledMachine) -> None:
+    """The connection that is kept is one to a real server that stays."""
+    servers, kept = Servers(), ExitStack()
+    for host in at.lab.real_servers[:2]:
+        servers.start(host)
+    live = at.folder / "live.yaml"
+    start = at.line("run", "live", "--socket", str(at.folder / "control.sock"))
+    change = [*start, "--then", str(at.folder / "run-changed.yaml")]
+    clients: dict[str, socket] = {}
+
+    def connected() -> None:
+        at.holds("live")
+        made = [kept.enter_context(connect(at.lab.client, "192.0.2.10", 80)) for _ in range(2)]
+        clients.update({ask_connection(each): each for each in made})
+
+    def still_connected() -> None:
+        at.holds("run-changed")
+        assert ask_connection(clients["rs1"]) == "rs1"
+
+    def release() -> None:
+        kept.close()
+        live.write_text(RUN_SITE)
+        at.release()
+
+    machine.release = release
+    killed = machine.kill_everywhere(
+        (
+            Stage("start", start, partial(machine.run, start), connected),
+            Stage("change", change, partial(machine.run, change), still_connected),
+        ),
+        renames=True,
+    )
+    assert len(killed) > 25, kinds(killed)
 
 
 def test_watcher(at: Director) -> None:

@@ -6,17 +6,22 @@ below a directory. A file is also left half written. Nothing of this is in the p
 child of the test, which ends with it.
 """
 
+import asyncio
 import io
 import json
+import math
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -27,10 +32,14 @@ from kernelbal.kernel import netlink, sysctl
 from kernelbal.kernel.netlink import GENL_ID_CTRL, NETLINK_ROUTE, NLM_F_DUMP, Netlink, RawSocket
 from kernelbal.kernel.nftables import Nftables
 from kernelbal.lab.namespaces import Host
+from kernelbal.runtime.checker.checkers import Checkers
+from kernelbal.store.files import replace_file
 from kernelbal.store.state import StateDirectory
 
 MESSAGES_PER_SEND = 2
 """So few that a batch of a test is many sends, as that of a large site is."""
+SETTLED_S = 8.0
+"""For a daemon to load a document, and to let the real servers drain that it leaves out."""
 HEADER = struct.Struct("=IHHIIB")
 """A netlink header, and the command of a generic one."""
 GENERIC_CHANGES = (1, 2, 3, 5, 6, 7, 12)
@@ -57,21 +66,27 @@ class Steps:
         below: where files count.
         fatal: number of the step before which the process ends.
         pipe: where it says which one that is.
+        renames: whether files count by their rename alone, and not by what comes before and after it.
         number: of the step that is next.
     """
 
     below: Path
     fatal: int
     pipe: int
+    renames: bool = False
     number: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
     def before(self, kind: str, what: str, last_deed: Callable[[], object] = lambda: None) -> None:
         """Count one step; the process that dies here does its last deed first."""
-        if self.number == self.fatal:
-            os.write(self.pipe, f"{kind} {what}".encode())
-            last_deed()
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.number += 1
+        if self.renames and kind == "file" and not what.startswith("replace"):
+            return
+        with self.counting:
+            if self.number == self.fatal:
+                os.write(self.pipe, f"{kind} {what}".encode())
+                last_deed()
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.number += 1
 
     def hook(self, patch: pytest.MonkeyPatch) -> None:
         """Have every step counted from now on."""
@@ -188,13 +203,18 @@ class Victims:
             )
         self._say(rehearsal)
 
-    def kill_at(self, number: int, argv: Sequence[str]) -> Step | None:
+    def kill_at(self, number: int, argv: Sequence[str], *, renames: bool = False) -> Step | None:
         """Run a command that is killed before one of its steps; return that step.
+
+        Args:
+            number: of the step.
+            argv: command line.
+            renames: whether files count by their rename alone.
 
         Returns:
             None when there were not so many steps.
         """
-        self._say([number, str(self._below), *argv])
+        self._say([number, renames, str(self._below), *argv])
         assert self._nursery.stdout is not None
         status, said = json.loads(self._nursery.stdout.readline())
         if status == -signal.SIGKILL:
@@ -218,11 +238,11 @@ def _breed() -> None:
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         app.run(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
-        number, below, *argv = json.loads(line)
+        number, renames, below, *argv = json.loads(line)
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _be_victim(Steps(Path(below), number, writing), argv)
+            _be_victim(Steps(Path(below), number, writing, renames=renames), argv)
         os.close(writing)
         with open(reading, "rb") as pipe:
             said = pipe.read().decode()
@@ -238,6 +258,8 @@ def _be_victim(steps: Steps, argv: Sequence[str]) -> NoReturn:
         patch = pytest.MonkeyPatch()
         if "--confirm" in argv:
             patch.setattr(subprocess, "Popen", lambda *_, **__: _Watcher(steps.below))
+        if argv[0] == "run":
+            argv = _operated(patch, argv)
         steps.hook(patch)
         with redirect_stdout(out), redirect_stderr(out):
             status = app.run(list(argv))
@@ -246,6 +268,36 @@ def _be_victim(steps: Steps, argv: Sequence[str]) -> NoReturn:
         os.write(steps.pipe, traceback.format_exc().encode())
     finally:
         os._exit(status)
+
+
+def _operated(patch: pytest.MonkeyPatch, argv: Sequence[str]) -> list[str]:
+    """Let a daemon run that ends by itself, after `--then FILE` with other documents; return its line.
+
+    Nobody probes: its site has no checks.
+    """
+    patch.setattr(Checkers, "run", lambda _: asyncio.sleep(math.inf))
+    line = list(argv)
+    then = ""
+    if "--then" in line:
+        at = line.index("--then")
+        _, then = line[at : at + 2]
+        del line[at : at + 2]
+    name = f"kernelbal-{os.getpid()}"
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.bind(f"\0{name}")
+    patch.setenv("NOTIFY_SOCKET", f"@{name}")
+    threading.Thread(target=_operate, args=(listening, Path(line[1]), then), daemon=True).start()
+    return line
+
+
+def _operate(listening: socket.socket, site: Path, then: str) -> None:
+    """Do what systemd and an operator would: await the daemon, replace its site file, and end it."""
+    while not listening.recv(4096).startswith(b"READY=1"):
+        pass
+    if then:
+        replace_file(site, Path(then).read_bytes(), 0o600)
+        time.sleep(SETTLED_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Watcher:

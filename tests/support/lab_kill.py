@@ -113,14 +113,23 @@ class KilledMachine:
                     continue  # whoever needs a device of a module's own switches it on, and off again
                 yield f"{kind} {_lasting(data, head_bytes, moving).hex(' ', 4)}"
 
-    def kill_everywhere(self, story: Sequence[Stage]) -> list[Step]:
+    def run(self, line: Sequence[str]) -> None:
+        """Run a command line to its end."""
+        assert self._victims.kill_at(ALIVE, line) is None
+
+    def kill_everywhere(self, story: Sequence[Stage], *, renames: bool = False) -> list[Step]:
         """Tell a story again and again, each time with every stage killed one step later; return those steps.
 
         At the end of each telling, and so before the next one, nothing of kernelbal is left.
+
+        Args:
+            story: what is done.
+            renames: whether files count by their rename alone: what else is done to one is the same in all.
         """
         killed: list[Step] = []
         for number in itertools.count():
-            steps = [step for stage in story if (step := self._kill_once(number, stage)) is not None]
+            told = [self._kill_once(number, stage, renames=renames) for stage in story]
+            steps = [step for step in told if step is not None]
             self._end()
             if not steps:
                 break
@@ -128,8 +137,8 @@ class KilledMachine:
         _demand_nothing("changed", snapshot.differences(self.before, snapshot.take(self.host)))
         return killed
 
-    def _kill_once(self, number: int, stage: Stage) -> Step | None:
-        step = self._victims.kill_at(number if stage.resume else ALIVE, stage.work)
+    def _kill_once(self, number: int, stage: Stage, *, renames: bool) -> Step | None:
+        step = self._victims.kill_at(number if stage.resume else ALIVE, stage.work, renames=renames)
         try:
             if not stage.adopts:
                 self._demand_theirs()
