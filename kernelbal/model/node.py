@@ -143,7 +143,10 @@ class Hook(ProgramSettings):
     )
     timeout: Duration = Field(10.0, description="How long it may take.")
     per_minute: Whole = Field(
-        60, ge=1, le=6000, description="Most events per minute; further ones are only counted."
+        60,
+        ge=1,
+        le=6000,
+        description="Most events per minute, of one real server a quarter; others are only counted.",
     )
 
 

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import subprocess
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +31,9 @@ LOG: Final = logging.getLogger("kernelbal.hooks")
 QUEUED: Final = 1000
 """Most events that wait for one hook."""
 MINUTE_S: Final = 60.0
+SUBJECT_SHARE: Final = 4
+"""One real server or virtual service takes at most this part, a quarter, of what a hook is given in a minute:
+who decides how often it flaps must not hide others by it."""
 _SAID_BYTES: Final = 400
 _OWN: Final = frozenset({Topic.HOOK_FAILED.value})
 """A hook is not called for its own failure."""
@@ -58,16 +61,22 @@ class Allowance:
     per_minute: int
     suppressed: int = 0
     _began_at: float = float("-inf")
-    _told: int = 0
+    _taken: Counter[str] = field(default_factory=Counter)
 
-    def take(self, now: float) -> bool:
-        """Return whether one more may be notified now."""
+    def take(self, subject: str, now: float) -> bool:
+        """Return whether one more may be notified now.
+
+        Args:
+            subject: real server or virtual service that it is about; empty: about none, without a share.
+            now: the time.
+        """
         if now - self._began_at >= MINUTE_S:
-            self._began_at, self._told = now, 0
-        if self._told >= self.per_minute:
+            self._began_at, self._taken = now, Counter()
+        share = max(1, self.per_minute // SUBJECT_SHARE) if subject else self.per_minute
+        if self._taken[subject] >= share or self._taken.total() >= self.per_minute:
             self.suppressed += 1
             return False
-        self._told += 1
+        self._taken[subject] += 1
         return True
 
     def summary_at(self) -> float | None:
@@ -119,7 +128,9 @@ class Hooks:
         for line in self._lines:
             if not wants(line.hook, recorded.topic):
                 continue
-            if len(line.queue) >= QUEUED or not line.allowance.take(self._now()):
+            if len(line.queue) >= QUEUED or not line.allowance.take(
+                recorded.server or recorded.service, self._now()
+            ):
                 line.allowance.suppressed += len(line.queue) >= QUEUED
                 line.more.set()
                 continue

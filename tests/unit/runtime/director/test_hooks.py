@@ -28,9 +28,9 @@ def hook(**settings: object) -> Hook:
     return Hook.model_validate({"script": ["/bin/true"], "user": USER, "allow_root": True, **settings})
 
 
-def recorded(seq: int = 1, topic: str = "real_server.down") -> Recorded:
+def recorded(seq: int = 1, topic: str = "real_server.down", server: str = "") -> Recorded:
     return Recorded(
-        seq=seq, at="", topic=topic, severity=Severity.INFO, message="m", service="web", server="", fields={}
+        seq=seq, at="", topic=topic, severity=Severity.INFO, message="m", service="", server=server, fields={}
     )
 
 
@@ -51,11 +51,37 @@ def test_a_hook_gets_the_topics_it_names(topics: tuple[str, ...], topic: str, wa
 
 def test_more_than_the_allowance_is_counted_until_the_minute_is_over() -> None:
     allowance = Allowance(2)
-    assert [allowance.take(now) for now in (0.0, 1.0, 2.0, 3.0)] == [True, True, False, False]
+    assert [allowance.take("", now) for now in (0.0, 1.0, 2.0, 3.0)] == [True, True, False, False]
     assert allowance.summary_at() == MINUTE_S
-    assert allowance.take(MINUTE_S)
+    assert allowance.take("", MINUTE_S)
     assert allowance.take_summary() == 2
     assert allowance.summary_at() is None
+
+
+def test_one_real_server_takes_a_quarter_of_the_allowance() -> None:
+    """One that flaps, or has its agent complain, does not hide that another one is down."""
+    allowance = Allowance(8)
+    assert [allowance.take("10.0.0.11", 0.0) for _ in range(9)] == [True] * 2 + [False] * 7
+    assert allowance.take("10.0.0.12", 1.0)
+    assert allowance.take("10.0.0.11", MINUTE_S)
+    assert allowance.take_summary() == 7
+    assert Allowance(1).take("10.0.0.11", 0.0)
+
+
+def test_a_real_server_that_flaps_does_not_keep_a_hook_from_the_death_of_another() -> None:
+    got: list[str] = []
+
+    async def deliver(_: Hook, document: bytes) -> str:
+        got.append(json.loads(document)["server"])
+        return ""
+
+    async def scene(hooks: Hooks) -> None:
+        for number in range(100):
+            hooks.offer(recorded(number, server="10.0.0.11"))
+        hooks.offer(recorded(100, server="10.0.0.12"))
+
+    play(scene, deliver, hook())
+    assert "10.0.0.12" in got
 
 
 def play(
