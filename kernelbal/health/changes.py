@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kernelbal.health.evaluation import NEWCOMER, ServerEvaluation
 from kernelbal.model.address import Address, format_address, format_endpoint
 from kernelbal.model.event import Event, Severity, Topic
@@ -9,6 +11,8 @@ from kernelbal.model.overlay import IN_SERVICE, SENT_AWAY, Mode, ServerState
 from kernelbal.model.site.services import VirtualService
 from kernelbal.model.units import format_duration
 
+WARN_AGAIN_S: Final = 60.0
+"""How often a real server has another warning reported at most, in seconds."""
 _AWAY = {
     ServerState.DOWN: (Topic.SERVER_DOWN, Severity.WARNING, "is down"),
     ServerState.DRAINING: (Topic.SERVER_DRAINING, Severity.NOTICE, "is draining"),
@@ -25,15 +29,23 @@ _MODES = {
 }
 
 
+def warns_anew(evaluation: ServerEvaluation, now: float) -> bool:
+    """Return whether the warning of a real server is to be reported: its words may be those of a stranger."""
+    before = evaluation.before
+    if not evaluation.warning or evaluation.warning == before.warning:
+        return False
+    return before.warned_at is None or now - before.warned_at >= WARN_AGAIN_S
+
+
 def server_events(
-    service: VirtualService, evaluation: ServerEvaluation, state: ServerState, starting: bool
+    service: VirtualService, evaluation: ServerEvaluation, state: ServerState, now: float, starting: bool
 ) -> list[Event]:
     """Return the events of a real server whose state or warning changed."""
     events: list[Event] = []
     before = evaluation.before
     if state != before.state and not _expected(evaluation, state, starting):
         events += _state_events(service, evaluation, state)
-    if evaluation.warning and evaluation.warning != before.warning:
+    if warns_anew(evaluation, now):
         text = f"{_who(service, evaluation)}: {evaluation.warning}"
         events.append(_event(Topic.SERVER_WARNING, Severity.WARNING, text, service, evaluation))
     return events

@@ -77,7 +77,7 @@ class _Maker:
         for decided in decisions:
             key, state = decided.evaluation.key, decided.state
             if state != decided.evaluation.before.state or decided.evaluation.warning:
-                self.events += server_events(service, decided.evaluation, state, starting)
+                self.events += server_events(service, decided.evaluation, state, now, starting)
             memory = memory_of(decided, now)
             self.memory.servers[key] = memory
             self.standings[key] = desired_server(service, decided)

@@ -29,7 +29,8 @@ class ServerMemory(NamedTuple):
             from it by a step.
         deadline: wall clock: the deadline of the last order to drain.
         cut_at: the same on the boot clock, so that a wall clock that is set cuts nothing early.
-        warning: the last warning of its checks.
+        warning: the last warning of its checks that was reported.
+        warned_at: when one was; None: never.
     """
 
     state: ServerState = ServerState.UNKNOWN
@@ -44,6 +45,7 @@ class ServerMemory(NamedTuple):
     deadline: float = 0.0
     cut_at: float = 0.0
     warning: str = ""
+    warned_at: float | None = None
 
 
 class ServiceMemory(NamedTuple):

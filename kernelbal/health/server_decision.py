@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kernelbal.health.changes import warns_anew
 from kernelbal.health.decision import ServerMemory, ServerView
 from kernelbal.health.pool import ServerDecision
 from kernelbal.health.quorum import removed_on_down
@@ -43,6 +44,7 @@ def memory_of(decided: ServerDecision, now: float) -> ServerMemory:
     """Return what the next decision needs to know."""
     evaluation, ramp, share = decided.evaluation, decided.ramp, decided.share
     before = evaluation.before
+    warned = warns_anew(evaluation, now)
     return ServerMemory(
         decided.state,
         before.since_at if before.state == decided.state and before.since_at else now,
@@ -55,7 +57,8 @@ def memory_of(decided: ServerDecision, now: float) -> ServerMemory:
         None if share.average is None else share.applied,
         0.0 if evaluation.order is None else evaluation.order.deadline,
         evaluation.cut_at,
-        evaluation.warning,
+        evaluation.warning if warned or not evaluation.warning else before.warning,
+        now if warned else before.warned_at,
     )
 
 

@@ -52,6 +52,18 @@ def test_a_warning_is_said_once() -> None:
     assert scene.later(1).events == ()
 
 
+def test_of_warnings_that_change_each_time_one_a_minute_is_said() -> None:
+    """An agent chooses its words, and a server its certificates."""
+    scene = Scene.started()
+    (check,) = scene.plan.checks[key(A)]
+    said = []
+    for number in range(120):
+        warning = f"agent sent {number}" if number % 3 else ""
+        scene.states[check] = ProbeState(Health.UP, 1.0, warning=warning)
+        said += [event.message.rpartition(" ")[2] for event in scene.later(1).events]
+    assert said == ["1", "61"]
+
+
 @pytest.mark.parametrize(
     ("mode", "text"),
     [

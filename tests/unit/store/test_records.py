@@ -62,6 +62,7 @@ SERVER_MEMORIES = st.builds(
     since_at=NUMBER,
     up=st.booleans(),
     ramp_at=OPTIONAL,
+    warned_at=OPTIONAL,
     ramp_from=NUMBER,
     share=OPTIONAL,
     share_at=NUMBER,
