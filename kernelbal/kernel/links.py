@@ -122,6 +122,8 @@ def _ensure(socket: RtNetlink, action: EnsureLink) -> Outcome:
         if refusal is not None:
             return refused(action, *refusal)
         link = _find(socket, wanted.name)
+    if isinstance(link, Refusal):
+        return refused(action, *link)
     if link is None:
         return _absent(action)
     if wanted.kind and link.kind != wanted.kind:
@@ -177,8 +179,8 @@ def _up_request(ifindex: int, mtu_bytes: int) -> bytes:
 def _remove(socket: RtNetlink, action: RemoveLink) -> Outcome:
     """Remove a device; one that came with its module stays as long as that does, and is switched off."""
     link = _find(socket, action.name)
-    if link is None:
-        return refused(action, errno.ENODEV)
+    if not isinstance(link, Link):
+        return refused(action, *(link or Refusal(errno.ENODEV)))
     if action.name in FALLBACK_DEVICES:
         answer = socket.ask(RTM_NEWLINK, IFINFO_MESSAGE.pack(0, 0, link.ifindex, 0, IFF_UP))
     else:
@@ -187,10 +189,13 @@ def _remove(socket: RtNetlink, action: RemoveLink) -> Outcome:
     return refused(action, *refusal) if refusal is not None else Outcome(action, Result.DONE)
 
 
-def _find(socket: RtNetlink, name: str) -> Link | None:
+def _find(socket: RtNetlink, name: str) -> Link | Refusal | None:
+    """Return a device, None when there is none."""
     payload = IFINFO_MESSAGE.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, name.encode() + b"\0")
     answer = socket.ask(RTM_GETLINK, payload)
-    return None if isinstance(answer, Refusal) or not answer else parse_link(answer).link
+    if isinstance(answer, Refusal):
+        return None if answer.errno == errno.ENODEV else answer
+    return parse_link(answer).link if answer else None
 
 
 def _refusal(answer: bytes | Refusal) -> Refusal | None:

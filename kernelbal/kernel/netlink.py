@@ -12,6 +12,7 @@ Numbers are in the byte order of the host, as in every netlink header.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,8 @@ RECEIVE_BYTES = 64 * 1024
 """At least 32 KiB, the largest part in which the kernel sends a dump."""
 ANSWER_WITHIN_S = 10
 """The kernel answers within the send; this bounds the wait for an answer that was lost without a word."""
+LOST = (errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a receive by which an answer was lost, and after which there are others."""
 
 _HEADER = struct.Struct("=IHHIIBBxx")
 _REQUEST = struct.Struct("=IHHII")
@@ -181,11 +184,17 @@ class Netlink:
         self._sock.close()
 
     def family(self, name: str) -> int | None:
-        """Return the number of a generic netlink family, or None; the kernel may load its module for it."""
+        """Return the number of a generic netlink family, or None; the kernel may load its module for it.
+
+        Raises:
+            OSError: the kernel does not say, or the socket failed.
+        """
         body = attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0")
         answer = self.ask(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, body)
         if isinstance(answer, Refusal):
-            return None
+            if answer.errno == errno.ENOENT:
+                return None
+            raise OSError(answer.errno, os.strerror(answer.errno))
         for kind, start, end in attributes(answer, HEADER_BYTES, len(answer)):
             if kind == CTRL_ATTR_FAMILY_ID:
                 return int.from_bytes(answer[start:end], "little" if _LITTLE else "big")
@@ -275,7 +284,7 @@ class Netlink:
             try:
                 data = self._receive()
             except OSError as error:
-                if error.errno in (errno.ENOBUFS, errno.EAGAIN):
+                if error.errno in (*LOST, errno.EAGAIN):
                     return False
                 raise
             if _note(data, sequences, first, refused):
@@ -289,7 +298,7 @@ class Netlink:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno != errno.ENOBUFS:
+                if error.errno not in LOST:
                     raise
 
     def dump(self, family: int, command: int, body: bytes = b"") -> list[bytes]:
@@ -315,14 +324,15 @@ class Netlink:
         while not over:  # to the end in any case: a dump that is under way blocks the next one
             try:
                 data = self._receive()
+            except OSError as error:
+                if error.errno not in LOST:
+                    raise
+                interrupted = "parts of the dump were lost"
+                continue
+            try:
                 end, over, flags = _dump_part(data, sequence)
             except DumpInterrupted as fault:
                 interrupted = str(fault)
-                continue
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                interrupted = "parts of the dump were lost"
                 continue
             if flags & NLM_F_DUMP_INTR:
                 interrupted = "the table changed while it was read"

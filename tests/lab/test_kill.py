@@ -182,6 +182,14 @@ class Director(Operator):
         line, resume = (("release",) if each == "release" else (each, site) for each in (work, then))
         return Stage(f"{work}, {then}", self.line(*line), partial(self.do, *resume), check)
 
+    def story(self) -> tuple[Stage, ...]:
+        """Return every change there is, each followed by itself."""
+        return (
+            self.stage("apply", "apply", "first"),
+            self.stage("apply", "apply", "changed"),
+            self.stage("release", "release", ""),
+        )
+
 
 @pytest.fixture
 def at(lab: LabFactory, tmp_path: Path) -> Director:
@@ -198,13 +206,7 @@ def machine(at: Director) -> Iterator[KilledMachine]:
 
 
 def test_apply_and_release(at: Director, machine: KilledMachine) -> None:
-    killed = machine.kill_everywhere(
-        (
-            at.stage("apply", "apply", "first"),
-            at.stage("apply", "apply", "changed"),
-            at.stage("release", "release", ""),
-        )
-    )
+    killed = machine.kill_everywhere(at.story())
     assert len(killed) > 100, kinds(killed)
 
 
@@ -316,17 +318,19 @@ class RealServer(ServerOperator):
         line = ("apply", *options)
         return Stage(" ".join(line), self.line(*line), partial(self.do, *line), partial(self.holds, *options))
 
+    def story(self) -> tuple[Stage, ...]:
+        """Return every kind of preparation, and the way back."""
+        return (
+            self.stage("10.0.0.80", "fd00::80"),
+            self.stage("10.0.0.80", "10.0.0.81", "--method", "arp"),
+            self.stage("10.0.0.83", "--forwarding", "tunnel"),
+            Stage("undo", self.line("undo"), self.release),
+        )
+
 
 def test_realserver(lab: LabFactory, tmp_path: Path) -> None:
     at = RealServer(lab("one-arm").real_servers[0], tmp_path)
     rehearsal = at.line("plan", "10.0.0.80")
     with KilledMachine(at.host, tmp_path / "state", FOREIGN_OF_SERVER, at.release, rehearsal) as machine:
-        killed = machine.kill_everywhere(
-            (
-                at.stage("10.0.0.80", "fd00::80"),
-                at.stage("10.0.0.80", "10.0.0.81", "--method", "arp"),
-                at.stage("10.0.0.83", "--forwarding", "tunnel"),
-                Stage("undo", at.line("undo"), at.release),
-            )
-        )
+        killed = machine.kill_everywhere(at.story())
     assert len(killed) > 80, kinds(killed)

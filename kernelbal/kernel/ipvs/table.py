@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import repeat
 from types import TracebackType
@@ -106,12 +106,13 @@ class IpvsTable:
             NotSupported: the kernel has no IPVS.
             KernelError: the kernel refuses a socket.
         """
-        with _worded(OPEN):
-            netlink = Netlink.open()
-            family = netlink.family(wire.FAMILY_NAME)
-        if family is None:
-            netlink.close()
-            raise NotSupported(OPEN, "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs")
+        with ExitStack() as opened:
+            with _worded(OPEN):
+                netlink = opened.enter_context(Netlink.open())
+                family = netlink.family(wire.FAMILY_NAME)
+            if family is None:
+                raise NotSupported(OPEN, "", errno.ENOENT, "the kernel has no IPVS", "modprobe ip_vs")
+            opened.pop_all()
         return cls(netlink, family, _or_none(Sockopt.open), _or_none(StatusFile.open))
 
     def close(self) -> None:

@@ -110,3 +110,11 @@ def test_fallback_device_is_switched_off_and_others_are_removed(name: str, kind:
     (outcome,) = perform_links(socket, [RemoveLink(name)])
     assert outcome.result is Result.DONE
     assert fake.asked[-1].kind == kind
+
+
+@pytest.mark.parametrize("action", [RemoveLink("tunl0"), EnsureLink(LinkState("tunl0", "ipip"))])
+def test_device_that_the_kernel_does_not_tell_is_not_missing(action: EnsureLink | RemoveLink) -> None:
+    socket, fake = rtnetlink(lambda request: request.verdict(errno.ENOMEM))
+    (outcome,) = perform_links(socket, [action])
+    assert (outcome.result, outcome.errno) == (Result.FAILED, errno.ENOMEM)
+    assert {request.kind for request in fake.asked} == {RTM_GETLINK}

@@ -22,6 +22,7 @@ from tests.unit.kernel import fake_netlink
 from tests.unit.kernel.fake_netlink import FAMILY, FakeSocket, Reply, Request, ack, done
 
 ENOBUFS = OSError(errno.ENOBUFS, "No buffer space available")
+ENOMEM = OSError(errno.ENOMEM, "Cannot allocate memory")
 
 
 def numbered(netlink: Netlink, bodies: list[bytes]) -> tuple[list[bytes], int]:
@@ -110,11 +111,12 @@ def test_refusal_that_echoes_the_whole_message_is_understood() -> None:
     assert verdicts.refused == {0: Refusal(errno.EINVAL, "no such scheduler")}
 
 
-def test_lost_answers_are_reported_as_unknown() -> None:
+@pytest.mark.parametrize("loss", [ENOBUFS, ENOMEM])
+def test_lost_answers_are_reported_as_unknown(loss: OSError) -> None:
     def answer(request: Request) -> Iterable[Reply]:
         if request.body == b"bad!":
             return [ack(request.sequence, errno.EINVAL)]
-        return [ENOBUFS] if request.wants_ack else []
+        return [loss] if request.wants_ack else []
 
     sock = FakeSocket(answer)
     netlink = Netlink(sock)
@@ -211,6 +213,12 @@ def test_missing_family_is_none() -> None:
     assert netlink.family("IPVS") is None
 
 
+def test_family_that_the_kernel_does_not_tell_is_not_missing() -> None:
+    netlink = Netlink(FakeSocket(lambda request: [ack(request.sequence, errno.ENOMEM)]))
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        netlink.family("IPVS")
+
+
 def dumping(*parts: bytes, flags: int = 2) -> fake_netlink.Answering:
     def answer(request: Request) -> Iterable[Reply]:
         if not request.is_dump:
@@ -247,9 +255,10 @@ def test_empty_dump() -> None:
         (dumping(b"one!", b"two!", flags=2 | NLM_F_DUMP_INTR), "changed"),
         (lambda request: [one(request), done(request.sequence, flags=2 | NLM_F_DUMP_INTR)], "changed"),
         (lambda request: [one(request), ENOBUFS, one(request), done(request.sequence)], "lost"),
+        (lambda request: [one(request), ENOMEM, done(request.sequence)], "lost"),
         (lambda request: [one(request)[:-2], done(request.sequence)], "cut off"),
     ],
-    ids=["interrupted", "interrupted at its end", "parts lost", "datagram truncated"],
+    ids=["interrupted", "interrupted at its end", "parts lost", "no memory", "datagram truncated"],
 )
 def test_broken_dump_is_read_to_its_end_and_reported(answer: fake_netlink.Answering, match: str) -> None:
     sock = FakeSocket(answer)
