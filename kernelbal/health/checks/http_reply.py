@@ -16,7 +16,7 @@ from kernelbal.health.checks.lines import is_tls
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Longest header block."""
-MAX_CHUNKS: Final = 4096
+MAX_CHUNKS: Final = 1024
 """Most chunks that are read: tiny ones without end would keep the checker busy."""
 MAX_INTERIM: Final = 100
 """Most interim replies."""
