@@ -14,10 +14,12 @@ from socket import socket
 import pytest
 
 from kernelbal.lab.factory import LabFactory
+from kernelbal.lab.namespaces import Host
 from kernelbal.lab.process import Completed
 from kernelbal.lab.traffic import ask_connection, connect
+from kernelbal.realserver.persist.manager import UNIT, UNIT_FILE
 from kernelbal.store.state import WATCH_FILE, StateDirectory
-from tests.support.kill_points import kinds
+from tests.support.kill_points import Boot, kinds
 from tests.support.lab_commands import Operator, ServerOperator, run_here
 from tests.support.lab_daemon import Servers
 from tests.support.lab_kill import KilledMachine, Stage
@@ -116,6 +118,11 @@ virtual_services:
   - {name: mail, address: 192.0.2.22, ports: [25], forwarding: nat, check: none,
      real_servers: [{address: 10.0.0.13}]}
 """
+FILES_OF_SERVER = {
+    "sysctl.d/50-theirs.conf": "net.ipv4.conf.all.arp_announce = 1\n",
+    "modules-load.d/theirs.conf": "dummy\n",
+    "systemd/system/theirs.service": "[Service]\nExecStart=true\n",
+}
 SITES = {
     "first": SITE,
     "changed": CHANGED,
@@ -298,15 +305,14 @@ class RealServer(ServerOperator):
         persist = () if command == "undo" else ("--persist", "none")
         return ["realserver", command, "--state-dir", str(self.folder / "state"), *persist, *options]
 
-    def do(self, *line: str) -> Completed:
+    def do(self, *line: str) -> None:
         """Run a command."""
         done = run_here(self.host, self.line(*line))
         assert done.returncode == 0, done
-        return done
 
     def holds(self, *options: str) -> None:
         """See that the host is prepared, and nothing is left to do."""
-        assert json.loads(self.do("plan", "--json", *options).stdout)["steps"] == []
+        self.do("plan", "--detailed-exitcode", *options)
 
     def release(self) -> None:
         self.do("undo")
@@ -328,9 +334,54 @@ class RealServer(ServerOperator):
         )
 
 
+class BootingServer(RealServer):
+    """An operator at a real server that shall be prepared after its next boot, too."""
+
+    machine: KilledMachine
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        super().__init__(host, folder)
+        self.boot = Boot(self.folder / "etc", self.folder / "systemctl")
+        self.told = self.folder / "told"
+        for path, text in FILES_OF_SERVER.items():
+            (self.boot.etc / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.boot.etc / path).write_text(text)
+        self.boot.systemctl.write_text(f"#!/bin/sh\n[ $1 != is-active ] && echo $* >>{self.told}\n")
+        self.boot.systemctl.chmod(0o755)
+        self.theirs = self.files()
+
+    def files(self) -> dict[str, bytes]:
+        """Return the contents of `/etc`; directories have none."""
+        found = sorted(self.boot.etc.rglob("*"))
+        return {str(each): each.read_bytes() if each.is_file() else b"" for each in found}
+
+    def line(self, command: str, *options: str) -> list[str]:
+        persist = () if command == "undo" else ("--persist", "unit")
+        return ["realserver", command, "--state-dir", str(self.folder / "state"), *persist, *options]
+
+    def do(self, *line: str) -> None:
+        self.machine.run(self.line(*line))
+
+    def holds(self, *options: str) -> None:
+        """See that nothing is left to do, and that systemd knows the unit and has started it."""
+        self.do("plan", "--detailed-exitcode", *options)
+        assert self.told.read_text().endswith(f"start {UNIT}\n")
+        assert (self.boot.etc / UNIT_FILE.removeprefix("/etc/")).exists()
+
+    def release(self) -> None:
+        """Undo, and see that systemd has forgotten the unit if ever it was told of it."""
+        super().release()
+        assert self.files() == self.theirs
+        told = self.told.read_text() if self.told.exists() else ""
+        assert told.endswith(f"daemon-reload\nstop {UNIT}*\n") or UNIT not in told, told
+        self.told.write_text("")
+
+
 def test_realserver(lab: LabFactory, tmp_path: Path) -> None:
-    at = RealServer(lab("one-arm").real_servers[0], tmp_path)
-    rehearsal = at.line("plan", "10.0.0.80")
-    with KilledMachine(at.host, tmp_path / "state", FOREIGN_OF_SERVER, at.release, rehearsal) as machine:
-        killed = machine.kill_everywhere(at.story())
-    assert len(killed) > 80, kinds(killed)
+    at = BootingServer(lab("one-arm").real_servers[0], tmp_path)
+    with KilledMachine(
+        at.host, tmp_path / "state", FOREIGN_OF_SERVER, at.release, at.line("plan", "10.0.0.80"), at.boot
+    ) as machine:
+        at.machine = machine
+        killed = machine.kill_everywhere(at.story(), renames=True)
+    assert len(killed) > 70, kinds(killed)

@@ -30,8 +30,11 @@ import pytest
 from kernelbal.cli import app
 from kernelbal.kernel import netlink, sysctl
 from kernelbal.kernel.netlink import GENL_ID_CTRL, NETLINK_ROUTE, NLM_F_DUMP, Netlink, RawSocket
+from kernelbal.kernel.netns import unshare
 from kernelbal.kernel.nftables import Nftables
+from kernelbal.lab.linuxns import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC, mount
 from kernelbal.lab.namespaces import Host
+from kernelbal.realserver.persist import programs
 from kernelbal.runtime.checker.checkers import Checkers
 from kernelbal.store.files import replace_file
 from kernelbal.store.state import StateDirectory
@@ -42,6 +45,8 @@ SETTLED_S = 8.0
 """For a daemon to load a document, and to let the real servers drain that it leaves out."""
 HEADER = struct.Struct("=IHHIIB")
 """A netlink header, and the command of a generic one."""
+WRITING = ("open", "fchmod", "half", "fsync", "link")
+"""What is done to a file beside its rename and its end."""
 GENERIC_CHANGES = (1, 2, 3, 5, 6, 7, 12)
 """Commands of IPVS and of `fou` that change something (`linux/ip_vs.h`, `linux/fou.h`); reads are dumps."""
 
@@ -63,14 +68,14 @@ class Steps:
     """Counts the steps of this process and ends it at one of them.
 
     Attributes:
-        below: where files count.
+        below: where files count: directories.
         fatal: number of the step before which the process ends.
         pipe: where it says which one that is.
-        renames: whether files count by their rename alone, and not by what comes before and after it.
+        renames: whether new files count by their rename alone, and not by what comes before and after it.
         number: of the step that is next.
     """
 
-    below: Path
+    below: Sequence[Path]
     fatal: int
     pipe: int
     renames: bool = False
@@ -79,7 +84,7 @@ class Steps:
 
     def before(self, kind: str, what: str, last_deed: Callable[[], object] = lambda: None) -> None:
         """Count one step; the process that dies here does its last deed first."""
-        if self.renames and kind == "file" and not what.startswith("replace"):
+        if self.renames and kind == "file" and what.startswith(WRITING):
             return
         with self.counting:
             if self.number == self.fatal:
@@ -99,6 +104,7 @@ class Steps:
 
     def _hook_kernel(self, patch: pytest.MonkeyPatch) -> None:
         make, replace, write = Netlink.__init__, Nftables.replace, sysctl.write_sysctl
+        call = programs.failure
 
         def watched(made: Netlink, sock: Any) -> None:  # noqa: ANN401 - a socket of the product
             make(made, _WatchedSocket(sock, sock.proto, self))
@@ -111,13 +117,18 @@ class Steps:
             self.before("sysctl", path)
             return write(path, value, root)
 
+        def called(command: Sequence[str]) -> str:
+            self.before("program", " ".join(command))
+            return call(command)
+
+        patch.setattr(programs, "failure", called)
         patch.setattr(netlink, "MESSAGES_PER_SEND", MESSAGES_PER_SEND)
         patch.setattr(Netlink, "__init__", watched)
         patch.setattr(Nftables, "replace", replaced)
         patch.setattr(sysctl, "write_sysctl", written)
 
     def _counts(self, path: object) -> bool:
-        return isinstance(path, str | os.PathLike) and Path(path).is_relative_to(self.below)
+        return isinstance(path, str | os.PathLike) and any(map(Path(path).is_relative_to, self.below))
 
     def _of_path(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def hooked(path: object, *rest: object, **named: object) -> Any:  # noqa: ANN401 - passed on
@@ -186,6 +197,27 @@ def changes(data: bytes, protocol: int) -> bool:
     return kind != GENL_ID_CTRL and flags & NLM_F_DUMP != NLM_F_DUMP and command in GENERIC_CHANGES
 
 
+class Boot(NamedTuple):
+    """Files of a machine that systemd runs, as far as commands can tell.
+
+    Attributes:
+        etc: is there as `/etc`.
+        systemctl: is called as `/usr/bin/systemctl`.
+    """
+
+    etc: Path
+    systemctl: Path
+
+    def enter(self) -> None:
+        """Have this process find them, and no other."""
+        unshare(CLONE_NEWNS)
+        mount("none", "/", flags=MS_REC | MS_PRIVATE)
+        mount("tmpfs", "/run", "tmpfs")
+        Path("/run/systemd/system").mkdir(parents=True)
+        for path, place in zip(self, ("/etc", "/usr/bin/systemctl"), strict=True):
+            mount(str(path), place, flags=MS_BIND)
+
+
 class Victims:
     """Processes that run a command and are killed, forked from one that is small: forking a test is slow.
 
@@ -193,15 +225,16 @@ class Victims:
         host: where they run.
         below: where files count.
         rehearsal: command line of something harmless, which loads what the commands need.
+        boot: what they find in the place of the machine's own files; nothing: those themselves.
     """
 
-    def __init__(self, host: Host, below: Path, rehearsal: Sequence[str]) -> None:
-        self._below = below
+    def __init__(self, host: Host, below: Path, rehearsal: Sequence[str], boot: Boot | None = None) -> None:
+        self._below = [str(below), *(["/etc"] if boot else [])]
         with host.inside():
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
-        self._say(rehearsal)
+        self._say([rehearsal, *map(str, boot or ())])
 
     def kill_at(self, number: int, argv: Sequence[str], *, renames: bool = False) -> Step | None:
         """Run a command that is killed before one of its steps; return that step.
@@ -214,7 +247,7 @@ class Victims:
         Returns:
             None when there were not so many steps.
         """
-        self._say([number, renames, str(self._below), *argv])
+        self._say([number, renames, self._below, *argv])
         assert self._nursery.stdout is not None
         status, said = json.loads(self._nursery.stdout.readline())
         if status == -signal.SIGKILL:
@@ -235,14 +268,17 @@ class Victims:
 
 def _breed() -> None:
     """Run a command in a child for each line of standard input, and say how it ended."""
+    rehearsal, *boot = json.loads(sys.stdin.readline())
+    if boot:
+        Boot(*map(Path, boot)).enter()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        app.run(json.loads(sys.stdin.readline()))
+        app.run(rehearsal)
     for line in sys.stdin:
         number, renames, below, *argv = json.loads(line)
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _be_victim(Steps(Path(below), number, writing, renames=renames), argv)
+            _be_victim(Steps([Path(each) for each in below], number, writing, renames=renames), argv)
         os.close(writing)
         with open(reading, "rb") as pipe:
             said = pipe.read().decode()
@@ -257,7 +293,7 @@ def _be_victim(steps: Steps, argv: Sequence[str]) -> NoReturn:
         out = io.StringIO()
         patch = pytest.MonkeyPatch()
         if "--confirm" in argv:
-            patch.setattr(subprocess, "Popen", lambda *_, **__: _Watcher(steps.below))
+            patch.setattr(subprocess, "Popen", lambda *_, **__: _Watcher(steps.below[0]))
         if argv[0] == "run":
             argv = _operated(patch, argv)
         steps.hook(patch)

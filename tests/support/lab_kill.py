@@ -14,7 +14,7 @@ from kernelbal.kernel.rtnetlink import IFINFO_MESSAGE, RTM_GETADDR, RTM_GETLINK,
 from kernelbal.lab.demo import snapshot
 from kernelbal.lab.namespaces import Host
 from kernelbal.model.address import AF_INET, AF_INET6
-from tests.support.kill_points import Step, Victims, temporary_files
+from tests.support.kill_points import Boot, Step, Victims, temporary_files
 
 ALIVE = -1
 """Number of no step."""
@@ -75,6 +75,7 @@ class KilledMachine:
         foreign: shell commands that make what is there of others.
         release: takes back what is kernelbal's.
         rehearsal: command line of something harmless, which loads what others need.
+        boot: what it finds in the place of the machine's own files.
     """
 
     host: Host
@@ -82,6 +83,7 @@ class KilledMachine:
     foreign: str
     release: Callable[[], object]
     rehearsal: Sequence[str]
+    boot: Boot | None = None
     before: snapshot.Snapshot = field(init=False)
     theirs: Facts = field(init=False)
 
@@ -91,7 +93,7 @@ class KilledMachine:
         snapshot.settle(self.host)
         with self.host.inside():
             self._rtnetlink, self._nftables = RtNetlink.open(), Nftables.open()
-        self._victims = Victims(self.host, self.folder, self.rehearsal)
+        self._victims = Victims(self.host, self.folder, self.rehearsal, self.boot)
         self.before, self.theirs = snapshot.take(self.host), self.look()
 
     def __enter__(self) -> Self:
