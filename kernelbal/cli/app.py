@@ -61,6 +61,7 @@ COMMANDS = (
 GROUPS = {
     "rs": "Drain, disable, enable and verify real servers.",
     "realserver": "Prepare this host as a real server (dsr, tunnel).",
+    "ha": "Two directors with one address: what VRRP packets say.",
     "setup": "Prepare a machine for its role.",
     "lab": "Try a whole site on this machine, on a kernel with IPVS.",
 }

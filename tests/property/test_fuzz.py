@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -39,8 +40,11 @@ from kernelbal.model.site.check import (
     SshCheck,
     TextAgent,
 )
-from tests.property import binary_grammars, text_grammars
+from kernelbal.vrrp.document import decoded
+from kernelbal.vrrp.receive import HmacKeys, Verdict, VirtualRouter, judge
+from tests.property import binary_grammars, text_grammars, vrrp_grammar
 from tests.property.fuzz import Choices, FuzzTarget, SlowInputError, fuzz
+from tests.support.vrrp_packets import KEY, NOW_S, RECEIVER, RECEIVER6
 
 CI: Final = bool(os.environ.get("CI"))
 INPUTS: Final = int(os.environ.get("KERNELBAL_FUZZ_INPUTS", "100000" if CI else "10000"))
@@ -98,6 +102,20 @@ def value_or_none(parse: Callable[[bytes], object]) -> Callable[[tuple[bytes, ..
     return lambda portions: "" if parse(portions[0]) is not None else "none"
 
 
+def judged(receiver: VirtualRouter) -> Callable[[tuple[bytes, ...]], str]:
+    """Judge a packet, for a receiver and for everybody."""
+
+    def parse(portions: tuple[bytes, ...]) -> str:
+        packet = b"".join(portions)
+        judge(packet)
+        answer = judge(packet, receiver, now_s=NOW_S)
+        assert (answer.reason is None) == (answer.verdict is Verdict.ACCEPT) == (not answer.text), answer
+        decoded(answer)
+        return answer.reason or ""
+
+    return parse
+
+
 DNS: Final = DnsCheck(query="www.example", type="A", transport=DnsTransport.TCP, answer="192.0.2.80")
 TARGETS: Final = {
     "ldap": FuzzTarget(binary_grammars.ldap_bind, dialogue(LdapCheck())),
@@ -131,6 +149,9 @@ TARGETS: Final = {
         lambda portions: "" if read_advertisement(portions[1], portions[0][0]) is not None else "none",
     ),
     "frame": FuzzTarget(binary_grammars.frame, value_or_none(parse_frame)),
+    "vrrp ipv4": FuzzTarget(vrrp_grammar.packet4, judged(RECEIVER)),
+    "vrrp ipv6": FuzzTarget(vrrp_grammar.packet6, judged(RECEIVER6)),
+    "vrrp hmac": FuzzTarget(vrrp_grammar.signed, judged(replace(RECEIVER, hmac=HmacKeys({1: KEY})))),
 }
 
 

@@ -1,0 +1,143 @@
+"""`kernelbal ha`: two directors with one address."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from kernelbal.cli.exit_codes import ExitCode
+from kernelbal.errors import FileUnreadable, InvalidRequest
+
+if TYPE_CHECKING:
+    from kernelbal.vrrp.document import DecodedPacket, ReceiverDocument
+
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024
+MAX_PACKET_BYTES: Final = 65535 + 40
+_SEPARATORS: Final = re.compile(r"[\s:]+")
+"""What dumps put between octets."""
+_HEX: Final = re.compile("[0-9A-Fa-f]+")
+
+DECODE_EPILOG = """Examples:
+
+kernelbal ha decode 4500002000000000ff70994bc000020ae0000012313364010064a802c0000264
+
+kernelbal ha decode "$HEX" --receiver director.json --json
+
+with director.json such as {"vrid": 51, "local": "192.0.2.11", "addresses": ["192.0.2.100"]}
+
+A receiver has `vrid`, `local` and `addresses`, and may have `version`, `family`, `priority`, `interval_cs`,
+`mode` (multicast, unicast), `peers`, `min_ttl`, `checksum` (auto, rfc9568, rfc5798) and `auth` (`type` none,
+simple, hmac; `password`; `keys`, `window_s`, `mode` receive-only, permissive, enforce, `now_s`)."""
+
+RECEIVER_OPTION = typer.Option(
+    None, "--receiver", help="JSON file: the virtual router that receives it.", readable=False
+)
+HISTORY_OPTION = typer.Option(
+    None, "--history", help="File of packets that were received before, one a line, in hex.", readable=False
+)
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Share addresses between two directors."""
+
+
+@app.command(epilog=DECODE_EPILOG)
+def decode(
+    packet: str = typer.Argument(
+        metavar="HEX", help="The whole IP packet in hex, as captured; the padding of the link may follow."
+    ),
+    receiver: Path | None = RECEIVER_OPTION,
+    history: Path | None = HISTORY_OPTION,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> int:
+    """Judge one VRRP packet, and say what is wrong with it.
+
+    Without --receiver, what holds for every virtual router is checked. CARP is recognized.
+    """
+    from kernelbal.cli.output import put, put_document
+    from kernelbal.vrrp.document import decoded, receiver_of
+    from kernelbal.vrrp.receive import Senders, judge
+
+    document = _receiver(receiver) if receiver else None
+    try:
+        judged_for = receiver_of(document) if document else None
+    except ValueError as error:
+        raise InvalidRequest(f"{receiver}: {error}", "`kernelbal ha decode --help` has an example") from error
+    now_s = document.auth.now_s if document else 0
+    senders = Senders()
+    for number, line in enumerate(_read(history).splitlines() if history else (), start=1):
+        if line.strip():
+            judge(_octets(line.decode("ascii", "replace"), f"{history}:{number}"), judged_for, senders, now_s)
+    answer = decoded(judge(_octets(packet, "HEX"), judged_for, senders, now_s))
+    if as_json:
+        put_document(answer)
+    else:
+        put("\n".join(_lines(answer)))
+    return ExitCode.OK
+
+
+def _octets(text: str, place: str) -> bytes:
+    """Return what hex digits stand for.
+
+    Raises:
+        InvalidRequest: they are none; the message names the place.
+    """
+    digits = _SEPARATORS.sub("", text).removeprefix("0x")
+    if not digits or len(digits) % 2 or len(digits) > 2 * MAX_PACKET_BYTES or not _HEX.fullmatch(digits):
+        raise InvalidRequest(
+            f"{place}: expected two hex digits for each octet, {MAX_PACKET_BYTES} octets at most",
+            "give the IP packet from its first octet, 45... or 6...",
+        )
+    return bytes.fromhex(digits)
+
+
+def _receiver(path: Path) -> ReceiverDocument:
+    from kernelbal.store.codec import Codec, Malformed
+    from kernelbal.vrrp.document import ReceiverDocument
+
+    try:
+        return Codec(ReceiverDocument).decode(_read(path))
+    except Malformed as error:
+        raise InvalidRequest(f"{path}: {error}", "`kernelbal ha decode --help` has an example") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_FILE_BYTES)
+    except OSError as error:
+        raise FileUnreadable(f"cannot read {path}: {error.strerror}", "name a file") from error
+
+
+def _lines(answer: DecodedPacket) -> list[str]:
+    """Return a packet for people."""
+    from msgspec import to_builtins
+
+    why = f" ({answer.reason}): {answer.text}" if answer.reason else ""
+    lines = [f"{answer.verdict}{why}"]
+    if answer.source:
+        lines.append(f"  from {answer.source} to {answer.destination}, TTL {answer.ttl}")
+    fields = to_builtins(answer.fields)
+    lines += [f"  {name} {_shown(value)}" for name, value in fields.items()]
+    return [*lines, *(f"  note: {_REMARKS[each]}" for each in answer.notes)]
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+_REMARKS: Final = {
+    "addresses_differ": "its addresses differ from those of the receiver, which is no reason to drop it",
+    "addresses_foreign": "none of its addresses is the receiver's: another virtual router with the same ID",
+    "interval_differs": "its interval differs from the receiver's; version 3 adopts the active router's",
+    "checksum_rfc5798": "its checksum has the pseudo-header of RFC 5798; RFC 9568 has none",
+    "not_authenticated": "it has no HMAC, which this mode accepts",
+    "trailer_not_verified": "it has an HMAC, for which the receiver has no key",
+    "first_not_link_local": "its first address is not link-local, which RFC 9568 5.2.9 asks for",
+}

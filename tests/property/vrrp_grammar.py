@@ -1,0 +1,67 @@
+"""Grammar of VRRP packets: IP, advertisement, addresses, authentication, and what a link adds."""
+
+from __future__ import annotations
+
+from kernelbal.model.address import AF_INET, AF_INET6, Address
+from kernelbal.model.headers import internet_checksum, transport_checksum
+from kernelbal.vrrp.hmac_trailer import sign
+from kernelbal.vrrp.ip import IPPROTO_VRRP
+from kernelbal.vrrp.packet import GROUPS, MAX_INTERVAL_CS
+from tests.property.fuzz import Choices
+from tests.support.vrrp_packets import ADVERT, ADVERT6, KEY, NOW_S, PEER, PEER6, ip_packet
+
+
+def packet4(choices: Choices) -> tuple[bytes, ...]:
+    """An advertisement of version 3 over IPv4, in either style of checksum."""
+    message = _message(choices, ADVERT.addresses)
+    if choices.below(2):
+        message = _summed(choices, message, transport_checksum(PEER, GROUPS[AF_INET], IPPROTO_VRRP, message))
+    else:
+        message = _summed(choices, message, internet_checksum(message))
+    return _on_the_wire(choices, message, PEER)
+
+
+def packet6(choices: Choices) -> tuple[bytes, ...]:
+    """The same over IPv6."""
+    message = _message(choices, ADVERT6.addresses)
+    checksum = transport_checksum(PEER6, GROUPS[AF_INET6], IPPROTO_VRRP, message)
+    return _on_the_wire(choices, _summed(choices, message, checksum), PEER6)
+
+
+def signed(choices: Choices) -> tuple[bytes, ...]:
+    """An advertisement with an authenticated trailer."""
+    message = _message(choices, ADVERT.addresses)
+    message = _summed(choices, message, internet_checksum(message))
+    if len(message) < 8:
+        return _on_the_wire(choices, message, PEER)
+    sequence = choices.number(NOW_S, 32) << 32 | choices.number(1, 32)
+    key = KEY[::-1] if choices.odd() else KEY
+    trailer = sign(message, choices.number(1, 8), key, PEER, sequence)
+    return _on_the_wire(choices, message + choices.damaged(trailer), PEER)
+
+
+def _message(choices: Choices, addresses: tuple[Address, ...]) -> bytes:
+    """A message whose checksum is 0."""
+    listed = b"".join(addresses)
+    if choices.odd():
+        listed = addresses[0] * choices.up_to(400)
+    count = choices.number(len(listed) // len(addresses[0]), 8) & 0xFF
+    head = bytes([choices.number(0x31, 8), choices.number(51, 8), choices.number(100, 8), count])
+    interval = choices.number(100, 16) & (0xFFFF if choices.odd() else MAX_INTERVAL_CS)
+    return choices.damaged(head + interval.to_bytes(2, "big") + bytes(2) + listed)
+
+
+def _summed(choices: Choices, message: bytes, checksum: int) -> bytes:
+    value = choices.number(checksum, 16).to_bytes(2, "big")
+    return message[:6] + value + message[8:]
+
+
+def _on_the_wire(choices: Choices, payload: bytes, source: Address) -> tuple[bytes, ...]:
+    packet = ip_packet(
+        payload,
+        Address(source[::-1]) if choices.odd() else source,
+        None,
+        choices.number(255, 8),
+        choices.number(IPPROTO_VRRP, 8),
+    )
+    return (choices.damaged(packet), bytes(choices.times(0, 30, 60)))
