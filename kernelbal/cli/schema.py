@@ -25,6 +25,7 @@ class Document(Enum):
     API = "api"
     METRICS = "metrics"
     EVENTS = "events"
+    VRRP = "vrrp"
 
 
 class SchemaFormat(Enum):
@@ -45,7 +46,7 @@ def schema(
     """Print the schemas of the documents and of the API.
 
     JSON Schema of the site and node documents; for `api` the OpenAPI document, for `metrics` and
-    `events` lists.
+    `events` lists, for `vrrp` the state machine.
     """
     from kernelbal.cli.output import put
     from kernelbal.config.reference import json_schema, reference
@@ -63,6 +64,7 @@ def schema(
 def _interface(document: Document, output: SchemaFormat) -> str:
     from kernelbal.runtime.api import openapi
     from kernelbal.runtime.api import reference as pages
+    from kernelbal.vrrp.reference import vrrp_json, vrrp_page
 
     writers = {
         (Document.API, SchemaFormat.JSON): openapi.openapi_json,
@@ -71,5 +73,7 @@ def _interface(document: Document, output: SchemaFormat) -> str:
         (Document.METRICS, SchemaFormat.MARKDOWN): pages.metrics_page,
         (Document.EVENTS, SchemaFormat.JSON): pages.events_json,
         (Document.EVENTS, SchemaFormat.MARKDOWN): pages.events_page,
+        (Document.VRRP, SchemaFormat.JSON): vrrp_json,
+        (Document.VRRP, SchemaFormat.MARKDOWN): vrrp_page,
     }
     return writers[document, output]()

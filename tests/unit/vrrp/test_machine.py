@@ -1,0 +1,181 @@
+"""The state machine, row by row."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from kernelbal.model.address import parse_address
+from kernelbal.vrrp.machine import (
+    ANSWERS_PER_INTERVAL,
+    NEVER,
+    TRANSITIONS,
+    Router,
+    RouterEffect,
+    RouterEvent,
+    State,
+    Trigger,
+    VrrpRole,
+    step,
+)
+from kernelbal.vrrp.timers import NS_PER_S, down_ns, skew_ns
+
+LOW, LOCAL, HIGH = map(parse_address, ("192.0.2.9", "192.0.2.10", "192.0.2.11"))
+ROUTER = Router(LOCAL)
+PREEMPTING = replace(ROUTER, preempt=True)
+SECOND = NS_PER_S
+NOW = 1000 * SECOND
+DOWN = down_ns(3, 100, 100)
+BACKUP = State(VrrpRole.BACKUP, 0, NOW + DOWN, 100)
+ACTIVE = State(VrrpRole.ACTIVE, 0, NOW + SECOND, 100)
+TAKE_OVER = (RouterEffect.SEND, RouterEffect.TAKE, RouterEffect.ANNOUNCE)
+RELEASE = (RouterEffect.RELEASE,)
+LEAVE = (RouterEffect.SEND_LEAVING, *RELEASE)
+
+
+def at(trigger: Trigger, now_ns: int = NOW, **more: int) -> RouterEvent:
+    return RouterEvent(trigger, now_ns, **more)  # type: ignore[arg-type]  # fields by name
+
+
+def advert(priority: int, source: bytes = LOW, interval_cs: int = 100, **more: object) -> RouterEvent:
+    fields = {"now_ns": NOW, "source": source, "priority": priority, "interval_cs": interval_cs, **more}
+    return RouterEvent(Trigger.ADVERT, **fields)  # type: ignore[arg-type]  # fields by name
+
+
+def test_every_state_and_trigger_has_an_answer() -> None:
+    """What has no row changes nothing, and a row without a condition is the last of its kind."""
+    for role, trigger in itertools.product(VrrpRole, Trigger):
+        rows = [row for row in TRANSITIONS if (row.role, row.trigger) == (role, trigger)]
+        assert [row.condition is None for row in rows[:-1]] == [False] * len(rows[:-1])
+        assert not rows or rows[-1].condition is None
+        state = State(role, 0, NOW, 100)
+        if not rows:
+            assert step(ROUTER, state, advert(100)._replace(trigger=trigger)) == (state, ())
+
+
+def test_start() -> None:
+    state, effects = step(ROUTER, State(), at(Trigger.START))
+    assert (state.role, state.due_at_ns, state.why, effects) == (VrrpRole.BACKUP, NOW + DOWN, "started", ())
+    state, effects = step(replace(ROUTER, priority=255), State(), at(Trigger.START))
+    assert (state.role, state.due_at_ns, effects) == (VrrpRole.ACTIVE, NOW + SECOND, TAKE_OVER)
+
+
+def test_initial_wait_ends_where_another_router_is_heard() -> None:
+    waiting = replace(ROUTER, initial_wait_ns=10 * SECOND)
+    state, _ = step(waiting, State(), at(Trigger.START))
+    assert state.due_at_ns == NOW + 10 * SECOND
+    early, effects = step(waiting, state._replace(due_at_ns=NOW + SECOND), at(Trigger.TIMER, NOW + SECOND))
+    assert (early.role, early.due_at_ns, effects) == (VrrpRole.BACKUP, NOW + 10 * SECOND, ())
+    heard, _ = step(waiting, state, advert(200))
+    assert heard.due_at_ns == NOW + DOWN
+    left, _ = step(waiting, state, advert(0))
+    assert left.due_at_ns == NOW + 10 * SECOND
+
+
+def test_timer_of_a_backup() -> None:
+    assert step(ROUTER, BACKUP, at(Trigger.TIMER, NOW + DOWN - 1)) == (BACKUP, ())
+    state, effects = step(ROUTER, BACKUP, at(Trigger.TIMER, NOW + DOWN))
+    assert (state.role, state.since_ns, effects) == (VrrpRole.ACTIVE, NOW + DOWN, TAKE_OVER)
+    late = NOW + 2 * DOWN
+    deaf, effects = step(ROUTER, BACKUP, at(Trigger.TIMER, late))
+    assert (deaf.role, deaf.due_at_ns, effects) == (VrrpRole.BACKUP, late + DOWN, ())
+
+
+@pytest.mark.parametrize(("router", "priority"), [(ROUTER, 99), (ROUTER, 100), (PREEMPTING, 100)])
+def test_backup_stays_one(router: Router, priority: int) -> None:
+    state, effects = step(router, BACKUP._replace(due_at_ns=NOW), advert(priority, interval_cs=50))
+    assert (state.role, state.interval_cs, effects) == (VrrpRole.BACKUP, 50, ())
+    assert state.due_at_ns == NOW + down_ns(3, 100, 50)
+
+
+def test_version_2_keeps_its_interval() -> None:
+    state, _ = step(replace(ROUTER, version=2), BACKUP, advert(200, interval_cs=50))
+    assert (state.interval_cs, state.due_at_ns) == (100, NOW + down_ns(2, 100, 100))
+
+
+def test_backup_preempts_a_lower_priority_when_its_timer_fires() -> None:
+    assert step(PREEMPTING, BACKUP, advert(99)) == (BACKUP, ())
+
+
+def test_preempt_delay_counts_from_the_first_of_lower_priority() -> None:
+    delayed = replace(PREEMPTING, preempt_delay_ns=5 * SECOND)
+    state = BACKUP
+    for second in range(5):
+        state, _ = step(delayed, state, advert(99, now_ns=NOW + second * SECOND))
+        assert state.due_at_ns == NOW + second * SECOND + DOWN
+        assert state.preempt_at_ns == NOW + 5 * SECOND
+    assert step(delayed, state, advert(99, now_ns=NOW + 5 * SECOND)) == (state, ())
+    again, _ = step(delayed, state, advert(200, now_ns=NOW + 6 * SECOND))
+    assert again.preempt_at_ns == NEVER
+    alone, effects = step(delayed, state, at(Trigger.TIMER, state.due_at_ns))
+    assert (alone.role, effects) == (VrrpRole.ACTIVE, TAKE_OVER)
+
+
+def test_router_that_leaves_is_followed_after_the_skew() -> None:
+    state, effects = step(ROUTER, BACKUP, advert(0))
+    assert (state.role, state.due_at_ns, effects) == (VrrpRole.BACKUP, NOW + skew_ns(3, 100, 100), ())
+
+
+def test_timer_of_an_active_router() -> None:
+    assert step(ROUTER, ACTIVE, at(Trigger.TIMER, NOW)) == (ACTIVE, ())
+    state, effects = step(ROUTER, ACTIVE, at(Trigger.TIMER, NOW + SECOND + 7))
+    assert (state.role, state.due_at_ns, effects) == (VrrpRole.ACTIVE, NOW + 2 * SECOND, (RouterEffect.SEND,))
+    late = NOW + 2 * SECOND + SECOND // 2
+    state, effects = step(ROUTER, ACTIVE, at(Trigger.TIMER, late))
+    assert (state.due_at_ns, effects) == (late + SECOND, (RouterEffect.SEND,))
+
+
+def test_active_router_that_starved_listens_first() -> None:
+    """At the earliest others have taken over when they heard nothing for the shortest down interval."""
+    shortest = ACTIVE.due_at_ns - SECOND + down_ns(3, 255, 100)
+    assert step(ROUTER, ACTIVE, at(Trigger.TIMER, shortest - 1))[1] == (RouterEffect.SEND,)
+    state, effects = step(ROUTER, ACTIVE, at(Trigger.TIMER, shortest))
+    assert (state.role, state.why, effects) == (VrrpRole.BACKUP, "starved", (RouterEffect.RELEASE,))
+    assert state.due_at_ns == shortest + DOWN
+
+
+@pytest.mark.parametrize(
+    ("priority", "source", "yields"), [(101, LOW, True), (100, HIGH, True), (100, LOW, False)]
+)
+def test_two_active_routers(priority: int, source: bytes, yields: bool) -> None:
+    state, effects = step(ROUTER, ACTIVE, advert(priority, source, interval_cs=50))
+    if yields:
+        assert (state.role, state.why, effects) == (
+            VrrpRole.BACKUP,
+            "higher priority",
+            (RouterEffect.RELEASE,),
+        )
+        assert state.due_at_ns == NOW + down_ns(3, 100, 50)
+    else:
+        assert (state.role, state.due_at_ns) == (VrrpRole.ACTIVE, NOW + SECOND)
+        assert effects == (RouterEffect.SEND, RouterEffect.ANNOUNCE)
+
+
+@pytest.mark.parametrize("priority", [0, 99])
+def test_answers_are_bounded(priority: int) -> None:
+    state, effects = step(ROUTER, ACTIVE, advert(priority))
+    assert RouterEffect.SEND in effects
+    gap = SECOND // ANSWERS_PER_INTERVAL
+    assert step(ROUTER, state, advert(priority, now_ns=NOW + gap - 1)) == (state, ())
+    assert RouterEffect.SEND in step(ROUTER, state, advert(priority, now_ns=NOW + gap))[1]
+    assert step(ROUTER, state, advert(101, now_ns=NOW + 1))[0].role is VrrpRole.BACKUP
+
+
+@pytest.mark.parametrize("state", [BACKUP, ACTIVE])
+def test_stranger_is_ceded_to_only_with_a_virtual_mac(state: State) -> None:
+    stranger = advert(200, foreign=True)
+    assert step(ROUTER, state, stranger) == (state, (RouterEffect.REPORT_STRANGER,))
+    after, effects = step(replace(ROUTER, virtual_mac=True), state, stranger)
+    assert after.role is VrrpRole.BACKUP
+    assert (RouterEffect.RELEASE in effects) == (state is ACTIVE)
+
+
+def test_stop_and_hand_over() -> None:
+    assert step(ROUTER, ACTIVE, at(Trigger.STOP)) == (State(since_ns=NOW, why="stopped"), LEAVE)
+    assert step(ROUTER, BACKUP, at(Trigger.STOP)) == (State(since_ns=NOW, why="stopped"), ())
+    state, effects = step(PREEMPTING, ACTIVE, at(Trigger.HAND_OVER, hold_ns=60 * SECOND))
+    assert (state.role, state.due_at_ns, effects) == (VrrpRole.BACKUP, NOW + DOWN, LEAVE)
+    heard, _ = step(PREEMPTING, state, advert(99, now_ns=NOW + SECOND))
+    assert heard.due_at_ns == NOW + SECOND + DOWN
+    later = advert(99, now_ns=NOW + 60 * SECOND)
+    assert step(PREEMPTING, heard, later) == (heard, ())
