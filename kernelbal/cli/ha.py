@@ -32,6 +32,17 @@ A receiver has `vrid`, `local` and `addresses`, and may have `version`, `family`
 `mode` (multicast, unicast), `peers`, `min_ttl`, `checksum` (auto, rfc9568, rfc5798) and `auth` (`type` none,
 simple, hmac; `password`; `keys`, `window_s`, `mode` receive-only, permissive, enforce, `now_s`)."""
 
+RADAR_EPILOG = """Examples:
+
+kernelbal ha radar
+
+kernelbal ha radar --interface eth0 --interface eth1 --for 30s --json"""
+
+INTERFACE_OPTION = typer.Option(
+    [],
+    "--interface",
+    help="Listen here alone; may be repeated. By default on all Ethernet devices that are up.",
+)
 RECEIVER_OPTION = typer.Option(
     None, "--receiver", help="JSON file: the virtual router that receives it.", readable=False
 )
@@ -80,6 +91,50 @@ def decode(
     else:
         put("\n".join(_lines(answer)))
     return ExitCode.OK
+
+
+@app.command(epilog=RADAR_EPILOG)
+def radar(
+    interface: list[str] = INTERFACE_OPTION,
+    duration: str = typer.Option("5s", "--for", help="How long to listen, such as 5s or 2m."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> int:
+    """Show who shares addresses on the segments of this machine: VRRP, CARP and HSRP.
+
+    Lists the virtual IDs in use with their routers, and proposes one that is free. Nothing is sent but the
+    membership of their multicast groups. An advertisement every few seconds needs to be waited for.
+    """
+    from kernelbal.cli.ha_view import put_radars
+    from kernelbal.cli.output import say
+    from kernelbal.kernel.links import read_link_details
+    from kernelbal.kernel.radar import listen
+    from kernelbal.kernel.rtnetlink import RtNetlink
+
+    duration_s = _seconds(duration)
+    with RtNetlink.open() as rtnetlink:
+        devices = [each for each in read_link_details(rtnetlink) if each.announces]
+    known = {each.link.name for each in devices}
+    missing = [name for name in interface if name not in known]
+    if missing:
+        raise InvalidRequest(
+            f"`{missing[0]}` is no Ethernet device that is up", f"take one of: {', '.join(sorted(known))}"
+        )
+    chosen = [each for each in devices if not interface or each.link.name in interface]
+    if not chosen:
+        raise InvalidRequest("there is no Ethernet device that is up", "ip link set DEVICE up")
+    if not as_json:
+        say(f"listening for {duration_s:g}s on {', '.join(each.link.name for each in chosen)}")
+    put_radars(listen(chosen, duration_s), as_json=as_json)
+    return ExitCode.OK
+
+
+def _seconds(text: str) -> float:
+    from kernelbal.model.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
 
 
 def _octets(text: str, place: str) -> bytes:

@@ -41,6 +41,7 @@ from kernelbal.model.site.check import (
     TextAgent,
 )
 from kernelbal.vrrp.document import decoded
+from kernelbal.vrrp.radar import Radar
 from kernelbal.vrrp.receive import HmacKeys, Verdict, VirtualRouter, judge
 from tests.property import binary_grammars, text_grammars, vrrp_grammar
 from tests.property.fuzz import Choices, FuzzTarget, SlowInputError, fuzz
@@ -116,6 +117,14 @@ def judged(receiver: VirtualRouter) -> Callable[[tuple[bytes, ...]], str]:
     return parse
 
 
+def on_the_radar(portions: tuple[bytes, ...]) -> str:
+    """Take a frame in; what is heard is bounded by what a frame holds."""
+    radar = Radar()
+    radar.hear(portions[0])
+    assert len(radar.routers) <= 1
+    return "" if radar.routers else "none"
+
+
 DNS: Final = DnsCheck(query="www.example", type="A", transport=DnsTransport.TCP, answer="192.0.2.80")
 TARGETS: Final = {
     "ldap": FuzzTarget(binary_grammars.ldap_bind, dialogue(LdapCheck())),
@@ -151,6 +160,7 @@ TARGETS: Final = {
     "frame": FuzzTarget(binary_grammars.frame, value_or_none(parse_frame)),
     "vrrp ipv4": FuzzTarget(vrrp_grammar.packet4, judged(RECEIVER)),
     "vrrp ipv6": FuzzTarget(vrrp_grammar.packet6, judged(RECEIVER6)),
+    "hsrp": FuzzTarget(vrrp_grammar.hsrp, on_the_radar),
     "vrrp hmac": FuzzTarget(vrrp_grammar.signed, judged(replace(RECEIVER, hmac=HmacKeys({1: KEY})))),
 }
 

@@ -40,6 +40,21 @@ def signed(choices: Choices) -> tuple[bytes, ...]:
     return _on_the_wire(choices, message + choices.damaged(trailer), PEER)
 
 
+def hsrp(choices: Choices) -> tuple[bytes, ...]:
+    """An Ethernet frame with a hello message of HSRP, of version 1 or 2."""
+    group = choices.number(7, 8) & 0xFF
+    if choices.below(2):
+        hello = bytes((choices.number(0, 8), choices.number(0, 8), 16, 3, 10, 100, group, 0)) + bytes(12)
+    else:
+        head = (choices.number(1, 8), choices.number(40, 8), 2, choices.number(0, 8), 6, choices.pick((4, 6)))
+        hello = bytes((*head, 0, group)) + bytes(34)
+    hello = choices.damaged(hello)
+    ports = choices.number(1985, 16).to_bytes(2, "big") * 2
+    datagram = ports + choices.number(8 + len(hello), 16).to_bytes(2, "big") + bytes(2) + hello
+    packet = ip_packet(datagram, protocol=choices.number(17, 8))
+    return (choices.damaged(bytes(12) + b"\x08\0" + packet),)
+
+
 def _message(choices: Choices, addresses: tuple[Address, ...]) -> bytes:
     """A message whose checksum is 0."""
     listed = b"".join(addresses)

@@ -10,6 +10,8 @@ from functools import partial
 from kernelbal.model.address import Address
 from kernelbal.vrrp.group import Group, Member, step_group
 from kernelbal.vrrp.machine import NEVER, Router, RouterEffect, RouterEvent, State, Trigger, VrrpRole
+from kernelbal.vrrp.packet import OWNER_PRIORITY
+from kernelbal.vrrp.timers import down_ns
 
 MS = 1_000_000
 
@@ -93,11 +95,15 @@ class Networks:
         node.group = {name: Member(member.router) for name, member in node.group.items()}
 
     def sleep(self, node: Node, for_ns: int) -> None:
-        """Stop it without its knowledge; the kernel takes its addresses away after its down interval."""
-        node.asleep_until_ns = self.now_ns + for_ns
-        expiry = 3 * node.group[self.names[0]].router.interval_ns
-        self.at(self.now_ns + expiry, lambda: node.holds.clear() if self._sleeps(node) else None)
-        self.at(node.asleep_until_ns, lambda: self._wake(node))
+        """Stop it without its knowledge; the kernel takes its addresses after the shortest down interval."""
+        until_ns = node.asleep_until_ns = self.now_ns + for_ns
+        router = node.group[self.names[0]].router
+        expiry_ns = self.now_ns + down_ns(router.version, OWNER_PRIORITY, router.interval_cs)
+        self.at(expiry_ns, lambda: node.holds.clear() if self._sleeps_until(node, until_ns) else None)
+        self.at(until_ns, lambda: self._wake(node))
+
+    def _sleeps_until(self, node: Node, until_ns: int) -> bool:
+        return self._sleeps(node) and node.asleep_until_ns == until_ns
 
     def _sleeps(self, node: Node) -> bool:
         return self.now_ns < node.asleep_until_ns
