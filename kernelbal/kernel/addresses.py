@@ -103,15 +103,27 @@ def parse_address_message(data: bytes, devices: Mapping[int, str]) -> ObservedAd
 
 
 def pack_address(
-    key: AddressKey, ifindex: int, wanted: AddressAttributes, mark: int = IFA_PROTO_KERNELBAL
+    key: AddressKey,
+    ifindex: int,
+    wanted: AddressAttributes,
+    mark: int = IFA_PROTO_KERNELBAL,
+    lifetime_s: int = FOREVER_S,
 ) -> bytes:
-    """Return the payload of RTM_NEWADDR: every attribute is explicit, and there is no mark where it is 0."""
+    """Return the payload of RTM_NEWADDR: every attribute is explicit, and there is no mark where it is 0.
+
+    Args:
+        key: where it is.
+        ifindex: index of its device.
+        wanted: how it is added.
+        mark: its `IFA_PROTO`.
+        lifetime_s: after which the kernel removes it, in seconds.
+    """
     flags = (IFA_F_NODAD if wanted.no_dad else 0) | (IFA_F_NOPREFIXROUTE if wanted.no_prefix_route else 0)
-    preferred_s = 0 if wanted.deprecated else FOREVER_S
+    preferred_s = 0 if wanted.deprecated else lifetime_s
     return (
         _identity(key, ifindex)
         + attribute(IFA_FLAGS, U32.pack(flags))
-        + attribute(IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, FOREVER_S, 0, 0))
+        + attribute(IFA_CACHEINFO, _CACHEINFO.pack(preferred_s, lifetime_s, 0, 0))
         + (attribute(IFA_PROTO, bytes([mark])) if mark else b"")
     )
 

@@ -10,6 +10,8 @@ from kernelbal.model.bounds import GivenPort, Prefix
 
 IFA_PROTO_KERNELBAL = 0x4B
 """Value of `IFA_PROTO` (`linux/if_addr.h`, Linux 5.18) that marks an address as ours."""
+IFA_PROTO_SPEAKER = 0x4C
+"""The same for addresses of the active node, which the speaker alone adds and removes."""
 
 
 class AddressKey(NamedTuple):

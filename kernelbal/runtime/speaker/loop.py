@@ -1,0 +1,109 @@
+"""The speaker's process: waits for packets and for time, and for the signal that ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from kernelbal.runtime.speaker.linux import LinuxSpeakerKernel
+from kernelbal.runtime.speaker.speaker import Speaker
+from kernelbal.store.codec import Codec
+from kernelbal.vrrp.plan import RolePlan
+from kernelbal.vrrp.timers import NS_PER_S
+
+LOG: Final = logging.getLogger(__name__)
+ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+LONGEST_WAIT_S: Final = 60.0
+
+
+def serve(plan: RolePlan) -> None:
+    """Speak for a plan until a signal ends it; the partner is told, and the addresses are released.
+
+    Raises:
+        KernelError: a socket is refused, or a device is not there.
+    """
+    kernel = LinuxSpeakerKernel.open(plan)
+    speaker = Speaker(plan, kernel)
+    try:
+        with _ended() as ended, _no_collection():
+            speaker.start(time.monotonic_ns())
+            _run(speaker, kernel, ended)
+            speaker.stop(time.monotonic_ns())
+            _report(speaker)
+    finally:
+        kernel.close()
+
+
+def _run(speaker: Speaker, kernel: LinuxSpeakerKernel, ended: int) -> None:
+    names = {wire.fileno(): name for name, wire in kernel.wires.items()}
+    waiting = [ended, *names]
+    while True:
+        _report(speaker)
+        # select() counts microseconds, and poll() milliseconds: too coarse for advertisements every 10 ms.
+        ready, _, _ = select.select(waiting, (), (), _wait_s(speaker.due_at_ns))
+        if ended in ready:
+            return
+        for descriptor in ready:
+            name = names[descriptor]
+            speaker.hear(name, kernel.wires[name].receive(), time.monotonic_ns())
+        speaker.tick(time.monotonic_ns())
+
+
+def _wait_s(due_at_ns: int) -> float:
+    return min(max(0.0, (due_at_ns - time.monotonic_ns()) / NS_PER_S), LONGEST_WAIT_S)
+
+
+def _report(speaker: Speaker) -> None:
+    for change in speaker.changes:
+        LOG.info(
+            "vrrp.transition instance=%s old=%s new=%s reason=%s",
+            *(change.name, change.before.value, change.after.value, change.why.replace(" ", "_")),
+        )
+    speaker.changes.clear()
+
+
+@contextlib.contextmanager
+def _ended() -> Iterator[int]:
+    """Yield a descriptor that becomes readable when a signal asks for the end."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = {number: signal.signal(number, lambda *_: None) for number in ENDING}
+    woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No pause to look for garbage: what is made here refers to nothing that refers back."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def read_plan(path: Path) -> RolePlan:
+    """Return the role plan in a file.
+
+    Raises:
+        OSError: it cannot be read.
+        Malformed: it is none.
+    """
+    return Codec(RolePlan).decode(path.read_bytes())

@@ -1,0 +1,202 @@
+"""The speaker on real interfaces: with another one, and with keepalived."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernelbal.errors import NotSupported
+from kernelbal.lab.factory import LabFactory
+from kernelbal.lab.namespaces import Host, NamespaceLab
+from kernelbal.model.address import Address, parse_address
+from kernelbal.model.network import AddressAttributes, AddressKey
+from kernelbal.runtime.speaker.linux import LinuxSpeakerKernel
+from kernelbal.store.codec import Codec
+from kernelbal.vrrp.plan import RoleInstance, RolePlan
+
+pytestmark = pytest.mark.needs_root
+
+VIP, VIP6 = "10.0.0.200", "fd00::200"
+SHARED = [(VIP, 32), (VIP6, 128)]
+V6_ATTRIBUTES = AddressAttributes(no_dad=True, deprecated=True)
+INTERVAL_CS = 20
+PATIENCE_S = 20.0
+KEEPALIVED = """
+global_defs {{
+    vrrp_version {version}
+}}
+vrrp_instance four {{
+    interface eth0
+    state BACKUP
+    virtual_router_id 51
+    priority 100
+    advert_int {interval}
+    {preempt}
+    virtual_ipaddress {{ 10.0.0.200/32 }}
+}}
+"""
+
+
+def link_local(host: Host) -> Address:
+    """The link-local address of a host, as soon as it is there to be used."""
+    while True:
+        said = host.run(["ip", "-6", "-oneline", "address", "show", "dev", "eth0", "scope", "link"]).stdout
+        if said.strip() and "tentative" not in said:
+            return parse_address(said.split()[3].partition("/")[0])
+        time.sleep(0.05)
+
+
+def role_plan(host: Host, source: str, priority: int, *, v6: bool = True, **more: object) -> RolePlan:
+    four = RoleInstance(
+        name="four",
+        device="eth0",
+        source=parse_address(source),
+        vrid=51,
+        addresses=(parse_address(VIP),),
+        holds=((AddressKey("eth0", parse_address(VIP), 32), AddressAttributes()),),
+        priority=priority,
+        **{"interval_cs": INTERVAL_CS, **more},  # type: ignore[arg-type]  # fields by name
+    )
+    if not v6:
+        return RolePlan(host.name, (four,))
+    six = RoleInstance(
+        name="six",
+        device="eth0",
+        source=link_local(host),
+        vrid=51,
+        addresses=(parse_address("fe80::200"), parse_address(VIP6)),
+        holds=((AddressKey("eth0", parse_address(VIP6), 128), V6_ATTRIBUTES),),
+        priority=priority,
+        **{"interval_cs": INTERVAL_CS, **more},  # type: ignore[arg-type]  # fields by name
+    )
+    return RolePlan(host.name, (four, six))
+
+
+class Spoken:
+    """Speakers on hosts of a lab."""
+
+    def __init__(self, lab: NamespaceLab, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+
+    def speak(self, host: Host, plan: RolePlan) -> "subprocess.Popen[str]":
+        path = self.folder / f"{host.name}.plan"
+        path.write_bytes(Codec(RolePlan).encode(plan))
+        return host.spawn([sys.executable, "-m", "kernelbal.runtime.speaker", str(path)])
+
+    def keepalived(self, host: Host, **settings: object) -> "subprocess.Popen[str]":
+        path = self.folder / "keepalived.conf"
+        path.write_text(KEEPALIVED.format(**settings))
+        files = (f"--use-file={path}", f"--pid={path}.pid", f"--vrrp_pid={path}.vrrp.pid")
+        return host.spawn(["keepalived", "--dont-fork", "--vrrp", "--no-syslog", "--dont-respawn", *files])
+
+
+def held(host: Host) -> set[str]:
+    """Which shared addresses a host has."""
+    words = set(host.run(["ip", "-oneline", "address", "show", "dev", "eth0"]).stdout.split())
+    return {address for address, prefix in SHARED if f"{address}/{prefix}" in words}
+
+
+def within(limit_s: float, condition: Callable[[], bool], what: str) -> float:
+    """Wait for a condition, and return how long it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < limit_s, what
+        time.sleep(0.005)
+    return time.monotonic() - start
+
+
+def test_two_speakers(lab: LabFactory, tmp_path: Path) -> None:
+    """After a death the kernel alone removes the addresses of the dead; a polite end is followed at once."""
+    made = lab("one-arm")
+    spoken = Spoken(made, tmp_path)
+    first, second = made.director, made.real_servers[0]
+    both = {VIP, VIP6}
+    one = spoken.speak(first, role_plan(first, "10.0.0.1", 150))
+    within(PATIENCE_S, lambda: held(first) == both, "the first one takes the addresses")
+    two = spoken.speak(second, role_plan(second, "10.0.0.11", 100))
+    time.sleep(1.0)
+    assert (held(first), held(second)) == (both, set())
+    one.kill()
+    within(3.0, lambda: held(second) == both, "the second one takes over")
+    within(2.0, lambda: not held(first), "the kernel removes the addresses of the dead")
+    again = spoken.speak(first, role_plan(first, "10.0.0.1", 150))
+    time.sleep(3.0)
+    assert (held(first), held(second)) == (set(), both)
+    two.send_signal(signal.SIGTERM)
+    within(3.0, lambda: held(first) == both, "the first one follows at once")
+    assert two.wait(PATIENCE_S) == 0
+    assert held(second) == set()
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(PATIENCE_S) == 0
+    assert held(first) == set()
+
+
+def neighbour(lab: NamespaceLab) -> str:
+    """The MAC address that the client knows the shared address by."""
+    said = lab.client.run(["ip", "neighbour", "show", VIP], check=False).stdout.split()
+    return said[said.index("lladdr") + 1] if "lladdr" in said else ""
+
+
+def hardware(host: Host) -> str:
+    (link,) = json.loads(host.run(["ip", "-json", "link", "show", "dev", "eth0"]).stdout)
+    return str(link["address"])
+
+
+def test_frozen_speaker(lab: LabFactory, tmp_path: Path) -> None:
+    """Without any process of ours acting, nobody holds an address twice; thawed, it listens first."""
+    made = lab("one-arm")
+    spoken = Spoken(made, tmp_path)
+    first, second = made.director, made.real_servers[0]
+    one = spoken.speak(first, role_plan(first, "10.0.0.1", 150, preempt=True))
+    within(PATIENCE_S, lambda: held(first) == {VIP, VIP6}, "the first one takes the addresses")
+    made.client.run(["ping", "-c", "1", "-W", "5", VIP])
+    assert neighbour(made) == hardware(first)
+    spoken.speak(second, role_plan(second, "10.0.0.11", 100))
+    time.sleep(1.0)
+    one.send_signal(signal.SIGSTOP)
+    within(3.0, lambda: held(second) == {VIP, VIP6}, "the second one takes over")
+    within(1.0, lambda: neighbour(made) == hardware(second), "the client learns the new MAC address")
+    within(1.3, lambda: not held(first), "the kernel removes the addresses of the frozen one")
+    one.send_signal(signal.SIGCONT)
+    within(5.0, lambda: held(first) == {VIP, VIP6}, "thawed, it takes its role back by an election")
+    within(1.0, lambda: not held(second), "the other one yields")
+    within(1.0, lambda: neighbour(made) == hardware(first), "the client learns the MAC address again")
+
+
+def test_device_that_is_not_there_is_refused(lab: LabFactory) -> None:
+    made = lab("one-arm")
+    plan = role_plan(made.director, "10.0.0.1", 150, v6=False)
+    missing = replace(plan, instances=(replace(plan.instances[0], device="eth9"),))
+    with made.director.inside(), pytest.raises(NotSupported, match="no device eth9"):
+        LinuxSpeakerKernel.open(missing)
+
+
+@pytest.mark.parametrize(("version", "interval"), [(3, "0.2"), (2, "1")])
+def test_keepalived(lab: LabFactory, tmp_path: Path, version: int, interval: str) -> None:
+    """Each yields to the other, and follows it."""
+    made = lab("one-arm")
+    spoken = Spoken(made, tmp_path)
+    ours, theirs = made.director, made.real_servers[0]
+    peer = spoken.keepalived(theirs, version=version, interval=interval, preempt="")
+    within(PATIENCE_S, lambda: held(theirs) == {VIP}, "keepalived takes the address")
+    cs = 20 if version == 3 else 100
+    plan = role_plan(ours, "10.0.0.1", 150, v6=False, version=version, interval_cs=cs, preempt=True)
+    speaker = spoken.speak(ours, plan)
+    within(PATIENCE_S, lambda: held(ours) == {VIP}, "the speaker preempts")
+    within(3.0, lambda: held(theirs) == set(), "keepalived yields")
+    speaker.send_signal(signal.SIGTERM)
+    within(4.0, lambda: held(theirs) == {VIP}, "keepalived follows")
+    assert speaker.wait(PATIENCE_S) == 0
+    low = spoken.speak(ours, role_plan(ours, "10.0.0.1", 50, v6=False, version=version, interval_cs=cs))
+    time.sleep(2.0)
+    assert (held(ours), held(theirs)) == (set(), {VIP})
+    peer.terminate()
+    within(6.0, lambda: held(ours) == {VIP}, "the speaker follows")
+    low.send_signal(signal.SIGTERM)
+    assert low.wait(PATIENCE_S) == 0
