@@ -28,6 +28,8 @@ from kernelbal.plan.kinds.links import FALLBACK_DEVICES, LINKS, EnsureLink, Remo
 
 IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
+IFF_RUNNING: Final = 0x40
+"""Up, and the link as well."""
 IFF_NOARP: Final = 0x80
 ARPHRD_ETHER: Final = 1
 

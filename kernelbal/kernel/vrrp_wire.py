@@ -36,13 +36,14 @@ class VrrpWire:
     Attributes:
         family: `AF_INET` or `AF_INET6`.
         source: of what it sends.
+        ifindex: of its device.
     """
 
     def __init__(self, sock: socket.socket, family: int, source: Address, ifindex: int) -> None:
         self._sock = sock
         self.family = family
         self.source = source
-        self._ifindex = ifindex
+        self.ifindex = ifindex
 
     @classmethod
     def open(cls, device: str, ifindex: int, source: Address) -> Self:
@@ -85,12 +86,12 @@ class VrrpWire:
         """
         text = format_address(destination)
         if self.family == AF_INET:
-            info = _PKTINFO4.pack(self._ifindex, self.source, bytes(4))
+            info = _PKTINFO4.pack(self.ifindex, self.source, bytes(4))
             self._sock.sendmsg([payload], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, (text, 0))
         else:
-            info = _PKTINFO6.pack(self.source, self._ifindex)
+            info = _PKTINFO6.pack(self.source, self.ifindex)
             control = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
-            self._sock.sendmsg([payload], control, 0, (text, 0, 0, self._ifindex))
+            self._sock.sendmsg([payload], control, 0, (text, 0, 0, self.ifindex))
 
     def receive(self) -> Iterator[IpPacket]:
         """Yield what waits, up to a bound; what is no whole packet is passed over."""

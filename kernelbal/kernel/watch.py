@@ -15,7 +15,9 @@ from enum import IntFlag
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from kernelbal.kernel.netlink import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK
+from kernelbal.kernel.netlink import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK, DumpInterrupted, attributes
+from kernelbal.kernel.rtnetlink import RTM_NEWADDR
+from kernelbal.model.network import IFA_PROTO_SPEAKER
 from kernelbal.model.policy_route import PROTOCOL_KERNELBAL
 
 NETLINK_NETFILTER: Final = 12
@@ -44,12 +46,15 @@ GROUPS: Final = (
     ),
     (NETLINK_NETFILTER, (NFNLGRP_NFTABLES,)),
 )
+IFA_PROTO: Final = 11
 RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
 ROUTE_MESSAGES: Final = (24, 25)
 """`RTM_NEWROUTE` and `RTM_DELROUTE`."""
 _TYPE: Final = struct.Struct("=4xH")
 _PROTOCOL_AT: Final = 21
 """Where a message about a route has its protocol: behind the header, the sixth byte of `struct rtmsg`."""
+_ADDRESS_AT: Final = 16 + 8
+"""Where the attributes of a message about an address begin: behind the header and `struct ifaddrmsg`."""
 _RECEIVE_BYTES: Final = 8192
 """A longer message is cut off; its end is not needed."""
 MESSAGES_PER_READ: Final = 1000
@@ -109,7 +114,8 @@ class Subscription:
                     raise
                 seen |= KernelChange.LOST
             else:
-                seen |= KernelChange.NOTHING if foreign_route(message) else KernelChange.CHANGED
+                passed_over = foreign_route(message) or refreshed_address(message)
+                seen |= KernelChange.NOTHING if passed_over else KernelChange.CHANGED
         return seen
 
 
@@ -118,6 +124,17 @@ def foreign_route(message: bytes) -> bool:
     if len(message) <= _PROTOCOL_AT or _TYPE.unpack_from(message)[0] not in ROUTE_MESSAGES:
         return False
     return message[_PROTOCOL_AT] != PROTOCOL_KERNELBAL
+
+
+def refreshed_address(message: bytes) -> bool:
+    """Return whether a message is about an address that the speaker added or refreshed, as it does often."""
+    if len(message) < _ADDRESS_AT or _TYPE.unpack_from(message)[0] != RTM_NEWADDR:
+        return False
+    try:
+        found = attributes(message, _ADDRESS_AT, len(message))
+        return any(kind == IFA_PROTO and message[start] == IFA_PROTO_SPEAKER for kind, start, _ in found)
+    except DumpInterrupted:
+        return False
 
 
 class KernelWatch:
@@ -155,6 +172,18 @@ class KernelWatch:
         """Close every socket."""
         for subscription in self.subscriptions:
             subscription.close()
+
+
+def subscribe_links_and_addresses() -> Subscription:
+    """Subscribe to changes of devices and addresses in this network namespace.
+
+    Raises:
+        OSError: the kernel refuses the socket.
+    """
+    made = _subscribe(NETLINK_ROUTE, (RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR))
+    if made is None:
+        raise OSError(errno.EPROTONOSUPPORT, "no rtnetlink")
+    return made
 
 
 def _subscribe(protocol: int, groups: tuple[int, ...]) -> Subscription | None:

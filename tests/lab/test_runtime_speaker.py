@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from kernelbal.errors import NotSupported
 from kernelbal.lab.factory import LabFactory
 from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.model.address import Address, parse_address
@@ -27,6 +26,15 @@ SHARED = [(VIP, 32), (VIP6, 128)]
 V6_ATTRIBUTES = AddressAttributes(no_dad=True, deprecated=True)
 INTERVAL_CS = 20
 PATIENCE_S = 20.0
+CREATE = """
+ip link add mv0 link eth0 type macvlan mode bridge
+ip address add 10.0.0.9/24 dev mv0
+ip link set mv0 up
+"""
+OWN_ADDRESS = (
+    ["ip", "address", "delete", "10.0.0.1/24", "dev", "eth0"],
+    ["ip", "address", "add", "10.0.0.1/24", "dev", "eth0"],
+)
 KEEPALIVED = """
 global_defs {{
     vrrp_version {version}
@@ -96,9 +104,9 @@ class Spoken:
         return host.spawn(["keepalived", "--dont-fork", "--vrrp", "--no-syslog", "--dont-respawn", *files])
 
 
-def held(host: Host) -> set[str]:
+def held(host: Host, device: str = "eth0") -> set[str]:
     """Which shared addresses a host has."""
-    words = set(host.run(["ip", "-oneline", "address", "show", "dev", "eth0"]).stdout.split())
+    words = set(host.run(["ip", "-oneline", "address", "show", "dev", device], check=False).stdout.split())
     return {address for address, prefix in SHARED if f"{address}/{prefix}" in words}
 
 
@@ -169,12 +177,58 @@ def test_frozen_speaker(lab: LabFactory, tmp_path: Path) -> None:
     within(1.0, lambda: neighbour(made) == hardware(first), "the client learns the MAC address again")
 
 
-def test_device_that_is_not_there_is_refused(lab: LabFactory) -> None:
+def test_what_the_host_has(lab: LabFactory) -> None:
+    host = lab("one-arm").director
+    plan = role_plan(host, "10.0.0.1", 150, v6=False)
+    with host.inside(), LinuxSpeakerKernel(plan) as kernel:
+        found = kernel.look()
+        assert found.devices["eth0"]
+        assert ("eth0", parse_address("10.0.0.1")) in found.addresses
+        assert list(kernel.wires) == ["four"]
+
+
+def test_device_that_comes_back(lab: LabFactory, tmp_path: Path) -> None:
+    """It has another index then: the speaker is heard again on it, and hears."""
     made = lab("one-arm")
-    plan = role_plan(made.director, "10.0.0.1", 150, v6=False)
-    missing = replace(plan, instances=(replace(plan.instances[0], device="eth9"),))
-    with made.director.inside(), pytest.raises(NotSupported, match="no device eth9"):
-        LinuxSpeakerKernel.open(missing)
+    spoken = Spoken(made, tmp_path)
+    first, second = made.director, made.real_servers[0]
+    first.run(["sh", "-ec", CREATE])
+    plan = role_plan(first, "10.0.0.9", 150, v6=False, preempt=True)
+    key = AddressKey("mv0", parse_address(VIP), 32)
+    (four,) = plan.instances
+    moved = replace(four, device="mv0", holds=((key, AddressAttributes()),))
+    spoken.speak(first, replace(plan, instances=(moved,)))
+    within(PATIENCE_S, lambda: held(first, "mv0") == {VIP}, "the first one takes the address")
+    spoken.speak(second, role_plan(second, "10.0.0.11", 100, v6=False))
+    first.run(["ip", "link", "delete", "mv0"])
+    within(5.0, lambda: held(second) == {VIP}, "the second one takes over")
+    first.run(["sh", "-ec", CREATE])
+    within(5.0, lambda: held(first, "mv0") == {VIP}, "the first one is back")
+    within(1.0, lambda: held(second) == set(), "the second one hears it, and yields")
+
+
+def test_other_managers_of_the_host(lab: LabFactory, tmp_path: Path) -> None:
+    """Shared addresses are restored at once; without its own address or its link a node gives up the role."""
+    made = lab("one-arm")
+    spoken = Spoken(made, tmp_path)
+    first, second = made.director, made.real_servers[0]
+    spoken.speak(first, role_plan(first, "10.0.0.1", 150, v6=False, preempt=True))
+    within(PATIENCE_S, lambda: held(first) == {VIP}, "the first one takes the address")
+    spoken.speak(second, role_plan(second, "10.0.0.11", 100, v6=False))
+    time.sleep(1.0)
+    first.run(["ip", "address", "delete", f"{VIP}/32", "dev", "eth0"])
+    within(0.5, lambda: held(first) == {VIP}, "the address is restored")
+    assert held(second) == set()
+    for broken, mended in (
+        OWN_ADDRESS,
+        (["ip", "link", "set", "eth0", "down"], ["ip", "link", "set", "eth0", "up"]),
+    ):
+        first.run(broken)
+        within(3.0, lambda: held(second) == {VIP}, f"the second one takes over after {broken}")
+        assert held(first) == set()
+        first.run(mended)
+        within(5.0, lambda: held(first) == {VIP}, f"the first one is back after {mended}")
+        within(1.0, lambda: held(second) == set(), "the second one yields")
 
 
 @pytest.mark.parametrize(("version", "interval"), [(3, "0.2"), (2, "1")])

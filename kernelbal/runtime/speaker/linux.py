@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final, Self
 
-from kernelbal.errors import NotSupported
-from kernelbal.kernel.addresses import pack_address, perform_addresses
+from kernelbal.kernel.addresses import observe_addresses, pack_address, perform_addresses
 from kernelbal.kernel.announce import announce
-from kernelbal.kernel.links import LinkDetail, read_link_details
+from kernelbal.kernel.links import IFF_RUNNING, LinkDetail, read_link_details
 from kernelbal.kernel.rtnetlink import NLM_F_CREATE, NLM_F_REPLACE, RTM_NEWADDR, Request, RtNetlink
 from kernelbal.kernel.vrrp_wire import VrrpWire
+from kernelbal.kernel.watch import subscribe_links_and_addresses
 from kernelbal.model.network import IFA_PROTO_SPEAKER
 from kernelbal.plan.action import DONE
 from kernelbal.plan.kinds.addresses import RemoveAddress
-from kernelbal.runtime.speaker.speaker import Held
+from kernelbal.runtime.speaker.speaker import Held, Surroundings
 from kernelbal.vrrp.packet import GROUPS
 from kernelbal.vrrp.plan import RolePlan
 
@@ -26,45 +26,56 @@ LOG: Final = logging.getLogger(__name__)
 class LinuxSpeakerKernel:
     """Everything is opened before the first advertisement: nothing is left to fail in a takeover."""
 
-    def __init__(
-        self, rtnetlink: RtNetlink, wires: Mapping[str, VrrpWire], devices: Mapping[str, LinkDetail]
-    ) -> None:
-        self.wires = wires
-        self._rtnetlink = rtnetlink
-        self._devices = devices
-        self._stack = ExitStack()
-
-    @classmethod
-    def open(cls, plan: RolePlan) -> Self:
-        """Open the sockets of a plan.
+    def __init__(self, plan: RolePlan) -> None:
+        """Open what is common to all instances; `look` opens the socket of each.
 
         Raises:
-            KernelError: one is refused.
-            NotSupported: a device is not there.
+            KernelError: a socket is refused.
         """
+        self.wires: dict[str, VrrpWire] = {}
+        self._plan = plan
+        self._devices: Mapping[str, LinkDetail] = {}
         with ExitStack() as stack:
-            rtnetlink = stack.enter_context(RtNetlink.open())
-            devices = {each.link.name: each for each in read_link_details(rtnetlink)}
-            wires = {}
-            for each in plan.instances:
-                detail = devices.get(each.device)
-                if detail is None:
-                    remedy = f"create {each.device}, or name another one in node.yaml"
-                    raise NotSupported("speak VRRP", each.device, 0, f"no device {each.device}", remedy)
-                wire = VrrpWire.open(each.device, detail.link.ifindex, each.source)
-                stack.callback(wire.close)
-                wires[each.name] = wire
-            made = cls(rtnetlink, wires, devices)
-            made._stack = stack.pop_all()
-        return made
+            self._rtnetlink = stack.enter_context(RtNetlink.open())
+            self.notices = stack.enter_context(closing(subscribe_links_and_addresses()))
+            self._stack = stack.pop_all()
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Close the sockets; addresses stay."""
+        for wire in self.wires.values():
+            wire.close()
         self._stack.close()
 
+    def look(self) -> Surroundings:
+        """Return what the host has; a device that is another one now gets another socket.
+
+        Raises:
+            KernelError: it cannot be read, or a socket is refused.
+        """
+        details = read_link_details(self._rtnetlink)
+        self._devices = {each.link.name: each for each in details}
+        for each in self._plan.instances:
+            detail = self._devices.get(each.device)
+            wire = self.wires.get(each.name)
+            if wire is not None and (detail is None or wire.ifindex != detail.link.ifindex):
+                self.wires.pop(each.name).close()
+                wire = None
+            if wire is None and detail is not None:
+                self.wires[each.name] = VrrpWire.open(each.device, detail.link.ifindex, each.source)
+        addresses = observe_addresses(self._rtnetlink, [detail.link for detail in details])
+        return Surroundings(
+            {name: bool(detail.flags & IFF_RUNNING) for name, detail in self._devices.items()},
+            {(each.key.device, each.key.address) for each in addresses},
+        )
+
     def send(self, name: str, payload: bytes) -> None:
-        """Send an advertisement; while a device is down none can be sent."""
-        wire = self.wires[name]
+        """Send an advertisement; while a device is down or gone none can be sent."""
+        wire = self.wires.get(name)
+        if wire is None:
+            return
         try:
             wire.send(payload, GROUPS[wire.family])
         except OSError as error:

@@ -30,31 +30,30 @@ def serve(plan: RolePlan) -> None:
     Raises:
         KernelError: a socket is refused, or a device is not there.
     """
-    kernel = LinuxSpeakerKernel.open(plan)
-    speaker = Speaker(plan, kernel)
-    try:
-        with _ended() as ended, _no_collection():
-            speaker.start(time.monotonic_ns())
-            _run(speaker, kernel, ended)
-            speaker.stop(time.monotonic_ns())
-            _report(speaker)
-    finally:
-        kernel.close()
+    with LinuxSpeakerKernel(plan) as kernel, _ended() as ended, _no_collection():
+        speaker = Speaker(plan, kernel)
+        speaker.start(kernel.look(), time.monotonic_ns())
+        _run(speaker, kernel, ended)
+        speaker.stop(time.monotonic_ns())
+        _report(speaker)
 
 
 def _run(speaker: Speaker, kernel: LinuxSpeakerKernel, ended: int) -> None:
-    names = {wire.fileno(): name for name, wire in kernel.wires.items()}
-    waiting = [ended, *names]
     while True:
+        names = {wire.fileno(): name for name, wire in kernel.wires.items()}
+        waiting = [ended, kernel.notices.fileno(), *names]
         _report(speaker)
         # select() counts microseconds, and poll() milliseconds: too coarse for advertisements every 10 ms.
         ready, _, _ = select.select(waiting, (), (), _wait_s(speaker.due_at_ns))
         if ended in ready:
             return
         for descriptor in ready:
-            name = names[descriptor]
-            speaker.hear(name, kernel.wires[name].receive(), time.monotonic_ns())
+            if descriptor in names:
+                name = names[descriptor]
+                speaker.hear(name, kernel.wires[name].receive(), time.monotonic_ns())
         speaker.tick(time.monotonic_ns())
+        if kernel.notices.fileno() in ready and kernel.notices.read():
+            speaker.look(kernel.look(), time.monotonic_ns())
 
 
 def _wait_s(due_at_ns: int) -> float:
@@ -67,6 +66,12 @@ def _report(speaker: Speaker) -> None:
             "vrrp.transition instance=%s old=%s new=%s reason=%s",
             *(change.name, change.before.value, change.after.value, change.why.replace(" ", "_")),
         )
+    for name, fault in speaker.new_faults.items():
+        LOG.error("vrrp.fault instance=%s fault=%s", name, fault.replace(" ", "_"))
+    for key in speaker.restored:
+        LOG.warning("vrrp.address_restored address=%s", str(key).replace(" ", "_"))
+    speaker.new_faults.clear()
+    speaker.restored.clear()
     speaker.changes.clear()
 
 

@@ -7,10 +7,11 @@ one. Of a flood no more packets are read at once than leave time for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import AddressAttributes, AddressKey
 from kernelbal.vrrp.group import Done, Group, Member, step_group
 from kernelbal.vrrp.ip import IpPacket
@@ -62,6 +63,29 @@ def lifetime_of(instance: RoleInstance) -> int:
     return max(1, (down + EXPIRY_NS) // NS_PER_S)
 
 
+class Surroundings(NamedTuple):
+    """What the host has, as far as a role depends on it.
+
+    Attributes:
+        devices: names of those that are there, and whether each can send.
+        addresses: by the name of their device.
+    """
+
+    devices: Mapping[str, bool]
+    addresses: Collection[tuple[str, Address]]
+
+
+def fault_of(instance: RoleInstance, found: Surroundings) -> str:
+    """Return why an instance cannot have a role here; empty: it can."""
+    if instance.device not in found.devices:
+        return f"no device {instance.device}"
+    if not found.devices[instance.device]:
+        return f"device {instance.device} is down"
+    if (instance.device, instance.source) not in found.addresses:
+        return f"{format_address(instance.source)} is not on {instance.device}"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class RoleChange:
     """One change of one instance's role, for logs and the stream."""
@@ -82,6 +106,9 @@ class Speaker:
         styles: of the checksum that each instance sends: that of its partner, once heard.
         refused: packets that did not count, by instance and reason.
         changes: that are not yet reported.
+        faults: why the node cannot have the role, by instance: one is enough for all of them.
+        new_faults: those that are not yet reported.
+        restored: addresses that somebody took away, and that are not yet reported.
         worst_late_ns: by how much a timer was late at most.
     """
 
@@ -92,6 +119,9 @@ class Speaker:
     refused: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     changes: list[RoleChange] = field(default_factory=list)
     worst_late_ns: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
+    new_faults: dict[str, str] = field(default_factory=dict)
+    restored: list[AddressKey] = field(default_factory=list)
     _instances: dict[str, RoleInstance] = field(init=False)
     _again_at_ns: dict[str, int] = field(default_factory=dict)
     _refresh_at_ns: dict[str, int] = field(default_factory=dict)
@@ -107,11 +137,40 @@ class Speaker:
         members = (member.state.due_at_ns for member in self.group.values())
         return min((*members, *self._again_at_ns.values(), *self._refresh_at_ns.values()), default=NEVER)
 
-    def start(self, now_ns: int) -> None:
+    def start(self, found: Surroundings, now_ns: int) -> None:
         """Begin: whatever a speaker before left is released."""
         for each in self.plan.instances:
             self.kernel.release(each.holds)
-        self._happen(Trigger.START, now_ns)
+        self.faults = self._faults(found)
+        self.new_faults = dict(self.faults)
+        if not self.faults:
+            self._happen(Trigger.START, now_ns)
+
+    def look(self, found: Surroundings, now_ns: int) -> None:
+        """Take in what the host has now.
+
+        Who cannot send, or has lost its own address, gives up the role, and joins again when that is over.
+        Shared addresses that somebody took away are restored without an election.
+        """
+        before, self.faults = self.faults, self._faults(found)
+        self.new_faults = {name: why for name, why in self.faults.items() if before.get(name) != why}
+        if self.faults and not before:
+            self._happen(Trigger.STOP, now_ns)
+        elif before and not self.faults:
+            self._happen(Trigger.START, now_ns)
+        for name, instance in self._instances.items():
+            if self.group[name].state.role is VrrpRole.ACTIVE:
+                self._restore(name, instance, found, now_ns)
+
+    def _faults(self, found: Surroundings) -> dict[str, str]:
+        return {each.name: fault for each in self.plan.instances if (fault := fault_of(each, found))}
+
+    def _restore(self, name: str, instance: RoleInstance, found: Surroundings, now_ns: int) -> None:
+        missing = [key for key, _ in instance.holds if (key.device, key.address) not in found.addresses]
+        if missing:
+            self._hold(name, now_ns)
+            self.kernel.announce([each for each in instance.holds if each[0] in missing])
+            self.restored += missing
 
     def stop(self, now_ns: int) -> None:
         """End: the partner is told, and then the addresses are released."""

@@ -8,7 +8,18 @@ import struct
 import pytest
 
 from kernelbal.kernel import watch
-from kernelbal.kernel.watch import MESSAGES_PER_READ, KernelChange, KernelWatch, Subscription
+from kernelbal.kernel.addresses import pack_address
+from kernelbal.kernel.netlink import request
+from kernelbal.kernel.rtnetlink import RTM_DELADDR, RTM_NEWADDR
+from kernelbal.kernel.watch import (
+    MESSAGES_PER_READ,
+    KernelChange,
+    KernelWatch,
+    Subscription,
+    refreshed_address,
+)
+from kernelbal.model.address import parse_address
+from kernelbal.model.network import IFA_PROTO_KERNELBAL, IFA_PROTO_SPEAKER, AddressAttributes, AddressKey
 
 
 class Heard:
@@ -100,3 +111,18 @@ def test_the_running_kernel_lets_itself_be_listened_to() -> None:
         for subscription in watch.subscriptions:
             assert socket.socket(fileno=os.dup(subscription.fileno())).close() is None
             assert subscription.read() in (KernelChange.NOTHING, KernelChange.CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("mark", "kind", "passed_over"),
+    [
+        (IFA_PROTO_SPEAKER, RTM_NEWADDR, True),
+        (IFA_PROTO_SPEAKER, RTM_DELADDR, False),
+        (IFA_PROTO_KERNELBAL, RTM_NEWADDR, False),
+    ],
+)
+def test_refreshes_of_the_speaker_are_passed_over(mark: int, kind: int, passed_over: bool) -> None:
+    key = AddressKey("eth0", parse_address("192.0.2.10"), 32)
+    payload = pack_address(key, 2, AddressAttributes(), mark)
+    assert refreshed_address(request(kind, payload, 1)) is passed_over
+    assert not refreshed_address(request(kind, payload, 1)[:-4])

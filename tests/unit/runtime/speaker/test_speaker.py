@@ -8,7 +8,7 @@ import pytest
 from kernelbal.model.address import AF_INET, parse_address
 from kernelbal.model.network import AddressAttributes, AddressKey
 from kernelbal.runtime.speaker.loop import read_plan
-from kernelbal.runtime.speaker.speaker import ANNOUNCE_AGAIN_NS, Held, Speaker, lifetime_of
+from kernelbal.runtime.speaker.speaker import ANNOUNCE_AGAIN_NS, Held, Speaker, Surroundings, lifetime_of
 from kernelbal.store.codec import Codec, Malformed
 from kernelbal.vrrp.ip import parse_ip
 from kernelbal.vrrp.machine import VrrpRole
@@ -18,6 +18,8 @@ from kernelbal.vrrp.receive import Reason
 from kernelbal.vrrp.timers import NS_PER_S, down_ns
 from tests.support.vrrp_packets import ADVERT, LOCAL, VIP, advert_packet
 
+ALL = Surroundings({"eth0": True, "eth1": True}, {("eth0", LOCAL), ("eth1", LOCAL)})
+HELD = {("eth0", VIP), ("eth1", VIP)}
 STRANGER_VIP = parse_address("192.0.2.222")
 DOWN = down_ns(3, 100, 100)
 
@@ -60,7 +62,7 @@ def kernel() -> Recorder:
 def speaker(kernel: Recorder) -> Speaker:
     plan = RolePlan("lb1", (instance("outside", "eth0"), instance("inside", "eth1")))
     made = Speaker(plan, kernel)
-    made.start(0)
+    made.start(ALL, 0)
     assert kernel.taken() == ["release eth0", "release eth1"]
     made.changes.clear()
     return made
@@ -152,6 +154,49 @@ def test_lifetime_ends_within_a_second_after_a_takeover(interval_cs: int, lifeti
     assert found == lifetime_s
     takeover_s = down_ns(3, 255, interval_cs) / NS_PER_S
     assert found + 0.22 <= takeover_s + 1 or found == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (ALL._replace(devices={"eth0": True}), "no device eth1"),
+        (ALL._replace(devices={"eth0": True, "eth1": False}), "device eth1 is down"),
+        (ALL._replace(addresses={("eth0", LOCAL)}), "192.0.2.11 is not on eth1"),
+    ],
+)
+def test_one_fault_gives_up_the_role_everywhere(
+    speaker: Speaker, kernel: Recorder, found: Surroundings, why: str
+) -> None:
+    speaker.tick(DOWN)
+    kernel.taken()
+    speaker.look(found, DOWN + 1)
+    assert kernel.taken() == ["send outside 0", "send inside 0", "release eth0", "release eth1"]
+    assert speaker.new_faults == speaker.faults == {"inside": why}
+    speaker.look(found, DOWN + 2)
+    assert speaker.new_faults == {}
+    assert roles(speaker) == {VrrpRole.INITIALIZE}
+    speaker.look(ALL, 2 * DOWN)
+    assert speaker.due_at_ns == 3 * DOWN
+
+
+def test_fault_at_the_start(kernel: Recorder) -> None:
+    made = Speaker(RolePlan("lb1", (instance("inside", "eth1"),)), kernel)
+    made.start(Surroundings({}, set()), 0)
+    assert roles(made) == {VrrpRole.INITIALIZE}
+    assert made.new_faults == {"inside": "no device eth1"}
+    made.look(ALL, 5)
+    assert roles(made) == {VrrpRole.BACKUP}
+
+
+def test_address_that_somebody_took_away_is_restored(speaker: Speaker, kernel: Recorder) -> None:
+    speaker.look(ALL, 1)
+    speaker.tick(DOWN)
+    speaker.look(ALL._replace(addresses={*ALL.addresses, *HELD}), DOWN + 1)
+    kernel.taken()
+    speaker.look(ALL._replace(addresses={*ALL.addresses, ("eth0", VIP)}), DOWN + 2)
+    assert kernel.taken() == ["hold eth1 3s", "announce eth1"]
+    assert speaker.restored == [AddressKey("eth1", VIP, 32)]
+    assert roles(speaker) == {VrrpRole.ACTIVE}
 
 
 def test_plan_in_a_file(tmp_path: Path, speaker: Speaker) -> None:
