@@ -5,13 +5,39 @@ import hmac
 
 import pytest
 
-from kernelbal.model.address import AF_INET
+from kernelbal.model.address import AF_INET, parse_address
 from kernelbal.vrrp.hmac_trailer import TRAILER_BYTES, in_window, is_later, is_signed_by, parse_trailer, sign
 from kernelbal.vrrp.ip import parse_ip
-from kernelbal.vrrp.packet import GROUPS, build_advertisement
-from tests.support.vrrp_packets import ADVERT, ADVERT6, KEY, NOW_S, PEER, PEER6, signed_packet
+from kernelbal.vrrp.packet import GROUPS, ChecksumStyle, build_advertisement, checksum_styles
+from tests.support.vrrp_packets import ADVERT, ADVERT6, KEY, NOW_S, PEER, PEER6, ip_packet, signed_packet
 
 MESSAGE = build_advertisement(ADVERT, PEER, GROUPS[AF_INET])
+
+
+DRAFT = [
+    (
+        "198.51.100.10",
+        "3133c80100644402c0000264" + "010100006800000080000000" + "1b84bc4e8e43892dc6d98448f8ee2265",
+    ),
+    (
+        "fe80::10",
+        "3133c8010064a2e9fe800000000000000000000000000100"
+        + "010100006800000080000000"
+        + "c8c56146ebfd66ee10ec4d8186461b78",
+    ),
+]
+"""Vectors in the appendix of the draft, as keepalived's `test/auth_hmac_test.c` has them."""
+
+
+@pytest.mark.parametrize(("sender", "hexed"), DRAFT, ids=["IPv4", "IPv6"])
+def test_vectors_of_the_draft(sender: str, hexed: str) -> None:
+    payload, source = bytes.fromhex(hexed), parse_address(sender)
+    message, trailer = payload[:-TRAILER_BYTES], payload[-TRAILER_BYTES:]
+    assert sign(message, 1, KEY, source, 0x6800_0000_8000_0000) == trailer
+    assert is_signed_by(payload, KEY, source)
+    destination = GROUPS[AF_INET] if len(source) == 4 else parse_address("fe80::20")
+    packet = parse_ip(ip_packet(payload, source, destination))
+    assert list(checksum_styles(packet, len(message))) == [ChecksumStyle.RFC9568]
 
 
 def test_octets_under_the_hmac() -> None:
