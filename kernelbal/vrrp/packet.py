@@ -9,7 +9,7 @@ The checksum of version 3 over IPv4 has two styles: RFC 9568 sums the message al
 with a pseudo-header (keepalived, FRR before 8.5, Wireshark). Over IPv6 it always has the pseudo-header
 (RFC 8200 8.1), which includes what follows the addresses, such as the trailer of an HMAC.
 
-Left out: the IPsec AH of RFC 2338.
+Left out: the authentication header of RFC 2338 (IPsec AH), which `ip` takes off and nothing verifies.
 """
 
 from __future__ import annotations

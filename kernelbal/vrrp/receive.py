@@ -23,7 +23,7 @@ from kernelbal.vrrp.hmac_trailer import (
     is_signed_by,
     parse_trailer,
 )
-from kernelbal.vrrp.ip import IPPROTO_AH, IPPROTO_VRRP, IpPacket, NotIp, parse_ip
+from kernelbal.vrrp.ip import IPPROTO_AH, IPPROTO_VRRP, IpPacket, NotIp, parse_ip, without_ah
 from kernelbal.vrrp.packet import Advertisement, AuthType, ChecksumStyle
 
 MAX_SENDERS: Final = 16
@@ -177,7 +177,7 @@ class Judgement(NamedTuple):
     Attributes:
         reason: why it does not count; None: it does.
         text: the same for people: what was received, and what was expected.
-        packet: None: it is no IP packet.
+        packet: None: it is no IP packet; without an authentication header.
         advert: what it says, as far as that could be read.
         checksum: its style; None: it is wrong, or was not verified.
         remarks: what is odd about it.
@@ -224,8 +224,11 @@ def judge_packet(
     packet: IpPacket, receiver: VirtualRouter | None = None, senders: Senders | None = None, now_s: int = 0
 ) -> Judgement:
     """Do what `judge` does with a packet whose header the kernel has read."""
-    judged = Judgement(Verdict.ACCEPT, packet=packet)
+    judged, protected = Judgement(Verdict.ACCEPT, packet=packet), packet.protocol == IPPROTO_AH
     try:
+        if protected:
+            packet = _inside(packet)
+            judged = judged._replace(packet=packet)
         carp = _demand_vrrp(packet)
         if carp is not None:
             text = "CARP, which shares protocol and group with VRRP"
@@ -238,6 +241,7 @@ def judge_packet(
             _demand_ours(packet, advert, receiver)
         _demand_valid(packet, advert)
         _demand_checksum(packet, styles, receiver)
+        _demand_no_ah(protected=protected)
         if receiver is None:
             return judged._replace(remarks=tuple(_remarks(packet, advert, judged.checksum)))
         _demand_way(packet, receiver)
@@ -250,9 +254,20 @@ def judge_packet(
         return judged._replace(verdict=refused.verdict, reason=refused.reason, text=str(refused))
 
 
-def _demand_vrrp(packet: IpPacket) -> Carp | None:
-    if packet.protocol == IPPROTO_AH:
+def _inside(packet: IpPacket) -> IpPacket:
+    try:
+        return without_ah(packet)
+    except NotIp as error:
+        raise _Refused(Reason.AUTH, str(error)) from error
+
+
+def _demand_no_ah(*, protected: bool) -> None:
+    """Last of what holds for every virtual router, so that all else about the packet is named first."""
+    if protected:
         raise _Refused(Reason.AUTH, "IPsec AH (RFC 2338 type 2), which is not supported")
+
+
+def _demand_vrrp(packet: IpPacket) -> Carp | None:
     if packet.protocol != IPPROTO_VRRP:
         expected = f"protocol {packet.protocol}, expected {IPPROTO_VRRP}"
         raise _Refused(Reason.NOT_VRRP, expected, Verdict.IGNORE)
@@ -273,7 +288,7 @@ def _demand_whole(packet: IpPacket) -> int:
     if version not in (2, 3) or (version == 2 and packet.family == AF_INET6):
         raise _Refused(Reason.VERSION, f"version {version} over {_family(packet.family)}, expected 2 or 3")
     length = wire.message_bytes(version, count, packet.family)
-    if received == length or (version == 3 and received == length + TRAILER_BYTES):
+    if received in (length, length + TRAILER_BYTES):
         return length
     text = f"{received} octets, expected {length} with {count} addresses of {_family(packet.family)}"
     raise _Refused(Reason.LENGTH, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernelbal.model.address import AF_INET, AF_INET6, Address
 from kernelbal.model.headers import internet_checksum, transport_checksum
 from kernelbal.vrrp.hmac_trailer import sign
-from kernelbal.vrrp.ip import IPPROTO_VRRP
+from kernelbal.vrrp.ip import IPPROTO_AH, IPPROTO_VRRP
 from kernelbal.vrrp.packet import GROUPS, MAX_INTERVAL_CS
 from tests.property.fuzz import Choices
 from tests.support.vrrp_packets import ADVERT, ADVERT6, KEY, NOW_S, PEER, PEER6, ip_packet
@@ -71,12 +71,29 @@ def _summed(choices: Choices, message: bytes, checksum: int) -> bytes:
     return message[:6] + value + message[8:]
 
 
+def _authentication_header(choices: Choices, protocol: int) -> bytes:
+    return choices.damaged(bytes((protocol, choices.number(4, 8))) + bytes(22))
+
+
+def _extensions(choices: Choices, protocol: int) -> tuple[int, bytes]:
+    """Extension headers of IPv6: the number of the first, and all of them."""
+    headers = b""
+    for _ in range(choices.times(0, 2, 12)):
+        words = choices.number(choices.below(3), 8)
+        body = bytes((choices.number(0, 8), choices.number(0, 8))) + bytes(8 * min(words, 3) + 4)
+        headers = bytes((protocol, words)) + body + headers
+        protocol = choices.number(choices.pick((0, 43, 60)), 8)
+    return protocol, choices.damaged(headers)
+
+
 def _on_the_wire(choices: Choices, payload: bytes, source: Address) -> tuple[bytes, ...]:
+    protocol = choices.number(IPPROTO_VRRP, 8)
+    if choices.odd():
+        protocol, payload = IPPROTO_AH, _authentication_header(choices, protocol) + payload
+    if len(source) == 16:
+        protocol, extensions = _extensions(choices, protocol)
+        payload = extensions + payload
     packet = ip_packet(
-        payload,
-        Address(source[::-1]) if choices.odd() else source,
-        None,
-        choices.number(255, 8),
-        choices.number(IPPROTO_VRRP, 8),
+        payload, Address(source[::-1]) if choices.odd() else source, None, choices.number(255, 8), protocol
     )
     return (choices.damaged(packet), bytes(choices.times(0, 30, 60)))

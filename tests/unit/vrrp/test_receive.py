@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from kernelbal.model.address import parse_address
-from kernelbal.vrrp.packet import ChecksumStyle
+from kernelbal.model.address import AF_INET, parse_address
+from kernelbal.vrrp.hmac_trailer import sign
+from kernelbal.vrrp.ip import parse_ip
+from kernelbal.vrrp.packet import GROUPS, ChecksumStyle, build_advertisement
 from kernelbal.vrrp.receive import (
     MAX_SENDERS,
     Carp,
@@ -43,6 +45,9 @@ STRANGER = parse_address("192.0.2.66")
 UNICAST = replace(RECEIVER, mode=Delivery.UNICAST, peers=frozenset([PEER]), min_ttl=254)
 SIMPLE = replace(RECEIVER2, password=b"geheim")
 ENFORCED = replace(RECEIVER, hmac=HmacKeys({1: KEY}))
+AH = bytes([112, 4, *bytes(22)])
+"""An authentication header as keepalived sends it: next header, length, SPI, sequence number, HMAC-MD5-96."""
+PROTECTED = ip_packet(AH + advert_packet(ADVERT2._replace(auth_type=2))[20:], protocol=51)
 CARP = ip_packet(bytes.fromhex("21070a0700010000") + bytes(28))
 
 
@@ -98,6 +103,8 @@ def test_accepted(packet: bytes, receiver: VirtualRouter) -> None:
         (advert_packet(ADVERT2._replace(auth_type=1, auth_data=b"other")), SIMPLE, Reason.AUTH),
         (advert_packet(ADVERT2._replace(auth_type=1)), RECEIVER2, Reason.AUTH),
         (ip_packet(advert_packet()[20:], protocol=51), RECEIVER, Reason.AUTH),
+        (PROTECTED, RECEIVER2, Reason.AUTH),
+        (PROTECTED, RECEIVER, Reason.VERSION),
         (advert_packet(), ENFORCED, Reason.AUTH),
         (signed_packet(key=KEY[::-1]), ENFORCED, Reason.AUTH),
         (signed_packet(key_id=2), ENFORCED, Reason.AUTH),
@@ -116,6 +123,8 @@ def test_rejected(packet: bytes, receiver: VirtualRouter, reason: Reason) -> Non
     [
         (ip_packet(b"", protocol=6), RECEIVER, Reason.NOT_VRRP),
         (CARP, RECEIVER, Reason.NOT_VRRP),
+        (ip_packet(b"\6" + AH[1:], protocol=51), RECEIVER, Reason.NOT_VRRP),
+        (PROTECTED, replace(RECEIVER2, vrid=52), Reason.VRID),
         (advert_packet(ADVERT._replace(vrid=52)), RECEIVER, Reason.VRID),
         (advert_packet(ADVERT6), RECEIVER, Reason.VRID),
         (advert_packet(source=LOCAL), RECEIVER, Reason.OWN),
@@ -129,6 +138,23 @@ def test_ignored(packet: bytes, receiver: VirtualRouter, reason: Reason) -> None
 
 def test_virtual_id_0_is_nobodys() -> None:
     assert judge(advert_packet(ADVERT._replace(vrid=0))).reason is Reason.VRID
+
+
+def test_advertisement_in_an_authentication_header_is_read() -> None:
+    judged = judge(PROTECTED)
+    assert (judged.reason, judged.text) == (Reason.AUTH, "IPsec AH (RFC 2338 type 2), which is not supported")
+    assert judged.advert == ADVERT2._replace(auth_type=2, auth_data=bytes(8))
+    assert judged.packet == parse_ip(advert_packet(ADVERT2._replace(auth_type=2)))
+
+
+def test_version_2_has_a_trailer_too() -> None:
+    message = build_advertisement(ADVERT2, PEER, GROUPS[AF_INET])
+    packet = ip_packet(message + sign(message, 1, KEY, PEER, NOW_S << 32))
+    receiver = replace(RECEIVER2, hmac=HmacKeys({1: KEY}))
+    assert judge(packet, receiver, now_s=NOW_S).verdict is Verdict.ACCEPT
+    assert judge(ip_packet(packet[20:-1]), receiver, now_s=NOW_S).reason is Reason.LENGTH
+    forged = ip_packet(message + sign(message, 1, KEY[::-1], PEER, NOW_S << 32))
+    assert judge(forged, receiver, now_s=NOW_S).reason is Reason.AUTH
 
 
 def test_carp_is_named() -> None:
