@@ -176,6 +176,8 @@ def _lines(answer: DecodedPacket) -> list[str]:
 
     why = f" ({answer.reason}): {answer.text}" if answer.reason else ""
     lines = [f"{answer.verdict}{why}"]
+    if answer.likely_cause:
+        lines.append(f"  likely: {answer.likely_cause}")
     if answer.source:
         lines.append(f"  from {answer.source} to {answer.destination}, TTL {answer.ttl}")
     fields = to_builtins(answer.fields)

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kernelbal.model.address import AF_INET, AF_INET6, Address, format_address
 from kernelbal.vrrp import packet as wire
+from kernelbal.vrrp.causes import likely_cause
 from kernelbal.vrrp.hmac_trailer import MAX_KEY_BYTES, MIN_KEY_BYTES
 from kernelbal.vrrp.packet import ChecksumStyle
 from kernelbal.vrrp.receive import (
@@ -94,12 +95,14 @@ class DecodedPacket(Struct, frozen=True, kw_only=True):
     Attributes:
         reason: why it does not count; null: it does.
         text: the same for people.
+        likely_cause: what usually is behind it; empty: it counts.
         source: of the IP packet; null: it is none.
     """
 
     verdict: Verdict
     reason: Reason | None
     text: str
+    likely_cause: str
     source: str | None
     destination: str | None
     ttl: int | None
@@ -151,6 +154,7 @@ def decoded(judged: Judgement) -> DecodedPacket:
         verdict=judged.verdict,
         reason=judged.reason,
         text=judged.text,
+        likely_cause=likely_cause(judged),
         source=format_address(packet.source) if packet else None,
         destination=format_address(packet.destination) if packet else None,
         ttl=packet.ttl if packet else None,

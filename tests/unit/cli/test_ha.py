@@ -35,7 +35,9 @@ def test_for_people(receiver: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packet = advert_packet(ADVERT._replace(vrid=52)).hex(":")
     assert run(["ha", "decode", packet, "--receiver", str(receiver)]) == ExitCode.OK
     assert capsys.readouterr().out.startswith(
-        "ignore (vrid): virtual ID 52, expected 51\n  from 192.0.2.10 to 224.0.0.18, TTL 255\n  version 3\n"
+        "ignore (vrid): virtual ID 52, expected 51\n"
+        "  likely: another virtual router on the same segment, or the other family\n"
+        "  from 192.0.2.10 to 224.0.0.18, TTL 255\n  version 3\n"
     )
     other = advert_packet(ADVERT._replace(addresses=(b"\xc0\0\2\7",)))  # type: ignore[arg-type]  # packed bytes
     assert run(["ha", "decode", f"0x{other.hex()}", "--receiver", str(receiver)]) == ExitCode.OK
