@@ -1,12 +1,15 @@
 """The speaker on real interfaces: with another one, and with keepalived."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from kernelbal.lab.namespaces import Host, NamespaceLab
 from kernelbal.model.address import Address, parse_address
 from kernelbal.model.network import AddressAttributes, AddressKey
 from kernelbal.runtime.speaker.linux import LinuxSpeakerKernel
+from kernelbal.runtime.speaker.realtime import become_realtime
 from kernelbal.store.codec import Codec
 from kernelbal.vrrp.plan import RoleInstance, RolePlan
 
@@ -175,6 +179,30 @@ def test_frozen_speaker(lab: LabFactory, tmp_path: Path) -> None:
     within(5.0, lambda: held(first) == {VIP, VIP6}, "thawed, it takes its role back by an election")
     within(1.0, lambda: not held(second), "the other one yields")
     within(1.0, lambda: neighbour(made) == hardware(first), "the client learns the MAC address again")
+
+
+def test_speaker_is_before_all_others(lab: LabFactory, tmp_path: Path) -> None:
+    made = lab("one-arm")
+    host = made.director
+    speaker = Spoken(made, tmp_path).speak(host, role_plan(host, "10.0.0.1", 150, v6=False))
+    within(PATIENCE_S, lambda: held(host) == {VIP}, "it takes the address")
+    assert os.sched_getscheduler(speaker.pid) == os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    status = Path(f"/proc/{speaker.pid}/status").read_text()
+    assert int(status.partition("VmLck:")[2].split()[0]) > 1000
+
+
+def test_speaker_that_runs_wild_steps_back() -> None:
+    """It ends as an ordinary process, and is not killed."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(run_wild).result(30) == ([], os.SCHED_OTHER | os.SCHED_RESET_ON_FORK)
+
+
+def run_wild() -> tuple[list[str], int]:
+    refused = become_realtime(most_run_us=20_000)
+    end = time.monotonic() + 5
+    while os.sched_getscheduler(0) & os.SCHED_RR and time.monotonic() < end:
+        pass
+    return refused, os.sched_getscheduler(0)
 
 
 def test_what_the_host_has(lab: LabFactory) -> None:

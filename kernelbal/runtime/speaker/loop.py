@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kernelbal.runtime.speaker.linux import LinuxSpeakerKernel
+from kernelbal.runtime.speaker.realtime import become_realtime
 from kernelbal.runtime.speaker.speaker import Speaker
 from kernelbal.store.codec import Codec
 from kernelbal.vrrp.plan import RolePlan
@@ -31,6 +32,8 @@ def serve(plan: RolePlan) -> None:
         KernelError: a socket is refused, or a device is not there.
     """
     with LinuxSpeakerKernel(plan) as kernel, _ended() as ended, _no_collection():
+        for refused in become_realtime():
+            LOG.warning("vrrp.not_realtime refused=%s", refused.replace(" ", "_"))
         speaker = Speaker(plan, kernel)
         speaker.start(kernel.look(), time.monotonic_ns())
         _run(speaker, kernel, ended)
