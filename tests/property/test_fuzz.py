@@ -209,7 +209,7 @@ def test_what_is_slow_once_is_no_failure() -> None:
 
 def test_what_is_slow_each_time_is_a_failure() -> None:
     with pytest.raises(SlowInputError, match="expected at most 20"):
-        fuzz(FuzzTarget(lambda _choices: (b"",), lambda _portions: spend(0.025)), 1)
+        fuzz(FuzzTarget(lambda _choices: (b"",), lambda _portions: spend(0.15)), 1)
 
 
 def spend(processor_s: float) -> str:
