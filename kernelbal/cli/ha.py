@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import re
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from kernelbal.cli.capture import MAX_PACKET_BYTES, Capture, CaptureError, octets_of, read_capture
 from kernelbal.cli.exit_codes import ExitCode
 from kernelbal.errors import FileUnreadable, InvalidRequest
 
 if TYPE_CHECKING:
     from kernelbal.vrrp.document import DecodedPacket, ReceiverDocument
+    from kernelbal.vrrp.receive import Judgement, Senders, VirtualRouter
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
-MAX_PACKET_BYTES: Final = 65535 + 40
-_SEPARATORS: Final = re.compile(r"[\s:]+")
-"""What dumps put between octets."""
-_HEX: Final = re.compile("[0-9A-Fa-f]+")
+STANDARD_INPUT: Final = "-"
 
 DECODE_EPILOG = """Examples:
 
 kernelbal ha decode 4500002000000000ff70994bc000020ae0000012313364010064a802c0000264
 
 kernelbal ha decode "$HEX" --receiver director.json --json
+
+kernelbal ha decode vrrp.pcap --receiver director.json
 
 with director.json such as {"vrid": 51, "local": "192.0.2.11", "addresses": ["192.0.2.100"]}
 
@@ -61,16 +64,21 @@ def _group() -> None:
 @app.command(epilog=DECODE_EPILOG)
 def decode(
     packet: str = typer.Argument(
-        metavar="HEX", help="The whole IP packet in hex, as captured; the padding of the link may follow."
+        metavar="HEX|FILE|-",
+        help="The whole IP packet in hex, as captured; the padding of the link may follow. Or a file of "
+        "packets, or standard input: pcap, pcapng, hex with one packet a line, or what `tcpdump -x` prints.",
     ),
     receiver: Path | None = RECEIVER_OPTION,
     history: Path | None = HISTORY_OPTION,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Judge one VRRP packet, and say what is wrong with it.
+    """Judge VRRP packets, and say what is wrong with them.
 
-    Without --receiver, what holds for every virtual router is checked. CARP is recognized.
+    Without --receiver, what holds for every virtual router is checked. CARP is recognized. Of a capture the
+    packets are judged in their order, at the time that it says unless the receiver's file has `now_s`; what
+    is neither VRRP nor CARP is only counted.
     """
+    from kernelbal.cli.ha_view import put_decoded
     from kernelbal.cli.output import put, put_document
     from kernelbal.vrrp.document import decoded, receiver_of
     from kernelbal.vrrp.receive import Senders, judge
@@ -85,7 +93,11 @@ def decode(
     for number, line in enumerate(_read(history).splitlines() if history else (), start=1):
         if line.strip():
             judge(_octets(line.decode("ascii", "replace"), f"{history}:{number}"), judged_for, senders, now_s)
-    answer = decoded(judge(_octets(packet, "HEX"), judged_for, senders, now_s))
+    if (octets := octets_of(packet)) is None and _is_source(packet):
+        capture = _capture(packet)
+        put_decoded(list(_judged(capture, judged_for, senders, now_s)), capture, as_json=as_json)
+        return ExitCode.OK
+    answer = decoded(judge(octets or _octets(packet, "HEX"), judged_for, senders, now_s))
     if as_json:
         put_document(answer)
     else:
@@ -143,13 +155,54 @@ def _octets(text: str, place: str) -> bytes:
     Raises:
         InvalidRequest: they are none; the message names the place.
     """
-    digits = _SEPARATORS.sub("", text).removeprefix("0x")
-    if not digits or len(digits) % 2 or len(digits) > 2 * MAX_PACKET_BYTES or not _HEX.fullmatch(digits):
+    octets = octets_of(text)
+    if octets is None:
         raise InvalidRequest(
             f"{place}: expected two hex digits for each octet, {MAX_PACKET_BYTES} octets at most",
-            "give the IP packet from its first octet, 45... or 6...",
+            "give the IP packet from its first octet, 45... or 6..., or a file that exists",
         )
-    return bytes.fromhex(digits)
+    return octets
+
+
+def _is_source(text: str) -> bool:
+    return text == STANDARD_INPUT or os.path.exists(text)
+
+
+def _capture(source: str) -> Capture:
+    name = "standard input" if source == STANDARD_INPUT else source
+    data = (
+        _bounded(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), name) if name != source else _read(Path(source))
+    )
+    try:
+        return read_capture(data)
+    except CaptureError as error:
+        raise InvalidRequest(
+            f"{name}: {error}", "tcpdump -s 0 -w FILE 'ip proto 112 or ip6 proto 112' writes one"
+        ) from error
+
+
+def _judged(
+    capture: Capture, receiver: VirtualRouter | None, senders: Senders, now_s: int
+) -> Iterator[tuple[int, DecodedPacket]]:
+    """Yield what becomes of the packets of a capture, each with its number from 0 on."""
+    from kernelbal.vrrp.document import decoded
+    from kernelbal.vrrp.receive import judge
+
+    for number, packet in enumerate(capture.packets):
+        judged = judge(packet.octets, receiver, senders, now_s or packet.at_s or 0)
+        if capture.is_text or _is_about_sharing(packet.octets, judged):
+            yield number, decoded(judged)
+
+
+def _is_about_sharing(octets: bytes, judged: Judgement) -> bool:
+    """Whether a packet is of VRRP or CARP, or is cut short and says that it is."""
+    from kernelbal.vrrp.ip import IPPROTO_VRRP
+    from kernelbal.vrrp.receive import Reason
+
+    if judged.packet is None:
+        at = 9 if octets[:1] < b"\x50" else 6
+        return octets[at : at + 1] == bytes([IPPROTO_VRRP])
+    return judged.carp is not None or judged.reason is not Reason.NOT_VRRP
 
 
 def _receiver(path: Path) -> ReceiverDocument:
@@ -165,9 +218,19 @@ def _receiver(path: Path) -> ReceiverDocument:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(MAX_FILE_BYTES)
+            data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise FileUnreadable(f"cannot read {path}: {error.strerror}", "name a file") from error
+    return _bounded(data, str(path))
+
+
+def _bounded(data: bytes, name: str) -> bytes:
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidRequest(
+            f"{name}: larger than {MAX_FILE_BYTES >> 20} MiB",
+            "tcpdump -r FILE -w SMALLER 'ip proto 112 or ip6 proto 112' leaves VRRP alone",
+        )
+    return data
 
 
 def _lines(answer: DecodedPacket) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from kernelbal.cli.capture import CaptureError, read_capture
 from kernelbal.health.checks.certificate import certificate_warning
 from kernelbal.health.checks.dialogue import Dialogue, ProbeResult
 from kernelbal.health.checks.icmp import read_echo, without_ipv4_header
@@ -43,7 +44,7 @@ from kernelbal.model.site.check import (
 from kernelbal.vrrp.document import decoded
 from kernelbal.vrrp.radar import Radar
 from kernelbal.vrrp.receive import HmacKeys, Verdict, VirtualRouter, judge
-from tests.property import binary_grammars, text_grammars, vrrp_grammar
+from tests.property import binary_grammars, capture_grammar, text_grammars, vrrp_grammar
 from tests.property.fuzz import Choices, FuzzTarget, SlowInputError, fuzz
 from tests.support.vrrp_packets import KEY, NOW_S, RECEIVER, RECEIVER6
 
@@ -117,6 +118,16 @@ def judged(receiver: VirtualRouter) -> Callable[[tuple[bytes, ...]], str]:
     return parse
 
 
+def captured(portions: tuple[bytes, ...]) -> str:
+    """Read a capture; what it holds is no more than its octets."""
+    try:
+        read = read_capture(portions[0])
+    except CaptureError:
+        return "refused"
+    assert sum(len(each.octets) for each in read.packets) <= len(portions[0])
+    return "cut short" if read.is_cut_short else ""
+
+
 def on_the_radar(portions: tuple[bytes, ...]) -> str:
     """Take a frame in; what is heard is bounded by what a frame holds."""
     radar = Radar()
@@ -160,6 +171,9 @@ TARGETS: Final = {
     "frame": FuzzTarget(binary_grammars.frame, value_or_none(parse_frame)),
     "vrrp ipv4": FuzzTarget(vrrp_grammar.packet4, judged(RECEIVER)),
     "vrrp ipv6": FuzzTarget(vrrp_grammar.packet6, judged(RECEIVER6)),
+    "pcap": FuzzTarget(capture_grammar.pcap_file, captured),
+    "pcapng": FuzzTarget(capture_grammar.pcapng_file, captured),
+    "hex": FuzzTarget(capture_grammar.hex_file, captured),
     "hsrp": FuzzTarget(vrrp_grammar.hsrp, on_the_radar),
     "vrrp hmac": FuzzTarget(vrrp_grammar.signed, judged(replace(RECEIVER, hmac=HmacKeys({1: KEY})))),
 }
