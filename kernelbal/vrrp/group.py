@@ -1,18 +1,25 @@
 """Virtual routers that move together: those of all networks of one node (keepalived calls it a sync group).
 
 A node takes over when it hears its partner on none of the networks: one that is still heard somewhere is
-alive, and the fault is in the network. A node that yields on one network hands over all others.
+alive, and the fault is in the network. A node that yields on one network hands over all others. What one
+member hears is for all of them: that the partner is there, that it leaves, that it has been active as well.
 
 Members of one group need priorities that differ from those of the other node: of two that are equal,
-addresses would decide on each network for itself.
+addresses would decide on each network for itself. Either all members own their addresses, or none does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Final, NamedTuple
 
-from kernelbal.vrrp.machine import Router, RouterEffect, RouterEvent, State, Trigger, VrrpRole, step
+from kernelbal.vrrp.events import RouterEffect, RouterEvent, Trigger, VrrpRole
+from kernelbal.vrrp.machine import Router, State, change_by, step, transition_of
+from kernelbal.vrrp.tracking import Standing
+
+OF_ALL: Final = frozenset({Trigger.START, Trigger.STOP, Trigger.HAND_OVER, Trigger.FAULT, Trigger.RECOVERY})
+"""What happens to a whole group."""
 
 
 class Member(NamedTuple):
@@ -36,21 +43,60 @@ class Done(NamedTuple):
 def step_group(group: Group, name: str, event: RouterEvent) -> tuple[Group, tuple[Done, ...]]:
     """Return the group after an event of one member, and what is to be done for each.
 
-    `START`, `STOP` and `HAND_OVER` are events of the whole group, whichever member they name.
+    What is of all (`OF_ALL`) happens to the whole group, whichever member is named; `PRIORITY` comes from
+    `reprioritize`.
     """
-    if event.trigger in (Trigger.START, Trigger.STOP, Trigger.HAND_OVER):
+    if event.trigger in OF_ALL:
         return _each(group, tuple(group), event)
     before = group[name]
-    state, effects = step(before.router, before.state, event)
-    after: Group = {**group, name: before._replace(state=state)}
-    if before.state.role is VrrpRole.BACKUP and state.role is VrrpRole.ACTIVE:
+    row = transition_of(*before, event)
+    if row is None:
+        return group, ()
+    if before.state.role is VrrpRole.BACKUP and row.to is VrrpRole.ACTIVE:
         return _take_over(group, name, event)
-    done = (Done(name, effects),) if effects else ()
-    if before.state.role is VrrpRole.ACTIVE and state.role is VrrpRole.BACKUP:
-        others = tuple(each for each in group if each != name)
-        after, more = _each(after, others, event._replace(trigger=Trigger.HAND_OVER, hold_ns=0))
+    after: Group = {**group, name: before._replace(state=change_by(row, *before, event))}
+    done = (Done(name, row.effects),) if row.effects else ()
+    if row.elsewhere is None:
+        return after, done
+    others = tuple(each for each in group if each != name)
+    after, more = _each(after, others, event._replace(trigger=row.elsewhere))
+    return after, (*done, *more)
+
+
+def reprioritize(group: Group, priorities: Mapping[str, int], now_ns: int) -> tuple[Group, tuple[Done, ...]]:
+    """Return the group with other priorities of some members, and what is to be done for each.
+
+    Args:
+        group: as it is.
+        priorities: 1-254 by member; that of an owner is 255 and does not change.
+        now_ns: on the monotonic clock.
+    """
+    done: tuple[Done, ...] = ()
+    for name, priority in priorities.items():
+        before = group[name].router
+        if priority == before.priority or before.is_owner:
+            continue
+        changed: Group = {**group, name: group[name]._replace(router=replace(before, priority=priority))}
+        event = RouterEvent(Trigger.PRIORITY, now_ns, priority=before.priority)
+        group, more = step_group(changed, name, event)
         done = (*done, *more)
-    return after, done
+    return group, done
+
+
+def follow(group: Group, standings: Mapping[str, Standing], now_ns: int) -> tuple[Group, tuple[Done, ...]]:
+    """Return the group after what its members depend on has changed, or has not, and what is to be done.
+
+    A fault of one member is one of all: none of them takes part until it is over. It is no business of a
+    group that was not started: who starts one looks for faults first.
+    """
+    priorities = {name: standing.priority for name, standing in standings.items()}
+    if any(standing.faults for standing in standings.values()):
+        group, done = _each(group, tuple(group), RouterEvent(Trigger.FAULT, now_ns))
+        group, more = reprioritize(group, priorities, now_ns)
+    else:
+        group, done = reprioritize(group, priorities, now_ns)
+        group, more = _each(group, tuple(group), RouterEvent(Trigger.RECOVERY, now_ns))
+    return group, (*done, *more)
 
 
 def _take_over(group: Group, name: str, event: RouterEvent) -> tuple[Group, tuple[Done, ...]]:

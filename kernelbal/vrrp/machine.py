@@ -5,17 +5,18 @@ state and what is to be done. `TRANSITIONS` is the machine: of the rows of a sta
 whose condition holds is carried out; `kernelbal schema vrrp --format markdown` prints it.
 
 Beyond the RFC: a delay before a preemption, a wait after the start, a stranger with the same virtual ID who
-shares no address, and a router that was stopped or starved for so long that another one is active by now.
+shares no address, a router that was stopped or starved for so long that another one is active by now, faults,
+and what the members of a group (`group.py`) tell each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
 from typing import Final, NamedTuple
 
 from kernelbal.model.address import Address
+from kernelbal.vrrp.events import RouterEffect, RouterEvent, Trigger, VrrpRole
 from kernelbal.vrrp.packet import LEAVING_PRIORITY, OWNER_PRIORITY
 from kernelbal.vrrp.timers import NS_PER_CS, down_ns, skew_ns
 
@@ -23,56 +24,6 @@ NEVER: Final = 1 << 63
 """An instant that does not come."""
 ANSWERS_PER_INTERVAL: Final = 4
 """Most answers to advertisements of lower priority: who sends many shall not make us send as many."""
-
-
-class VrrpRole(StrEnum):
-    """State of a virtual router (RFC 9568 6.3); keepalived calls the last one MASTER."""
-
-    INITIALIZE = "initialize"
-    BACKUP = "backup"
-    ACTIVE = "active"
-
-
-class Trigger(StrEnum):
-    """What happens to a virtual router."""
-
-    START = "start"
-    STOP = "stop"
-    TIMER = "timer"
-    ADVERT = "advertisement"
-    HAND_OVER = "hand over"
-
-
-class RouterEvent(NamedTuple):
-    """One thing that happens.
-
-    Attributes:
-        now_ns: on the monotonic clock.
-        source: of an advertisement.
-        priority: of an advertisement.
-        interval_cs: of an advertisement.
-        foreign: whether an advertisement shares no address with this virtual router.
-        hold_ns: for how long a router that hands over does not preempt the other one.
-    """
-
-    trigger: Trigger
-    now_ns: int
-    source: Address = Address(b"")
-    priority: int = 0
-    interval_cs: int = 0
-    foreign: bool = False
-    hold_ns: int = 0
-
-
-class RouterEffect(Enum):
-    """What is to be done, in the order in which it is returned."""
-
-    SEND = "send an advertisement"
-    SEND_LEAVING = "send an advertisement of priority 0"
-    TAKE = "take the addresses"
-    RELEASE = "release the addresses"
-    ANNOUNCE = "announce the addresses"
-    REPORT_STRANGER = "report the stranger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +35,7 @@ class Router:
         priority: 1-255; 255 owns the addresses.
         interval_cs: between its advertisements.
         local: from which it sends; of two equal priorities the higher address wins.
-        preempt: whether it takes the role from a router of lower priority.
+        preempt: whether it takes the role from a router of lower priority; an owner always does.
         preempt_delay_ns: for how long it hears one before it does.
         initial_wait_ns: after its start, unless it hears another one.
         virtual_mac: whether it has one, and so must not be active beside a stranger.
@@ -104,6 +55,11 @@ class Router:
         """Time between its advertisements."""
         return self.interval_cs * NS_PER_CS
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether the addresses are its own."""
+        return self.priority == OWNER_PRIORITY
+
 
 class State(NamedTuple):
     """Where a virtual router is.
@@ -119,6 +75,7 @@ class State(NamedTuple):
         wait_until_ns: before which it does not become active, since it started.
         answered_at_ns: when it answered an advertisement of lower priority.
         why: the row that led into the role.
+        faulty: whether a fault has ended its part, which it takes again when that is over.
     """
 
     role: VrrpRole = VrrpRole.INITIALIZE
@@ -131,6 +88,7 @@ class State(NamedTuple):
     wait_until_ns: int = 0
     answered_at_ns: int = -NEVER
     why: str = ""
+    faulty: bool = False
 
 
 Condition = Callable[[Router, State, RouterEvent], bool]
@@ -149,6 +107,7 @@ class Transition(NamedTuple):
         change: the state after it; its role is `to`.
         why: in a few words, for logs.
         source: section of the RFC, or empty.
+        elsewhere: what it is to the other members of its group.
     """
 
     role: VrrpRole
@@ -160,17 +119,27 @@ class Transition(NamedTuple):
     to: VrrpRole
     why: str
     source: str = ""
+    elsewhere: Trigger | None = None
 
 
 def step(router: Router, state: State, event: RouterEvent) -> tuple[State, tuple[RouterEffect, ...]]:
     """Return the state after an event, and what is to be done; what no row is for changes nothing."""
+    row = transition_of(router, state, event)
+    return (state, ()) if row is None else (change_by(row, router, state, event), row.effects)
+
+
+def transition_of(router: Router, state: State, event: RouterEvent) -> Transition | None:
+    """Return the row that applies; None: nothing changes."""
     for row in _ROWS.get((state.role, event.trigger), ()):
         if row.condition is None or row.condition(router, state, event):
-            moved = row.to is not state.role
-            since_ns, why = (event.now_ns, row.why) if moved else (state.since_ns, state.why)
-            after = row.change(router, state, event)
-            return after._replace(role=row.to, since_ns=since_ns, why=why), row.effects
-    return state, ()
+            return row
+    return None
+
+
+def change_by(row: Transition, router: Router, state: State, event: RouterEvent) -> State:
+    """Return the state after a row that applies."""
+    since_ns, why = (state.since_ns, state.why) if row.to is state.role else (event.now_ns, row.why)
+    return row.change(router, state, event)._replace(role=row.to, since_ns=since_ns, why=why)
 
 
 def is_behind(router: Router, event: RouterEvent) -> bool:
@@ -180,8 +149,16 @@ def is_behind(router: Router, event: RouterEvent) -> bool:
     return event.source > router.local
 
 
-def _is_owner(router: Router, state: State, event: RouterEvent) -> bool:
-    return router.priority == OWNER_PRIORITY
+def _owns_at_once(router: Router, state: State, event: RouterEvent) -> bool:
+    return router.is_owner and not router.initial_wait_ns
+
+
+def _owns_again(router: Router, state: State, event: RouterEvent) -> bool:
+    return router.is_owner and state.faulty and event.now_ns >= state.wait_until_ns
+
+
+def _is_faulty(router: Router, state: State, event: RouterEvent) -> bool:
+    return state.faulty
 
 
 def _is_leaving(router: Router, state: State, event: RouterEvent) -> bool:
@@ -198,9 +175,11 @@ def _is_stranger(router: Router, state: State, event: RouterEvent) -> bool:
 
 def _is_ahead_or_kept(router: Router, state: State, event: RouterEvent) -> bool:
     """Not preempted: the same priority at least, no preemption, or not yet."""
-    if event.priority >= router.priority or not router.preempt:
-        return True
-    return event.now_ns < _preempt_at(router, state, event)
+    return not _is_lower(router, event) or event.now_ns < _preempt_at(router, state, event)
+
+
+def _falls_while_preempting(router: Router, state: State, event: RouterEvent) -> bool:
+    return router.priority < event.priority and state.preempt_at_ns != NEVER
 
 
 def _is_early(router: Router, state: State, event: RouterEvent) -> bool:
@@ -238,6 +217,16 @@ def _started(router: Router, state: State, event: RouterEvent) -> State:
     return fresh._replace(due_at_ns=max(_down_at(router, fresh, event), wait_until_ns))
 
 
+def _faulted(router: Router, state: State, event: RouterEvent) -> State:
+    """The wait is one after the start: a link that comes back does not begin another one."""
+    return State(wait_until_ns=state.wait_until_ns, hold_until_ns=state.hold_until_ns, faulty=True)
+
+
+def _recovered(router: Router, state: State, event: RouterEvent) -> State:
+    back = state._replace(interval_cs=router.interval_cs, faulty=False)
+    return back._replace(due_at_ns=max(_down_at(router, back, event), state.wait_until_ns))
+
+
 def _stopped(router: Router, state: State, event: RouterEvent) -> State:
     return State()
 
@@ -261,12 +250,16 @@ def _sent(router: Router, state: State, event: RouterEvent) -> State:
 def _heard(router: Router, state: State, event: RouterEvent) -> State:
     """Adopts the interval (RFC 9568 6.4.2); whoever hears another router waits for nothing else."""
     interval_cs = event.interval_cs if router.version == 3 else router.interval_cs
-    lower = router.preempt and event.priority < router.priority
-    preempt_at_ns = _preempt_at(router, state, event) if lower else NEVER
+    preempt_at_ns = _preempt_at(router, state, event) if _is_lower(router, event) else NEVER
     heard = state._replace(
         interval_cs=interval_cs, heard=event.source, preempt_at_ns=preempt_at_ns, wait_until_ns=0
     )
     return heard._replace(due_at_ns=_down_at(router, heard, event))
+
+
+def _preempts(router: Router, state: State, event: RouterEvent) -> State:
+    """Its timer runs on; who is active is known, so that it is followed when it leaves."""
+    return state._replace(heard=event.source, preempt_at_ns=_preempt_at(router, state, event))
 
 
 def _yielded(router: Router, state: State, event: RouterEvent) -> State:
@@ -283,8 +276,12 @@ def _waits(router: Router, state: State, event: RouterEvent) -> State:
     return state._replace(due_at_ns=state.wait_until_ns)
 
 
+def _wait_over(router: Router, state: State, event: RouterEvent) -> State:
+    return state._replace(due_at_ns=min(state.due_at_ns, _down_at(router, state, event)), wait_until_ns=0)
+
+
 def _listens(router: Router, state: State, event: RouterEvent) -> State:
-    fresh = State(interval_cs=router.interval_cs)
+    fresh = State(interval_cs=router.interval_cs, hold_until_ns=state.hold_until_ns)
     return fresh._replace(due_at_ns=_down_at(router, fresh, event))
 
 
@@ -293,8 +290,30 @@ def _handed_over(router: Router, state: State, event: RouterEvent) -> State:
     return _listens(router, state, event)._replace(hold_until_ns=event.now_ns + event.hold_ns)
 
 
+def _holds(router: Router, state: State, event: RouterEvent) -> State:
+    due_at_ns = max(state.due_at_ns, _down_at(router, state, event))
+    return state._replace(due_at_ns=due_at_ns, hold_until_ns=event.now_ns + event.hold_ns)
+
+
+def _listens_on(router: Router, state: State, event: RouterEvent) -> State:
+    return state._replace(due_at_ns=_down_at(router, state, event), preempt_at_ns=NEVER)
+
+
+def _skewed(router: Router, state: State, event: RouterEvent) -> State:
+    """The skew is a part of the time that is left."""
+    before_ns, after_ns = (
+        skew_ns(router.version, priority, state.interval_cs) for priority in (event.priority, router.priority)
+    )
+    return state._replace(due_at_ns=max(state.due_at_ns + after_ns - before_ns, event.now_ns))
+
+
 def _same(router: Router, state: State, event: RouterEvent) -> State:
     return state
+
+
+def _is_lower(router: Router, event: RouterEvent) -> bool:
+    """Whether the sender of an advertisement is preempted in time (RFC 9568 6.1: by an owner always)."""
+    return event.priority < router.priority and (router.preempt or router.is_owner)
 
 
 def _preempt_at(router: Router, state: State, event: RouterEvent) -> int:
@@ -313,10 +332,20 @@ _LEAVE: Final = (RouterEffect.SEND_LEAVING, RouterEffect.RELEASE)
 
 # fmt: off
 TRANSITIONS: Final = (
-    Transition(_I, Trigger.START, _is_owner, "it owns the addresses",
+    Transition(_I, Trigger.START, _is_faulty, "it has a fault",
+               (), _same, _I, "fault"),
+    Transition(_I, Trigger.START, _owns_at_once, "it owns the addresses, and has no wait",
                _TAKE_OVER, _active, _A, "owner", "6.4.1"),
     Transition(_I, Trigger.START, None, "",
                (), _started, _B, "started", "6.4.1"),
+    Transition(_I, Trigger.STOP, None, "",
+               (), _stopped, _I, "stopped"),
+    Transition(_I, Trigger.RECOVERY, _owns_again, "it had a fault, owns the addresses, and has not to wait",
+               _TAKE_OVER, _active, _A, "owner", "6.4.1"),
+    Transition(_I, Trigger.RECOVERY, _is_faulty, "it had a fault",
+               (), _recovered, _B, "fault over", "6.4.1"),
+    Transition(_I, Trigger.RECOVERY, None, "",
+               (), _same, _I, "not started"),
     Transition(_B, Trigger.STOP, None, "",
                (), _stopped, _I, "stopped", "6.4.2"),
     Transition(_B, Trigger.TIMER, _is_early, "it is not due",
@@ -332,37 +361,59 @@ TRANSITIONS: Final = (
     Transition(_B, Trigger.ADVERT, _is_another_leaving, "its priority is 0, and another one is active",
                (), _same, _B, "other router leaves"),
     Transition(_B, Trigger.ADVERT, _is_leaving, "its priority is 0",
-               (), _left, _B, "active router leaves", "6.4.2"),
+               (), _left, _B, "active router leaves", "6.4.2", Trigger.LEFT_ELSEWHERE),
+    Transition(_B, Trigger.ADVERT, _has_to_wait, "it waits after its start",
+               (), _heard, _B, "active router heard", "6.4.2", Trigger.HEARD_ELSEWHERE),
     Transition(_B, Trigger.ADVERT, _is_ahead_or_kept, "it is not lower, or not preempted (yet)",
                (), _heard, _B, "active router heard", "6.4.2"),
     Transition(_B, Trigger.ADVERT, None, "it is lower",
-               (), _same, _B, "preempts", "6.4.2"),
+               (), _preempts, _B, "preempts", "6.4.2"),
     Transition(_B, Trigger.HAND_OVER, None, "",
-               (), _handed_over, _B, "handed over"),
+               (), _holds, _B, "handed over"),
+    Transition(_B, Trigger.FAULT, None, "",
+               (), _faulted, _I, "fault", "6.4.2"),
+    Transition(_B, Trigger.PRIORITY, _falls_while_preempting, "it falls, and a lower one was to be preempted",
+               (), _listens_on, _B, "priority changed"),
+    Transition(_B, Trigger.PRIORITY, None, "",
+               (), _skewed, _B, "priority changed"),
+    Transition(_B, Trigger.HEARD_ELSEWHERE, _has_to_wait, "it waits after its start",
+               (), _wait_over, _B, "wait over"),
+    Transition(_B, Trigger.HEARD_ELSEWHERE, None, "",
+               (), _same, _B, "wait over"),
+    Transition(_B, Trigger.LEFT_ELSEWHERE, None, "",
+               (), _left, _B, "active router leaves"),
     Transition(_A, Trigger.STOP, None, "",
                _LEAVE, _stopped, _I, "stopped", "6.4.3"),
     Transition(_A, Trigger.TIMER, _is_early, "it is not due",
                (), _same, _A, "early"),
     Transition(_A, Trigger.TIMER, _is_starved, "it is late by the down interval of others",
-               (RouterEffect.RELEASE,), _listens, _B, "starved"),
+               (RouterEffect.RELEASE,), _listens, _B, "starved", "", Trigger.HAND_OVER),
     Transition(_A, Trigger.TIMER, None, "",
                (RouterEffect.SEND,), _sent, _A, "due", "6.4.3"),
     Transition(_A, Trigger.ADVERT, _is_stranger, "it shares no address, and there is no virtual MAC",
                (RouterEffect.REPORT_STRANGER,), _same, _A, "stranger"),
     Transition(_A, Trigger.ADVERT, _is_starved, "its own is late by the down interval of others",
-               (RouterEffect.RELEASE,), _listens, _B, "starved"),
+               (RouterEffect.RELEASE,), _listens, _B, "starved", "", Trigger.HAND_OVER),
     Transition(_A, Trigger.ADVERT, _answered_lately, "it is lower or 0, and one was answered just now",
                (), _same, _A, "answered"),
     Transition(_A, Trigger.ADVERT, _is_leaving, "its priority is 0",
                (RouterEffect.SEND,), _answered, _A, "other router leaves", "6.4.3"),
     Transition(_A, Trigger.ADVERT, _yields, "it is higher, or equal from a higher address",
-               (RouterEffect.RELEASE,), _yielded, _B, "higher priority", "6.4.3"),
+               (RouterEffect.RELEASE,), _yielded, _B, "higher priority", "6.4.3", Trigger.HAND_OVER),
     Transition(_A, Trigger.ADVERT, None, "it is lower",
-               _REPAIR, _answered, _A, "lower priority", "6.4.3"),
+               _REPAIR, _answered, _A, "lower priority", "6.4.3", Trigger.LOWER_ELSEWHERE),
     Transition(_A, Trigger.HAND_OVER, _is_starved, "it is late by the down interval of others",
-               (RouterEffect.RELEASE,), _listens, _B, "starved"),
+               (RouterEffect.RELEASE,), _listens, _B, "starved", "", Trigger.HAND_OVER),
     Transition(_A, Trigger.HAND_OVER, None, "",
                _LEAVE, _handed_over, _B, "handed over"),
+    Transition(_A, Trigger.FAULT, None, "",
+               _LEAVE, _faulted, _I, "fault", "6.4.3"),
+    Transition(_A, Trigger.PRIORITY, _is_starved, "it is late by the down interval of others",
+               (RouterEffect.RELEASE,), _listens, _B, "starved", "", Trigger.HAND_OVER),
+    Transition(_A, Trigger.PRIORITY, None, "",
+               (RouterEffect.SEND,), _answered, _A, "priority changed"),
+    Transition(_A, Trigger.LOWER_ELSEWHERE, None, "",
+               (RouterEffect.ANNOUNCE,), _same, _A, "lower priority elsewhere"),
 )
 # fmt: on
 """The machine."""
@@ -370,12 +421,19 @@ TRANSITIONS: Final = (
 TIMERS: Final[Mapping[Change, str]] = {
     _started: "down interval, or the wait if longer",
     _stopped: "none",
+    _faulted: "none",
+    _recovered: "down interval, or the rest of the wait if longer",
     _active: "interval",
     _sent: "interval, from when it was due",
     _answered: "interval",
     _heard: "down interval of what was heard",
     _yielded: "down interval of what was heard",
     _left: "skew, or the rest of the wait",
+    _preempts: "as before",
+    _wait_over: "down interval, if that is sooner",
+    _holds: "down interval, if that is later",
+    _listens_on: "down interval",
+    _skewed: "as before, with the new skew",
     _waits: "the rest of the wait",
     _listens: "down interval",
     _handed_over: "down interval",

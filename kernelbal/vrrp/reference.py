@@ -12,15 +12,20 @@ _HEAD = """\
 
 The state machine of one virtual router, made from the table that runs. States are those of RFC 9568;
 keepalived calls `active` MASTER. Of the rows of a state and an event the first one applies whose condition
-holds; what has no row changes nothing. Sections are those of RFC 9568. This page is generated: `kernelbal
-schema vrrp --format markdown`.
+holds; what has no row changes nothing. `others` is the event that follows for the other virtual routers of
+the node, which move together. Sections are those of RFC 9568. This page is generated: `kernelbal schema vrrp
+--format markdown`.
 
-| state | event | if | then | timer | next state | in logs | section |
-|---|---|---|---|---|---|---|---|
+A node becomes active with all its virtual routers or with none: one whose timer fires waits for the others
+as long as one of them hears the partner, or waits after the start. Start, stop, hand over, fault and end of
+the fault are events of all.
+
+| state | event | if | then | timer | next state | others | in logs | section |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
-_COLUMNS: Final = ("state", "event", "if", "then", "timer", "next", "why", "section")
+_COLUMNS: Final = ("state", "event", "if", "then", "timer", "next", "others", "why", "section")
 
 
 def vrrp_page() -> str:
@@ -38,4 +43,5 @@ def vrrp_json() -> str:
 def _cells(row: Transition) -> tuple[str, ...]:
     effects = "; ".join(effect.value for effect in row.effects)
     timer, to = TIMERS[row.change], row.to.value
-    return row.role.value, row.trigger.value, row.when, effects, timer, to, row.why, row.source
+    others = row.elsewhere.value if row.elsewhere else ""
+    return row.role.value, row.trigger.value, row.when, effects, timer, to, others, row.why, row.source

@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from kernelbal.model.address import Address
-from kernelbal.vrrp.machine import Router, VrrpRole
+from kernelbal.vrrp.events import VrrpRole
+from kernelbal.vrrp.machine import Router
 from kernelbal.vrrp.timers import down_ns
 from tests.support.vrrp_network import MS, Networks, Node
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from kernelbal.model.address import Address
+from kernelbal.vrrp.events import RouterEffect, RouterEvent, Trigger, VrrpRole
 from kernelbal.vrrp.group import Group, Member, step_group
-from kernelbal.vrrp.machine import NEVER, Router, RouterEffect, RouterEvent, State, Trigger, VrrpRole
+from kernelbal.vrrp.machine import NEVER, Router, State
 from kernelbal.vrrp.packet import OWNER_PRIORITY
 from kernelbal.vrrp.timers import down_ns
 

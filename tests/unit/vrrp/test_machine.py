@@ -6,18 +6,8 @@ from dataclasses import replace
 import pytest
 
 from kernelbal.model.address import parse_address
-from kernelbal.vrrp.machine import (
-    ANSWERS_PER_INTERVAL,
-    NEVER,
-    TRANSITIONS,
-    Router,
-    RouterEffect,
-    RouterEvent,
-    State,
-    Trigger,
-    VrrpRole,
-    step,
-)
+from kernelbal.vrrp.events import RouterEffect, RouterEvent, Trigger, VrrpRole
+from kernelbal.vrrp.machine import ANSWERS_PER_INTERVAL, NEVER, TRANSITIONS, Router, State, step
 from kernelbal.vrrp.timers import NS_PER_S, down_ns, skew_ns
 
 LOW, LOCAL, HIGH = map(parse_address, ("192.0.2.9", "192.0.2.10", "192.0.2.11"))
@@ -72,6 +62,23 @@ def test_initial_wait_ends_where_another_router_is_heard() -> None:
     assert left.due_at_ns == NOW + 10 * SECOND
 
 
+def test_initial_wait_ends_where_one_of_lower_priority_is_heard() -> None:
+    """Else its death during the wait would be an outage as long as the wait."""
+    waiting = replace(PREEMPTING, initial_wait_ns=180 * SECOND)
+    state, _ = step(waiting, State(), at(Trigger.START))
+    state, _ = step(waiting, state, advert(99, now_ns=NOW + SECOND))
+    state, _ = step(waiting, state, advert(99, now_ns=NOW + 2 * SECOND))
+    assert state.due_at_ns == NOW + SECOND + DOWN
+    state, effects = step(waiting, state, at(Trigger.TIMER, state.due_at_ns))
+    assert (state.role, effects) == (VrrpRole.ACTIVE, TAKE_OVER)
+
+
+def test_owner_waits_if_it_is_to_wait() -> None:
+    owner = replace(ROUTER, priority=255, initial_wait_ns=10 * SECOND)
+    state, effects = step(owner, State(), at(Trigger.START))
+    assert (state.role, state.due_at_ns, effects) == (VrrpRole.BACKUP, NOW + 10 * SECOND, ())
+
+
 def test_timer_of_a_backup() -> None:
     assert step(ROUTER, BACKUP, at(Trigger.TIMER, NOW + DOWN - 1)) == (BACKUP, ())
     state, effects = step(ROUTER, BACKUP, at(Trigger.TIMER, NOW + DOWN))
@@ -94,7 +101,21 @@ def test_version_2_keeps_its_interval() -> None:
 
 
 def test_backup_preempts_a_lower_priority_when_its_timer_fires() -> None:
-    assert step(PREEMPTING, BACKUP, advert(99)) == (BACKUP, ())
+    state, effects = step(PREEMPTING, BACKUP, advert(99))
+    assert (state, effects) == (BACKUP._replace(heard=LOW, preempt_at_ns=NOW), ())
+
+
+def test_owner_always_preempts() -> None:
+    owner = replace(ROUTER, priority=255)
+    assert step(owner, BACKUP, advert(254))[0].due_at_ns == BACKUP.due_at_ns
+    assert step(owner, BACKUP._replace(due_at_ns=NOW), advert(255))[0].due_at_ns > NOW
+
+
+def test_lower_router_that_leaves_while_it_is_preempted_is_followed_after_the_skew() -> None:
+    before = BACKUP._replace(heard=HIGH)
+    state, _ = step(PREEMPTING, before, advert(99))
+    state, _ = step(PREEMPTING, state, advert(0))
+    assert state.due_at_ns == NOW + skew_ns(3, 100, 100)
 
 
 def test_preempt_delay_counts_from_the_first_of_lower_priority() -> None:
@@ -179,3 +200,71 @@ def test_stop_and_hand_over() -> None:
     assert heard.due_at_ns == NOW + SECOND + DOWN
     later = advert(99, now_ns=NOW + 60 * SECOND)
     assert step(PREEMPTING, heard, later) == (heard, ())
+
+
+def test_backup_that_hands_over_keeps_what_it_knows() -> None:
+    before = BACKUP._replace(heard=HIGH, interval_cs=300, wait_until_ns=NOW + 90 * SECOND)
+    state, effects = step(ROUTER, before, at(Trigger.HAND_OVER, hold_ns=60 * SECOND))
+    expected = before._replace(due_at_ns=NOW + down_ns(3, 100, 300), hold_until_ns=NOW + 60 * SECOND)
+    assert (state, effects) == (expected, ())
+
+
+def test_hold_outlasts_a_time_without_listening() -> None:
+    before = BACKUP._replace(hold_until_ns=NOW + 60 * SECOND)
+    deaf, _ = step(ROUTER, before, at(Trigger.TIMER, NOW + 3 * DOWN))
+    assert deaf.hold_until_ns == NOW + 60 * SECOND
+
+
+@pytest.mark.parametrize(("state", "left"), [(BACKUP, ()), (ACTIVE, LEAVE)])
+def test_fault_ends_the_part_until_it_is_over(state: State, left: tuple[RouterEffect, ...]) -> None:
+    faulty, effects = step(ROUTER, state, at(Trigger.FAULT))
+    assert (faulty.role, faulty.due_at_ns, faulty.why, effects) == (VrrpRole.INITIALIZE, NEVER, "fault", left)
+    for nothing in (Trigger.FAULT, Trigger.START, Trigger.TIMER):
+        after, effects = step(ROUTER, faulty, at(nothing))
+        assert (after, effects) == (faulty, ())
+    back, effects = step(ROUTER, faulty, at(Trigger.RECOVERY, NOW + SECOND))
+    assert (back.role, back.due_at_ns, effects) == (VrrpRole.BACKUP, NOW + SECOND + DOWN, ())
+    stopped, _ = step(ROUTER, faulty, at(Trigger.STOP))
+    assert step(ROUTER, stopped, at(Trigger.RECOVERY)) == (stopped, ())
+
+
+def test_fault_is_no_new_start() -> None:
+    """A link that flaps neither begins the wait again nor ends it, nor an order to stay away."""
+    waiting = replace(ROUTER, initial_wait_ns=60 * SECOND)
+    state, _ = step(waiting, State(), at(Trigger.START))
+    for trigger in (Trigger.FAULT, Trigger.RECOVERY):
+        state, _ = step(waiting, state, at(trigger, NOW + SECOND))
+    assert (state.role, state.due_at_ns) == (VrrpRole.BACKUP, NOW + 60 * SECOND)
+    held, _ = step(ROUTER, BACKUP._replace(hold_until_ns=NOW + 9 * SECOND), at(Trigger.FAULT))
+    assert held.hold_until_ns == NOW + 9 * SECOND
+
+
+def test_owner_is_active_at_once_after_a_fault() -> None:
+    owner = replace(ROUTER, priority=255)
+    faulty, _ = step(owner, ACTIVE, at(Trigger.FAULT))
+    state, effects = step(owner, faulty, at(Trigger.RECOVERY))
+    assert (state.role, state.faulty, effects) == (VrrpRole.ACTIVE, False, TAKE_OVER)
+    waits, effects = step(owner, faulty._replace(wait_until_ns=NOW + 9 * SECOND), at(Trigger.RECOVERY))
+    assert (waits.role, waits.due_at_ns, effects) == (VrrpRole.BACKUP, NOW + 9 * SECOND, ())
+
+
+def test_priority_that_changed() -> None:
+    """The active router says so at once; the skew of a backup is that of the new one."""
+    active, effects = step(ROUTER, ACTIVE, at(Trigger.PRIORITY, priority=120))
+    assert (active.role, active.due_at_ns, effects) == (VrrpRole.ACTIVE, NOW + SECOND, (RouterEffect.SEND,))
+    raised, effects = step(ROUTER, BACKUP._replace(due_at_ns=NOW + SECOND), at(Trigger.PRIORITY, priority=36))
+    assert (raised.due_at_ns, effects) == (NOW + SECOND - SECOND // 4, ())
+    soon = BACKUP._replace(due_at_ns=NOW + 1)
+    assert step(ROUTER, soon, at(Trigger.PRIORITY, priority=36))[0].due_at_ns == NOW
+
+
+def test_priority_that_falls_ends_a_preemption() -> None:
+    preempting, _ = step(PREEMPTING, BACKUP._replace(due_at_ns=NOW + 1), advert(99))
+    state, _ = step(replace(PREEMPTING, priority=50), preempting, at(Trigger.PRIORITY, priority=100))
+    assert (state.due_at_ns, state.preempt_at_ns) == (NOW + down_ns(3, 50, 100), NEVER)
+
+
+def test_starved_router_says_nothing_about_its_priority() -> None:
+    late = at(Trigger.PRIORITY, ACTIVE.due_at_ns + DOWN, priority=120)
+    state, effects = step(ROUTER, ACTIVE, late)
+    assert (state.role, state.why, effects) == (VrrpRole.BACKUP, "starved", RELEASE)

@@ -25,13 +25,14 @@ def test_rows_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", "vrrp"]) == 0
     rows = json.loads(capsys.readouterr().out)["transitions"]
     assert len(rows) == len(TRANSITIONS)
-    assert rows[0] == {
+    assert rows[1] == {
         "state": "initialize",
         "event": "start",
-        "if": "it owns the addresses",
+        "if": "it owns the addresses, and has no wait",
         "then": "send an advertisement; take the addresses; announce the addresses",
         "timer": "interval",
         "next": "active",
+        "others": "",
         "why": "owner",
         "section": "6.4.1",
     }
