@@ -13,9 +13,10 @@ from typing import Final, NamedTuple, Protocol
 
 from kernelbal.model.address import Address, format_address
 from kernelbal.model.network import AddressAttributes, AddressKey
+from kernelbal.vrrp.events import RouterEffect, RouterEvent, Trigger, VrrpRole
 from kernelbal.vrrp.group import Done, Group, Member, step_group
 from kernelbal.vrrp.ip import IpPacket
-from kernelbal.vrrp.machine import NEVER, RouterEffect, RouterEvent, Trigger, VrrpRole
+from kernelbal.vrrp.machine import NEVER
 from kernelbal.vrrp.packet import (
     GROUPS,
     LEAVING_PRIORITY,

@@ -10,8 +10,8 @@ from kernelbal.model.network import AddressAttributes, AddressKey
 from kernelbal.runtime.speaker.loop import read_plan
 from kernelbal.runtime.speaker.speaker import ANNOUNCE_AGAIN_NS, Held, Speaker, Surroundings, lifetime_of
 from kernelbal.store.codec import Codec, Malformed
+from kernelbal.vrrp.events import VrrpRole
 from kernelbal.vrrp.ip import parse_ip
-from kernelbal.vrrp.machine import VrrpRole
 from kernelbal.vrrp.packet import ChecksumStyle, parse_advertisement
 from kernelbal.vrrp.plan import RoleInstance, RolePlan
 from kernelbal.vrrp.receive import Reason
