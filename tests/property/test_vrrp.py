@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelbal.model.address import Address
@@ -315,7 +315,7 @@ STATES = st.builds(
 )
 EVENTS = st.builds(
     RouterEvent,
-    st.sampled_from(Trigger),
+    st.sampled_from((*Trigger, *[Trigger.TIMER, Trigger.ADVERT] * 5)),
     TIMES,
     ADDRESSES,
     PRIORITIES,
@@ -333,6 +333,7 @@ ROUTERS = st.builds(
 )
 
 
+@settings(max_examples=300)
 @given(ROUTERS, STATES, EVENTS)
 def test_each_step(own: Router, before: State, event: RouterEvent) -> None:
     """Addresses come and go with the role, an advertisement is sent first, and no timer stays in the past."""

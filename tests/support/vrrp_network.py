@@ -28,6 +28,7 @@ class Node:
     """One director.
 
     Attributes:
+        started: whether it was started, and neither stopped nor died since.
         late_ns: by how much its timers are late at most.
         down: networks on which it has no link, and so neither sends nor hears.
         holds: networks on which it has the addresses; those of a node that died are gone with it.
@@ -38,6 +39,7 @@ class Node:
     group: Group
     late_ns: int
     alive: bool = True
+    started: bool = False
     asleep_until_ns: int = 0
     down: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
@@ -46,13 +48,6 @@ class Node:
     @property
     def active(self) -> bool:
         return any(member.state.role is VrrpRole.ACTIVE for member in self.group.values())
-
-    @property
-    def started(self) -> bool:
-        """Whether it takes part."""
-        return self.alive and any(
-            member.state.role is not VrrpRole.INITIALIZE for member in self.group.values()
-        )
 
     @property
     def priority(self) -> int:
@@ -151,7 +146,7 @@ class Networks:
         self._follow(node, priority)
 
     def die(self, node: Node) -> None:
-        node.alive = False
+        node.alive = node.started = False
         node.holds.clear()
         node.waiting.clear()
         node.asleep_until_ns = 0
@@ -210,6 +205,8 @@ class Networks:
             if event.trigger is Trigger.ADVERT:
                 node.waiting.append((name, event))
             return
+        if event.trigger in (Trigger.START, Trigger.STOP):
+            node.started = event.trigger is Trigger.START
         self._perform(node, lambda group: step_group(group, name, event))
 
     def _perform(self, node: Node, move: Callable[[Group], tuple[Group, tuple[Done, ...]]]) -> None:

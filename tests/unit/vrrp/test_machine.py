@@ -235,6 +235,7 @@ def test_fault_is_no_new_start() -> None:
     for trigger in (Trigger.FAULT, Trigger.RECOVERY):
         state, _ = step(waiting, state, at(trigger, NOW + SECOND))
     assert (state.role, state.due_at_ns) == (VrrpRole.BACKUP, NOW + 60 * SECOND)
+    assert step(waiting, state, at(Trigger.TIMER, NOW + 60 * SECOND))[1] == TAKE_OVER
     held, _ = step(ROUTER, BACKUP._replace(hold_until_ns=NOW + 9 * SECOND), at(Trigger.FAULT))
     assert held.hold_until_ns == NOW + 9 * SECOND
 
